@@ -1,0 +1,129 @@
+"""What can be done with API keys: make them and end them."""
+
+import secrets
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from langkeys.errors import FailedError, NotFoundError, UnsupportedError, UsageError
+from langkeys.models import ApiKey, User, dashed, masked
+from langkeys.store.base import Store
+from langkeys.store.generations import Generation
+from langkeys.times import now
+from langkeys.verification import key_hash
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+DEFAULT_NAME = "CLI"
+"""The name that Langflow's own command line gives, too."""
+
+LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class NewApiKey:
+    """A key that has just been made: its row, and the key itself, which only shows once."""
+
+    row: ApiKey
+    plaintext: str = field(repr=False)
+
+
+def checked_name(name: str) -> str:
+    """Return a name that a terminal, a list and Langflow's own page can show; else UsageError."""
+    if not name.strip():
+        raise UsageError("the name is empty")
+    if len(name) > LONGEST_NAME:
+        raise UsageError(f"the name has {len(name)} characters; it may have {LONGEST_NAME}")
+    if not name.isprintable():
+        # Neither control characters nor lone surrogates, which no UTF-8 file can hold. Emoji are
+        # joined by format characters, and right-to-left names use them, too: those stay.
+        bad = next((c for c in name if not c.isprintable() and c not in _JOINERS), None)
+        if bad is not None:
+            raise UsageError(f"the name has a character that cannot be shown: U+{ord(bad):04X}")
+    return name
+
+
+_JOINERS = "\u200c\u200d\u200e\u200f\u061c"
+
+
+def require_expiry(generation: Generation) -> None:
+    """Raise UnsupportedError where the server knows no expiry of API keys."""
+    if not generation.has_key_expiry:
+        raise UnsupportedError(
+            f"Langflow {generation.release} knows no expiry of API keys: the key would go on"
+            " working",
+            hint="revoke the key when its time has come (a cron job can), or upgrade to 1.10",
+        )
+
+
+def prepared(
+    generation: Generation,
+    cipher: Callable[[], "Cipher"],
+    *,
+    owner: User,
+    name: str,
+    expires_at: datetime | None = None,
+    count: int = 1,
+) -> Iterable[NewApiKey]:
+    """Make keys as this generation stores them, in memory only: plaintext, Fernet, with a hash."""
+    created_at = now()
+    for _ in range(count):
+        plaintext = f"sk-{secrets.token_urlsafe(32)}"
+        yield NewApiKey(
+            ApiKey(
+                id=uuid.uuid4().hex,
+                name=name,
+                user_id=owner.id,
+                username=owner.username,
+                stored=cipher().encrypt(plaintext) if generation.encrypts_keys else plaintext,
+                hash=key_hash(plaintext) if generation.has_key_hash else None,
+                created_at=created_at,
+                last_used_at=None,
+                total_uses=0,
+                is_active=True,
+                expires_at=expires_at,
+            ),
+            plaintext,
+        )
+
+
+def store_keys(store: Store, keys: Sequence[NewApiKey]) -> None:
+    """Store new keys, all or none, and read them back through a fresh connection."""
+    with store.transaction():
+        store.insert_api_keys(key.row for key in keys)
+    with store.reopened() as fresh:
+        for key in keys:
+            found = fresh.find_api_key(key.row.id)
+            if found is None or found.stored != key.row.stored or found.hash != key.row.hash:
+                raise FailedError(
+                    f"the new API key {dashed(key.row.id)} does not read back from"
+                    f" {store.location}",
+                    hint="check the disk, then langkeys api-key list",
+                )
+
+
+def revoke(store: Store, keys: Sequence[ApiKey]) -> None:
+    """Delete API keys, all or none: on a running server they are dead at once."""
+    with store.transaction():
+        deleted = store.delete_api_keys([key.id for key in keys])
+        if deleted != len(keys):
+            raise NotFoundError(
+                f"{len(keys) - deleted} of the {len(keys)} API keys have just been deleted by"
+                f" somebody else from {store.location}; nothing was done",
+                hint="run the command again",
+            )
+    with store.reopened() as fresh:
+        for key in keys:
+            if fresh.find_api_key(key.id) is not None:
+                raise FailedError(f"API key {dashed(key.id)} is still in {store.location}")
+
+
+def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
+    """Return the key as REST shows it, or None where the secret key does not open it."""
+    plaintext: str | None = key.stored
+    if key.at_rest == "fernet":
+        plaintext = cipher().find_plaintext(key.stored)
+    return None if plaintext is None else masked(plaintext)

@@ -1,0 +1,147 @@
+"""Who is acting, and may they: by API key, by AUTO_LOGIN, or by the superuser's password."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langkeys import verification
+from langkeys.errors import (
+    ForbiddenError,
+    InvalidKeyError,
+    UnauthenticatedError,
+)
+from langkeys.models import ApiKey, User
+from langkeys.settings import Settings
+from langkeys.store.base import Store
+from langkeys.store.generations import Generation
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+DEFAULT_SUPERUSER = "langflow"
+"""The account that a server makes by itself."""
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Who is acting, the API key they came with if any, and how they are known, in words."""
+
+    user: User
+    how: str
+    api_key: ApiKey | None = None
+
+
+def authenticated(
+    settings: Settings,
+    store: Store,
+    *,
+    cipher: Callable[[], "Cipher"],
+    verify_password: Callable[[str, str | None], bool],
+    ask_password: Callable[[str], str],
+) -> Acting:
+    """Return who is acting: the first of API key, AUTO_LOGIN and password that is set counts.
+
+    ``verify_password`` takes the password and the stored hash, None where there is no such user,
+    and costs the same for both. Raises InvalidKeyError or UnauthenticatedError.
+    """
+    value = settings.find("LANGKEYS_API_KEY")
+    if value is not None:
+        try:
+            verified = verification.verify(store, cipher, value.text)
+        except InvalidKeyError as error:
+            raise InvalidKeyError(
+                f"LANGKEYS_API_KEY ({value.source}) is not valid: {error.message}",
+                reason=error.reason,
+                hint="set it to a valid API key of a superuser, or unset it",
+            ) from None
+        if verified.warning is not None:
+            # A server of this generation would look away; for changing the store, nobody does.
+            raise InvalidKeyError(
+                f"LANGKEYS_API_KEY ({value.source}) is not accepted: {verified.warning}",
+                reason="inactive",
+                hint="set it to an active API key of an active superuser, or unset it",
+            )
+        return Acting(verified.user, "api key", verified.api_key)
+    if settings.auto_login:
+        return _by_auto_login(settings, store)
+    return _by_password(settings, store, verify_password, ask_password)
+
+
+def auto_login_name(settings: Settings, store: Store) -> str:
+    """Return the name of the user that a server of this generation logs in by itself."""
+    return settings.superuser if store.generation.auto_login_is_named else DEFAULT_SUPERUSER
+
+
+def _by_auto_login(settings: Settings, store: Store) -> Acting:
+    name = auto_login_name(settings, store)
+    user = store.find_user_named(name)
+    if user is None:
+        named = store.generation.auto_login_is_named
+        raise UnauthenticatedError(
+            f"LANGFLOW_AUTO_LOGIN is true, but there is no user {name!r} in {store.location}",
+            hint="set LANGFLOW_SUPERUSER to the name of its superuser"
+            if named
+            else "a server of this generation makes that user when it starts; or set"
+            " LANGFLOW_AUTO_LOGIN=false with LANGFLOW_SUPERUSER and its password",
+        )
+    return Acting(user, "auto login")
+
+
+def _by_password(
+    settings: Settings,
+    store: Store,
+    verify_password: Callable[[str, str | None], bool],
+    ask_password: Callable[[str], str],
+) -> Acting:
+    name = settings.superuser
+    value = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
+    password = ask_password(name) if value is None else value.text
+    user = store.find_user_named(name)
+    if not verify_password(password, None if user is None else user.password_hash) or user is None:
+        by = "typed" if value is None else f"LANGFLOW_SUPERUSER_PASSWORD, {value.source}"
+        raise UnauthenticatedError(
+            f"name and password of the superuser {name!r} ({by}) do not match in {store.location}",
+            hint="check LANGFLOW_SUPERUSER, LANGFLOW_SUPERUSER_PASSWORD and the database; if the"
+            " password is lost, LANGFLOW_AUTO_LOGIN=true lets you in without it",
+        )
+    return Acting(user, "password")
+
+
+def require_superuser(acting: Acting, location: str) -> None:
+    """Raise ForbiddenError unless the acting user is an active superuser."""
+    user = acting.user
+    if not user.is_active:
+        raise ForbiddenError(
+            f"the acting user {user.username!r} ({acting.how}) is inactive in {location}",
+            hint="act as an active superuser",
+        )
+    if not user.is_superuser:
+        raise ForbiddenError(
+            f"the acting user {user.username!r} ({acting.how}) is not a superuser in {location}",
+            hint="act as a superuser: LANGFLOW_SUPERUSER, or LANGKEYS_API_KEY with a key of one",
+        )
+
+
+def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -> str | None:
+    """Say what a server will do to the account ``owner`` and its keys, or None where nothing.
+
+    With LANGFLOW_AUTO_LOGIN false a server removes or retires the superuser ``langflow`` that has
+    never logged in, at its next start or clean stop.
+    """
+    if (
+        owner.username != DEFAULT_SUPERUSER
+        or not owner.is_superuser
+        or owner.last_login_at is not None
+        or settings.auto_login
+    ):
+        return None
+    what = (
+        "deletes it, with its keys and variables"
+        if generation.deletes_default_superuser
+        else "resets its password or deactivates it, and its keys with it"
+    )
+    return (
+        f"the owner {DEFAULT_SUPERUSER!r} has never logged in: with LANGFLOW_AUTO_LOGIN=false a"
+        f" Langflow {generation.release} server {what}, when it starts or stops. Make the key for a"
+        " superuser of another name (--user)"
+    )

@@ -1,0 +1,59 @@
+"""``langkeys init``."""
+
+import typer
+
+from langkeys import initialization
+from langkeys.cli import prompts
+from langkeys.cli.options import Command, invocation, new_app
+from langkeys.errors import ConfigError
+from langkeys.session import check_database, initialize
+
+app = new_app()
+
+
+@app.command(cls=Command)
+def init(context: typer.Context) -> None:
+    """Make a store and its settings where there are none.
+
+    Writes what no setting gives yet into a new ./.env (database, secret key, AUTO_LOGIN off, a
+    superuser and a generated password), then the database, both readable by you alone. Where a
+    database is there already, nothing is changed. A Langflow 1.13 server started with
+    --env-file .env adopts the store, its users and its keys.
+
+    \b
+    Examples:
+      langkeys init && langkeys api-key
+      LANGFLOW_SUPERUSER=ops langkeys init
+    """
+    call = invocation(context)
+    say = call.output.note
+    settings = call.settings()
+    database = initialization.database_path(settings)
+    if database.exists():
+        check_database(database)
+        say(f"{database} is there already; nothing was changed")
+        return
+    plan = initialization.planned(settings)
+    if plan.password is None:
+        plan.password = _asked_password(plan.superuser)
+    initialize(plan)
+    if plan.env_path is not None:
+        names = ", ".join(name for name, _ in plan.env_lines)
+        say(f"wrote {plan.env_path}: {names}")
+    if plan.secret_key_file is not None:
+        say(f"wrote a new secret key to {plan.secret_key_file}")
+    say(f"made {plan.database}, with the superuser {plan.superuser}")
+
+
+def _asked_password(superuser: str) -> str:
+    hint = "set LANGFLOW_SUPERUSER_PASSWORD"
+    if not prompts.can_ask():
+        raise ConfigError(
+            f"no password for the new superuser {superuser!r}, and there is no terminal to ask at",
+            hint=hint,
+        )
+    password = prompts.hidden(f"Password for the new superuser {superuser}") or ""
+    initialization.check_password(password)
+    if prompts.hidden("The same again") != password:
+        raise ConfigError("the two passwords differ; nothing was done", hint=hint)
+    return password

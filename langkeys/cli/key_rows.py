@@ -1,0 +1,113 @@
+"""API keys as REFs in, and as rows, cards and JSON out: the same for every command."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from langkeys.cli import prompts
+from langkeys.cli.output import Output
+from langkeys.models import ApiKey, dashed
+from langkeys.references import resolved, resolved_value
+from langkeys.session import Session
+from langkeys.times import iso, iso_or_none, now, relative
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+
+def resolved_keys(session: Session, refs: Sequence[str], *, destroys: bool = False) -> list[ApiKey]:
+    """Return the keys that REFs name, each once, in their order; ``-`` stands for stdin's lines."""
+
+    def cipher() -> "Cipher":
+        return session.cipher
+
+    found: dict[str, ApiKey] = {}
+    for ref in refs:
+        if ref == "-":
+            lines = prompts.secret_lines("API key")
+            keys = [
+                resolved_value(session.store, cipher, line, f"line {number} of stdin")
+                for number, line in enumerate(lines, 1)
+            ]
+        else:
+            keys = [resolved(session.store, cipher, ref, destroys=destroys)]
+        found.update((key.id, key) for key in keys)
+    return list(found.values())
+
+
+def key_object(key: ApiKey, value: str | None, moment: datetime | None = None) -> dict[str, Any]:
+    """Return a key as JSON: Langflow's REST fields in their order, then ours."""
+    return {
+        "id": dashed(key.id),
+        "name": key.name,
+        "api_key": value,
+        "user_id": dashed(key.user_id),
+        "created_at": iso(key.created_at),
+        "last_used_at": iso_or_none(key.last_used_at),
+        "total_uses": key.total_uses,
+        "is_active": key.is_active,
+        "expires_at": iso_or_none(key.expires_at),
+        "username": key.username,
+        "status": key.status(moment or now()),
+        "at_rest": key.at_rest,
+    }
+
+
+def person_time(moment: datetime | None, reference: datetime) -> str:
+    """Write a time for a person: how long ago it was, or a dash."""
+    return "-" if moment is None else relative(moment, reference)
+
+
+_COLUMNS = ("ID", "NAME", "KEY", "USER", "STATUS", "CREATED", "LAST USED", "USES", "EXPIRES")
+
+
+def show_keys(
+    out: Output,
+    keys: Iterable[tuple[ApiKey, str | None]],
+    moment: datetime,
+    *,
+    as_array: bool = True,
+) -> None:
+    """Show pairs of a key and its masked form, as every command does that shows keys."""
+    if out.as_json:
+        objects = (key_object(key, value, moment) for key, value in keys)
+        if as_array:
+            out.array(objects)
+        else:
+            out.document(next(objects))
+    elif out.is_terminal:
+        rows = [_person_row(key, value, moment) for key, value in keys]
+        if rows:
+            out.table(_COLUMNS, rows)
+        else:
+            out.note("no API keys")
+    else:
+        out.rows(_piped_row(key, value, moment) for key, value in keys)
+
+
+def _person_row(key: ApiKey, value: str | None, moment: datetime) -> list[str]:
+    return [
+        dashed(key.id),
+        key.name or "",
+        "(does not open)" if value is None else f"{value.rstrip('*')}…",
+        key.username or "",
+        key.status(moment),
+        relative(key.created_at, moment),
+        person_time(key.last_used_at, moment),
+        str(key.total_uses),
+        person_time(key.expires_at, moment),
+    ]
+
+
+def _piped_row(key: ApiKey, value: str | None, moment: datetime) -> tuple[object, ...]:
+    return (
+        dashed(key.id),
+        key.name,
+        value,
+        key.username,
+        key.status(moment),
+        iso(key.created_at),
+        iso_or_none(key.last_used_at),
+        key.total_uses,
+        iso_or_none(key.expires_at),
+    )

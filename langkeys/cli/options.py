@@ -1,0 +1,207 @@
+"""Global options, the shape of groups and commands, and what each command gets from them.
+
+Global options are taken before the command or after it: every group and command has them, and the
+one nearest to the end counts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from langkeys.cli import prompts
+from langkeys.cli.output import Output
+from langkeys.errors import UsageError
+from langkeys.references import is_whole_key
+from langkeys.session import Session
+from langkeys.settings import Settings
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
+
+
+@dataclass
+class Invocation:
+    """One call of langkeys: its output and its global options."""
+
+    output: Output
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> Settings:
+        """Read the settings that the global options and their sources give."""
+        database = self.given.get("database")
+        return Settings(
+            {} if database is None else {"LANGFLOW_DATABASE_URL": (database, "--database")},
+            env_file=self.given.get("env_file"),
+        )
+
+    def session(self, *, writes: bool = False) -> Session:
+        """Make the session of a command; ``writes`` where it changes the store."""
+        return Session(
+            self.settings(),
+            writes=writes,
+            ask_password=prompts.superuser_password,
+            note=self.output.note,
+            warn=self.output.warn,
+        )
+
+
+def invocation(context: typer.Context) -> Invocation:
+    """Return the invocation that a command belongs to."""
+    found = context.find_root().obj
+    assert isinstance(found, Invocation)
+    return found
+
+
+def _keep(context: typer.Context, parameter: Any, value: Any) -> Any:
+    if value is not None and value is not False:
+        found = invocation(context)
+        found.given[parameter.name] = value
+        if parameter.name == "quiet":
+            found.output.quiet = True
+    return value
+
+
+def _global_options() -> list[TyperOption]:
+    shared: dict[str, Any] = {"expose_value": False, "callback": _keep}
+    return [
+        TyperOption(
+            param_decls=["--env-file"],
+            metavar="FILE",
+            help="Read settings from FILE instead of ./.env.",
+            **shared,
+        ),
+        TyperOption(
+            param_decls=["--database"],
+            metavar="URL_OR_PATH",
+            help="Use this database instead of LANGFLOW_DATABASE_URL.",
+            **shared,
+        ),
+        TyperOption(
+            param_decls=["--quiet", "-q"],
+            is_flag=True,
+            help="No notes and no progress; warnings and errors stay.",
+            **shared,
+        ),
+    ]
+
+
+_VALUED = frozenset({"--env-file", "--database"})
+
+
+class Command(TyperCommand):
+    """A command with the global options, whose usage errors do not repeat what was typed."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params.extend(_global_options())
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse extra arguments without showing them: one may be a secret typed by mistake."""
+        self.allow_extra_args = ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            plural = "" if len(rest) == 1 else "s"
+            raise UsageError(
+                f"{len(rest)} argument{plural} too many for {ctx.command_path}",
+                hint=f"{ctx.command_path} --help; a secret is never given as an argument",
+            )
+        return rest
+
+
+class JsonCommand(Command):
+    """A command that can answer with one JSON document."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        # Its value is looked for before the command line is parsed: an error in parsing it is
+        # answered in JSON, too.
+        self.params.insert(
+            -len(_VALUED) - 1,
+            TyperOption(
+                param_decls=["--json"],
+                is_flag=True,
+                expose_value=False,
+                help="Print one JSON document.",
+            ),
+        )
+
+
+class Group(TyperGroup):
+    """A group with the global options, whose members are imported when they are called.
+
+    ``members`` maps a name to the module that holds its ``app`` and its line of help. ``default``
+    is the command that is meant where none is named.
+    """
+
+    members: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    default: ClassVar[str | None] = None
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.params.extend(_global_options())
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the members, imported or not."""
+        return [*super().list_commands(ctx), *self.members]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the member that is called."""
+        if cmd_name in self.members and cmd_name not in self.commands:
+            module, _ = self.members[cmd_name]
+            command = typer.main.get_command(import_module(module).app)
+            command.name = cmd_name
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the members without importing them."""
+        if not self.members:
+            super().format_commands(ctx, formatter)
+            return
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.members.items()])
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the default command where none is named; show the help where nothing is."""
+        if self.default is not None and _names_no_command(args):
+            args = [self.default, *args]
+        elif not args and not ctx.resilient_parsing:
+            args = ["--help"]
+        return super().parse_args(ctx, args)
+
+
+def _names_no_command(args: list[str]) -> bool:
+    position = 0
+    while position < len(args):
+        argument = args[position]
+        name = argument.partition("=")[0]
+        if name in _VALUED:
+            position += 1 if "=" in argument else 2
+        elif argument in ("-q", "--quiet"):
+            position += 1
+        else:
+            return argument.startswith("-") and argument != "--help"
+    return True
+
+
+def refuse_keys_in_arguments(args: list[str]) -> None:
+    """Raise UsageError where an API key stands in the arguments of langkeys itself."""
+    own = args[: args.index("--")] if "--" in args else args
+    for argument in own:
+        if any(is_whole_key(part) for part in (argument, argument.partition("=")[2])):
+            raise UsageError(
+                "an API key stands in the arguments: it is in the shell's history and the process"
+                " list now",
+                hint="revoke that key, and give keys on stdin: langkeys api-key revoke - < FILE",
+            )
+
+
+def new_app(**attributes: Any) -> typer.Typer:
+    """Make a Typer app as all of langkeys' are: plain help, no traceback decoration."""
+    attributes.setdefault("add_completion", False)
+    # Rich markup in the help doubles the time of --help.
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, **attributes)

@@ -1,0 +1,232 @@
+"""What goes where. The only module that prints.
+
+- stdout is for data, stderr for everything else: notes, warnings, prompts, progress, errors.
+- A command that fails writes nothing to stdout: data is complete before its first byte is written.
+- On a terminal stdout gets tables and sentences, elsewhere one line a row, tab-separated, without
+  header, colour or truncation; with --json one JSON document, the same in both cases.
+- With --json an error is one JSON object on stderr. Warnings that came before it stand in it, so
+  that stderr stays one document.
+- Names and the like come from a database that others write: on a terminal, control characters in
+  them are shown, not obeyed.
+"""
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from langkeys.errors import FailedError, LangkeysError
+
+SPOOL_BYTES = 4 << 20
+"""Data up to this size is completed in memory, more of it in an unnamed temporary file."""
+
+_CHUNK_CHARACTERS = 1 << 16
+
+ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
+"""How tab, newline and backslash stand in a tab-separated line."""
+
+Progress = Callable[[int], None]
+"""Called with the number of things done so far."""
+
+
+class UndeliveredError(FailedError):
+    """stdout did not take the data; ``closed_pipe`` where its reader has gone away."""
+
+    def __init__(self, message: str, *, closed_pipe: bool) -> None:
+        super().__init__(message, hint=None)
+        self.closed_pipe = closed_pipe
+
+
+class Output:
+    """The two streams of one invocation."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.quiet = False
+        self._warnings: list[str] = []
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and hasattr(stream, "reconfigure"):
+                # An ASCII locale must not turn a name into a traceback.
+                stream.reconfigure(errors="backslashreplace")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stdout is a terminal."""
+        return sys.stdout is not None and sys.stdout.isatty()
+
+    @property
+    def is_sentences(self) -> bool:
+        """Whether data is to be shown to a person, as tables and sentences."""
+        return self.is_terminal and not self.as_json
+
+    # stdout
+
+    def require_stdout(self) -> None:
+        """Raise UndeliveredError where stdout is closed, before anything is done."""
+        if sys.stdout is None:
+            raise UndeliveredError(
+                "stdout is closed: there is nowhere to print to", closed_pipe=True
+            )
+
+    def data(self, text: str) -> None:
+        """Write data; raise UndeliveredError unless all of it has been taken and synced."""
+        self._write_all([text])
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines, all of them or, where making one of them fails, none."""
+        with SpooledTemporaryFile(SPOOL_BYTES, mode="w+", encoding="utf-8", newline="") as spool:
+            for line in lines:
+                spool.write(line)
+                spool.write("\n")
+            spool.seek(0)
+            self._write_all(iter(lambda: spool.read(_CHUNK_CHARACTERS), ""))
+
+    def _write_all(self, chunks: Iterable[str]) -> None:
+        self.require_stdout()
+        try:
+            for chunk in chunks:
+                sys.stdout.write(chunk)
+            sys.stdout.flush()
+            if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
+                os.fsync(sys.stdout.fileno())
+        except OSError as error:
+            # Python would try to flush the rest at exit, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise UndeliveredError(
+                f"cannot write to stdout: {error.strerror}",
+                closed_pipe=isinstance(error, BrokenPipeError),
+            ) from None
+
+    def document(self, value: Any) -> None:
+        """Write one JSON document."""
+        self.data(json_text(value) + "\n")
+
+    def array(self, values: Iterable[Any]) -> None:
+        """Write a JSON array of any length."""
+        self.lines(_array_lines(values))
+
+    def rows(self, rows: Iterable[Sequence[object]]) -> None:
+        """Write rows as tab-separated lines: None as nothing, and nothing that breaks a line."""
+        self.lines(
+            "\t".join("" if cell is None else str(cell).translate(ESCAPED) for cell in row)
+            for row in rows
+        )
+
+    def sentence(self, text: str) -> None:
+        """Write a short sentence for a person at a terminal."""
+        self.data(visible(text) + "\n")
+
+    # stderr
+
+    def note(self, text: str) -> None:
+        """Say something worth knowing, unless --quiet or --json."""
+        if not self.quiet and not self.as_json:
+            _to_stderr(f"note: {visible(text)}")
+
+    def warn(self, text: str) -> None:
+        """Say something that should not be overlooked."""
+        if self.as_json:
+            self._warnings.append(text)
+        else:
+            _to_stderr(f"warning: {visible(text)}")
+
+    def finish(self) -> None:
+        """Say the warnings that were held back in case an error should come."""
+        for text in self._warnings:
+            _to_stderr(f"warning: {visible(text)}")
+        self._warnings.clear()
+
+    def error(self, error: LangkeysError) -> None:
+        """Say what went wrong, and the next step."""
+        if self.as_json:
+            described: dict[str, Any] = {
+                "error": {"code": error.code, "message": error.message, "hint": error.hint}
+            }
+            if error.candidates:
+                described["candidates"] = list(error.candidates)
+            if self._warnings:
+                described["warnings"] = self._warnings
+            _to_stderr(json_text(described))
+            return
+        _to_stderr(f"error: {visible(error.message)}")
+        for candidate in error.candidates:
+            _to_stderr(f"  {visible(candidate)}")
+        if error.hint:
+            _to_stderr(f"hint: {visible(error.hint)}")
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Progress]:
+        """Show a progress bar on a terminal's stderr for more than a moment's work."""
+        shown = sys.stderr is not None and sys.stderr.isatty() and not self.quiet
+        if not shown or total < 1000:
+            yield lambda _: None
+            return
+        from langkeys.cli.tables import progress_bar
+
+        with progress_bar(what, total) as advance:
+            yield advance
+
+    # Tables, for terminals
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Show rows to a person under column titles."""
+        from langkeys.cli.tables import table
+
+        self.data(table(columns, ([visible(cell) for cell in row] for row in rows)))
+
+    def card(self, fields: Mapping[str, str]) -> None:
+        """Show one thing's fields to a person."""
+        from langkeys.cli.tables import card
+
+        self.data(card({name: visible(value) for name, value in fields.items()}))
+
+    def new_key_panel(self, api_key: str, name: str) -> None:
+        """Show a new key to a person, once, with a line to try it by."""
+        from langkeys.cli.tables import panel
+
+        lines = (
+            api_key,
+            "",
+            f"curl -H 'x-api-key: {api_key}' http://localhost:7860/api/v1/users/whoami",
+        )
+        self.data(panel(f"API key {visible(name)}, shown this once", lines))
+
+
+def visible(text: str) -> str:
+    """Write control characters and bidirectional overrides as ``\\x1b``, ``\\u202e`` and so on."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c
+        if c == "\n" or c.isprintable() or c in "\u200c\u200d"
+        else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def json_text(value: Any) -> str:
+    """Write JSON for people and programs: indented, in Unicode."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _array_lines(values: Iterable[Any]) -> Iterator[str]:
+    previous = None
+    for value in values:
+        yield "[" if previous is None else f"{previous},"
+        previous = "  " + json_text(value).replace("\n", "\n  ")
+    yield "[]" if previous is None else f"{previous}\n]"
+
+
+def _to_stderr(text: str) -> None:
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        # Nobody is there to read it, and the exit code still tells.
+        sys.stderr = None

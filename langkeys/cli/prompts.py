@@ -1,0 +1,99 @@
+"""Questions to the person at the terminal, and secrets that come from stdin or a file.
+
+Prompts appear when stdin and stderr are terminals, whatever stdout is.
+"""
+
+import getpass
+import sys
+from pathlib import Path
+
+from langkeys.errors import (
+    DeclinedError,
+    FailedError,
+    UnauthenticatedError,
+    UsageError,
+)
+from langkeys.settings import without_newline
+
+
+def can_ask() -> bool:
+    """Tell whether there is somebody to ask."""
+    return (
+        sys.stdin is not None
+        and sys.stdin.isatty()
+        and sys.stderr is not None
+        and sys.stderr.isatty()
+    )
+
+
+def hidden(prompt: str) -> str | None:
+    """Ask for a secret without showing it; None where the person ends the input instead."""
+    try:
+        return getpass.getpass(f"{prompt}: ", stream=sys.stderr)
+    except EOFError:
+        sys.stderr.write("\n")
+        return None
+
+
+def superuser_password(username: str) -> str:
+    """Ask for the superuser's password; raise UnauthenticatedError where nobody can be asked."""
+    password = hidden(f"Password of {username}") if can_ask() else None
+    if not password:
+        raise UnauthenticatedError(
+            f"no password for the superuser {username!r}: LANGFLOW_SUPERUSER_PASSWORD is not set"
+            + ("" if can_ask() else ", and there is no terminal to ask at"),
+            hint="set LANGFLOW_SUPERUSER_PASSWORD (or LANGFLOW_SUPERUSER_PASSWORD_FILE), or"
+            " LANGKEYS_API_KEY to an API key of a superuser",
+        )
+    return password
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed; raise DeclinedError at a no.
+
+    ``yes`` skips the question. Raises UsageError where nobody can be asked.
+    """
+    if yes:
+        return
+    if not can_ask():
+        raise UsageError(
+            "this cannot be undone, and there is no terminal to ask at; nothing was done",
+            hint="give --yes to do it without asking",
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise DeclinedError("declined; nothing was done")
+
+
+def secret_lines(what: str) -> list[str]:
+    """Read secrets from stdin, one a line, or one by a hidden prompt where stdin is a terminal."""
+    if can_ask():
+        text = hidden(what) or ""
+    elif sys.stdin is None:
+        text = ""
+    else:
+        try:
+            text = sys.stdin.read()
+        except UnicodeDecodeError:
+            raise UsageError(f"{what} on stdin is not UTF-8 text") from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise UsageError(f"{what}: nothing came on stdin")
+    return lines
+
+
+def secret_from_file(path: Path, what: str) -> str:
+    """Read one secret from a file; exactly one trailing newline is dropped."""
+    try:
+        text = without_newline(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise FailedError(f"cannot read {what} from {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FailedError(f"{what} in {path} is not UTF-8 text") from None
+    if not text:
+        raise FailedError(f"{path} is empty; {what} was expected in it")
+    return text

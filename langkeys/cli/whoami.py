@@ -1,0 +1,176 @@
+"""``langkeys whoami``."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from langkeys import session as sessions
+from langkeys.cli import prompts
+from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
+from langkeys.errors import ConfigError, UsageError
+from langkeys.models import ApiKey, User, dashed
+from langkeys.settings import Settings
+from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
+
+app = new_app()
+
+_FIELDS = (
+    "id", "username", "profile_image", "store_api_key", "is_active", "is_superuser", "create_at",
+    "updated_at", "last_login_at",
+)  # fmt: skip
+_TIMES = ("create_at", "updated_at", "last_login_at")
+
+
+class Via(str, Enum):
+    """How a key is sent to a server."""
+
+    HEADER = "header"
+    QUERY = "query"
+
+
+@app.command(cls=JsonCommand)
+def whoami(
+    context: typer.Context,
+    api_key: Annotated[
+        str | None,
+        typer.Option("--api-key", metavar="-", help="Read the API key to ask about from stdin."),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE."),
+    ] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Ask the server at --url or LANGFLOW_URL instead.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server's address; implies --remote.")
+    ] = None,
+    via: Annotated[Via, typer.Option(help="Send the key by header or query string.")] = Via.HEADER,
+    require_superuser: Annotated[
+        bool, typer.Option("--require-superuser", help="Exit 1 unless the user is a superuser.")
+    ] = False,
+) -> None:
+    """Show who is acting, or whose API key this is.
+
+    With an API key: its user, or exit 4 with the reason (unknown, expired, inactive, owner
+    inactive), as a server of the database's generation would say. With --remote a live server is
+    asked, with that key or LANGFLOW_API_KEY. Nothing is written and no use is counted.
+
+    Piped columns: id, username, is_active, is_superuser, API key id, API key name.
+
+    \b
+    Examples:
+      langkeys whoami
+      langkeys whoami --api-key - < leaked.txt
+      langkeys whoami --url http://localhost:7860 --via query --require-superuser
+    """
+    call = invocation(context)
+    call.output.require_stdout()
+    key = _presented_key(api_key, api_key_file)
+    if remote or url is not None:
+        settings = call.settings()
+        described = _from_server(settings, url, key, via)
+        how = "as the server says"
+    else:
+        described, how = _from_store(call, key)
+    _show(call, described, how)
+    if require_superuser and described["is_superuser"] is not True:
+        call.output.warn(f"{described['username']} is not a superuser")
+        raise typer.Exit(1)
+
+
+def _presented_key(api_key: str | None, api_key_file: Path | None) -> str | None:
+    if api_key is not None and api_key_file is not None:
+        raise UsageError("--api-key and --api-key-file exclude each other")
+    if api_key is not None:
+        if api_key != "-":
+            raise UsageError(
+                "--api-key takes only -, for stdin: what is in the arguments is in the history",
+                hint="langkeys whoami --api-key - < FILE, or --api-key-file FILE",
+            )
+        keys = prompts.secret_lines("API key")
+        if len(keys) != 1:
+            raise UsageError(f"{len(keys)} lines came on stdin; whoami takes one API key")
+        return keys[0]
+    if api_key_file is not None:
+        return prompts.secret_from_file(api_key_file, "an API key").strip()
+    return None
+
+
+def _from_store(call: Invocation, key: str | None) -> tuple[dict[str, Any], str]:
+    with call.session() as session:
+        if key is None:
+            acting = session.known_user
+            return _described(acting.user, acting.api_key), f"by {acting.how}"
+        verified = session.verified_as_server(key)
+        if verified.warning is not None:
+            call.output.warn(verified.warning)
+        return _described(verified.user, verified.api_key), "by the API key presented"
+
+
+def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "id": dashed(user.id),
+        "username": user.username,
+        "profile_image": user.profile_image,
+        "store_api_key": None,
+        "is_active": user.is_active,
+        "is_superuser": user.is_superuser,
+        "create_at": iso(user.created_at),
+        "updated_at": iso(user.updated_at),
+        "last_login_at": iso_or_none(user.last_login_at),
+    }
+    if user.optins is not None:
+        described["optins"] = user.optins
+    if key is not None:
+        described["api_key"] = {
+            "id": dashed(key.id),
+            "name": key.name,
+            "expires_at": iso_or_none(key.expires_at),
+        }
+    return described
+
+
+def _from_server(settings: Settings, url: str | None, key: str | None, via: Via) -> dict[str, Any]:
+    settings.check()
+    address = url or settings.text("LANGFLOW_URL")
+    if address is None:
+        raise ConfigError("--remote needs an address", hint="give --url URL, or set LANGFLOW_URL")
+    key = key or settings.text("LANGFLOW_API_KEY")
+    if key is None:
+        raise ConfigError(
+            "there is no API key to ask the server with",
+            hint="give --api-key -, --api-key-file FILE, or set LANGFLOW_API_KEY",
+        )
+    answer = sessions.remote_whoami(address, key, via=via.value)
+    described = {name: answer.get(name) for name in _FIELDS}
+    described["store_api_key"] = None
+    for name in _TIMES:
+        text = described[name]
+        if isinstance(text, str):
+            described[name] = iso(parsed_iso(text))
+    if answer.get("optins") is not None:
+        described["optins"] = answer["optins"]
+    return described
+
+
+def _show(call: Invocation, described: dict[str, Any], how: str) -> None:
+    key = described.get("api_key") or {}
+    if call.output.as_json:
+        call.output.document(described)
+    elif call.output.is_terminal:
+        kind = "superuser" if described["is_superuser"] else "not a superuser"
+        state = "active" if described["is_active"] else "INACTIVE"
+        text = f"{described['username']}, {kind}, {state} ({how}; id {described['id']})"
+        if key:
+            expiry = key["expires_at"]
+            until = f", expires {relative(parsed_iso(expiry), now())}" if expiry else ""
+            text += f"\nAPI key {key['name'] or '(no name)'}, id {key['id']}{until}"
+        call.output.sentence(text)
+    else:
+        flags = [str(described[name]).lower() for name in ("is_active", "is_superuser")]
+        call.output.rows(
+            [(described["id"], described["username"], *flags, key.get("id"), key.get("name"))]
+        )

@@ -1,0 +1,127 @@
+"""The error tree: each class is one ``error.code`` of the JSON form and one exit code.
+
+Imports nothing of langkeys. A message names the thing and the file or database concerned, the hint
+is the next step; neither ever holds a secret.
+"""
+
+from typing import ClassVar
+
+
+class LangkeysError(Exception):
+    """Base of everything that langkeys raises on purpose.
+
+    ``candidates`` are lines for stderr that help to choose (more than one match).
+    """
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, candidates: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.candidates = candidates
+
+
+class FailedError(LangkeysError):
+    """The command could not do what it was asked to."""
+
+
+class DeclinedError(LangkeysError):
+    """The answer at the prompt was no."""
+
+    code = "declined"
+
+
+class UsageError(LangkeysError):
+    """The command line does not make sense."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class ConfigError(LangkeysError):
+    """A setting is missing, does not parse, or contradicts another."""
+
+    code = "config"
+    exit_code = 2
+
+
+class UnsupportedError(LangkeysError):
+    """The Langflow generation that owns the database cannot do this."""
+
+    code = "unsupported"
+    exit_code = 2
+
+
+class NotFoundError(LangkeysError):
+    """Nothing matches."""
+
+    code = "not_found"
+    exit_code = 3
+
+
+class AmbiguousError(LangkeysError):
+    """More than one thing matches."""
+
+    code = "ambiguous"
+    exit_code = 3
+
+
+class UnauthenticatedError(LangkeysError):
+    """Nobody is acting: no password, a wrong one, or no such user."""
+
+    code = "unauthenticated"
+    exit_code = 4
+
+
+class ForbiddenError(LangkeysError):
+    """The acting user is known but is not an active superuser."""
+
+    code = "forbidden"
+    exit_code = 4
+
+
+class InvalidKeyError(LangkeysError):
+    """The API key presented is not valid.
+
+    ``reason`` is one of ``unknown``, ``expired``, ``inactive``, ``owner inactive``, ``duplicate``
+    or ``refused by the server``.
+    """
+
+    code = "invalid_key"
+    exit_code = 4
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class ConflictError(LangkeysError):
+    """It exists already, or the change would leave the server unusable."""
+
+    code = "conflict"
+    exit_code = 5
+
+
+class StoreError(LangkeysError):
+    """The database cannot be opened, is locked, corrupt, read-only or not Langflow's."""
+
+    code = "store"
+    exit_code = 6
+
+
+class SecretKeyError(LangkeysError):
+    """The secret key is missing, malformed, or does not open what is stored."""
+
+    code = "secret_key"
+    exit_code = 7
+
+
+class InterruptedCommandError(LangkeysError):
+    """Ctrl-C."""
+
+    code = "interrupted"
+    exit_code = 130

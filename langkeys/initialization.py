@@ -1,0 +1,192 @@
+"""Make a place ready where there is none: settings, secret key, database, superuser."""
+
+import secrets
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys import places
+from langkeys.authentication import DEFAULT_SUPERUSER
+from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
+from langkeys.files import StagedFile
+from langkeys.models import User
+from langkeys.settings import Settings
+from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+OWN_SUPERUSER = "administrator"
+"""The superuser of a store of our own; servers delete or retire the account ``langflow``."""
+
+_OPTINS = {"github_starred": False, "dialog_dismissed": False, "discord_clicked": False}
+"""What a server gives a new user."""
+
+
+@dataclass
+class Plan:
+    """What is missing, found out before anything is written.
+
+    ``env_lines`` are the lines of a new ``.env`` (names and values), ``secret_key_file`` where a
+    new secret key goes instead, ``secret_key`` and ``password`` the ones in force or just made.
+    """
+
+    database: Path
+    env_path: Path | None
+    env_lines: list[tuple[str, str]] = field(repr=False)
+    secret_key: str = field(repr=False)
+    secret_key_source: str = ""
+    secret_key_file: Path | None = None
+    superuser: str = OWN_SUPERUSER
+    password: str | None = field(default=None, repr=False)
+    new_folders: tuple[Path, ...] = ()
+
+
+def database_path(settings: Settings) -> Path:
+    """Return where ``init`` makes the database: where settings say, else beside a new ``.env``."""
+    if settings.env_file is None and not places.is_database_given(settings):
+        return Path(places.DATABASE_NAME).absolute()
+    return places.database(settings).path.absolute()
+
+
+def planned(settings: Settings) -> Plan:
+    """Find out what ``init`` would write; raises ConfigError where it must not.
+
+    With an ``.env`` that exists nothing is added to it: what it lacks comes from elsewhere.
+    """
+    settings.check()
+    new_env = settings.env_file is None
+    env_path = Path(".env").absolute() if new_env else None
+    lines: list[tuple[str, str]] = []
+
+    database = database_path(settings)
+    if new_env and not places.is_database_given(settings):
+        lines.append(("LANGFLOW_DATABASE_URL", places.database_url(database)))
+
+    secret_key_file = None
+    found = places.find_secret_key(settings)
+    if found is not None:
+        secret_key, source = found.text, found.source
+    else:
+        secret_key = secrets.token_urlsafe(32)
+        if new_env:
+            source = str(env_path)
+            lines.append(("LANGFLOW_SECRET_KEY", secret_key))
+        else:
+            secret_key_file = places.secret_key_file(settings).absolute()
+            source = f"file {secret_key_file}"
+
+    if new_env and not settings.is_given("LANGFLOW_AUTO_LOGIN"):
+        lines.append(("LANGFLOW_AUTO_LOGIN", "False"))
+    superuser = settings.superuser
+    if new_env and not settings.is_given("LANGFLOW_SUPERUSER"):
+        superuser = OWN_SUPERUSER
+        lines.append(("LANGFLOW_SUPERUSER", superuser))
+    if superuser == DEFAULT_SUPERUSER and not settings.auto_login:
+        raise ConfigError(
+            f"the superuser {DEFAULT_SUPERUSER!r} with LANGFLOW_AUTO_LOGIN false is an account that"
+            " servers delete or retire, with the keys it owns",
+            hint=f"set LANGFLOW_SUPERUSER to another name, {OWN_SUPERUSER} for example",
+        )
+    given = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
+    password = None if given is None else given.text
+    if password is None and new_env:
+        password = secrets.token_urlsafe(24)
+        lines.append(("LANGFLOW_SUPERUSER_PASSWORD", password))
+    if password is not None:
+        check_password(password)
+    config_folder = places.config_folder(settings).path.absolute()
+    if not database.parent.is_dir() and database.parent != config_folder:
+        raise StoreError(
+            f"there is no folder {database.parent} to make the database in",
+            hint="make the folder, or name another place with LANGFLOW_DATABASE_URL",
+        )
+    needs_config_folder = secret_key_file is not None or database.parent == config_folder
+    return Plan(
+        new_folders=(config_folder,) if needs_config_folder else (),
+        database=database,
+        env_path=env_path if lines else None,
+        env_lines=lines,
+        secret_key=secret_key,
+        secret_key_source=source,
+        secret_key_file=secret_key_file,
+        superuser=superuser,
+        password=password,
+    )
+
+
+def check_password(password: str) -> None:
+    """Raise ConfigError for a password that servers refuse: an empty one, or ``langflow``."""
+    if not password or password == "langflow":  # noqa: S105 - the one that is refused
+        raise ConfigError(
+            "the superuser's password is empty or 'langflow', which servers refuse",
+            hint="set LANGFLOW_SUPERUSER_PASSWORD to another one",
+        )
+
+
+def carry_out(
+    plan: Plan,
+    *,
+    cipher: Callable[[str, str], "Cipher"],
+    hashed: Callable[[str], str],
+    create_database: Callable[[Path, User], None],
+) -> None:
+    """Write what is planned, each file whole, and take it back where a later one fails.
+
+    ``cipher`` makes a cipher from a secret key and its source, so that one that no server could
+    use is refused before anything is written. The settings come first: a crash between them and the
+    database leaves what the next run completes.
+    """
+    assert plan.password is not None
+    cipher(plan.secret_key, plan.secret_key_source)
+    moment = now()
+    superuser = User(
+        id=uuid.uuid4().hex,
+        username=plan.superuser,
+        password_hash=hashed(plan.password),
+        is_active=True,
+        is_superuser=True,
+        created_at=moment,
+        updated_at=moment,
+        optins=_OPTINS,
+    )
+    for folder in plan.new_folders:
+        _make_folder(folder)
+    with ExitStack() as undo:
+        if plan.env_path is not None:
+            _write_new(plan.env_path, env_text(plan.env_lines))
+            undo.callback(plan.env_path.unlink)
+        if plan.secret_key_file is not None:
+            # Without a newline: servers would take it for a part of the key.
+            _write_new(plan.secret_key_file, plan.secret_key)
+            undo.callback(plan.secret_key_file.unlink)
+        create_database(plan.database, superuser)
+        undo.pop_all()
+
+
+def env_text(lines: list[tuple[str, str]]) -> str:
+    """Return the text of an ``.env`` file that python-dotenv reads back as the same values."""
+    header = "# Written by langkeys init. Langflow reads it, too: langflow run --env-file .env\n"
+    quoted = ((name, value.replace("\\", "\\\\").replace("'", "\\'")) for name, value in lines)
+    return header + "".join(f"{name}='{value}'\n" for name, value in quoted)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailedError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with StagedFile(path) as staged:
+            staged.write(text)
+            staged.publish(replace=False)
+    except FileExistsError:
+        raise ConflictError(
+            f"{path} has just been made by another process", hint="run langkeys init again"
+        ) from None

@@ -1,0 +1,248 @@
+"""Every setting with its source: option, then process environment, then ``.env``, then default.
+
+The only module that reads ``os.environ`` and ``.env`` files. python-dotenv is imported when there
+is an ``.env`` to read and not before: it costs a third of a small command's start.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from langkeys.errors import ConfigError, SecretKeyError
+
+TRUE_WORDS = frozenset({"true", "1", "yes", "on", "t", "y"})
+FALSE_WORDS = frozenset({"false", "0", "no", "off", "f", "n"})
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a setting may be.
+
+    ``kind`` is ``text``, ``secret`` (never shown), ``flag`` (pydantic's words for a boolean) or
+    ``choice`` (one of ``choices``).
+    """
+
+    kind: str
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+KNOWN: Mapping[str, Definition] = {
+    "LANGFLOW_DATABASE_URL": Definition("text"),
+    "LANGFLOW_CONFIG_DIR": Definition("text"),
+    "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": Definition("flag", "false"),
+    "LANGFLOW_SECRET_KEY": Definition("secret"),
+    "LANGFLOW_AUTO_LOGIN": Definition("flag", "false"),
+    "LANGFLOW_SKIP_AUTH_AUTO_LOGIN": Definition("flag"),
+    "LANGFLOW_SUPERUSER": Definition("text", "langflow"),
+    "LANGFLOW_SUPERUSER_PASSWORD": Definition("secret"),
+    "LANGFLOW_API_KEY": Definition("secret"),
+    "LANGFLOW_API_KEY_SOURCE": Definition("choice", "db", ("db", "env")),
+    "LANGFLOW_URL": Definition("text"),
+    "LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT": Definition("text"),
+    "LANGFLOW_STORE_ENVIRONMENT_VARIABLES": Definition("flag", "true"),
+    "LANGFLOW_FALLBACK_TO_ENV_VAR": Definition("flag", "true"),
+    "LANGFLOW_VARIABLE_STORE": Definition("choice", "db", ("db", "kubernetes")),
+    "LANGFLOW_DISABLE_TRACK_APIKEY_USAGE": Definition("flag", "false"),
+    "LANGKEYS_API_KEY": Definition("secret"),
+}
+"""The settings that langkeys reads; each may also come from a file that ``NAME_FILE`` names."""
+
+ENV_FILE = "LANGKEYS_ENV_FILE"
+"""Names the ``.env`` file; read from the process environment only."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's text and where it came from, in words."""
+
+    name: str
+    text: str = field(repr=False)
+    source: str
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody set it."""
+        return self.source == "default"
+
+
+class Settings:
+    """The settings of one invocation.
+
+    ``options`` are values given on the command line: for a setting's name its text and the option
+    that gave it. Each lookup raises ConfigError where the value does not parse, naming the
+    variable, its source and what it may be.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, tuple[str, str]] | None = None,
+        *,
+        env_file: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.environ = os.environ if environ is None else environ
+        self._options = dict(options or {})
+        self.env_file, self._dotenv = self._read_env_file(env_file)
+        self._values: dict[str, Value | None] = {}
+
+    def _read_env_file(self, named: str | None) -> tuple[Path | None, Mapping[str, str]]:
+        source = "--env-file"
+        if named is None:
+            named, source = self.environ.get(ENV_FILE) or None, ENV_FILE
+        if named is None:
+            path = Path(".env")
+            if not path.is_file():
+                return None, {}
+        else:
+            path = Path(named)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            by = "" if named is None else f" (named by {source})"
+            raise ConfigError(
+                f"cannot read the settings file {path.absolute()}{by}: {error.strerror}",
+                hint="correct the name, or make the file readable",
+            ) from None
+        except ValueError:
+            raise ConfigError(f"the settings file {path.absolute()} is not UTF-8 text") from None
+        return path.absolute(), _parsed_dotenv(text, path.absolute()) if text.strip() else {}
+
+    @property
+    def unprefixed_names(self) -> list[str]:
+        """Names in the ``.env`` file that lack their prefix, and so are not read."""
+        return [
+            f"{name} (did you mean {full}?)"
+            for name in self._dotenv
+            for full in (f"LANGFLOW_{name}", f"LANGKEYS_{name}")
+            if full in KNOWN and full not in self._dotenv
+        ]
+
+    def find(self, name: str) -> Value | None:
+        """Return a setting that somebody gave, or its default, or None; empty counts as unset."""
+        if name not in self._values:
+            self._values[name] = self._found(name)
+        return self._values[name]
+
+    def _found(self, name: str) -> Value | None:
+        definition = KNOWN[name]
+        if name in self._options:
+            return Value(name, *self._options[name])
+        for source, values in (
+            ("environment", self.environ),
+            (str(self.env_file), self._dotenv),
+        ):
+            direct, file_name = values.get(name), values.get(f"{name}_FILE")
+            if direct and file_name:
+                raise ConfigError(
+                    f"{name} and {name}_FILE are both set ({source})", hint="set one of the two"
+                )
+            if direct:
+                return Value(name, direct, source)
+            if file_name:
+                return Value(
+                    name,
+                    _file_content(name, file_name, source),
+                    f"file {file_name}, named by {name}_FILE ({source})",
+                )
+        if definition.default is not None:
+            return Value(name, definition.default, "default")
+        return None
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether somebody gave this setting."""
+        value = self.find(name)
+        return value is not None and not value.is_default
+
+    def text(self, name: str) -> str | None:
+        """Return a setting's text, or None."""
+        value = self.find(name)
+        if value is None:
+            return None
+        definition = KNOWN[name]
+        if definition.choices and value.text.lower() not in definition.choices:
+            raise ConfigError(
+                f"{name}={value.text!r} ({value.source}) is not one of its values",
+                hint=f"it may be {' or '.join(definition.choices)}",
+            )
+        return value.text.lower() if definition.choices else value.text
+
+    def flag(self, name: str) -> bool | None:
+        """Return a boolean setting by pydantic's words, as Langflow reads it, or None."""
+        value = self.find(name)
+        if value is None:
+            return None
+        word = value.text.strip().lower()
+        if word in TRUE_WORDS:
+            return True
+        if word in FALSE_WORDS:
+            return False
+        raise ConfigError(
+            f"{name}={value.text!r} ({value.source}) is not a boolean",
+            hint="it may be true/false, 1/0, yes/no, on/off, t/f or y/n, in any case",
+        )
+
+    def check(self) -> None:
+        """Raise ConfigError for the first setting that does not parse, used or not.
+
+        A Langflow server refuses to start on such a value; finding it before acting beats acting
+        on half of what the operator meant.
+        """
+        for name, definition in KNOWN.items():
+            if definition.kind == "flag":
+                self.flag(name)
+            elif definition.kind == "choice":
+                self.text(name)
+
+    @property
+    def auto_login(self) -> bool:
+        """``LANGFLOW_AUTO_LOGIN``; false where unset, whatever a server would make of that."""
+        return bool(self.flag("LANGFLOW_AUTO_LOGIN"))
+
+    @property
+    def superuser(self) -> str:
+        """``LANGFLOW_SUPERUSER``, by Langflow's own default ``langflow``."""
+        value = self.find("LANGFLOW_SUPERUSER")
+        assert value is not None  # it has a default
+        return value.text
+
+
+def _file_content(name: str, file_name: str, source: str) -> str:
+    error_class = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
+    named = f"{file_name}, named by {name}_FILE ({source})"
+    try:
+        text = without_newline(Path(file_name).read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise error_class(
+            f"cannot read {named}: {error.strerror}",
+            hint=f"correct {name}_FILE, or make the file readable",
+        ) from None
+    except UnicodeDecodeError:
+        raise error_class(f"{named}, is not UTF-8 text") from None
+    if not text:
+        raise error_class(f"{named}, is empty")
+    return text
+
+
+def without_newline(text: str) -> str:
+    """Drop exactly one trailing newline, ``\\n`` or ``\\r\\n``, from a secret that was a file."""
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def _parsed_dotenv(text: str, path: Path) -> Mapping[str, str]:
+    from io import StringIO
+
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            # The line itself stays out of the message: it may hold a secret.
+            raise ConfigError(
+                f"line {binding.original.line} of {path} is not NAME=VALUE",
+                hint="correct or remove the line; values with spaces or # need quotes",
+            )
+    # Interpolated as a server does it that is started with --env-file.
+    found = dotenv_values(stream=StringIO(text))
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,118 @@
+"""What the services may ask of a store: one Protocol that every database engine implements.
+
+Ids are 32 hex digits and times aware UTC, whatever the engine makes of them. A store holds and
+returns values as they are at rest; it never encrypts or decrypts.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from langkeys.models import ApiKey, EncryptedValue, User
+from langkeys.store.generations import Generation
+
+
+@dataclass(frozen=True)
+class KeyFilter:
+    """Which API keys are meant; conditions combine with *and*, None is no condition.
+
+    ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``: not
+    used since then, and not created since then either. ``expires_before`` means between ``now``
+    and then.
+    """
+
+    now: datetime
+    user_id: str | None = None
+    status: str | None = None
+    unused_since: datetime | None = None
+    expires_before: datetime | None = None
+    created_before: datetime | None = None
+
+
+class Store(Protocol):
+    """A Langflow database. Every method raises StoreError where the database cannot answer."""
+
+    @property
+    def location(self) -> str:
+        """The database's path or URL without a password, to name it in messages."""
+        ...
+
+    @property
+    def generation(self) -> Generation:
+        """Which Langflow wrote it."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Hold the write lock: commit at the end of the block, roll back where it raises."""
+        ...
+
+    def reopened(self) -> AbstractContextManager["Store"]:
+        """Open a fresh connection to the same database, to read back what was written."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back; harmless when repeated."""
+        ...
+
+    def find_user(self, user_id: str) -> User | None:
+        """Return the user with this id."""
+        ...
+
+    def find_user_named(self, username: str) -> User | None:
+        """Return the user with exactly this name."""
+        ...
+
+    def insert_user(self, user: User) -> None:
+        """Add a user."""
+        ...
+
+    def api_keys(
+        self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
+    ) -> Iterator[ApiKey]:
+        """Yield API keys in the order of their creation, read in pages that hold no lock."""
+        ...
+
+    def find_api_key(self, key_id: str) -> ApiKey | None:
+        """Return the API key with this id."""
+        ...
+
+    def api_keys_named(self, name: str, limit: int) -> Sequence[ApiKey]:
+        """Return at most ``limit`` API keys with exactly this name, anybody's."""
+        ...
+
+    def api_keys_by_id_start(self, hex_digits: str, limit: int) -> Sequence[ApiKey]:
+        """Return at most ``limit`` API keys whose id starts so."""
+        ...
+
+    def api_keys_by_hash(self, key_hash: str) -> Sequence[ApiKey]:
+        """Return the API keys with this hash; none where the generation stores no hashes."""
+        ...
+
+    def api_keys_stored_as(self, value: str) -> Sequence[ApiKey]:
+        """Return the API keys whose stored form is exactly ``value``: plaintext rows."""
+        ...
+
+    def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:
+        """Return at most ``limit`` API keys whose stored form starts so: plaintext rows."""
+        ...
+
+    def encrypted_api_keys(self, *, unhashed_only: bool) -> Iterator[ApiKey]:
+        """Yield encrypted API keys, to be decrypted and compared; read in pages, as ``api_keys``.
+
+        ``unhashed_only``: those that ``api_keys_by_hash`` cannot find.
+        """
+        ...
+
+    def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
+        """Add API keys, within a transaction."""
+        ...
+
+    def delete_api_keys(self, key_ids: Sequence[str]) -> int:
+        """Delete API keys by id, within a transaction; return how many there were."""
+        ...
+
+    def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
+        """Yield a few encrypted values of each known column, API keys first."""
+        ...

@@ -1,0 +1,186 @@
+"""Which Langflow wrote this database, and what a server of that generation can do.
+
+Columns decide wherever they tell; tables and the Alembic revision only where they cannot (1.5 to
+1.8 have the same key columns). Measured on live servers and read from the releases' migrations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from langkeys.errors import StoreError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a server of one Langflow generation stores, accepts and does.
+
+    ``release`` is the Langflow release, ``note`` what the operator should know about how it was
+    told (an unknown revision, say).
+    """
+
+    release: str
+    encrypts_keys: bool
+    """API keys are at rest as Fernet tokens; before, a server refuses such a row."""
+    has_key_hash: bool
+    has_key_expiry: bool
+    honours_key_state: bool
+    """An inactive or expired key is refused."""
+    honours_owner_state: bool
+    """An inactive owner's keys are refused everywhere, not at ``whoami`` alone."""
+    short_keys_by_prng: bool
+    """Reads only the old derivation of a secret key shorter than 32 characters."""
+    encrypts_generic: bool
+    """Variables of type Generic are encrypted too."""
+    auto_login_is_named: bool
+    """AUTO_LOGIN logs in the user that LANGFLOW_SUPERUSER names, and not always ``langflow``."""
+    deletes_default_superuser: bool
+    """With AUTO_LOGIN=false a start or stop deletes a ``langflow`` that never logged in."""
+    reads_env_key: bool
+    """Knows LANGFLOW_API_KEY_SOURCE=env."""
+    auto_login_default: bool
+    skip_auth_default: bool
+    """Its default of LANGFLOW_SKIP_AUTH_AUTO_LOGIN."""
+    open_mcp: bool
+    """The MCP endpoints ask for no key."""
+    has_environment_managed: bool
+    """``variable.is_environment_managed`` is there."""
+    keeps_set_variables: bool
+    """A variable set by a person survives a start with another value in the environment."""
+    revision: str | None = None
+    note: str | None = None
+
+
+_1_5 = Generation(
+    release="1.5",
+    encrypts_keys=False,
+    has_key_hash=False,
+    has_key_expiry=False,
+    honours_key_state=False,
+    honours_owner_state=False,
+    short_keys_by_prng=True,
+    encrypts_generic=True,
+    auto_login_is_named=False,
+    deletes_default_superuser=True,
+    reads_env_key=False,
+    auto_login_default=True,
+    skip_auth_default=True,
+    open_mcp=True,
+    has_environment_managed=False,
+    keeps_set_variables=False,
+)
+_1_6 = replace(_1_5, release="1.6", skip_auth_default=False, open_mcp=False)
+_1_7 = replace(_1_6, release="1.7")
+_1_8 = replace(
+    _1_7,
+    release="1.8",
+    encrypts_keys=True,
+    encrypts_generic=False,
+    reads_env_key=True,
+    keeps_set_variables=True,
+)
+_1_9 = replace(_1_8, release="1.9", has_key_hash=True)
+_1_10_0 = replace(_1_9, release="1.10.0", has_key_expiry=True, honours_key_state=True)
+_1_10 = replace(_1_10_0, release="1.10", short_keys_by_prng=False, auto_login_is_named=True)
+_1_11 = replace(_1_10, release="1.11", honours_owner_state=True)
+_1_12 = replace(_1_11, release="1.12")
+_1_12_8 = replace(_1_12, release="1.12.8", has_environment_managed=True)
+_1_13 = replace(_1_12_8, release="1.13", deletes_default_superuser=False, auto_login_default=False)
+
+GENERATIONS = (
+    _1_5, _1_6, _1_7, _1_8, _1_9, _1_10_0, _1_10, _1_11, _1_12, _1_12_8, _1_13,
+)  # fmt: skip
+"""Oldest first; the one table of what each generation can do."""
+
+NEWEST = _1_13
+
+_BY_REVISION: Mapping[str, Generation] = {
+    "d9a6ea21edcd": _1_5,
+    "d37bc4322900": _1_6,
+    "182e5471b900": _1_7,
+    "59a272d6669a": _1_8,
+    "d306e5c17c41": _1_9,
+    "b7c4d8e9f012": _1_10_0,
+    "d49cbced8696": _1_10,
+    "d19e7b3c5a42": _1_11,
+    "c6d8e0f2a4b7": _1_12,
+    "386662af02e9": _1_12_8,
+    "e5a7c9b1d3f2": _1_13,
+}
+
+REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
+    "user": frozenset(
+        ("id", "username", "password", "is_active", "is_superuser", "create_at", "updated_at")
+    ),
+    "apikey": frozenset(
+        (
+            "id",
+            "name",
+            "last_used_at",
+            "total_uses",
+            "is_active",
+            "created_at",
+            "api_key",
+            "user_id",
+        )
+    ),
+    "variable": frozenset(("id", "name", "value", "type", "created_at", "updated_at", "user_id")),
+}
+"""What makes a database Langflow's, by table; every generation from 1.5 on has them."""
+
+
+def told_from(
+    columns: Mapping[str, frozenset[str]], revision: str | None, location: str
+) -> Generation:
+    """Return the generation that ``columns`` by table and the Alembic ``revision`` tell.
+
+    ``revision`` is None where there is no ``alembic_version`` (a database that ``langkeys init``
+    made); ``location`` names the database in errors. Raises StoreError where it is not Langflow's,
+    UnsupportedError where it is older than 1.5 or of a shape that no generation has.
+    """
+    for table, required in REQUIRED_COLUMNS.items():
+        missing = required - columns.get(table, frozenset())
+        if missing:
+            what = "table" if table not in columns else "column"
+            names = table if table not in columns else f"{table}.{sorted(missing)[0]}"
+            raise StoreError(
+                f"{location} is not a Langflow database: it has no {what} {names}",
+                hint="name the right one with --database or LANGFLOW_DATABASE_URL",
+            )
+    by_columns = _by_columns(columns)
+    known = None if revision is None else _BY_REVISION.get(revision)
+    if known is not None and _fits(known, columns):
+        return replace(known, revision=revision)
+    if by_columns is None:
+        raise UnsupportedError(
+            f"{location} is of an unknown Langflow generation"
+            f" (revision {revision or 'none'}), older than 1.8",
+            hint="langkeys knows Langflow 1.5 to 1.13; upgrade Langflow and start it once",
+        )
+    if revision is None:
+        return by_columns
+    newer = by_columns is NEWEST
+    return replace(
+        by_columns,
+        revision=revision,
+        note=f"revision {revision} is unknown to this langkeys; treated as Langflow "
+        f"{by_columns.release}{' or newer' if newer else ', by its columns'}",
+    )
+
+
+def _fits(generation: Generation, columns: Mapping[str, frozenset[str]]) -> bool:
+    return (
+        generation.has_key_hash == ("api_key_hash" in columns["apikey"])
+        and generation.has_key_expiry == ("expires_at" in columns["apikey"])
+        and generation.has_environment_managed == ("is_environment_managed" in columns["variable"])
+    )
+
+
+def _by_columns(columns: Mapping[str, frozenset[str]]) -> Generation | None:
+    """Return the generation that tables and columns alone tell, or None before 1.8."""
+    if "is_environment_managed" in columns["variable"]:
+        return NEWEST if "retired_at" in columns["user"] else _1_12_8
+    if "expires_at" in columns["apikey"]:
+        return _1_11 if "a2a_tasks" in columns else _1_10
+    if "api_key_hash" in columns["apikey"]:
+        return _1_9
+    return _1_8 if "sso_config" in columns else None

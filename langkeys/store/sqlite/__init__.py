@@ -1,0 +1,10 @@
+"""Langflow's tables in SQLite: all of its SQL, and the only package that imports sqlite3.
+
+Nothing is added to the database: no table, no column, no index, and its journal mode stays as it
+is. Column order differs between databases, so columns are always named.
+"""
+
+from langkeys.store.sqlite.creation import create_database
+from langkeys.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore", "create_database"]

@@ -1,0 +1,178 @@
+"""Langflow's ``apikey`` table."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from langkeys.models import FERNET_PREFIX, ApiKey
+from langkeys.store.base import KeyFilter
+from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
+from langkeys.store.sqlite.places import PAST_FERNET
+
+
+class ApiKeyTable(Database):
+    """The part of a store that is about API keys."""
+
+    def api_keys(
+        self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
+    ) -> Iterator[ApiKey]:
+        where, parameters = self._conditions(wanted)
+        last_row = 0
+        while limit is None or limit > 0:
+            page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
+            rows = self._rows(
+                f"{self._key_select} WHERE {where} AND k.rowid > ? ORDER BY k.rowid"
+                " LIMIT ? OFFSET ?",
+                (*parameters, last_row, page, offset),
+            )
+            yield from map(self._api_key, rows)
+            if len(rows) < page:
+                return
+            last_row, offset = rows[-1][-1], 0
+            limit = None if limit is None else limit - page
+
+    def _conditions(self, wanted: KeyFilter) -> tuple[str, list[object]]:
+        now = stored_time(wanted.now)
+        expired = "0" if "expires_at" not in self._columns["apikey"] else "k.expires_at < ?"
+        expired_parameters: list[object] = [now] if "?" in expired else []
+        conditions: list[tuple[str, list[object]]] = [("1", [])]
+        if wanted.user_id is not None:
+            conditions.append(("k.user_id = ?", [wanted.user_id]))
+        if wanted.status == "inactive":
+            conditions.append(("NOT k.is_active", []))
+        elif wanted.status == "expired":
+            conditions.append((f"k.is_active AND {expired}", expired_parameters))
+        elif wanted.status == "active":
+            conditions.append((f"k.is_active AND coalesce(NOT ({expired}), 1)", expired_parameters))
+        if wanted.unused_since is not None:
+            since = stored_time(wanted.unused_since)
+            conditions.append(("coalesce(k.last_used_at, k.created_at) <= ?", [since]))
+        if wanted.expires_before is not None:
+            if expired_parameters:
+                until = stored_time(wanted.expires_before)
+                conditions.append(("k.expires_at BETWEEN ? AND ?", [now, until]))
+            else:
+                conditions.append(("0", []))
+        if wanted.created_before is not None:
+            conditions.append(("k.created_at <= ?", [stored_time(wanted.created_before)]))
+        return (
+            " AND ".join(f"({sql})" for sql, _ in conditions),
+            [parameter for _, parameters in conditions for parameter in parameters],
+        )
+
+    def find_api_key(self, key_id: str) -> ApiKey | None:
+        keys = self._keys("k.id = ?", key_id)
+        return keys[0] if keys else None
+
+    def api_keys_named(self, name: str, limit: int) -> Sequence[ApiKey]:
+        return self._keys("k.name = ? ORDER BY k.rowid LIMIT ?", name, limit)
+
+    def api_keys_by_id_start(self, hex_digits: str, limit: int) -> Sequence[ApiKey]:
+        # A range instead of LIKE: it uses the primary key's index.
+        return self._keys(
+            "k.id >= ? AND k.id < ? ORDER BY k.id LIMIT ?", hex_digits, hex_digits + "g", limit
+        )
+
+    def api_keys_by_hash(self, key_hash: str) -> Sequence[ApiKey]:
+        if not self._generation.has_key_hash:
+            return []
+        return self._keys("k.api_key_hash = ?", key_hash)
+
+    def api_keys_stored_as(self, value: str) -> Sequence[ApiKey]:
+        return self._keys("k.api_key = ?", value)
+
+    def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:
+        return self._keys(
+            "k.api_key >= ? AND k.api_key < ? ORDER BY k.api_key LIMIT ?",
+            start,
+            start + "\U0010ffff",
+            limit,
+        )
+
+    def encrypted_api_keys(self, *, unhashed_only: bool) -> Iterator[ApiKey]:
+        hashed = unhashed_only and self._generation.has_key_hash
+        condition = "k.api_key_hash IS NULL AND " if hashed else ""
+        last = FERNET_PREFIX
+        while True:
+            keys = self._keys(
+                f"{condition}k.api_key > ? AND k.api_key < ? ORDER BY k.api_key LIMIT ?",
+                last,
+                PAST_FERNET,
+                PAGE_ROWS,
+            )
+            yield from keys
+            if len(keys) < PAGE_ROWS:
+                return
+            last = keys[-1].stored
+
+    def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
+        columns = [
+            "id", "name", "user_id", "api_key", "created_at", "last_used_at", "total_uses",
+            "is_active",
+        ]  # fmt: skip
+        if self._generation.has_key_hash:
+            columns.append("api_key_hash")
+        if self._generation.has_key_expiry:
+            columns.append("expires_at")
+        sql = (
+            f"INSERT INTO apikey ({', '.join(columns)})"
+            f" VALUES ({', '.join(':' + column for column in columns)})"
+        )
+        values = (
+            {
+                "id": key.id,
+                "name": key.name,
+                "user_id": key.user_id,
+                "api_key": key.stored,
+                "created_at": stored_time(key.created_at),
+                "last_used_at": stored_time(key.last_used_at),
+                "total_uses": key.total_uses,
+                "is_active": int(key.is_active),
+                "api_key_hash": key.hash,
+                "expires_at": stored_time(key.expires_at),
+            }
+            for key in keys
+        )
+        with self._translated():
+            self._connection.executemany(sql, values)
+
+    def delete_api_keys(self, key_ids: Sequence[str]) -> int:
+        with self._translated():
+            return self._connection.executemany(
+                "DELETE FROM apikey WHERE id = ?", ((key_id,) for key_id in key_ids)
+            ).rowcount
+
+    def _keys(self, where: str, *parameters: object) -> list[ApiKey]:
+        return [
+            self._api_key(row)
+            for row in self._rows(f"{self._key_select} WHERE {where}", parameters)
+        ]
+
+    @cached_property
+    def _key_select(self) -> str:
+        columns = ", ".join(
+            f"k.{column}" if column in self._columns["apikey"] else "NULL"
+            for column in (
+                "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at",
+                "total_uses", "is_active", "expires_at",
+            )
+        )  # fmt: skip
+        return (
+            f"SELECT {columns}, u.username, k.rowid FROM apikey k"
+            ' LEFT JOIN "user" u ON u.id = k.user_id'
+        )
+
+    def _api_key(self, row: Sequence[Any]) -> ApiKey:
+        return ApiKey(
+            id=row[0],
+            name=row[1],
+            user_id=row[2],
+            stored=row[3],
+            hash=row[4],
+            created_at=self._time(row[5], "apikey", row[0]),
+            last_used_at=self._time_or_none(row[6], "apikey", row[0]),
+            total_uses=row[7],
+            is_active=bool(row[8]),
+            expires_at=self._time_or_none(row[9], "apikey", row[0]),
+            username=row[10],
+        )

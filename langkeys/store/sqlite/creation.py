@@ -1,0 +1,44 @@
+"""Making a database that a Langflow 1.13 server adopts."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from langkeys.errors import ConflictError, StoreError
+from langkeys.files import sync_folder
+from langkeys.models import User
+from langkeys.store.sqlite.database import BUSY_TIMEOUT, store_error
+from langkeys.store.sqlite.store import SqliteStore
+
+
+def create_database(path: Path, superuser: User) -> None:
+    """Make a database with Langflow 1.13's tables and one user, 0600; all of it or nothing.
+
+    Raises ConflictError where ``path`` exists, StoreError where it cannot be made.
+    """
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        os.close(os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            connection = sqlite3.connect(staged, isolation_level=None)
+            try:
+                connection.executescript(schema)
+            finally:
+                connection.close()
+            store = SqliteStore(staged, writable=True)
+            try:
+                with store.transaction():
+                    store.insert_user(superuser)
+            finally:
+                store.close()
+            os.link(staged, path)  # unlike a rename, never replaces what came in between
+            sync_folder(path.parent)
+        finally:
+            staged.unlink(missing_ok=True)
+    except FileExistsError:
+        raise ConflictError(f"{path} has just been made by another process") from None
+    except OSError as error:
+        raise StoreError(f"cannot make the database {path}: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise store_error(error, path, BUSY_TIMEOUT) from None

@@ -1,0 +1,166 @@
+"""A connection to a Langflow database file: opening it, transactions, and errors in words."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from langkeys.errors import ConflictError, LangkeysError, StoreError
+from langkeys.store.generations import Generation, told_from
+from langkeys.store.sqlite.places import ENCRYPTED_COLUMNS, ENCRYPTED_JSON_COLUMNS
+
+BUSY_TIMEOUT = 10.0
+"""Seconds to wait for another process's write lock."""
+
+PAGE_ROWS = 500
+"""Rows read at a time; between pages no lock is held, however slowly they are consumed."""
+
+
+class Database:
+    """What the tables of a store share: the connection, its columns, and its generation."""
+
+    def __init__(
+        self, path: Path, *, writable: bool = False, busy_timeout: float = BUSY_TIMEOUT
+    ) -> None:
+        self._path = path.absolute()
+        self._writable = writable
+        self._busy_timeout = busy_timeout
+        self._connection = _connected(self._path, busy_timeout)
+        try:
+            if not writable:
+                self._rows("PRAGMA query_only = ON")
+            self._columns = self._read_columns()
+            self._generation = told_from(self._columns, self._read_revision(), self.location)
+        except LangkeysError:
+            self._connection.close()
+            raise
+
+    @property
+    def location(self) -> str:
+        return str(self._path)
+
+    @property
+    def generation(self) -> Generation:
+        return self._generation
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._rows("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._rows("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                with suppress(sqlite3.Error):  # the error that led here is the one to tell
+                    self._connection.rollback()
+
+    def _read_columns(self) -> dict[str, frozenset[str]]:
+        # The known tables' columns; other tables only by name, as the generation is told by both.
+        columns: dict[str, frozenset[str]] = {}
+        for (table,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            columns[table] = frozenset()
+        known = {table for table, *_ in ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS}
+        for table in known & columns.keys():
+            rows = self._rows("SELECT name FROM pragma_table_info(?)", (table,))
+            columns[table] = frozenset(name for (name,) in rows)
+        return columns
+
+    def _read_revision(self) -> str | None:
+        if "alembic_version" not in self._columns:
+            return None
+        rows = self._rows("SELECT version_num FROM alembic_version")
+        return rows[0][0] if len(rows) == 1 else None
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        with self._translated():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise ConflictError(f"{self.location}: {error}") from None
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise store_error(error, self._path, self._busy_timeout) from None
+
+    def _time_or_none(self, text: Any, table: str, row_id: str) -> datetime | None:
+        return None if text is None else self._time(text, table, row_id)
+
+    def _time(self, text: Any, table: str, row_id: str) -> datetime:
+        try:
+            return loaded_time(text)
+        except (ValueError, TypeError):
+            raise StoreError(
+                f"{self.location}: {table} row {row_id} has a time that is none: {text!r}"
+            ) from None
+
+
+def stored_time(moment: datetime | None) -> str | None:
+    """Write a time as SQLAlchemy does: naive UTC text with six digits of fraction."""
+    if moment is None:
+        return None
+    naive = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return naive.isoformat(sep=" ", timespec="microseconds")
+
+
+def loaded_time(text: str) -> datetime:
+    """Read a stored time; naive means UTC. Raises ValueError or TypeError."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+
+
+def _connected(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise StoreError(
+            f"there is no database at {path}",
+            hint="make one with langkeys init, or name the server's with --database or"
+            " LANGFLOW_DATABASE_URL",
+        ) from None
+    except OSError as error:
+        raise StoreError(f"cannot open the database {path}: {error.strerror}") from None
+    if not path.is_file():
+        raise StoreError(f"the database {path} is not a file")
+    if size == 0:
+        raise StoreError(
+            f"{path} is empty, not a Langflow database",
+            hint="remove it and run langkeys init, or name the right one with --database",
+        )
+    try:
+        # mode=rw: never create; SQLite itself falls back to read-only where the file is.
+        return sqlite3.connect(
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_timeout, isolation_level=None
+        )
+    except sqlite3.Error as error:
+        raise store_error(error, path, busy_timeout) from None
+
+
+def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError:
+    """Say in words what SQLite reports; told by its text, as Python 3.10 has no error codes."""
+    text = str(error)
+    if "locked" in text:
+        return StoreError(
+            f"the database {path} is locked: another process has held it for"
+            f" {busy_timeout:g} seconds",
+            hint="try again; if it stays, look for a stuck process with: fuser " + str(path),
+        )
+    if "readonly" in text or "unable to open" in text:
+        wal = "a database in WAL mode needs its folder writable too, for its -wal and -shm files"
+        return StoreError(
+            f"the database {path} cannot be "
+            f"{'written' if 'readonly' in text else 'opened'}: {text}",
+            hint=f"run langkeys as the server's user; {wal}",
+        )
+    if "malformed" in text or "not a database" in text or "decode" in text:
+        return StoreError(
+            f"the database {path} is corrupt or no SQLite database: {text}",
+            hint="nothing was written; restore a backup, or name the right file with --database",
+        )
+    return StoreError(f"the database {path} failed: {text}")

@@ -1,0 +1,106 @@
+"""Spans and points in time: what users may write, and how langkeys writes them."""
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from langkeys.errors import UsageError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
+# Unit, its length in seconds, and how many of them make it worth using: "13 months", not "1 year".
+_LENGTHS = (
+    ("year", 31_557_600, 2),
+    ("month", 2_629_800, 2),
+    ("day", 86_400, 2),
+    ("hour", 3600, 1),
+    ("minute", 60, 1),
+    ("second", 1, 0),
+)
+_FRACTION = re.compile(r"\.([0-9]{1,6})[0-9]*")
+
+
+def now() -> datetime:
+    """Return the current time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def parsed_span(text: str, option: str) -> timedelta:
+    """Read a span such as ``45s``, ``30m``, ``12h``, ``90d`` or ``2w``; more than zero.
+
+    Raises UsageError that names ``option``.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    hint = "write a span as a number and a unit: 45s, 30m, 12h, 90d or 2w"
+    if match is None:
+        raise UsageError(f"{option} {text!r} is not a span", hint=hint)
+    try:
+        span = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        now() - span  # a span that leaves the calendar is of no use to any filter
+    except OverflowError:
+        raise UsageError(f"{option} {text!r} is longer than the calendar", hint=hint) from None
+    if not span:
+        raise UsageError(f"{option} must be longer than nothing, not {text!r}", hint=hint)
+    return span
+
+
+def parsed_when(text: str, option: str) -> datetime:
+    """Read a point in time: ISO 8601 (naive means UTC), or a span counted from now.
+
+    Raises UsageError that names ``option``.
+    """
+    stripped = text.strip()
+    if _SPAN.fullmatch(stripped):
+        try:
+            return now() + parsed_span(stripped, option)
+        except OverflowError:
+            raise UsageError(f"{option} {text!r} is beyond the calendar") from None
+    try:
+        return parsed_iso(stripped)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} {text!r} is not a time",
+            hint="write a time as ISO 8601 (2027-01-31 or 2027-01-31T18:00:00Z; naive means UTC)"
+            " or as a span from now (12h, 90d, 2w)",
+        ) from None
+
+
+def parsed_future(text: str, option: str) -> datetime:
+    """Read a point in time that has not passed yet; see ``parsed_when``."""
+    when = parsed_when(text, option)
+    if when <= now():
+        raise UsageError(f"{option} {text!r} has passed already ({iso(when)})")
+    return when
+
+
+def parsed_iso(text: str) -> datetime:
+    """Read ISO 8601 into aware UTC; naive means UTC. Raises ValueError or OverflowError."""
+    # Python 3.10 reads neither a Z nor a fraction of other than 3 or 6 digits.
+    text = _FRACTION.sub(lambda match: "." + match[1].ljust(6, "0"), text, count=1)
+    if text[-1:] in ("Z", "z"):
+        text = text[:-1] + "+00:00"
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def iso(moment: datetime) -> str:
+    """Write a time as ISO 8601 UTC with ``Z``, as Langflow 1.13's ``whoami`` does."""
+    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def iso_or_none(moment: datetime | None) -> str | None:
+    """Write a time that may be missing; see ``iso``."""
+    return None if moment is None else iso(moment)
+
+
+def relative(moment: datetime, reference: datetime) -> str:
+    """Say in words how far a time is from ``reference``: ``3 days ago``, ``in 2 hours``."""
+    seconds = (moment - reference).total_seconds()
+    distance = abs(seconds)
+    unit, length = next((u, n) for u, n, least in _LENGTHS if distance >= least * n)
+    count = int(distance // length)
+    if count == 0:
+        return "now"
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"in {words}" if seconds > 0 else f"{words} ago"
