@@ -67,6 +67,15 @@ def authenticated(
     return _by_password(settings, store, verify_password, ask_password)
 
 
+def known_without_password(settings: Settings) -> bool:
+    """Tell whether ``authenticated`` can say who is acting without asking for a password."""
+    return (
+        settings.find("LANGKEYS_API_KEY") is not None
+        or settings.auto_login
+        or settings.find("LANGFLOW_SUPERUSER_PASSWORD") is not None
+    )
+
+
 def auto_login_name(settings: Settings, store: Store) -> str:
     """Return the name of the user that a server of this generation logs in by itself."""
     return settings.superuser if store.generation.auto_login_is_named else DEFAULT_SUPERUSER
@@ -135,13 +144,14 @@ def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -
         or settings.auto_login
     ):
         return None
-    what = (
-        "deletes it, with its keys and variables"
-        if generation.deletes_default_superuser
-        else "resets its password or deactivates it, and its keys with it"
-    )
+    server = f"a Langflow {generation.release} server"
+    if generation.deletes_default_superuser:
+        what = f"{server} deletes it, with its keys and variables, when it starts or stops"
+    else:
+        # Measured on 1.13.0: claimed, password and all, where LANGFLOW_SUPERUSER names it.
+        what = f"{server} deactivates it, and its keys with it, where LANGFLOW_SUPERUSER names"
+        what += " another user, and sets its password anew where it does not"
     return (
-        f"the owner {DEFAULT_SUPERUSER!r} has never logged in: with LANGFLOW_AUTO_LOGIN=false a"
-        f" Langflow {generation.release} server {what}, when it starts or stops. Make the key for a"
-        " superuser of another name (--user)"
+        f"the owner {DEFAULT_SUPERUSER!r} has never logged in: with LANGFLOW_AUTO_LOGIN=false"
+        f" {what}. Make the key for a superuser of another name (--user)"
     )

@@ -9,27 +9,48 @@ import hashlib
 import random
 import secrets
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from langkeys.errors import SecretKeyError
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 SHORT_SECRET_LENGTH = 32
 """Secret keys with fewer characters are stretched; longer ones are the Fernet key themselves."""
+
+# The envelope of langflow.services.database.models.auth.sso_secret, version 1.
+ENVELOPE_ALGORITHM = "aes-256-gcm"
+ENVELOPE_HEADER = f"lf-sso:v1:hkdf-sha256-v1:{ENVELOPE_ALGORITHM}"
+_ENVELOPE_SALT = b"langflow/sso/client-secret/hkdf-salt/v1"
+_ENVELOPE_INFO = b"langflow/sso/client-secret/encryption"
 
 
 class Cipher:
     """Encrypts and decrypts what Langflow stores, under one secret key.
 
-    ``short_keys_by_prng``: which of its two derivations the server of this generation reads, for a
-    secret key shorter than 32 characters. Both are tried when decrypting, as an upgraded server
-    leaves older values behind. Raises SecretKeyError for a text that no Fernet key can be made of.
+    ``short_keys_by_prng``: with which of its two derivations to encrypt, for a secret key shorter
+    than 32 characters. Both are tried when decrypting, as an upgraded server leaves older values
+    behind. ``pads_always``: the server pads a multiple of 4 characters, too. Raises SecretKeyError
+    for a text that no Fernet key can be made of.
     """
 
-    def __init__(self, secret_key: str, *, source: str, short_keys_by_prng: bool = False) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        source: str,
+        short_keys_by_prng: bool = False,
+        pads_always: bool = False,
+    ) -> None:
         self.source = source
+        self._secret_key = secret_key
         if len(secret_key) >= SHORT_SECRET_LENGTH:
-            candidates = [(secret_key + "=" * (-len(secret_key) % 4)).encode()]
+            missing = -len(secret_key) % 4
+            padding = "=" * (4 if pads_always and missing == 0 else missing)
+            candidates = [(secret_key + padding).encode()]
         else:
             candidates = [_prng_key(secret_key), _sha256_key(secret_key)]
             if not short_keys_by_prng:
@@ -43,8 +64,7 @@ class Cipher:
                 " characters, and from 32 on it must be the url-safe base64 of 32 bytes",
                 hint="the newline at its end is part of it, for Langflow too: remove that"
                 if newline
-                else "take the one that the server has used so far, or make one with:"
-                " langkeys secret-key generate",
+                else "use the one that the server has used so far",
             ) from None
 
     def encrypt(self, plaintext: str) -> str:
@@ -60,9 +80,59 @@ class Cipher:
                 continue
         return None
 
-    def opens_any(self, tokens: Iterable[str]) -> bool:
-        """Tell whether at least one of the tokens opens."""
-        return any(self.find_plaintext(token) is not None for token in tokens)
+    def find_sealed(self, envelope: str) -> str | None:
+        """Open an SSO client secret's envelope, or return None where this key does not."""
+        header, _, sealed = envelope.rpartition(f":{ENVELOPE_ALGORITHM}:")
+        parts = sealed.split(":")
+        if f"{header}:{ENVELOPE_ALGORITHM}" != ENVELOPE_HEADER or len(parts) != 2:
+            return None
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            nonce, ciphertext = (
+                base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts
+            )
+            return (
+                self._envelope_cipher()
+                .decrypt(nonce, ciphertext, ENVELOPE_HEADER.encode())
+                .decode()
+            )
+        except (InvalidTag, ValueError):
+            return None
+
+    def _envelope_cipher(self) -> "AESGCM":
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        derivation = HKDF(SHA256(), 32, _ENVELOPE_SALT, _ENVELOPE_INFO)
+        return AESGCM(derivation.derive(self._secret_key.encode()))
+
+    def opens(self, value: str) -> bool:
+        """Tell whether this secret key opens a Fernet token or an envelope."""
+        find = self.find_sealed if value.startswith("lf-sso:") else self.find_plaintext
+        return find(value) is not None
+
+    def is_old_form(self, token: str) -> bool:
+        """Tell whether only the derivation that this generation no longer writes opens a token."""
+        try:
+            self._fernets[0].decrypt(token.encode())
+        except (InvalidToken, UnicodeError):
+            return self.find_plaintext(token) is not None
+        return False
+
+
+def opens_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
+    """Tell whether the first of ``tokens`` that a short secret key opens has the old derivation."""
+    if len(secret_key) < SHORT_SECRET_LENGTH:
+        for token in tokens:
+            for key, is_prng in ((_sha256_key(secret_key), False), (_prng_key(secret_key), True)):
+                try:
+                    Fernet(key).decrypt(token.encode())
+                except (InvalidToken, UnicodeError):
+                    continue
+                return is_prng
+    return False
 
 
 def _prng_key(secret_key: str) -> bytes:

@@ -64,6 +64,7 @@ class EncryptedValue:
     """A value that should open with the secret key, and where it is stored."""
 
     table: str
+    column: str
     row: str
     name: str | None
     value: str = field(repr=False)

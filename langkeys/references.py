@@ -15,14 +15,8 @@ if TYPE_CHECKING:
 MOST_CANDIDATES = 10
 """So many matches are listed before the list is cut."""
 
-_WHOLE_KEY = re.compile(r"sk-[A-Za-z0-9_-]{32,}")
 _VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
-
-
-def is_whole_key(text: str) -> bool:
-    """Tell whether a text is an API key itself rather than a way to name one."""
-    return _WHOLE_KEY.fullmatch(text) is not None
 
 
 def resolved(

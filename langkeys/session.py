@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from langkeys import places
 from langkeys.authentication import Acting, authenticated, require_superuser
+from langkeys.diagnostics import Means, Report, examined
 from langkeys.errors import SecretKeyError
 from langkeys.initialization import Plan, carry_out
-from langkeys.settings import Settings
+from langkeys.settings import UNPREFIXED, Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
 from langkeys.verification import Verified, verify_as_server
@@ -55,16 +56,18 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The database in force."""
-        from langkeys.store.sqlite import SqliteStore
-
         self.settings.check()
         for name in self.settings.unprefixed_names:
-            self.warn(f"{self.settings.env_file} sets {name}; names without prefix are not read")
-        path = places.database(self.settings).path
-        store = SqliteStore(path, writable=self._writes)
+            self.warn(f"{self.settings.env_file} sets {name}; {UNPREFIXED}")
+        store = self._opened()
         if store.generation.note:
             self.note(f"{store.location}: {store.generation.note}")
         return store
+
+    def _opened(self) -> Store:
+        from langkeys.store.sqlite import SqliteStore
+
+        return SqliteStore(places.database(self.settings).path, writable=self._writes)
 
     @property
     def generation(self) -> Generation:
@@ -86,8 +89,19 @@ class Session:
         return Cipher(
             secret_key.text,
             source=secret_key.source,
-            short_keys_by_prng=self.generation.short_keys_by_prng,
+            short_keys_by_prng=self._uses_prng(secret_key.text),
+            pads_always=self.generation.pads_always,
         )
+
+    def _uses_prng(self, secret_key: str) -> bool:
+        told = self.generation.short_keys_by_prng
+        if told is None:
+            # Two releases of one revision: the newest value says which of them wrote it.
+            from langkeys.crypto import opens_by_prng
+
+            values = (value.value for value in self.store.sample_of_encrypted_values())
+            told = opens_by_prng(secret_key, values)
+        return told
 
     @cached_property
     def acting(self) -> Acting:
@@ -124,6 +138,25 @@ class Session:
             superuser=self.settings.superuser,
         )
 
+    def examined(self) -> Report:
+        """Look at the whole deployment, as ``doctor`` reports it."""
+        from langkeys.crypto import fingerprint
+
+        def store() -> Store:
+            # Whatever else is wrong with the settings: that is a finding of its own.
+            self.store = self._opened()
+            return self.store
+
+        return examined(
+            self.settings,
+            Means(
+                store=store,
+                cipher=lambda: self.cipher,
+                acting=lambda: self.known_user,
+                fingerprint=fingerprint,
+            ),
+        )
+
     def check_secret_key(self) -> None:
         """Try the secret key on what is stored; raise SecretKeyError if nothing tried opens.
 
@@ -133,7 +166,7 @@ class Session:
         tried = 0
         for value in self.store.sample_of_encrypted_values():
             tried += 1
-            if self.cipher.find_plaintext(value.value) is not None:
+            if self.cipher.opens(value.value):
                 return
         if tried:
             raise SecretKeyError(

@@ -5,7 +5,7 @@ is an ``.env`` to read and not before: it costs a third of a small command's sta
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,9 @@ KNOWN: Mapping[str, Definition] = {
     "LANGKEYS_API_KEY": Definition("secret"),
 }
 """The settings that langkeys reads; each may also come from a file that ``NAME_FILE`` names."""
+
+UNPREFIXED = "langkeys does not read it without its prefix, though a Langflow server may"
+"""Servers started with ``--env-file`` do read the names of their authentication settings so."""
 
 ENV_FILE = "LANGKEYS_ENV_FILE"
 """Names the ``.env`` file; read from the process environment only."""
@@ -118,6 +121,23 @@ class Settings:
             for full in (f"LANGFLOW_{name}", f"LANGKEYS_{name}")
             if full in KNOWN and full not in self._dotenv
         ]
+
+    @property
+    def env_file_has_secrets(self) -> bool:
+        """Whether the ``.env`` file gives a secret itself."""
+        return any(KNOWN[name].kind == "secret" and self._dotenv.get(name) for name in KNOWN)
+
+    def env_file_text(self, name: str) -> str | None:
+        """Return what the ``.env`` file says of a setting, in force or not."""
+        return self._dotenv.get(name) or None
+
+    def value_files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the settings whose value is in a file that ``NAME_FILE`` names, with the file."""
+        for name in KNOWN:
+            for values in (self.environ, self._dotenv):
+                if values.get(f"{name}_FILE"):
+                    yield name, Path(values[f"{name}_FILE"])
+                    break
 
     def find(self, name: str) -> Value | None:
         """Return a setting that somebody gave, or its default, or None; empty counts as unset."""

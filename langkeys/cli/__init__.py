@@ -20,7 +20,8 @@ class Root(Group):
     members: ClassVar = {
         "init": ("langkeys.cli.init", "Make a store and its settings where there are none."),
         "whoami": ("langkeys.cli.whoami", "Show who is acting, or whose API key this is."),
-        "api-key": ("langkeys.cli.api_keys", "Make, list, show and revoke API keys."),
+        "doctor": ("langkeys.cli.doctor", "Look for what is wrong with a deployment."),
+        "api-key": ("langkeys.cli.api_key", "Make, list, show and revoke API keys."),
     }
 
 

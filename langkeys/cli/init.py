@@ -4,6 +4,7 @@ import typer
 
 from langkeys import initialization
 from langkeys.cli import prompts
+from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConfigError
 from langkeys.session import check_database, initialize
@@ -25,9 +26,8 @@ def init(context: typer.Context) -> None:
       langkeys init && langkeys api-key
       LANGFLOW_SUPERUSER=ops langkeys init
     """
-    call = invocation(context)
-    say = call.output.note
-    settings = call.settings()
+    say = invocation(context).output.note
+    settings = settings_of(context)
     database = initialization.database_path(settings)
     if database.exists():
         check_database(database)

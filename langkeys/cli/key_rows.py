@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from langkeys.cli import prompts
 from langkeys.cli.output import Output
@@ -13,6 +15,11 @@ from langkeys.times import iso, iso_or_none, now, relative
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
+
+
+UserOption = Annotated[
+    str | None, typer.Option("--user", metavar="USER", help="The owner, by user name or id.")
+]
 
 
 def resolved_keys(session: Session, refs: Sequence[str], *, destroys: bool = False) -> list[ApiKey]:

@@ -4,49 +4,31 @@ Global options are taken before the command or after it: every group and command
 one nearest to the end counts.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from langkeys.cli import prompts
 from langkeys.cli.output import Output
 from langkeys.errors import UsageError
-from langkeys.references import is_whole_key
-from langkeys.session import Session
-from langkeys.settings import Settings
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
 
 
-@dataclass
 class Invocation:
-    """One call of langkeys: its output and its global options."""
+    """One call of langkeys: its output, and its global options by name.
 
-    output: Output
-    given: dict[str, Any] = field(default_factory=dict)
+    Light to import: ``--help`` needs no more. What opens a session of it is in
+    ``langkeys.cli.invocation``.
+    """
 
-    def settings(self) -> Settings:
-        """Read the settings that the global options and their sources give."""
-        database = self.given.get("database")
-        return Settings(
-            {} if database is None else {"LANGFLOW_DATABASE_URL": (database, "--database")},
-            env_file=self.given.get("env_file"),
-        )
-
-    def session(self, *, writes: bool = False) -> Session:
-        """Make the session of a command; ``writes`` where it changes the store."""
-        return Session(
-            self.settings(),
-            writes=writes,
-            ask_password=prompts.superuser_password,
-            note=self.output.note,
-            warn=self.output.warn,
-        )
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.given: dict[str, str | bool] = {}
 
 
 def invocation(context: typer.Context) -> Invocation:
@@ -89,6 +71,7 @@ def _global_options() -> list[TyperOption]:
     ]
 
 
+_WHOLE_KEY = re.compile(r"sk-[A-Za-z0-9_-]{32,}")
 _VALUED = frozenset({"--env-file", "--database"})
 
 
@@ -192,7 +175,7 @@ def refuse_keys_in_arguments(args: list[str]) -> None:
     """Raise UsageError where an API key stands in the arguments of langkeys itself."""
     own = args[: args.index("--")] if "--" in args else args
     for argument in own:
-        if any(is_whole_key(part) for part in (argument, argument.partition("=")[2])):
+        if any(_WHOLE_KEY.fullmatch(part) for part in (argument, argument.partition("=")[2])):
             raise UsageError(
                 "an API key stands in the arguments: it is in the shell's history and the process"
                 " list now",

@@ -10,13 +10,11 @@
   them are shown, not obeyed.
 """
 
-import json
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from langkeys.errors import FailedError, LangkeysError
@@ -78,6 +76,8 @@ class Output:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines, all of them or, where making one of them fails, none."""
+        from tempfile import SpooledTemporaryFile
+
         with SpooledTemporaryFile(SPOOL_BYTES, mode="w+", encoding="utf-8", newline="") as spool:
             for line in lines:
                 spool.write(line)
@@ -210,6 +210,8 @@ def visible(text: str) -> str:
 
 def json_text(value: Any) -> str:
     """Write JSON for people and programs: indented, in Unicode."""
+    import json
+
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 

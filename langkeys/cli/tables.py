@@ -23,8 +23,9 @@ def _rendered(renderable: RenderableType) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows under column titles, fitted to the terminal."""
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for position, column in enumerate(columns):
+        # The first column is what is copied into the next command.
+        drawn.add_column(column, overflow="fold", no_wrap=position == 0)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     return _rendered(drawn)

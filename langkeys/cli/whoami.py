@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import session as sessions
 from langkeys.cli import prompts
+from langkeys.cli.invocation import session_of, settings_of
 from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
 from langkeys.errors import ConfigError, UsageError
 from langkeys.models import ApiKey, User, dashed
+from langkeys.session import Session, remote_whoami
 from langkeys.settings import Settings
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 
@@ -70,11 +71,11 @@ def whoami(
     call.output.require_stdout()
     key = _presented_key(api_key, api_key_file)
     if remote or url is not None:
-        settings = call.settings()
-        described = _from_server(settings, url, key, via)
+        described = _from_server(settings_of(context), url, key, via)
         how = "as the server says"
     else:
-        described, how = _from_store(call, key)
+        with session_of(context) as session:
+            described, how = _from_store(session, key)
     _show(call, described, how)
     if require_superuser and described["is_superuser"] is not True:
         call.output.warn(f"{described['username']} is not a superuser")
@@ -99,15 +100,14 @@ def _presented_key(api_key: str | None, api_key_file: Path | None) -> str | None
     return None
 
 
-def _from_store(call: Invocation, key: str | None) -> tuple[dict[str, Any], str]:
-    with call.session() as session:
-        if key is None:
-            acting = session.known_user
-            return _described(acting.user, acting.api_key), f"by {acting.how}"
-        verified = session.verified_as_server(key)
-        if verified.warning is not None:
-            call.output.warn(verified.warning)
-        return _described(verified.user, verified.api_key), "by the API key presented"
+def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]:
+    if key is None:
+        acting = session.known_user
+        return _described(acting.user, acting.api_key), f"by {acting.how}"
+    verified = session.verified_as_server(key)
+    if verified.warning is not None:
+        session.warn(verified.warning)
+    return _described(verified.user, verified.api_key), "by the API key presented"
 
 
 def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _from_server(settings: Settings, url: str | None, key: str | None, via: Via)
             "there is no API key to ask the server with",
             hint="give --api-key -, --api-key-file FILE, or set LANGFLOW_API_KEY",
         )
-    answer = sessions.remote_whoami(address, key, via=via.value)
+    answer = remote_whoami(address, key, via=via.value)
     described = {name: answer.get(name) for name in _FIELDS}
     described["store_api_key"] = None
     for name in _TIMES:

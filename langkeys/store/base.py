@@ -4,7 +4,7 @@ Ids are 32 hex digits and times aware UTC, whatever the engine makes of them. A 
 returns values as they are at rest; it never encrypts or decrypts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,4 +115,27 @@ class Store(Protocol):
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         """Yield a few encrypted values of each known column, API keys first."""
+        ...
+
+    def encrypted_values(self) -> Iterator[EncryptedValue]:
+        """Yield every encrypted value of the known columns, read in pages as ``api_keys``."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """Count users, superusers, API keys and variables, as ``doctor`` names them."""
+        ...
+
+    def plaintext_api_keys(self) -> Iterator[ApiKey]:
+        """Yield the API keys that are at rest as plaintext, read in pages as ``api_keys``."""
+        ...
+
+    def plaintext_credentials(self) -> int:
+        """Count the variables of type Credential that are at rest as plaintext."""
+        ...
+
+    def replace_stored(self, changes: Sequence[tuple[ApiKey, ApiKey]]) -> int:
+        """Give rows the stored form and hash of the second of each pair, within a transaction.
+
+        Only rows that are still as the first of the pair; returns how many were.
+        """
         ...

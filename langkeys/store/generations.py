@@ -27,8 +27,12 @@ class Generation:
     """An inactive or expired key is refused."""
     honours_owner_state: bool
     """An inactive owner's keys are refused everywhere, not at ``whoami`` alone."""
-    short_keys_by_prng: bool
-    """Reads only the old derivation of a secret key shorter than 32 characters."""
+    short_keys_by_prng: bool | None
+    """Writes the old derivation of a secret key shorter than 32 characters; None: may or not."""
+    pads_always: bool
+    """Appends 1 to 4 = to a long secret key, so that a newline at its end does no harm."""
+    reads_old_short_keys: bool
+    """Reads the old derivation of a short secret key, whatever it writes."""
     encrypts_generic: bool
     """Variables of type Generic are encrypted too."""
     auto_login_is_named: bool
@@ -41,7 +45,9 @@ class Generation:
     skip_auth_default: bool
     """Its default of LANGFLOW_SKIP_AUTH_AUTO_LOGIN."""
     open_mcp: bool
-    """The MCP endpoints ask for no key."""
+    """With AUTO_LOGIN=true the MCP endpoints ask for no key, whatever SKIP_AUTH_AUTO_LOGIN is."""
+    open_webhooks: bool
+    """Webhooks ask for no key unless WEBHOOK_AUTH_ENABLE is set."""
     has_environment_managed: bool
     """``variable.is_environment_managed`` is there."""
     keeps_set_variables: bool
@@ -58,6 +64,8 @@ _1_5 = Generation(
     honours_key_state=False,
     honours_owner_state=False,
     short_keys_by_prng=True,
+    pads_always=True,
+    reads_old_short_keys=True,
     encrypts_generic=True,
     auto_login_is_named=False,
     deletes_default_superuser=True,
@@ -65,10 +73,11 @@ _1_5 = Generation(
     auto_login_default=True,
     skip_auth_default=True,
     open_mcp=True,
+    open_webhooks=True,
     has_environment_managed=False,
     keeps_set_variables=False,
 )
-_1_6 = replace(_1_5, release="1.6", skip_auth_default=False, open_mcp=False)
+_1_6 = replace(_1_5, release="1.6", skip_auth_default=False)
 _1_7 = replace(_1_6, release="1.7")
 _1_8 = replace(
     _1_7,
@@ -78,21 +87,41 @@ _1_8 = replace(
     reads_env_key=True,
     keeps_set_variables=True,
 )
-_1_9 = replace(_1_8, release="1.9", has_key_hash=True)
-_1_10_0 = replace(_1_9, release="1.10.0", has_key_expiry=True, honours_key_state=True)
-_1_10 = replace(_1_10_0, release="1.10", short_keys_by_prng=False, auto_login_is_named=True)
-_1_11 = replace(_1_10, release="1.11", honours_owner_state=True)
-_1_12 = replace(_1_11, release="1.12")
-_1_12_8 = replace(_1_12, release="1.12.8", has_environment_managed=True)
-_1_13 = replace(_1_12_8, release="1.13", deletes_default_superuser=False, auto_login_default=False)
+_1_9 = replace(_1_8, release="1.9", has_key_hash=True, pads_always=False, open_webhooks=False)
+# 1.10.0 and 1.10.1 have one revision and different derivations of short secret keys.
+_1_10_0 = replace(
+    _1_9,
+    release="1.10.0",
+    has_key_expiry=True,
+    honours_key_state=True,
+    short_keys_by_prng=None,
+)
+_1_10_2 = replace(
+    _1_10_0,
+    release="1.10.2",
+    short_keys_by_prng=False,
+    reads_old_short_keys=False,
+    auto_login_is_named=True,
+)
+_1_11 = replace(
+    _1_10_2,
+    release="1.11",
+    reads_old_short_keys=True,
+    honours_owner_state=True,
+    open_mcp=False,
+)
+_1_12_0 = replace(_1_11, release="1.12.0")
+_1_12_1 = replace(_1_12_0, release="1.12.1", has_environment_managed=True)
+_1_13 = replace(_1_12_1, release="1.13", deletes_default_superuser=False, auto_login_default=False)
 
 GENERATIONS = (
-    _1_5, _1_6, _1_7, _1_8, _1_9, _1_10_0, _1_10, _1_11, _1_12, _1_12_8, _1_13,
+    _1_5, _1_6, _1_7, _1_8, _1_9, _1_10_0, _1_10_2, _1_11, _1_12_0, _1_12_1, _1_13,
 )  # fmt: skip
-"""Oldest first; the one table of what each generation can do."""
+"""Oldest first, each up to the next; the one table of what each generation can do."""
 
 NEWEST = _1_13
 
+# The Alembic heads of all releases of langflow-base from 0.5.0 (Langflow 1.5) to 1.13.0.
 _BY_REVISION: Mapping[str, Generation] = {
     "d9a6ea21edcd": _1_5,
     "d37bc4322900": _1_6,
@@ -100,10 +129,13 @@ _BY_REVISION: Mapping[str, Generation] = {
     "59a272d6669a": _1_8,
     "d306e5c17c41": _1_9,
     "b7c4d8e9f012": _1_10_0,
-    "d49cbced8696": _1_10,
+    "e1705947c729": _1_10_2,
+    "d49cbced8696": _1_10_2,
     "d19e7b3c5a42": _1_11,
-    "c6d8e0f2a4b7": _1_12,
-    "386662af02e9": _1_12_8,
+    "c6d8e0f2a4b7": _1_12_0,
+    "d7e9f1a3b5c8": _1_12_1,
+    "a1b2c9d3e4f5": _1_12_1,
+    "386662af02e9": _1_12_1,
     "e5a7c9b1d3f2": _1_13,
 }
 
@@ -178,9 +210,9 @@ def _fits(generation: Generation, columns: Mapping[str, frozenset[str]]) -> bool
 def _by_columns(columns: Mapping[str, frozenset[str]]) -> Generation | None:
     """Return the generation that tables and columns alone tell, or None before 1.8."""
     if "is_environment_managed" in columns["variable"]:
-        return NEWEST if "retired_at" in columns["user"] else _1_12_8
+        return NEWEST if "retired_at" in columns["user"] else _1_12_1
     if "expires_at" in columns["apikey"]:
-        return _1_11 if "a2a_tasks" in columns else _1_10
+        return _1_11 if "a2a_tasks" in columns else _1_10_2
     if "api_key_hash" in columns["apikey"]:
         return _1_9
     return _1_8 if "sso_config" in columns else None

@@ -105,6 +105,40 @@ class ApiKeyTable(Database):
                 return
             last = keys[-1].stored
 
+    def plaintext_api_keys(self) -> Iterator[ApiKey]:
+        last_row = 0
+        while True:
+            rows = self._rows(
+                f"{self._key_select} WHERE k.rowid > ? AND NOT (k.api_key >= ? AND k.api_key < ?)"
+                " ORDER BY k.rowid LIMIT ?",
+                (last_row, FERNET_PREFIX, PAST_FERNET, PAGE_ROWS),
+            )
+            yield from map(self._api_key, rows)
+            if len(rows) < PAGE_ROWS:
+                return
+            last_row = rows[-1][-1]
+
+    def replace_stored(self, changes: Sequence[tuple[ApiKey, ApiKey]]) -> int:
+        hashes = self._generation.has_key_hash
+        sql = (
+            "UPDATE apikey SET api_key = :stored, api_key_hash = :hash"
+            " WHERE id = :id AND api_key = :old_stored AND api_key_hash IS :old_hash"
+            if hashes
+            else "UPDATE apikey SET api_key = :stored WHERE id = :id AND api_key = :old_stored"
+        )
+        values = (
+            {
+                "id": old.id,
+                "old_stored": old.stored,
+                "old_hash": old.hash,
+                "stored": new.stored,
+                "hash": new.hash,
+            }
+            for old, new in changes
+        )
+        with self._translated():
+            return self._connection.executemany(sql, values).rowcount
+
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
         columns = [
             "id", "name", "user_id", "api_key", "created_at", "last_used_at", "total_uses",

@@ -9,7 +9,11 @@ from typing import Any
 
 from langkeys.errors import ConflictError, LangkeysError, StoreError
 from langkeys.store.generations import Generation, told_from
-from langkeys.store.sqlite.places import ENCRYPTED_COLUMNS, ENCRYPTED_JSON_COLUMNS
+from langkeys.store.sqlite.places import (
+    ENCRYPTED_COLUMNS,
+    ENCRYPTED_JSON_COLUMNS,
+    ENVELOPE_COLUMNS,
+)
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's write lock."""
@@ -64,7 +68,8 @@ class Database:
         columns: dict[str, frozenset[str]] = {}
         for (table,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
             columns[table] = frozenset()
-        known = {table for table, *_ in ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS}
+        places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
+        known = {table for table, *_ in places}
         for table in known & columns.keys():
             rows = self._rows("SELECT name FROM pragma_table_info(?)", (table,))
             columns[table] = frozenset(name for (name,) in rows)

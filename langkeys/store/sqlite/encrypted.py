@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 from langkeys.models import FERNET_PREFIX, EncryptedValue
-from langkeys.store.sqlite.database import Database
+from langkeys.store.sqlite.database import PAGE_ROWS, Database
 from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
+    ENVELOPE_COLUMNS,
     FERNET_TOKEN,
     PAST_FERNET,
+    Place,
 )
 
 SAMPLE_ROWS = 4
@@ -19,25 +21,90 @@ class EncryptedValues(Database):
     """The part of a store that is about encrypted values, whatever table they are in."""
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
-        for table, column, row_id, name in ENCRYPTED_COLUMNS:
-            if column not in self._columns.get(table, ()):
-                continue
+        for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
             # Only apikey has an index on its ciphertext, which starts with the time it was made.
             order = column if table == "apikey" else "rowid"
             # Both ends: where somebody has changed the secret key by hand, they differ.
             for direction in ("DESC", "ASC"):
-                for row in self._rows(
-                    f'SELECT {row_id}, {name or "NULL"}, {column} FROM "{table}"'
+                rows = self._rows(
+                    f'SELECT {row_id}, {name}, {column} FROM "{table}"'
                     f" WHERE {column} >= ? AND {column} < ? ORDER BY {order} {direction} LIMIT ?",
                     (FERNET_PREFIX, PAST_FERNET, SAMPLE_ROWS),
-                ):
-                    yield EncryptedValue(table, *row)
-        for table, column, row_id, name in ENCRYPTED_JSON_COLUMNS:
-            if column in self._columns.get(table, ()):
-                for row in self._rows(
-                    f'SELECT {row_id}, {name}, {column} FROM "{table}"'
-                    f" WHERE instr({column}, ?) ORDER BY rowid DESC LIMIT ?",
-                    (FERNET_PREFIX, SAMPLE_ROWS),
-                ):
-                    for token in FERNET_TOKEN.findall(row[2]):
-                        yield EncryptedValue(table, row[0], row[1], token)
+                )
+                yield from (EncryptedValue(table, column, *row) for row in rows)
+        for table, column, row_id, name in self._present(ENCRYPTED_JSON_COLUMNS):
+            rows = self._rows(
+                f'SELECT {row_id}, {name}, {column} FROM "{table}"'
+                f" WHERE instr({column}, ?) ORDER BY rowid DESC LIMIT ?",
+                (FERNET_PREFIX, SAMPLE_ROWS),
+            )
+            yield from _tokens(table, column, rows)
+        for table, column, row_id, name in self._present(ENVELOPE_COLUMNS):
+            rows = self._rows(
+                f'SELECT {row_id}, {name}, {column} FROM "{table}"'
+                f" WHERE {column} IS NOT NULL ORDER BY rowid DESC LIMIT ?",
+                (SAMPLE_ROWS,),
+            )
+            yield from (EncryptedValue(table, column, *row) for row in rows)
+
+    def encrypted_values(self) -> Iterator[EncryptedValue]:
+        for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
+            for rows in self._pages(
+                table, column, row_id, name, f"substr({column}, 1, 6) = '{FERNET_PREFIX}'"
+            ):
+                yield from (EncryptedValue(table, column, *row) for row in rows)
+        for table, column, row_id, name in self._present(ENCRYPTED_JSON_COLUMNS):
+            for rows in self._pages(
+                table, column, row_id, name, f"instr({column}, '{FERNET_PREFIX}')"
+            ):
+                yield from _tokens(table, column, rows)
+        for table, column, row_id, name in self._present(ENVELOPE_COLUMNS):
+            for rows in self._pages(table, column, row_id, name, f"{column} IS NOT NULL"):
+                yield from (EncryptedValue(table, column, *row) for row in rows)
+
+    def plaintext_credentials(self) -> int:
+        rows = self._rows(
+            "SELECT count(*) FROM variable WHERE type = 'Credential' AND value != ''"
+            " AND NOT (value >= ? AND value < ?)",
+            (FERNET_PREFIX, PAST_FERNET),
+        )
+        return int(rows[0][0])
+
+    def counts(self) -> dict[str, int]:
+        sql = {
+            "users": 'SELECT count(*) FROM "user"',
+            "active superusers": 'SELECT count(*) FROM "user" WHERE is_active AND is_superuser',
+            "API keys": "SELECT count(*) FROM apikey",
+            "inactive API keys": "SELECT count(*) FROM apikey WHERE NOT is_active",
+            "variables": "SELECT count(*) FROM variable",
+            "credentials": "SELECT count(*) FROM variable WHERE type = 'Credential'",
+        }
+        return {name: int(self._rows(query)[0][0]) for name, query in sql.items()}
+
+    def _present(self, places: tuple[Place, ...]) -> Iterator[Place]:
+        for place in places:
+            if place[1] in self._columns.get(place[0], ()):
+                yield place
+
+    def _pages(
+        self, table: str, column: str, row_id: str, name: str, condition: str
+    ) -> Iterator[list[tuple[str, str | None, str]]]:
+        last_row = 0
+        while True:
+            rows = self._rows(
+                f'SELECT {row_id}, {name}, {column}, rowid FROM "{table}"'
+                f" WHERE rowid > ? AND {condition} ORDER BY rowid LIMIT ?",
+                (last_row, PAGE_ROWS),
+            )
+            yield [row[:3] for row in rows]
+            if len(rows) < PAGE_ROWS:
+                return
+            last_row = rows[-1][3]
+
+
+def _tokens(
+    table: str, column: str, rows: list[tuple[str, str | None, str]]
+) -> Iterator[EncryptedValue]:
+    for row_id, name, text in rows:
+        for token in FERNET_TOKEN.findall(text):
+            yield EncryptedValue(table, column, row_id, name, token)

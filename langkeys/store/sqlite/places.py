@@ -4,21 +4,27 @@ import re
 
 from langkeys.models import FERNET_PREFIX
 
+Place = tuple[str, str, str, str]
+"""Table, column, and the columns of the row's id and name (``NULL`` where it has none)."""
+
 PAST_FERNET = FERNET_PREFIX[:-1] + chr(ord(FERNET_PREFIX[-1]) + 1)
 """Every Fernet token sorts below this and not below its prefix."""
 
-# Where Langflow stores a Fernet token as a column's value: table, column, id column, name column.
-ENCRYPTED_COLUMNS = (
+# Where Langflow stores a Fernet token as a column's value.
+ENCRYPTED_COLUMNS: tuple[Place, ...] = (
     ("apikey", "api_key", "id", "name"),
     ("variable", "value", "id", "name"),
     ("user", "store_api_key", "id", "username"),
     ("deployment_provider_account", "api_key", "id", "name"),
-    ("connection_secret", "encrypted_payload", "connection_id", None),
+    ("connection_secret", "encrypted_payload", "connection_id", "NULL"),
     ("trigger", "signing_secret_encrypted", "id", "name"),
+    ("trigger_cleanup", "encrypted_credential", "id", "kind"),
 )
 # Where it stores them inside JSON text.
-ENCRYPTED_JSON_COLUMNS = (
+ENCRYPTED_JSON_COLUMNS: tuple[Place, ...] = (
     ("folder", "auth_settings", "id", "name"),
     ("mcp_server", "config", "id", "name"),
 )
+# Where it stores an AES-GCM envelope (langflow.services.database.models.auth.sso_secret).
+ENVELOPE_COLUMNS: tuple[Place, ...] = (("sso_config", "client_secret_encrypted", "id", "slug"),)
 FERNET_TOKEN = re.compile(FERNET_PREFIX + "[A-Za-z0-9_-]+={0,2}")

@@ -1,0 +1,180 @@
+"""``langkeys api-key create``."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from langkeys import api_keys
+from langkeys.authentication import superuser_at_risk
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import UserOption, key_object
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.output import Output
+from langkeys.errors import LangkeysError
+from langkeys.files import StagedFile
+from langkeys.models import User, dashed, masked
+from langkeys.session import Session
+from langkeys.times import iso, parsed_future
+from langkeys.users import get_user
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def create(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the key is for.")
+    ] = api_keys.DEFAULT_NAME,
+    user: UserOption = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="A time (ISO 8601) or a span (90d).")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Make N keys at once.")
+    ] = None,
+    write_to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Put the key in FILE (0600) instead of stdout."),
+    ] = None,
+) -> None:
+    """Make an API key; an existing one is never removed.
+
+    The key is printed once, and alone where stdout is not a terminal: KEY=$(langkeys api-key).
+    If it cannot be delivered (closed pipe, full disk) it is taken back.
+
+    \b
+    Examples:
+      langkeys api-key
+      langkeys api-key create --name ci --expires 90d --write-to /run/secrets/langflow-key
+      langkeys api-key create --user alice --count 3 --json
+    """
+    call = invocation(context)
+    out = call.output
+    if write_to is None or out.as_json:
+        out.require_stdout()
+    api_keys.checked_name(name)
+    expires_at = None if expires is None else parsed_future(expires, "--expires")
+    with ExitStack() as stack:
+        session = stack.enter_context(session_of(context, writes=True))
+        acting = session.acting
+        owner = acting.user if user is None else get_user(session.store, user)
+        if expires_at is not None:
+            api_keys.require_expiry(session.generation)
+        staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
+        session.check_secret_key()
+        keys = _made(session, out, owner, name, expires_at, count)
+        if staged is not None:
+            staged.write("".join(f"{key.plaintext}\n" for key in keys))
+        api_keys.store_keys(session.store, keys)
+        with _TakenBack(session, keys):
+            if staged is not None:
+                staged.publish()
+            _deliver(out, keys, as_array=count is not None, written_to=staged)
+        _say_made(session, out, keys, staged)
+        _warn_of_owner(session, owner)
+
+
+def _made(
+    session: Session,
+    out: Output,
+    owner: User,
+    name: str,
+    expires_at: datetime | None,
+    count: int | None,
+) -> list[api_keys.NewApiKey]:
+    keys: list[api_keys.NewApiKey] = []
+    with out.progress("making API keys", count or 1) as done:
+        for key in api_keys.prepared(
+            session.generation,
+            lambda: session.cipher,
+            owner=owner,
+            name=name,
+            expires_at=expires_at,
+            count=count or 1,
+        ):
+            keys.append(key)
+            if len(keys) % 100 == 0:
+                done(len(keys))
+    return keys
+
+
+class _TakenBack:
+    """Revoke new keys where the block that delivers them fails."""
+
+    def __init__(self, session: Session, keys: Sequence[api_keys.NewApiKey]) -> None:
+        self._session = session
+        self._keys = keys
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is None:
+            return
+        what = "the new API key" if len(self._keys) == 1 else f"the {len(self._keys)} new API keys"
+        try:
+            api_keys.revoke(self._session.store, [key.row for key in self._keys])
+        except LangkeysError as second:
+            ids = ", ".join(dashed(key.row.id) for key in self._keys[:10])
+            hint = f"revoke what nobody has received: {ids} ({second.message})"
+        else:
+            hint = f"{what} could not be delivered and has been taken back"
+        if isinstance(error, LangkeysError):
+            error.hint = hint
+
+
+def _deliver(
+    out: Output,
+    keys: Sequence[api_keys.NewApiKey],
+    *,
+    as_array: bool,
+    written_to: StagedFile | None,
+) -> None:
+    if out.as_json:
+        objects = [_new_key_object(key, written_to) for key in keys]
+        out.document(objects if as_array else objects[0])
+    elif written_to is not None:
+        return
+    elif out.is_terminal and len(keys) == 1:
+        out.new_key_panel(keys[0].plaintext, keys[0].row.name or "")
+    else:
+        out.lines(key.plaintext for key in keys)
+
+
+def _new_key_object(key: api_keys.NewApiKey, written_to: StagedFile | None) -> dict[str, Any]:
+    if written_to is None:
+        return key_object(key.row, key.plaintext)
+    return {
+        **key_object(key.row, masked(key.plaintext)),
+        "written_to": str(written_to.path),
+    }
+
+
+def _say_made(
+    session: Session,
+    out: Output,
+    keys: Sequence[api_keys.NewApiKey],
+    staged: StagedFile | None,
+) -> None:
+    row = keys[0].row
+    until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
+    what = (
+        f"API key {dashed(row.id)}" if len(keys) == 1 else f"{len(keys)} API keys"
+    ) + f" ({row.name}) for {row.username}{until}"
+    where = "" if staged is None else f", written to {staged.path}"
+    out.note(f"made {what} in {session.store.location}{where}")
+    if staged is not None and staged.narrowed:
+        out.warn(f"{staged.path} could be read by others; its mode is 0600 now")
+
+
+def _warn_of_owner(session: Session, owner: User) -> None:
+    risk = superuser_at_risk(session.settings, session.generation, owner)
+    if risk is not None:
+        session.warn(risk)
+    if not owner.is_active:
+        session.warn(f"the owner {owner.username} is inactive: servers refuse the key")

@@ -1,0 +1,88 @@
+"""``langkeys api-key list``."""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from langkeys import api_keys
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import UserOption, show_keys
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.errors import UsageError
+from langkeys.models import ApiKey
+from langkeys.store.base import KeyFilter
+from langkeys.times import now, parsed_span
+from langkeys.users import get_user
+
+app = new_app()
+
+
+class Status(str, Enum):
+    """What a key's row says."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    INACTIVE = "inactive"
+
+
+@app.command("list", cls=JsonCommand)
+def list_(
+    context: typer.Context,
+    user: UserOption = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Everybody's keys.")] = False,
+    status: Annotated[Status | None, typer.Option(help="Only keys in this state.")] = None,
+    unused_for: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Only keys not used for so long (90d).")
+    ] = None,
+    expires_within: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Only keys that expire so soon (14d).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N keys.")] = None,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Leave out the first N.")] = 0,
+) -> None:
+    """List API keys, oldest first: the acting user's, a user's or everybody's.
+
+    Piped columns: id, name, masked key, username, status, created_at, last_used_at, total_uses,
+    expires_at. A key that the secret key does not open has no masked form.
+
+    \b
+    Examples:
+      langkeys api-key list --all-users
+      langkeys api-key list --expires-within 14d --json
+      langkeys api-key list --unused-for 90d | cut -f1
+    """
+    call = invocation(context)
+    if user is not None and all_users:
+        raise UsageError("--user and --all-users exclude each other")
+    moment = now()
+    unused_since = None if unused_for is None else moment - parsed_span(unused_for, "--unused-for")
+    expires_before = (
+        None if expires_within is None else moment + parsed_span(expires_within, "--expires-within")
+    )
+    call.output.require_stdout()
+    with session_of(context) as session:
+        acting = session.acting.user
+        owner = acting if user is None else get_user(session.store, user)
+        wanted = KeyFilter(
+            now=moment,
+            user_id=None if all_users else owner.id,
+            status=None if status is None else status.value,
+            unused_since=unused_since,
+            expires_before=expires_before,
+        )
+        closed = 0
+
+        def shown() -> Iterator[tuple[ApiKey, str | None]]:
+            nonlocal closed
+            for key in session.store.api_keys(wanted, limit=limit, offset=offset):
+                value = api_keys.masked_value(key, lambda: session.cipher)
+                closed += value is None
+                yield key, value
+
+        show_keys(call.output, shown(), moment)
+        if closed:
+            call.output.warn(
+                f"the secret key from {session.cipher.source} does not open {closed} of these keys"
+            )

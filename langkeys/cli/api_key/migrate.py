@@ -1,0 +1,50 @@
+"""``langkeys api-key migrate``."""
+
+import typer
+
+from langkeys import migration
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import Command, DryRun, invocation, new_app
+from langkeys.models import dashed
+
+app = new_app()
+
+
+@app.command(cls=Command)
+def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
+    """Bring API keys at rest into the form that the server's generation prefers.
+
+    Plaintext left from before 1.8 is encrypted and given its hash, missing hashes are filled,
+    values of the old derivation of a short secret key are encrypted anew; all of them or none. The
+    keys themselves stay as they are. Piped columns: id, name, username, what was done.
+
+    \b
+    Examples:
+      langkeys api-key migrate --dry-run
+      langkeys api-key migrate
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    with session_of(context, writes=True) as session:
+        session.acting  # noqa: B018 - raises where nobody may act
+        session.check_secret_key()
+        total = session.store.counts()["API keys"]
+        with out.progress("reading API keys", total) as done:
+            found = migration.planned(session.store, lambda: session.cipher, done)
+        if not dry_run and found.changes:
+            migration.carry_out(session.store, found)
+        location = session.store.location
+    many = f"{len(found.changes)} of {found.rows} API keys"
+    if dry_run:
+        out.note(f"dry run: {many} in {location} would be changed; nothing was done")
+    else:
+        out.note(f"changed {many} in {location}; the others are in the preferred form")
+    for row in found.unopened[:20]:
+        out.warn(f"API key {dashed(row.id)} ({row.name}) does not open; it was left as it is")
+    rows = [
+        (dashed(new.id), new.name or "", new.username or "", what) for _, new, what in found.changes
+    ]
+    if out.is_terminal and rows:
+        out.table(("ID", "NAME", "USER", "CHANGE"), rows)
+    elif not out.is_terminal:
+        out.rows(rows)

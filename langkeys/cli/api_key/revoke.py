@@ -1,0 +1,65 @@
+"""``langkeys api-key revoke``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys import api_keys
+from langkeys.cli import prompts
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import resolved_keys, show_keys
+from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.errors import UsageError
+from langkeys.models import dashed
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def revoke(
+    context: typer.Context,
+    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="The keys, or - for stdin.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Revoke API keys, anybody's: a running server refuses them at once.
+
+    All of them or none. It asks first; --yes skips the question, and is needed to revoke the key
+    that langkeys itself acts by. Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys api-key revoke ci
+      langkeys api-key revoke - --yes < leaked.txt
+      langkeys api-key revoke 3f2a9c41 --dry-run
+    """
+    call = invocation(context)
+    call.output.require_stdout()
+    with session_of(context, writes=True) as session:
+        acting = session.acting
+        keys = resolved_keys(session, refs, destroys=True)
+        session.check_secret_key()
+        if not dry_run:
+            if (
+                acting.api_key is not None
+                and acting.api_key.id in {key.id for key in keys}
+                and not yes
+            ):
+                raise UsageError(
+                    f"API key {dashed(acting.api_key.id)} is the one that langkeys acts by"
+                    " (LANGKEYS_API_KEY); nothing was done",
+                    hint="give --yes to revoke it all the same",
+                )
+            names = ", ".join(f"{dashed(k.id)} ({k.name}, {k.username})" for k in keys[:10])
+            more = "" if len(keys) <= 10 else f" and {len(keys) - 10} more"
+            prompts.confirm(f"Revoke {names}{more}?", yes=yes)
+        values = [api_keys.masked_value(key, lambda: session.cipher) for key in keys]
+        if not dry_run:
+            api_keys.revoke(session.store, keys)
+        many = f"{len(keys)} API key{'' if len(keys) == 1 else 's'}"
+        if dry_run:
+            call.output.note(f"dry run: {many} would be revoked; nothing was done")
+        else:
+            call.output.note(f"revoked {many} in {session.store.location}")
+        show_keys(call.output, zip(keys, values, strict=True), now())

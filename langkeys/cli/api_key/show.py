@@ -1,0 +1,52 @@
+"""``langkeys api-key show``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys import api_keys
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import key_object, person_time, resolved_keys, show_keys
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.errors import UsageError
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def show(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
+) -> None:
+    """Show one API key, anybody's; never the key itself.
+
+    Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys api-key show ci
+      langkeys api-key show - --json < leaked.txt
+    """
+    call = invocation(context)
+    call.output.require_stdout()
+    with session_of(context) as session:
+        session.acting  # noqa: B018 - who may not act may not look either
+        keys = resolved_keys(session, [ref])
+        if len(keys) != 1:
+            raise UsageError(f"{len(keys)} keys came on stdin; show takes one")
+        key, moment = keys[0], now()
+        value = api_keys.masked_value(key, lambda: session.cipher)
+        if not call.output.is_sentences:
+            show_keys(call.output, [(key, value)], moment, as_array=False)
+            return
+        described = key_object(key, value, moment)
+        times = ("created_at", "last_used_at", "expires_at")
+        call.output.card(
+            {
+                name: person_time(getattr(key, name), moment)
+                if name in times
+                else str("" if content is None else content)
+                for name, content in described.items()
+            }
+        )

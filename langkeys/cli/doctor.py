@@ -1,0 +1,133 @@
+"""``langkeys doctor``."""
+
+from dataclasses import fields
+from typing import Any
+
+import typer
+
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.output import Output
+from langkeys.diagnostics import Report
+from langkeys.models import dashed
+from langkeys.store.generations import Generation
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def doctor(context: typer.Context) -> None:
+    """Look for what is wrong with a deployment; read-only, and needs no password.
+
+    Shows every setting and where it came from (secrets as a fingerprint), the database and what its
+    Langflow can do, who would be acting, who could call the server without a key, file modes, keys
+    at risk, and tries every encrypted value with the secret key. Exit 1 where it finds a problem.
+    Piped columns: section, level (ok, note or problem; setting for a setting), message, hint.
+
+    \b
+    Examples:
+      langkeys doctor
+      langkeys doctor --json | jq .findings
+      langkeys doctor --database /srv/langflow/langflow.db
+    """
+    call = invocation(context)
+    call.output.require_stdout()
+    with session_of(context) as session:
+        report = session.examined()
+    if call.output.as_json:
+        call.output.document(_document(report))
+    elif call.output.is_terminal:
+        _show(call.output, report)
+    else:
+        call.output.rows(_rows(report))
+    if not report.is_sound:
+        raise typer.Exit(1)
+
+
+def _document(report: Report) -> dict[str, Any]:
+    acting = report.acting
+    return {
+        "ok": report.is_sound,
+        "database": report.database,
+        "generation": None if report.generation is None else _generation(report.generation),
+        "acting": None
+        if acting is None
+        else {"id": dashed(acting.user.id), "username": acting.user.username, "how": acting.how},
+        "settings": [
+            {"name": setting.name, "value": setting.value, "source": setting.source}
+            for setting in report.settings
+        ],
+        "counts": report.counts,
+        "encrypted": report.encrypted,
+        "findings": [
+            {
+                "section": finding.section,
+                "level": finding.level,
+                "message": finding.message,
+                "hint": finding.hint,
+            }
+            for finding in report.findings
+        ],
+    }
+
+
+def _generation(generation: Generation) -> dict[str, Any]:
+    return {item.name: getattr(generation, item.name) for item in fields(generation)}
+
+
+def _rows(report: Report) -> list[tuple[str | None, ...]]:
+    settings = [
+        ("settings", "setting", f"{setting.name}={setting.value}", setting.source)
+        for setting in report.settings
+        if setting.value is not None
+    ]
+    counts = [("counts", "ok", f"{count} {name}", None) for name, count in report.counts.items()]
+    findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
+    return [*settings, *findings, *counts]
+
+
+_MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+
+
+def _show(out: Output, report: Report) -> None:
+    shown = [setting for setting in report.settings if setting.value is not None]
+    out.table(
+        ("SETTING", "VALUE", "SOURCE"),
+        [(setting.name, setting.value or "", setting.source or "") for setting in shown],
+    )
+    lines = []
+    for finding in report.findings:
+        lines.append(f"{_MARKS[finding.level]}  {finding.section}: {finding.message}")
+        if finding.hint and finding.level != "ok":
+            lines.append(f"         {finding.hint}")
+    if report.generation is not None:
+        lines.append("")
+        lines.extend(f"  {line}" for line in _abilities(report.generation))
+    if report.counts:
+        lines.append("  " + ", ".join(f"{count} {name}" for name, count in report.counts.items()))
+    problems = sum(finding.level == "problem" for finding in report.findings)
+    lines.append("")
+    lines.append(
+        "no problem found"
+        if not problems
+        else f"{problems} problem{'' if problems == 1 else 's'} found"
+    )
+    out.sentence("\n".join(lines))
+
+
+def _abilities(generation: Generation) -> list[str]:
+    """Say what a server of this generation does with API keys."""
+    keys = "encrypted" if generation.encrypts_keys else "in plaintext"
+    if generation.has_key_hash:
+        keys += ", with a hash"
+    ends = (
+        "expiry and deactivation of a key are honoured"
+        if generation.honours_key_state
+        else "only revoking ends a key: an inactive one is let in, and there is no expiry"
+    )
+    owners = (
+        "an inactive owner's keys are refused"
+        if generation.honours_owner_state
+        else "an inactive owner's keys still run flows"
+    )
+    return [f"Langflow {generation.release} stores keys {keys}; {ends}; {owners}."]

@@ -1,0 +1,30 @@
+"""From a command's context to its settings and its session."""
+
+import typer
+
+from langkeys.cli import prompts
+from langkeys.cli.options import invocation
+from langkeys.session import Session
+from langkeys.settings import Settings
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """Read the settings that the global options and their sources give."""
+    given = invocation(context).given
+    database, env_file = given.get("database"), given.get("env_file")
+    return Settings(
+        {} if database is None else {"LANGFLOW_DATABASE_URL": (str(database), "--database")},
+        env_file=None if env_file is None else str(env_file),
+    )
+
+
+def session_of(context: typer.Context, *, writes: bool = False) -> Session:
+    """Make the session of a command; ``writes`` where it changes the store."""
+    output = invocation(context).output
+    return Session(
+        settings_of(context),
+        writes=writes,
+        ask_password=prompts.superuser_password,
+        note=output.note,
+        warn=output.warn,
+    )

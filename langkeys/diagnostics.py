@@ -1,0 +1,397 @@
+"""What is wrong with a deployment: every check reads only, and goes on where another one fails.
+
+A finding is a ``problem`` (exit 1), a ``note`` (worth knowing, or what a server of this generation
+always has) or ``ok``. No finding holds a secret; secrets among the settings are fingerprints.
+"""
+
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys import places
+from langkeys.authentication import (
+    DEFAULT_SUPERUSER,
+    Acting,
+    known_without_password,
+    require_superuser,
+    superuser_at_risk,
+)
+from langkeys.errors import LangkeysError
+from langkeys.files import OTHERS
+from langkeys.models import dashed
+from langkeys.settings import ENV_FILE, KNOWN, UNPREFIXED, Settings
+from langkeys.store.base import KeyFilter, Store
+from langkeys.store.generations import Generation
+from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+MOST_NAMED = 20
+"""Failing values named one by one; the rest of them are counted."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of one check: ``level`` is ``ok``, ``note`` or ``problem``."""
+
+    section: str
+    level: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class SettingShown:
+    """A setting as it may be shown: a secret as a fingerprint; ``value`` None where it is unset."""
+
+    name: str
+    value: str | None
+    source: str | None
+
+
+@dataclass
+class Means:
+    """What the checks look with; each is called once and may raise a LangkeysError."""
+
+    store: Callable[[], Store]
+    cipher: Callable[[], "Cipher"]
+    acting: Callable[[], Acting]
+    fingerprint: Callable[[str], str]
+
+
+@dataclass
+class Report:
+    """Everything that was found."""
+
+    settings: list[SettingShown] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    database: str | None = None
+    generation: Generation | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    encrypted: dict[str, dict[str, int]] = field(default_factory=dict)
+    acting: Acting | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no check found a problem."""
+        return all(finding.level != "problem" for finding in self.findings)
+
+    def add(self, section: str, level: str, message: str, hint: str | None = None) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(section, level, message, hint))
+
+    def fail(self, section: str, error: LangkeysError) -> None:
+        """Add an error as a problem."""
+        self.add(section, "problem", error.message, error.hint)
+
+
+def examined(settings: Settings, means: Means) -> Report:
+    """Look at everything and return what was found; raises nothing of ours."""
+    report = Report()
+    _settings(report, settings, means)
+    _secret_key(report, settings, means)
+    _files(report, settings)
+    try:
+        store = means.store()
+    except LangkeysError as error:
+        report.fail("database", error)
+        return report
+    report.generation = generation = store.generation
+    report.database = store.location
+    report.add("database", "ok", f"{store.location}, of Langflow {generation.release}")
+    if generation.note:
+        report.add("database", "note", generation.note)
+    checks: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("database", lambda: report.counts.update(store.counts())),
+        ("acting", lambda: _acting(report, settings, store, means)),
+        ("access", lambda: _access(report, settings, generation)),
+        ("encrypted", lambda: _encrypted(report, store, means)),
+        ("API keys", lambda: _keys(report, settings, store)),
+    )
+    for section, check in checks:
+        try:
+            check()
+        except LangkeysError as error:
+            report.fail(section, error)
+    return report
+
+
+def _settings(report: Report, settings: Settings, means: Means) -> None:
+    for name, definition in KNOWN.items():
+        try:
+            value = settings.find(name)
+            if definition.kind == "flag":
+                settings.flag(name)
+            elif definition.kind == "choice":
+                settings.text(name)
+        except LangkeysError as error:
+            report.fail("settings", error)
+            continue
+        if value is None:
+            report.settings.append(SettingShown(name, None, None))
+            continue
+        shown = value.text
+        if definition.kind == "secret":
+            shown = f"fingerprint {means.fingerprint(value.text)}"
+        elif name.endswith("_URL"):
+            shown = without_password(shown)
+        report.settings.append(SettingShown(name, shown, value.source))
+        overriding = settings.env_file_text(name)
+        if value.source == "environment" and overriding not in (None, value.text):
+            report.add(
+                "settings",
+                "note",
+                f"{name} is set in the environment, and to something else in {settings.env_file}:"
+                " langkeys takes the environment's, a server started with --env-file the file's",
+            )
+    for name in settings.unprefixed_names:
+        report.add("settings", "note", f"{settings.env_file} sets {name}; {UNPREFIXED}")
+    if settings.env_file is None:
+        report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
+
+
+def without_password(url: str) -> str:
+    """Return a URL without the password that it may hold."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not separator or "@" not in authority:
+        return url
+    user = authority.rpartition("@")[0].partition(":")[0]
+    return f"{scheme}://{user}:***@{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _secret_key(report: Report, settings: Settings, means: Means) -> None:
+    section = "secret key"
+    try:
+        found = places.find_secret_key(settings)
+        if found is None:
+            report.add(
+                section,
+                "note",
+                "there is none: LANGFLOW_SECRET_KEY is not set and"
+                f" {places.secret_key_file(settings)} does not exist",
+                "a server makes one when it starts; langkeys init makes one for a new store",
+            )
+            return
+        report.add(
+            section, "ok", f"from {found.source}, fingerprint {means.fingerprint(found.text)}"
+        )
+        if found.text.endswith("\n"):
+            report.add(
+                section,
+                "problem",
+                f"the one from {found.source} ends with a newline, which servers take for a part"
+                " of it: the same key without it signs and opens differently",
+                "rewrite it without the newline (printf %s), if no server has used it so",
+            )
+        if len(found.text) < 32:
+            report.add(
+                section,
+                "note",
+                f"it has {len(found.text)} characters: what it opens can be guessed by trying",
+                "take one of 43 characters, as servers make them",
+            )
+        if found.path is None:
+            path = places.secret_key_file(settings)
+            if path.is_file() and path.read_bytes() != found.text.encode():
+                report.add(
+                    section,
+                    "note",
+                    f"{path} holds another one: a server that starts with LANGFLOW_SECRET_KEY set"
+                    " writes that over the file",
+                )
+    except LangkeysError as error:
+        report.fail(section, error)
+    except OSError as error:
+        report.add(section, "problem", f"{error.filename}: {error.strerror}")
+
+
+def _files(report: Report, settings: Settings) -> None:
+    for path, what, is_secret in _paths(settings):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            report.add("files", "problem", f"{path}: {error.strerror}")
+            continue
+        message = f"{what} {path}, mode {mode:04o}"
+        if not mode & OTHERS:
+            report.add("files", "ok", message)
+        elif is_secret:
+            report.add("files", "problem", f"{message}: others can read it", f"chmod o= {path}")
+        else:
+            report.add("files", "note", f"{message}: others can read it, as servers make it")
+
+
+def _paths(settings: Settings) -> Iterator[tuple[Path, str, bool]]:
+    if settings.env_file is not None:
+        yield settings.env_file, "settings", settings.env_file_has_secrets
+    for name, path in settings.value_files():
+        yield path, f"{name}_FILE", KNOWN[name].kind == "secret"
+    try:
+        yield places.secret_key_file(settings), "secret key", True
+        yield places.database(settings).path.absolute(), "database", False
+    except LangkeysError:
+        return  # told where the database is opened
+
+
+def _acting(report: Report, settings: Settings, store: Store, means: Means) -> None:
+    section = "acting"
+    if known_without_password(settings):
+        acting = means.acting()
+        require_superuser(acting, store.location)
+        report.acting = acting
+        report.add(section, "ok", f"{acting.user.username}, by {acting.how}")
+        risk = superuser_at_risk(settings, store.generation, acting.user)
+        if risk is not None:
+            report.add(section, "note", risk)
+        return
+    name = settings.superuser
+    user = store.find_user_named(name)
+    if user is None:
+        report.add(
+            section,
+            "problem",
+            f"there is no user {name!r} in {store.location}, whom LANGFLOW_SUPERUSER names",
+            "set LANGFLOW_SUPERUSER to the name of a superuser",
+        )
+        return
+    require_superuser(Acting(user, "password"), store.location)
+    report.add(section, "note", f"{name}, whose password will be asked for")
+
+
+def _access(report: Report, settings: Settings, generation: Generation) -> None:
+    """Who could call a server of this generation without a key of the database."""
+    section = "access"
+    given = settings.is_given("LANGFLOW_AUTO_LOGIN")
+    auto_login = settings.auto_login if given else generation.auto_login_default
+    whose = "" if given else f" (Langflow {generation.release}'s own default)"
+    skip_given = settings.flag("LANGFLOW_SKIP_AUTH_AUTO_LOGIN")
+    skip = generation.skip_auth_default if skip_given is None else skip_given
+    if not auto_login:
+        report.add(section, "ok", f"LANGFLOW_AUTO_LOGIN is false{whose}: a password or a key")
+    else:
+        user = settings.superuser if generation.auto_login_is_named else DEFAULT_SUPERUSER
+        report.add(
+            section,
+            "note",
+            f"LANGFLOW_AUTO_LOGIN is true{whose}: everybody who reaches the server gets a session"
+            f" of {user} from GET /api/v1/auto_login"
+            + (
+                "; and LANGFLOW_SKIP_AUTH_AUTO_LOGIN lets requests without a key run flows"
+                if skip
+                else ""
+            ),
+            "set LANGFLOW_AUTO_LOGIN=false where others reach the server",
+        )
+    if settings.text("LANGFLOW_API_KEY_SOURCE") == "env":
+        if not generation.reads_env_key:
+            report.add(
+                section,
+                "note",
+                f"LANGFLOW_API_KEY_SOURCE=env means nothing to Langflow {generation.release}",
+            )
+        elif settings.text("LANGFLOW_API_KEY") is None:
+            report.add(
+                section, "note", "LANGFLOW_API_KEY_SOURCE is env, but LANGFLOW_API_KEY is not set"
+            )
+        else:
+            report.add(
+                section,
+                "note",
+                "LANGFLOW_API_KEY_SOURCE is env: a request with LANGFLOW_API_KEY acts as"
+                f" {settings.superuser}, whatever keys are revoked",
+            )
+    if auto_login and generation.open_mcp:
+        report.add(
+            section,
+            "note",
+            f"with it the MCP endpoints of Langflow {generation.release} (/api/v1/mcp) ask for no"
+            " key, whatever LANGFLOW_SKIP_AUTH_AUTO_LOGIN is",
+            "set LANGFLOW_AUTO_LOGIN=false, keep them from the network by a proxy, or upgrade",
+        )
+    if generation.open_webhooks:
+        report.add(
+            section,
+            "note",
+            f"the webhooks of Langflow {generation.release} (/api/v1/webhook/FLOW) ask for no key"
+            " unless LANGFLOW_WEBHOOK_AUTH_ENABLE is true",
+        )
+
+
+def _encrypted(report: Report, store: Store, means: Means) -> None:
+    opened: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    old_form: Counter[str] = Counter()
+    named: list[str] = []
+    for value in store.encrypted_values():
+        place = f"{value.table}.{value.column}"
+        cipher = means.cipher()
+        if cipher.opens(value.value):
+            opened[place] += 1
+            if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
+                old_form[place] += 1
+            continue
+        failed[place] += 1
+        if len(named) < MOST_NAMED:
+            name = f" ({value.name})" if value.name else ""
+            named.append(f"{place} of row {dashed(value.row)}{name} does not open")
+    for place in sorted(opened | failed):
+        report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
+    hint = "find the secret key that it was written with, or set it anew in Langflow"
+    for message in named:
+        report.add("encrypted", "problem", message, hint)
+    if failed.total() > len(named):
+        report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
+    if opened and not failed:
+        report.add("encrypted", "ok", f"the secret key opens all {opened.total()} values")
+    for place, count in old_form.items():
+        report.add(
+            "encrypted",
+            "problem",
+            f"{count} values of {place} have the old derivation of a short secret key, which"
+            f" Langflow {store.generation.release} cannot read",
+            "langkeys api-key migrate brings API keys into the new one",
+        )
+
+
+def _keys(report: Report, settings: Settings, store: Store) -> None:
+    section = "API keys"
+    generation = store.generation
+    owner = store.find_user_named(DEFAULT_SUPERUSER)
+    risk = None if owner is None else superuser_at_risk(settings, generation, owner)
+    if owner is not None and risk is not None:
+        keys = sum(1 for _ in store.api_keys(KeyFilter(now=now(), user_id=owner.id)))
+        report.add(section, "problem" if keys else "note", f"{keys} keys at risk: {risk}")
+    plaintext = sum(1 for _ in store.plaintext_api_keys())
+    if plaintext and generation.encrypts_keys:
+        report.add(
+            section,
+            "problem",
+            f"{plaintext} keys are at rest as plaintext, from before Langflow 1.8",
+            "langkeys api-key migrate encrypts them",
+        )
+    elif plaintext:
+        report.add(
+            section,
+            "note",
+            f"{plaintext} keys are at rest as plaintext, as Langflow {generation.release} has them",
+        )
+    credentials = store.plaintext_credentials()
+    if credentials:
+        report.add(
+            section, "note", f"{credentials} variables of type Credential are at rest as plaintext"
+        )
+    inactive = report.counts.get("inactive API keys", 0)
+    if inactive and not generation.honours_key_state:
+        report.add(
+            section,
+            "problem",
+            f"{inactive} keys are marked inactive, and Langflow {generation.release} lets them in",
+            "langkeys api-key list --status inactive --all-users; revoke them to end them",
+        )
