@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from langkeys.errors import FailedError, NotFoundError, UnsupportedError, UsageError
 from langkeys.models import ApiKey, User, dashed, masked
-from langkeys.store.base import Store
+from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
 from langkeys.times import now
 from langkeys.verification import key_hash
@@ -64,14 +64,18 @@ def prepared(
     cipher: Callable[[], "Cipher"],
     *,
     owner: User,
-    name: str,
+    name: str | None,
     expires_at: datetime | None = None,
     count: int = 1,
+    value: str | None = None,
 ) -> Iterable[NewApiKey]:
-    """Make keys as this generation stores them, in memory only: plaintext, Fernet, with a hash."""
+    """Make keys as this generation stores them, in memory only: plaintext, Fernet, with a hash.
+
+    ``value`` is the key itself where somebody has chosen it already.
+    """
     created_at = now()
     for _ in range(count):
-        plaintext = f"sk-{secrets.token_urlsafe(32)}"
+        plaintext = value or f"sk-{secrets.token_urlsafe(32)}"
         yield NewApiKey(
             ApiKey(
                 id=uuid.uuid4().hex,
@@ -91,9 +95,13 @@ def prepared(
 
 
 def store_keys(store: Store, keys: Sequence[NewApiKey]) -> None:
-    """Store new keys, all or none, and read them back through a fresh connection."""
+    """Store new keys, all or none."""
     with store.transaction():
         store.insert_api_keys(key.row for key in keys)
+
+
+def check_stored(store: Store, keys: Sequence[NewApiKey]) -> None:
+    """Read new keys back through a fresh connection; raise FailedError where they differ."""
     with store.reopened() as fresh:
         for key in keys:
             found = fresh.find_api_key(key.row.id)
@@ -119,6 +127,52 @@ def revoke(store: Store, keys: Sequence[ApiKey]) -> None:
         for key in keys:
             if fresh.find_api_key(key.id) is not None:
                 raise FailedError(f"API key {dashed(key.id)} is still in {store.location}")
+
+
+def changed(store: Store, old: ApiKey, new: ApiKey) -> None:
+    """Give a row another name, expiry or activity, and read it back."""
+    with store.transaction():
+        if not store.update_api_key(new):
+            raise NotFoundError(
+                f"API key {dashed(old.id)} has just been deleted by somebody else from"
+                f" {store.location}"
+            )
+    with store.reopened() as fresh:
+        if fresh.find_api_key(old.id) != new:
+            raise FailedError(
+                f"API key {dashed(old.id)} of {store.location} does not read back as written"
+            )
+
+
+def require_key_state(generation: Generation) -> None:
+    """Raise UnsupportedError where the server lets inactive keys in."""
+    if not generation.honours_key_state:
+        raise UnsupportedError(
+            f"Langflow {generation.release} ignores whether an API key is active: a deactivated key"
+            " would go on working",
+            hint="revoke the key instead, or upgrade to 1.10",
+        )
+
+
+def is_use_counted(store: Store, tracking_disabled: bool | None) -> bool:
+    """Tell whether "never used" means anything: the server counts, and has counted something."""
+    return not tracking_disabled and store.has_used_api_keys()
+
+
+def revoke_matching(store: Store, keys: Sequence[ApiKey], wanted: KeyFilter) -> frozenset[str]:
+    """Revoke those of ``keys`` that still match, and return their ids.
+
+    A key that has been used, or given another end, since it was listed stays.
+    """
+    listed = {key.id for key in keys}
+    with store.transaction():
+        still = [key for key in store.api_keys(wanted) if key.id in listed]
+        store.delete_api_keys([key.id for key in still])
+    with store.reopened() as fresh:
+        for key in still:
+            if fresh.find_api_key(key.id) is not None:
+                raise FailedError(f"API key {dashed(key.id)} is still in {store.location}")
+    return frozenset(key.id for key in still)
 
 
 def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from langkeys.errors import AmbiguousError, NotFoundError
 from langkeys.models import ApiKey, dashed, parsed_id
-from langkeys.store.base import Store
+from langkeys.store.base import KeyFilter, Store
+from langkeys.times import iso, now
 from langkeys.verification import find_by_value
 
 if TYPE_CHECKING:
@@ -20,11 +21,17 @@ _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
 
 def resolved(
-    store: Store, cipher: Callable[[], "Cipher"], ref: str, *, destroys: bool = False
+    store: Store,
+    cipher: Callable[[], "Cipher"],
+    ref: str,
+    *,
+    destroys: bool = False,
+    working: bool = False,
 ) -> ApiKey:
     """Return the one API key that ``ref`` names, anybody's, by the first way that matches.
 
-    ``destroys`` asks for 8 digits of an id's start instead of 4. Raises NotFoundError, or
+    ``destroys`` asks for 8 digits of an id's start instead of 4. ``working``: where a name is that
+    of several keys and only one of them works, that one. Raises NotFoundError, or
     AmbiguousError with the candidates.
     """
     key_id = parsed_id(ref)
@@ -32,6 +39,10 @@ def resolved(
     if key is not None:
         return key
     matches = store.api_keys_named(ref, MOST_CANDIDATES + 1)
+    if working and len(matches) > 1:
+        # After a rotation with a grace the old key stays for a while, and expired after that.
+        wanted = KeyFilter(now=now(), name=ref, status="active")
+        matches = list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1)) or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
         matches = _starting_with(store, cipher, ref)
     hint = "langkeys api-key list --all-users shows ids and names"
@@ -69,13 +80,15 @@ def _starting_with(store: Store, cipher: Callable[[], "Cipher"], start: str) -> 
 def _the_one(matches: Sequence[ApiKey], what: str, store: Store) -> ApiKey:
     if len(matches) == 1:
         return matches[0]
-    many = len(matches) > MOST_CANDIDATES
+    many, moment = len(matches) > MOST_CANDIDATES, now()
     raise AmbiguousError(
         f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
         f" API keys in {store.location}",
         hint="name one of them by its id",
         candidates=tuple(
             f"{dashed(key.id)}  {key.name or '(no name)'}  {key.username or '(no owner)'}"
+            f"  {key.status(moment)}, made {iso(key.created_at)}"
+            + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
             for key in matches[:MOST_CANDIDATES]
         ),
     )

@@ -1,13 +1,19 @@
 """API keys as REFs in, and as rows, cards and JSON out: the same for every command."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from langkeys.api_keys import changed, masked_value, require_key_state
+from langkeys.authentication import Acting
 from langkeys.cli import prompts
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
+from langkeys.errors import UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.references import resolved, resolved_value
 from langkeys.session import Session
@@ -22,8 +28,21 @@ UserOption = Annotated[
 ]
 
 
-def resolved_keys(session: Session, refs: Sequence[str], *, destroys: bool = False) -> list[ApiKey]:
-    """Return the keys that REFs name, each once, in their order; ``-`` stands for stdin's lines."""
+def resolved_key(session: Session, ref: str) -> ApiKey:
+    """Return the one key that a REF names; raise UsageError where stdin has several."""
+    keys = resolved_keys(session, [ref])
+    if len(keys) != 1:
+        raise UsageError(f"{len(keys)} keys came on stdin; this command takes one")
+    return keys[0]
+
+
+def resolved_keys(
+    session: Session, refs: Sequence[str], *, destroys: bool = False, working: bool = False
+) -> list[ApiKey]:
+    """Return the keys that REFs name, each once, in their order; ``-`` stands for stdin's lines.
+
+    See ``langkeys.references.resolved`` for ``destroys`` and ``working``.
+    """
 
     def cipher() -> "Cipher":
         return session.cipher
@@ -37,7 +56,7 @@ def resolved_keys(session: Session, refs: Sequence[str], *, destroys: bool = Fal
                 for number, line in enumerate(lines, 1)
             ]
         else:
-            keys = [resolved(session.store, cipher, ref, destroys=destroys)]
+            keys = [resolved(session.store, cipher, ref, destroys=destroys, working=working)]
         found.update((key.id, key) for key in keys)
     return list(found.values())
 
@@ -118,3 +137,50 @@ def _piped_row(key: ApiKey, value: str | None, moment: datetime) -> tuple[object
         key.total_uses,
         iso_or_none(key.expires_at),
     )
+
+
+def show_plain_keys(
+    session: Session, out: Output, keys: Sequence[ApiKey], *, as_array: bool = True
+) -> None:
+    """Show keys with their masked form; see ``show_keys``."""
+    values = [(key, masked_value(key, lambda: session.cipher)) for key in keys]
+    show_keys(out, values, now(), as_array=as_array)
+
+
+def plural_keys(keys: Sequence[object]) -> str:
+    """Say how many API keys: ``1 API key``, ``2 API keys``."""
+    return f"{len(keys)} API key{'' if len(keys) == 1 else 's'}"
+
+
+def require_yes_for_acting(acting: Acting, keys: Sequence[ApiKey], *, yes: bool) -> None:
+    """Raise UsageError where the acting key is about to end and nobody has said --yes."""
+    key = acting.api_key
+    if key is not None and not yes and key.id in {chosen.id for chosen in keys}:
+        raise UsageError(
+            f"API key {dashed(key.id)} is the one that langkeys acts by (LANGKEYS_API_KEY);"
+            " nothing was done",
+            hint="give --yes to do it all the same",
+        )
+
+
+def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
+    """Carry out ``activate`` and ``deactivate``."""
+    out = invocation(context).output
+    out.require_stdout()
+    with session_of(context, writes=True) as session:
+        acting = session.acting
+        require_key_state(session.generation)
+        key = resolved_key(session, ref)
+        session.check_secret_key()
+        new = replace(key, is_active=is_active)
+        what = "active" if is_active else "inactive"
+        if key.is_active == is_active:
+            out.note(f"API key {dashed(key.id)} ({key.name}) is {what} already")
+        else:
+            changed(session.store, key, new)
+            out.note(
+                f"API key {dashed(key.id)} ({key.name}) is {what} now in {session.store.location}"
+            )
+            if not is_active and acting.api_key is not None and acting.api_key.id == key.id:
+                out.warn("LANGKEYS_API_KEY is that key: langkeys cannot act by it any more")
+        show_plain_keys(session, out, [new], as_array=False)

@@ -20,15 +20,17 @@ class KeyFilter:
 
     ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``: not
     used since then, and not created since then either. ``expires_before`` means between ``now``
-    and then.
+    and then, ``is_expired`` before ``now``, active or not.
     """
 
     now: datetime
     user_id: str | None = None
+    name: str | None = None
     status: str | None = None
     unused_since: datetime | None = None
     expires_before: datetime | None = None
     created_before: datetime | None = None
+    is_expired: bool = False
 
 
 class Store(Protocol):
@@ -107,6 +109,14 @@ class Store(Protocol):
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
         """Add API keys, within a transaction."""
+        ...
+
+    def update_api_key(self, key: ApiKey) -> bool:
+        """Write a key's name, expiry and activity, within a transaction; False if it is gone."""
+        ...
+
+    def has_used_api_keys(self) -> bool:
+        """Tell whether the use of any API key has ever been counted."""
         ...
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from langkeys import api_keys
-from langkeys.authentication import superuser_at_risk
+from langkeys.cli.delivery import store_and_deliver, warn_of_file, warn_of_owner
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import UserOption, key_object
+from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
-from langkeys.errors import LangkeysError
 from langkeys.files import StagedFile
-from langkeys.models import User, dashed, masked
+from langkeys.models import User, dashed
 from langkeys.session import Session
 from langkeys.times import iso, parsed_future
 from langkeys.users import get_user
@@ -68,15 +67,10 @@ def create(
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
         session.check_secret_key()
         keys = _made(session, out, owner, name, expires_at, count)
-        if staged is not None:
-            staged.write("".join(f"{key.plaintext}\n" for key in keys))
-        api_keys.store_keys(session.store, keys)
-        with _TakenBack(session, keys):
-            if staged is not None:
-                staged.publish()
-            _deliver(out, keys, as_array=count is not None, written_to=staged)
+        store_and_deliver(session, out, keys, as_array=count is not None, staged=staged)
         _say_made(session, out, keys, staged)
-        _warn_of_owner(session, owner)
+        warn_of_file(out, staged)
+        warn_of_owner(session, owner)
 
 
 def _made(
@@ -103,58 +97,6 @@ def _made(
     return keys
 
 
-class _TakenBack:
-    """Revoke new keys where the block that delivers them fails."""
-
-    def __init__(self, session: Session, keys: Sequence[api_keys.NewApiKey]) -> None:
-        self._session = session
-        self._keys = keys
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if error is None:
-            return
-        what = "the new API key" if len(self._keys) == 1 else f"the {len(self._keys)} new API keys"
-        try:
-            api_keys.revoke(self._session.store, [key.row for key in self._keys])
-        except LangkeysError as second:
-            ids = ", ".join(dashed(key.row.id) for key in self._keys[:10])
-            hint = f"revoke what nobody has received: {ids} ({second.message})"
-        else:
-            hint = f"{what} could not be delivered and has been taken back"
-        if isinstance(error, LangkeysError):
-            error.hint = hint
-
-
-def _deliver(
-    out: Output,
-    keys: Sequence[api_keys.NewApiKey],
-    *,
-    as_array: bool,
-    written_to: StagedFile | None,
-) -> None:
-    if out.as_json:
-        objects = [_new_key_object(key, written_to) for key in keys]
-        out.document(objects if as_array else objects[0])
-    elif written_to is not None:
-        return
-    elif out.is_terminal and len(keys) == 1:
-        out.new_key_panel(keys[0].plaintext, keys[0].row.name or "")
-    else:
-        out.lines(key.plaintext for key in keys)
-
-
-def _new_key_object(key: api_keys.NewApiKey, written_to: StagedFile | None) -> dict[str, Any]:
-    if written_to is None:
-        return key_object(key.row, key.plaintext)
-    return {
-        **key_object(key.row, masked(key.plaintext)),
-        "written_to": str(written_to.path),
-    }
-
-
 def _say_made(
     session: Session,
     out: Output,
@@ -168,13 +110,3 @@ def _say_made(
     ) + f" ({row.name}) for {row.username}{until}"
     where = "" if staged is None else f", written to {staged.path}"
     out.note(f"made {what} in {session.store.location}{where}")
-    if staged is not None and staged.narrowed:
-        out.warn(f"{staged.path} could be read by others; its mode is 0600 now")
-
-
-def _warn_of_owner(session: Session, owner: User) -> None:
-    risk = superuser_at_risk(session.settings, session.generation, owner)
-    if risk is not None:
-        session.warn(risk)
-    if not owner.is_active:
-        session.warn(f"the owner {owner.username} is inactive: servers refuse the key")

@@ -7,9 +7,13 @@ import typer
 from langkeys import api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import resolved_keys, show_keys
+from langkeys.cli.key_rows import (
+    plural_keys,
+    require_yes_for_acting,
+    resolved_keys,
+    show_keys,
+)
 from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
-from langkeys.errors import UsageError
 from langkeys.models import dashed
 from langkeys.times import now
 
@@ -41,23 +45,14 @@ def revoke(
         keys = resolved_keys(session, refs, destroys=True)
         session.check_secret_key()
         if not dry_run:
-            if (
-                acting.api_key is not None
-                and acting.api_key.id in {key.id for key in keys}
-                and not yes
-            ):
-                raise UsageError(
-                    f"API key {dashed(acting.api_key.id)} is the one that langkeys acts by"
-                    " (LANGKEYS_API_KEY); nothing was done",
-                    hint="give --yes to revoke it all the same",
-                )
+            require_yes_for_acting(acting, keys, yes=yes)
             names = ", ".join(f"{dashed(k.id)} ({k.name}, {k.username})" for k in keys[:10])
             more = "" if len(keys) <= 10 else f" and {len(keys) - 10} more"
             prompts.confirm(f"Revoke {names}{more}?", yes=yes)
         values = [api_keys.masked_value(key, lambda: session.cipher) for key in keys]
         if not dry_run:
             api_keys.revoke(session.store, keys)
-        many = f"{len(keys)} API key{'' if len(keys) == 1 else 's'}"
+        many = plural_keys(keys)
         if dry_run:
             call.output.note(f"dry run: {many} would be revoked; nothing was done")
         else:

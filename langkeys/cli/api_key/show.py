@@ -6,9 +6,8 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import key_object, person_time, resolved_keys, show_keys
+from langkeys.cli.key_rows import key_object, person_time, resolved_key, show_keys
 from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.errors import UsageError
 from langkeys.times import now
 
 app = new_app()
@@ -32,10 +31,7 @@ def show(
     call.output.require_stdout()
     with session_of(context) as session:
         session.acting  # noqa: B018 - who may not act may not look either
-        keys = resolved_keys(session, [ref])
-        if len(keys) != 1:
-            raise UsageError(f"{len(keys)} keys came on stdin; show takes one")
-        key, moment = keys[0], now()
+        key, moment = resolved_key(session, ref), now()
         value = api_keys.masked_value(key, lambda: session.cipher)
         if not call.output.is_sentences:
             show_keys(call.output, [(key, value)], moment, as_array=False)

@@ -38,6 +38,8 @@ class ApiKeyTable(Database):
         conditions: list[tuple[str, list[object]]] = [("1", [])]
         if wanted.user_id is not None:
             conditions.append(("k.user_id = ?", [wanted.user_id]))
+        if wanted.name is not None:
+            conditions.append(("k.name = ?", [wanted.name]))
         if wanted.status == "inactive":
             conditions.append(("NOT k.is_active", []))
         elif wanted.status == "expired":
@@ -53,6 +55,8 @@ class ApiKeyTable(Database):
                 conditions.append(("k.expires_at BETWEEN ? AND ?", [now, until]))
             else:
                 conditions.append(("0", []))
+        if wanted.is_expired:
+            conditions.append((expired, expired_parameters))
         if wanted.created_before is not None:
             conditions.append(("k.created_at <= ?", [stored_time(wanted.created_before)]))
         return (
@@ -169,6 +173,28 @@ class ApiKeyTable(Database):
         )
         with self._translated():
             self._connection.executemany(sql, values)
+
+    def update_api_key(self, key: ApiKey) -> bool:
+        columns = "name = :name, is_active = :is_active"
+        if self._generation.has_key_expiry:
+            columns += ", expires_at = :expires_at"
+        with self._translated():
+            return bool(
+                self._connection.execute(
+                    f"UPDATE apikey SET {columns} WHERE id = :id",
+                    {
+                        "id": key.id,
+                        "name": key.name,
+                        "is_active": int(key.is_active),
+                        "expires_at": stored_time(key.expires_at),
+                    },
+                ).rowcount
+            )
+
+    def has_used_api_keys(self) -> bool:
+        return bool(
+            self._rows("SELECT 1 FROM apikey WHERE total_uses > 0 OR last_used_at NOTNULL LIMIT 1")
+        )
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
         with self._translated():

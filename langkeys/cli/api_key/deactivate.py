@@ -1,0 +1,27 @@
+"""``langkeys api-key deactivate``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys.cli.key_rows import set_activity
+from langkeys.cli.options import JsonCommand, new_app
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def deactivate(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
+) -> None:
+    """Turn an API key off until it is activated again.
+
+    Exit 2 where the server's generation ignores it (Langflow 1.5 to 1.9): revoke the key there.
+    Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys api-key deactivate ci
+    """
+    set_activity(context, ref, is_active=False)

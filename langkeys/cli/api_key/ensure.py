@@ -1,0 +1,90 @@
+"""``langkeys api-key ensure``."""
+
+import stat
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langkeys import api_keys, ensuring
+from langkeys.cli.delivery import warn_of_owner
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import UserOption, key_object, show_plain_keys
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.files import OTHERS
+from langkeys.models import dashed, masked
+from langkeys.times import parsed_future
+from langkeys.users import get_user
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def ensure(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name.")],
+    value_file: Annotated[
+        Path, typer.Option(metavar="FILE", help="Holds the key, or gets a new one (0600).")
+    ],
+    user: UserOption = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="The key's end, if it is made now.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Revoke the user's other keys of that name.")
+    ] = False,
+) -> None:
+    """Make sure that the key in a file works and is named NAME; for start-up scripts.
+
+    Safe to run any number of times and many at once. A missing FILE is created with a new key. A
+    key that is expired, inactive or somebody else's is not brought back (exit 5). Piped columns:
+    those of list.
+
+    \b
+    Examples:
+      langkeys api-key ensure app --value-file /run/secrets/langflow-key
+      langkeys api-key ensure app --value-file key --replace --json
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    api_keys.checked_name(name)
+    expires_at = None if expires is None else parsed_future(expires, "--expires")
+    path = value_file.absolute()
+    with session_of(context, writes=True) as session:
+        acting = session.acting
+        owner = acting.user if user is None else get_user(session.store, user)
+        if expires_at is not None:
+            api_keys.require_expiry(session.generation)
+        session.check_secret_key()
+        value = ensuring.value_in(path)
+        is_new_file = value is None
+        if value is None:
+            value = ensuring.publish_new_value(path)
+        elif stat.S_IMODE(path.stat().st_mode) & OTHERS:
+            out.warn(f"{path} can be read by others: chmod o= {path}")
+        result = ensuring.ensured(
+            session.store,
+            lambda: session.cipher,
+            value,
+            name=name,
+            owner=owner,
+            expires_at=expires_at,
+            replace_others=replace,
+        )
+        what = f"API key {dashed(result.row.id)} ({name}) of {owner.username}"
+        where = f"{session.store.location}, from {path}"
+        out.note(f"{what} works in {where}{'' if result.changed else '; nothing was changed'}")
+        if result.others:
+            ids = ", ".join(dashed(key.id) for key in result.others)
+            said = "revoked" if replace else "there are"
+            out.note(f"{said} other keys of that name: {ids}")
+        warn_of_owner(session, owner)
+        if out.as_json:
+            described = key_object(result.row, masked(value))
+            if is_new_file:
+                described["written_to"] = str(path)
+            described["changed"] = result.changed
+            described["others"] = [dashed(key.id) for key in result.others]
+            out.document(described)
+        else:
+            show_plain_keys(session, out, [result.row], as_array=False)

@@ -1,0 +1,99 @@
+"""``langkeys api-key prune``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys import api_keys
+from langkeys.cli import prompts
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import UserOption, plural_keys, show_keys
+from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.errors import UsageError
+from langkeys.session import Session
+from langkeys.store.base import KeyFilter
+from langkeys.times import now, parsed_span
+from langkeys.users import get_user
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def prune(
+    context: typer.Context,
+    expired: Annotated[bool, typer.Option("--expired", help="Keys whose end has passed.")] = False,
+    unused_for: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Keys not used for so long.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Keys made so long ago.")
+    ] = None,
+    user: UserOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Trust --unused-for where use is not counted.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Revoke all API keys that match every filter given, anybody's; at least one filter.
+
+    Never the key that langkeys itself acts by. It asks first; --yes skips the question. Piped
+    columns: those of list.
+
+    \b
+    Examples:
+      langkeys api-key prune --expired --yes
+      langkeys api-key prune --unused-for 180d --older-than 180d --dry-run
+      langkeys api-key prune --user alice
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    if not expired and unused_for is None and older_than is None and user is None:
+        raise UsageError(
+            "without a filter every API key would go",
+            hint="give --expired, --unused-for SPAN, --older-than SPAN or --user USER",
+        )
+    unused = None if unused_for is None else parsed_span(unused_for, "--unused-for")
+    age = None if older_than is None else parsed_span(older_than, "--older-than")
+    moment = now()
+    with session_of(context, writes=True) as session:
+        acting = session.acting
+        if unused is not None and not force:
+            _require_counted_use(session)
+        wanted = KeyFilter(
+            now=moment,
+            user_id=None if user is None else get_user(session.store, user).id,
+            unused_since=None if unused is None else moment - unused,
+            created_before=None if age is None else moment - age,
+            is_expired=expired,
+        )
+        session.check_secret_key()
+        spared = None if acting.api_key is None else acting.api_key.id
+        keys = [key for key in session.store.api_keys(wanted) if key.id != spared]
+        if not keys:
+            out.note(f"no API key of {session.store.location} matches; nothing was done")
+        elif dry_run:
+            out.note(f"dry run: {plural_keys(keys)} would be revoked; nothing was done")
+        else:
+            prompts.confirm(f"Revoke {plural_keys(keys)} of {session.store.location}?", yes=yes)
+        values = [api_keys.masked_value(key, lambda: session.cipher) for key in keys]
+        shown = list(zip(keys, values, strict=True))
+        if keys and not dry_run:
+            ended = api_keys.revoke_matching(session.store, keys, wanted)
+            shown = [(key, value) for key, value in shown if key.id in ended]
+            out.note(f"revoked {plural_keys(shown)} in {session.store.location}")
+        show_keys(out, shown, moment)
+
+
+def _require_counted_use(session: Session) -> None:
+    disabled = session.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
+    if not api_keys.is_use_counted(session.store, disabled):
+        why = (
+            "LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set: the server does not count the use of keys"
+            if disabled
+            else f"no use of any key is counted in {session.store.location}"
+        )
+        raise UsageError(
+            f"{why}, so keys in use look unused; nothing was done",
+            hint="give --force if you know better",
+        )
