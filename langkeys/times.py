@@ -7,10 +7,9 @@ from langkeys.errors import UsageError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
-# Unit, its length in seconds, and how many of them make it worth using: "13 months", not "1 year".
+# Unit, its length in seconds, and how many of them make it worth using: "89 days", not "2 months".
 _LENGTHS = (
     ("year", 31_557_600, 2),
-    ("month", 2_629_800, 2),
     ("day", 86_400, 2),
     ("hour", 3600, 1),
     ("minute", 60, 1),

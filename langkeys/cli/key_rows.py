@@ -17,7 +17,7 @@ from langkeys.errors import UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.references import resolved, resolved_value
 from langkeys.session import Session
-from langkeys.times import iso, iso_or_none, now, relative
+from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -84,7 +84,18 @@ def person_time(moment: datetime | None, reference: datetime) -> str:
     return "-" if moment is None else relative(moment, reference)
 
 
-_COLUMNS = ("ID", "NAME", "KEY", "USER", "STATUS", "CREATED", "LAST USED", "USES", "EXPIRES")
+def card_value(name: str, content: object, reference: datetime) -> str:
+    """Write a field of a card for a person: times with how long ago, yes or no, a dash."""
+    if content is None:
+        return "(the secret key does not open it)" if name == "api_key" else "-"
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if name.endswith("_at"):
+        return f"{content} ({relative(parsed_iso(str(content)), reference)})"
+    return str(content)
+
+
+_COLUMNS = ("ID", "NAME", "KEY", "USER", "STATUS", "CREATED", "LAST USED", "EXPIRES")
 
 
 def show_keys(
@@ -112,15 +123,15 @@ def show_keys(
 
 
 def _person_row(key: ApiKey, value: str | None, moment: datetime) -> list[str]:
+    used = person_time(key.last_used_at, moment)
     return [
-        dashed(key.id),
+        key.id[:8],  # enough of it to name the key by
         key.name or "",
-        "(does not open)" if value is None else f"{value.rstrip('*')}…",
+        "(closed)" if value is None else f"{value.rstrip('*')}…",
         key.username or "",
         key.status(moment),
         relative(key.created_at, moment),
-        person_time(key.last_used_at, moment),
-        str(key.total_uses),
+        f"{used} ({key.total_uses})" if key.total_uses else used,
         person_time(key.expires_at, moment),
     ]
 

@@ -186,14 +186,14 @@ class Output:
 
     def new_key_panel(self, api_key: str, name: str) -> None:
         """Show a new key to a person, once, with a line to try it by."""
-        from langkeys.cli.tables import panel
+        from langkeys.cli.tables import titled
 
         lines = (
             api_key,
             "",
             f"curl -H 'x-api-key: {api_key}' http://localhost:7860/api/v1/users/whoami",
         )
-        self.data(panel(f"API key {visible(name)}, shown this once", lines))
+        self.data(titled(f"API key {visible(name)}, shown this once", lines))
 
 
 def visible(text: str) -> str:

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console, RenderableType
-from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
+
+FOLDED = frozenset({"NAME", "USER", "VALUE", "SOURCE", "CHANGE", "MESSAGE"})
+"""Columns that give way where the terminal is narrow."""
 
 
 def _rendered(renderable: RenderableType) -> str:
@@ -23,9 +26,9 @@ def _rendered(renderable: RenderableType) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows under column titles, fitted to the terminal."""
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for position, column in enumerate(columns):
-        # The first column is what is copied into the next command.
-        drawn.add_column(column, overflow="fold", no_wrap=position == 0)
+    for column in columns:
+        # Names may be long; everything else is short, and easier to read on one line.
+        drawn.add_column(column, overflow="fold", no_wrap=column not in FOLDED)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     return _rendered(drawn)
@@ -41,10 +44,10 @@ def card(fields: Mapping[str, str]) -> str:
     return _rendered(drawn)
 
 
-def panel(title: str, lines: Sequence[str]) -> str:
-    """Return a titled panel; its lines are never folded, so that they can be copied."""
-    text = Text("\n".join(lines), no_wrap=True, overflow="ignore")
-    return _rendered(Panel(text, title=title, expand=False, box=box.HORIZONTALS))
+def titled(title: str, lines: Sequence[str]) -> str:
+    """Return lines under a titled rule, never folded or cut, so that they can be copied."""
+    body = "\n".join(lines)
+    return f"{_rendered(Rule(Text(title, style='bold'), align='left'))}{body}\n{_rendered(Rule())}"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import key_object, person_time, resolved_key, show_keys
+from langkeys.cli.key_rows import card_value, key_object, resolved_key, show_keys
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.times import now
 
@@ -37,12 +37,6 @@ def show(
             show_keys(call.output, [(key, value)], moment, as_array=False)
             return
         described = key_object(key, value, moment)
-        times = ("created_at", "last_used_at", "expires_at")
         call.output.card(
-            {
-                name: person_time(getattr(key, name), moment)
-                if name in times
-                else str("" if content is None else content)
-                for name, content in described.items()
-            }
+            {name: card_value(name, content, moment) for name, content in described.items()}
         )
