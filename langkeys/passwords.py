@@ -2,6 +2,8 @@
 
 import bcrypt
 
+from langkeys.password_rules import COUNTED_BYTES
+
 ROUNDS = 12
 """Langflow's cost, about a quarter of a second a check."""
 
@@ -12,7 +14,7 @@ _NOBODY = b"$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZBZ5q1Xr5c5q7mQbG0p8d1v0b7h1vW"
 
 def _cut(password: str) -> bytes:
     """Cut at 72 bytes of UTF-8 as Langflow does; bcrypt 5 refuses more."""
-    return password.encode()[:72]
+    return password.encode()[:COUNTED_BYTES]
 
 
 def hashed(password: str, *, rounds: int = ROUNDS) -> str:

@@ -1,8 +1,16 @@
-"""What can be done with users."""
+"""What can be done with users: make them, and change their password and their state."""
 
-from langkeys.errors import NotFoundError
-from langkeys.models import User, parsed_id
-from langkeys.store.base import Store
+import uuid
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from langkeys.api_keys import checked_name
+from langkeys.authentication import DEFAULT_SUPERUSER, auto_login_name
+from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
+from langkeys.models import ApiKey, User, UserSummary, dashed, parsed_id
+from langkeys.settings import Settings
+from langkeys.store.base import KeyFilter, Store
+from langkeys.times import now
 
 
 def get_user(store: Store, text: str) -> User:
@@ -12,7 +20,279 @@ def get_user(store: Store, text: str) -> User:
         user_id = parsed_id(text)
         user = None if user_id is None else store.find_user(user_id)
     if user is None:
+        alike = "".join(f"; there is {name!r}" for name in store.usernames_like(text)[:3])
         raise NotFoundError(
-            f"no user {text!r} in {store.location}", hint="name a user by user name or id"
+            f"no user {text!r} in {store.location}", hint=f"name a user by user name or id{alike}"
         )
     return user
+
+
+def get_summary(store: Store, user_id: str) -> UserSummary:
+    """Return a user with what they have; raise NotFoundError where they are gone."""
+    for summary in store.users(user_id=user_id):
+        return summary
+    raise NotFoundError(f"user {dashed(user_id)} is no longer in {store.location}")
+
+
+def checked_username(name: str) -> str:
+    """Return a name for a new user; raise UsageError where it would be trouble.
+
+    Langflow itself accepts everything, even nothing at all.
+    """
+    checked_name(name)
+    if name != name.strip():
+        raise UsageError(f"the user name {name!r} starts or ends with a space")
+    if parsed_id(name) is not None:
+        raise UsageError("the user name has the form of an id: it would hide the user with that id")
+    return name
+
+
+def new_user(username: str, password_hash: str, *, is_superuser: bool) -> User:
+    """Return a user as a server makes one, active; what else it gives them comes at their login.
+
+    Measured on 1.5 to 1.13: the first login makes the default project and the variables.
+    """
+    moment = now()
+    return User(
+        id=uuid.uuid4().hex,
+        username=username,
+        password_hash=password_hash,
+        is_active=True,
+        is_superuser=is_superuser,
+        created_at=moment,
+        updated_at=moment,
+        optins={"github_starred": False, "dialog_dismissed": False, "discord_clicked": False},
+    )
+
+
+def check_new(store: Store, settings: Settings, username: str, *, is_superuser: bool) -> None:
+    """Raise ConflictError where this user cannot be made; to be called in the transaction, too.
+
+    Names are compared by lower case in Unicode. The index of 1.13 on SQLite only does so for ASCII,
+    that on PostgreSQL for all, and before 1.13 there is none.
+    """
+    taken = store.usernames_like(username)
+    if taken:
+        raise ConflictError(
+            f"there is a user {taken[0]!r} in {store.location}; user names are unique without"
+            " regard to case",
+            hint="choose another name, or change that user: set-password, activate, promote",
+        )
+    if not is_superuser and username.lower() == settings.superuser.lower():
+        raise ConflictError(
+            f"LANGFLOW_SUPERUSER names {settings.superuser!r}: servers do not start where that user"
+            " is no superuser",
+            hint="give --superuser, or choose another name",
+        )
+
+
+def create(store: Store, settings: Settings, user: User) -> None:
+    """Store a new user and read it back through a fresh connection."""
+    with store.transaction():
+        check_new(store, settings, user.username, is_superuser=user.is_superuser)
+        store.insert_user(user)
+    with store.reopened() as fresh:
+        if fresh.find_user(user.id) != user:
+            raise FailedError(
+                f"the new user {user.username!r} does not read back from {store.location}"
+            )
+
+
+def set_password(
+    store: Store, user: User, password_hash: str, *, proves: Callable[[str], bool]
+) -> tuple[User, User]:
+    """Give a user another password; return the row as it was and as it is.
+
+    ``proves`` checks the password against the hash that a fresh connection finds; FailedError where
+    it does not match.
+    """
+    with store.transaction():
+        old = _current(store, user)
+        new = old._replace(password_hash=password_hash, updated_at=now())
+        store.update_user(new)
+    with store.reopened() as fresh:
+        found = fresh.find_user(new.id)
+        if found is None or not proves(found.password_hash):
+            raise FailedError(
+                f"the new password of {user.username!r} does not match what {store.location} holds",
+                hint="check the disk, then set the password again",
+            )
+    return old, new
+
+
+def take_back(store: Store, new: User, old: User | None) -> None:
+    """Undo a new password, or with ``old`` None a new user, that nobody has received.
+
+    Raises ConflictError where somebody else has changed the user meanwhile.
+    """
+    with store.transaction():
+        current = get_summary(store, new.id)
+        if current.user.password_hash != new.password_hash or (
+            old is None and (current.api_keys or current.variables)
+        ):
+            raise ConflictError(f"user {new.username!r} has changed meanwhile")
+        if old is None:
+            store.delete_user(new.id)
+        else:
+            store.update_user(
+                current.user._replace(password_hash=old.password_hash, updated_at=old.updated_at)
+            )
+
+
+class StateChange(NamedTuple):
+    """A user as it was and as it is to be, or is, and the API keys revoked with that."""
+
+    old: User
+    new: User
+    revoked: Sequence[ApiKey] = ()
+
+
+def planned_change(
+    store: Store,
+    settings: Settings,
+    acting: User,
+    user: User,
+    *,
+    is_active: bool | None = None,
+    is_superuser: bool | None = None,
+) -> StateChange:
+    """Return what ``change`` would do; None leaves the one or the other as it is.
+
+    Raises ConflictError where the server, or langkeys, needs the user as it is.
+    """
+    old = _current(store, user)
+    new = old._replace(
+        is_active=old.is_active if is_active is None else is_active,
+        is_superuser=old.is_superuser if is_superuser is None else is_superuser,
+    )
+    if new == old:
+        return StateChange(old, old)
+    if old.is_active and not new.is_active:
+        _check_dispensable(store, settings, acting, old, "deactivate")
+    elif old.is_superuser and not new.is_superuser:
+        _check_dispensable(store, settings, acting, old, "demote")
+    return StateChange(old, new._replace(updated_at=now()))
+
+
+def change(
+    store: Store,
+    settings: Settings,
+    acting: User,
+    user: User,
+    *,
+    is_active: bool | None = None,
+    is_superuser: bool | None = None,
+    revoke_keys: bool = False,
+) -> StateChange:
+    """Activate, deactivate, promote or demote a user, and read them back.
+
+    ``revoke_keys`` deletes the user's API keys in the same transaction. Raises as
+    ``planned_change``.
+    """
+    with store.transaction():
+        planned = planned_change(
+            store, settings, acting, user, is_active=is_active, is_superuser=is_superuser
+        )
+        if planned.new != planned.old:
+            store.update_user(planned.new)
+        if revoke_keys:
+            planned = planned._replace(revoked=keys_of(store, user))
+            store.delete_api_keys([key.id for key in planned.revoked])
+    with store.reopened() as fresh:
+        found, new = fresh.find_user(user.id), planned.new
+        # Not the whole row: a login changes it, too.
+        if found is None or (found.is_active, found.is_superuser) != (
+            new.is_active,
+            new.is_superuser,
+        ):
+            raise FailedError(
+                f"user {user.username!r} of {store.location} does not read back as written"
+            )
+        if any(fresh.find_api_key(key.id) is not None for key in planned.revoked):
+            raise FailedError(f"API keys of {user.username!r} are still in {store.location}")
+    return planned
+
+
+def keys_of(store: Store, user: User) -> list[ApiKey]:
+    """Return the user's API keys."""
+    return list(store.api_keys(KeyFilter(now=now(), user_id=user.id)))
+
+
+def _current(store: Store, user: User) -> User:
+    current = store.find_user(user.id)
+    if current is None:
+        raise NotFoundError(
+            f"user {user.username!r} has just been deleted by somebody else from {store.location}"
+        )
+    return current
+
+
+def _check_dispensable(
+    store: Store, settings: Settings, acting: User, user: User, verb: str
+) -> None:
+    """Raise ConflictError unless one can do without this active user, or this superuser."""
+    name, done = repr(user.username), f"{verb}d"
+    if _is_configured(store, settings, user):
+        # Measured on 1.13.0, which does not start then.
+        default = "" if settings.is_given("LANGFLOW_SUPERUSER") else " by default"
+        raise ConflictError(
+            f"LANGFLOW_SUPERUSER names {name}{default}, which cannot be {done}: servers do not"
+            " start without it",
+            hint="set LANGFLOW_SUPERUSER to another superuser first, for the server, too",
+        )
+    if user.is_active and user.is_superuser and not store.has_other_superuser(user.id):
+        raise ConflictError(
+            f"{name} is the last active superuser of {store.location} and cannot be {done}",
+            hint="promote or activate another user first",
+        )
+    if user.id == acting.id:
+        raise ConflictError(
+            f"{name} is the user that langkeys acts as, and cannot {verb} itself",
+            hint="act as another superuser",
+        )
+
+
+def _is_configured(store: Store, settings: Settings, user: User) -> bool:
+    """Tell whether settings name this user: as the superuser, or as the one AUTO_LOGIN logs in."""
+    names = {settings.superuser}
+    if settings.auto_login:
+        names.add(auto_login_name(settings, store))
+    if user.username in names:
+        return True
+    # From 1.13 on a server looks the superuser up without regard to case.
+    alike = settings.superuser.lower() == user.username.lower()
+    return alike and store.find_user_named(settings.superuser) is None
+
+
+def admitted_keys(store: Store, user: User) -> int:
+    """Count the user's API keys that a server lets in while the user is active."""
+    honoured = store.generation.honours_key_state
+    wanted = KeyFilter(now=now(), user_id=user.id, status="active" if honoured else None)
+    return sum(1 for _ in store.api_keys(wanted))
+
+
+def stale_setting(settings: Settings, store: Store, user: User, password: str) -> str | None:
+    """Say which setting the user's new password has made stale, and what a server makes of that.
+
+    None where the settings do not hold a password of this user, or already the new one.
+    """
+    value = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
+    if value is None or value.text == password or user.username != settings.superuser:
+        return None
+    generation = store.generation
+    server = f"a Langflow {generation.release} server"
+    if (
+        user.username == DEFAULT_SUPERUSER
+        and user.last_login_at is None
+        and not settings.auto_login
+    ):
+        if generation.deletes_default_superuser:
+            does = f"{server} deletes this user, who has never logged in, and makes it anew with it"
+        else:
+            does = f"{server} sets it back at its next start, as this user has never logged in"
+    else:
+        does = f"{server} leaves the new password as it is"
+    return (
+        f"LANGFLOW_SUPERUSER_PASSWORD ({value.source}) is stale now: langkeys cannot act by it any"
+        f" more, and {does}; set it to the new password"
+    )

@@ -1,13 +1,14 @@
 """Langflow's ``user`` table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 from langkeys.errors import StoreError
-from langkeys.models import User
-from langkeys.store.sqlite.database import Database, stored_time
+from langkeys.models import User, UserSummary
+from langkeys.store.base import Change
+from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
 
 
 class UserTable(Database):
@@ -33,7 +34,69 @@ class UserTable(Database):
         rows = self._rows(f'SELECT {self._user_columns} FROM "user" WHERE {column} = ?', (value,))
         return self._user(rows[0]) if rows else None
 
+    def users(
+        self, *, user_id: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> Iterator[UserSummary]:
+        only = "" if user_id is None else "AND id = ? "
+        last_row = 0
+        while limit is None or limit > 0:
+            page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
+            # Variables have no index on their owner: one pass over them for the whole page.
+            rows = self._rows(
+                f'WITH page AS (SELECT {self._user_columns}, rowid AS position FROM "user"'
+                f" WHERE rowid > ? {only}ORDER BY rowid LIMIT ? OFFSET ?)"
+                " SELECT page.*, (SELECT count(*) FROM apikey WHERE user_id = page.id),"
+                " coalesce(v.variables, 0) FROM page LEFT JOIN (SELECT user_id, count(*) AS"
+                " variables FROM variable WHERE user_id IN (SELECT id FROM page) GROUP BY user_id)"
+                " v ON v.user_id = page.id ORDER BY page.position",
+                (last_row, *([] if user_id is None else [user_id]), page, offset),
+            )
+            for row in rows:
+                yield UserSummary(self._user(row), row[-2], row[-1])
+            if len(rows) < page:
+                return
+            last_row, offset = rows[-1][-3], 0
+            limit = None if limit is None else limit - page
+
+    def usernames_like(self, username: str) -> Sequence[str]:
+        # SQLite's own lower() only knows ASCII.
+        wanted = username.lower()
+        names = (row[0] for row in self._rows('SELECT username FROM "user"'))
+        return [name for name in names if name.lower() == wanted]
+
+    def has_other_superuser(self, user_id: str) -> bool:
+        return bool(
+            self._rows(
+                'SELECT 1 FROM "user" WHERE is_active AND is_superuser AND id != ? LIMIT 1',
+                (user_id,),
+            )
+        )
+
+    def update_user(self, user: User) -> None:
+        old = None if self.committing is None else self.find_user(user.id)
+        if old is not None:
+            fields = ("password_hash", "is_active", "is_superuser")
+            changed = [name for name in fields if getattr(old, name) != getattr(user, name)]
+            self._note([_noted("update", user, changed=changed)])
+        self._rows(
+            'UPDATE "user" SET password = ?, is_active = ?, is_superuser = ?, updated_at = ?'
+            " WHERE id = ?",
+            (
+                user.password_hash,
+                int(user.is_active),
+                int(user.is_superuser),
+                stored_time(user.updated_at),
+                user.id,
+            ),
+        )
+
+    def delete_user(self, user_id: str) -> None:
+        user = None if self.committing is None else self.find_user(user_id)
+        self._note([] if user is None else [_noted("delete", user)])
+        self._rows('DELETE FROM "user" WHERE id = ?', (user_id,))
+
     def insert_user(self, user: User) -> None:
+        self._note([_noted("insert", user)])
         self._rows(
             'INSERT INTO "user" (id, username, password, is_active, is_superuser, create_at,'
             " updated_at, last_login_at, profile_image, optins)"
@@ -65,3 +128,8 @@ class UserTable(Database):
             profile_image=row[8],
             optins=optins if isinstance(optins, dict) else None,
         )
+
+
+def _noted(action: str, user: User, **details: object) -> Change:
+    state = {"is_active": user.is_active, "is_superuser": user.is_superuser}
+    return Change(action, "user", user.id, user.username, details={**state, **details})

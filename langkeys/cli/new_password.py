@@ -1,0 +1,108 @@
+"""A new password: where it comes from, and, where it was made up, how it gets to whoever asked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langkeys import password_rules
+from langkeys.cli import prompts
+from langkeys.cli.output import Output
+from langkeys.cli.user_rows import show_user
+from langkeys.errors import LangkeysError, UsageError
+from langkeys.models import User
+from langkeys.session import Session
+from langkeys.times import now
+from langkeys.users import get_summary, take_back
+
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file", metavar="FILE|-", help="Read the password from FILE, or from stdin."
+    ),
+]
+Random = Annotated[bool, typer.Option("--random", help="Make up a password and show it once.")]
+
+_HINT = "give --password-file FILE, --password-file - for stdin, or --random"
+
+
+def given_password(password_file: Path | None, random: bool) -> str | None:
+    """Return the password that the options give, or None where it has to be asked for.
+
+    Raises UsageError for one that is refused, and where there is none and nobody to ask.
+    """
+    if random and password_file is not None:
+        raise UsageError("--random and --password-file exclude each other")
+    if random:
+        return password_rules.generated()
+    if password_file is None:
+        if not prompts.can_ask():
+            raise UsageError("there is no password, and no terminal to ask for it at", hint=_HINT)
+        return None
+    if str(password_file) == "-":
+        return _checked(prompts.secret_from_stdin("a password"))
+    return _checked(prompts.secret_from_file(password_file, "a password"))
+
+
+def asked_password(username: str) -> str:
+    """Ask for a new password, twice."""
+    password = _checked(prompts.hidden(f"New password of {username}") or "")
+    if prompts.hidden("The same again") != password:
+        raise UsageError("the two passwords differ; nothing was done")
+    return password
+
+
+def _checked(password: str) -> str:
+    refusal = password_rules.refusal(password)
+    if refusal is not None:
+        raise UsageError(f"the password {refusal}; nothing was done", hint="choose another one")
+    return password
+
+
+def warn_of_length(out: Output, password: str) -> None:
+    """Say that the end of a very long password does not count."""
+    if len(password.encode()) > password_rules.COUNTED_BYTES:
+        out.warn(
+            f"only the first {password_rules.COUNTED_BYTES} bytes of a password count, in Langflow,"
+            " too; this one is longer"
+        )
+
+
+def deliver(
+    session: Session, out: Output, new: User, old: User | None, made_up: str | None
+) -> None:
+    """Show a user who has a new password, and the password itself where it was made up.
+
+    A made-up password that does not arrive is taken back: back to ``old``, or the user goes again.
+    """
+    if made_up is None:
+        show_user(out, get_summary(session.store, new.id), now())
+        return
+    with _taken_back(session, new, old):
+        if out.as_json:
+            summary = get_summary(session.store, new.id)
+            show_user(out, summary, now(), {"password": made_up})
+        elif out.is_terminal:
+            out.new_password_panel(made_up, new.username)
+        else:
+            out.data(f"{made_up}\n")
+
+
+@contextmanager
+def _taken_back(session: Session, new: User, old: User | None) -> Iterator[None]:
+    """Undo where the block that delivers a password fails, Ctrl-C included."""
+    try:
+        yield
+    except BaseException as error:
+        what = "the new user" if old is None else "the new password"
+        try:
+            take_back(session.store, new, old)
+        except LangkeysError as second:
+            hint = f"nobody has received the password of {new.username}: {second.message}"
+        else:
+            hint = f"the password could not be delivered, and {what} has been taken back"
+        if isinstance(error, LangkeysError):
+            error.hint = hint
+        raise

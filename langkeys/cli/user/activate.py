@@ -1,0 +1,22 @@
+"""``langkeys user activate``."""
+
+import typer
+
+from langkeys.cli.options import JsonCommand, new_app
+from langkeys.cli.user.change import carry_out
+from langkeys.cli.user_rows import UserArgument
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def activate(context: typer.Context, user: UserArgument) -> None:
+    """Let a deactivated user in again, and their API keys with them.
+
+    Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys user activate alice
+    """
+    carry_out(context, user, "activated", "active", is_active=True)

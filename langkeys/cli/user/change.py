@@ -1,0 +1,51 @@
+"""Activating, promoting and demoting a user: one change, said and shown in one way."""
+
+import typer
+
+from langkeys import users
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import invocation
+from langkeys.cli.output import Output
+from langkeys.cli.user_rows import show_user, warn_of_fate
+from langkeys.session import Session
+from langkeys.times import now
+
+
+def carry_out(
+    context: typer.Context,
+    name: str,
+    done: str,
+    state: str,
+    *,
+    is_active: bool | None = None,
+    is_superuser: bool | None = None,
+) -> None:
+    """Carry out a verb of one change; ``done`` and ``state`` say it: ``activated``, ``active``."""
+    out = invocation(context).output
+    out.require_stdout()
+    with session_of(context, writes=True) as session:
+        acting = session.acting.user
+        user = users.get_user(session.store, name)
+        session.check_secret_key()
+        change = users.change(
+            session.store,
+            session.settings,
+            acting,
+            user,
+            is_active=is_active,
+            is_superuser=is_superuser,
+        )
+        say_changed(session, out, change, done, state)
+        show_user(out, users.get_summary(session.store, user.id), now())
+        warn_of_fate(session, change.new)
+
+
+def say_changed(
+    session: Session, out: Output, change: users.StateChange, done: str, state: str
+) -> None:
+    """Say what was changed, or that nothing had to be."""
+    name, location = change.new.username, session.store.location
+    if change.old == change.new:
+        out.note(f"{name} is {state} already in {location}; nothing was changed")
+    else:
+        out.note(f"{done} {name} in {location}")

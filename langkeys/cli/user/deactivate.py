@@ -1,0 +1,102 @@
+"""``langkeys user deactivate``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys import users
+from langkeys.cli import prompts
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import plural_keys
+from langkeys.cli.options import DryRun, JsonCommand, invocation, new_app
+from langkeys.cli.user.change import say_changed
+from langkeys.cli.user_rows import UserArgument, show_user
+from langkeys.models import ApiKey, User, dashed
+from langkeys.session import Session
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def deactivate(
+    context: typer.Context,
+    user: UserArgument,
+    revoke_keys: Annotated[
+        bool, typer.Option("--revoke-keys", help="Revoke the user's API keys, too, for good.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Keep a user out until activated again: no login, and their API keys are refused.
+
+    Langflow 1.5 to 1.10 refuse an inactive user's API keys at whoami, but let them run flows: there
+    the command says so, and on a terminal asks whether to revoke them. Exit 5 for the last active
+    superuser, the one that LANGFLOW_SUPERUSER names (servers do not start without), and the one
+    that langkeys acts as. Piped columns: those of list. JSON has revoked_keys, a list of ids, too.
+
+    \b
+    Examples:
+      langkeys user deactivate alice
+      langkeys user deactivate alice --revoke-keys
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    with session_of(context, writes=True) as session:
+        acting = session.acting.user
+        chosen = users.get_user(session.store, user)
+        planned = users.planned_change(
+            session.store, session.settings, acting, chosen, is_active=False
+        )
+        session.check_secret_key()
+        open_keys = _still_open(session, chosen)
+        if dry_run:
+            keys = users.keys_of(session.store, chosen) if revoke_keys else []
+            already = "is inactive already" if planned.old == planned.new else "would be inactive"
+            revoked = f", {plural_keys(keys)} would be revoked" if revoke_keys else ""
+            out.note(f"dry run: {chosen.username} {already}{revoked}; nothing was done")
+            planned = users.StateChange(planned.old, planned.old, keys)
+        else:
+            if open_keys and not revoke_keys and prompts.can_ask():
+                revoke_keys = prompts.is_wanted(
+                    f"{_warning(session, chosen, open_keys)}. Revoke all of the user's API keys?"
+                )
+            planned = users.change(
+                session.store,
+                session.settings,
+                acting,
+                chosen,
+                is_active=False,
+                revoke_keys=revoke_keys,
+            )
+            say_changed(session, out, planned, "deactivated", "inactive")
+            if revoke_keys:
+                out.note(f"revoked {plural_keys(planned.revoked)} of {chosen.username}")
+        show_user(
+            out,
+            users.get_summary(session.store, chosen.id),
+            now(),
+            {"revoked_keys": [dashed(key.id) for key in planned.revoked]},
+        )
+        if open_keys and not revoke_keys:
+            session.warn(
+                f"{_warning(session, chosen, open_keys)}; --revoke-keys, or langkeys api-key"
+                " revoke, ends them"
+            )
+
+
+def _still_open(session: Session, user: User) -> list[ApiKey]:
+    """Return the user's API keys that let requests in although the user is inactive."""
+    generation = session.generation
+    if generation.honours_owner_state:
+        return []
+    keys, moment = users.keys_of(session.store, user), now()
+    if not generation.honours_key_state:
+        return keys
+    return [key for key in keys if key.status(moment) == "active"]
+
+
+def _warning(session: Session, user: User, keys: list[ApiKey]) -> str:
+    return (
+        f"Langflow {session.generation.release} lets API keys of inactive users run flows, and"
+        f" {user.username!r} has {plural_keys(keys)}"
+    )

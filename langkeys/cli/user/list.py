@@ -1,0 +1,39 @@
+"""``langkeys user list``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
+from langkeys.cli.user_rows import show_users
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command("list", cls=JsonCommand)
+def list_(
+    context: typer.Context,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="At most N users.")
+    ] = None,
+    offset: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Leave out the first N.")
+    ] = 0,
+) -> None:
+    """List users, oldest first, with how many API keys and variables they have.
+
+    Piped columns: id, username, is_active, is_superuser, API keys, variables, create_at,
+    last_login_at.
+
+    \b
+    Examples:
+      langkeys user list
+      langkeys user list --json | jq '.[] | select(.last_login_at == null)'
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    with session_of(context) as session:
+        session.acting  # noqa: B018 - who may not act may not look either
+        show_users(out, session.store.users(limit=limit, offset=offset), now())

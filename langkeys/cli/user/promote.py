@@ -1,0 +1,22 @@
+"""``langkeys user promote``."""
+
+import typer
+
+from langkeys.cli.options import JsonCommand, new_app
+from langkeys.cli.user.change import carry_out
+from langkeys.cli.user_rows import UserArgument
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def promote(context: typer.Context, user: UserArgument) -> None:
+    """Make a user a superuser: of Langflow, and for langkeys.
+
+    Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys user promote alice
+    """
+    carry_out(context, user, "promoted", "a superuser", is_superuser=True)

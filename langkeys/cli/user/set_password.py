@@ -1,0 +1,64 @@
+"""``langkeys user set-password``."""
+
+import typer
+
+from langkeys import users
+from langkeys.cli.invocation import session_of
+from langkeys.cli.new_password import (
+    PasswordFile,
+    Random,
+    asked_password,
+    deliver,
+    given_password,
+    warn_of_length,
+)
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.user_rows import UserArgument
+
+app = new_app()
+
+
+@app.command("set-password", cls=JsonCommand)
+def set_password(
+    context: typer.Context,
+    user: UserArgument,
+    password_file: PasswordFile = None,
+    random: Random = False,
+) -> None:
+    """Give a user another password.
+
+    It is asked for, twice, or comes from a file or stdin, or is made up: then it is printed once,
+    and alone where stdout is not a terminal. The user's API keys and open sessions go on working.
+
+    Piped columns: with --random the password alone, else those of list.
+
+    \b
+    Examples:
+      langkeys user set-password alice
+      langkeys user set-password alice --random
+      pass show langflow/ci | langkeys user set-password ci --password-file -
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    password = given_password(password_file, random)
+    with session_of(context, writes=True) as session:
+        session.acting  # noqa: B018 - raises where nobody may act
+        chosen = users.get_user(session.store, user)
+        session.check_secret_key()
+        if password is None:
+            password = asked_password(chosen.username)
+        text = password
+        old, new = users.set_password(
+            session.store,
+            chosen,
+            session.hashed_password(text),
+            proves=lambda stored: session.verify_password(text, stored),
+        )
+        deliver(session, out, new, old, text if random else None)
+        out.note(f"set the password of {new.username} in {session.store.location}")
+        warn_of_length(out, text)
+        if not new.is_active:
+            out.warn(f"{new.username} is inactive, and cannot log in until activated")
+        stale = users.stale_setting(session.settings, session.store, new, text)
+        if stale is not None:
+            out.warn(stale)
