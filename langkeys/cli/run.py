@@ -1,0 +1,83 @@
+"""``langkeys run``."""
+
+import os
+import signal
+from typing import Annotated, NoReturn
+
+import typer
+
+from langkeys import running
+from langkeys.cli.options import Command, invocation, new_app
+from langkeys.cli.variable_rows import variable_session
+from langkeys.errors import FailedError
+
+app = new_app()
+
+
+class CommandNotFoundError(FailedError):
+    """There is no such program; the exit code is that of a shell."""
+
+    exit_code = 127
+
+
+class CommandNotRunError(FailedError):
+    """The program is there and cannot be run; the exit code is that of a shell."""
+
+    exit_code = 126
+
+
+@app.command(cls=Command, context_settings={"allow_interspersed_args": False})
+def run(
+    context: typer.Context,
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND...",
+            help="The program and its arguments, after -- by custom.",
+            show_default=False,
+        ),
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this variable; may be repeated."),
+    ] = None,
+) -> None:
+    """Run a program with the acting user's Credential variables in its environment.
+
+    They are added to the process environment, not to that of .env, and go before what is in it.
+    Left out, with a warning, are names that steer the loader or the shell (PATH, LD_*, DYLD_*,
+    PYTHON*, BASH_ENV and the like) unless --only names them, and values that do not open. langkeys
+    replaces itself with the program: stdin, signals and exit status are the program's own. Exit 127
+    where there is no such program, 126 where it cannot be run.
+
+    \b
+    Examples:
+      langkeys run -- python ingest.py
+      langkeys run --only OPENAI_API_KEY -- sh -c 'test -n "$OPENAI_API_KEY" && exec ./serve'
+    """
+    out = invocation(context).output
+    with variable_session(context) as session:
+        owner = session.acting.user
+        prepared = running.prepared(
+            session.store, lambda: session.cipher, owner, session.settings.environ, only or []
+        )
+    for reason, names in prepared.left_out.items():
+        out.warn(f"left out {', '.join(names)}: {reason}")
+    out.finish()
+    _become(command, prepared)
+
+
+def _become(command: list[str], prepared: running.Prepared) -> NoReturn:
+    # As they came, whatever the locale would make of them.
+    arguments = [argument.encode("utf-8", "surrogateescape") for argument in command]
+    # Python ignores these, and what is ignored stays so in the program.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        if not command[0]:
+            raise FileNotFoundError
+        os.execvpe(arguments[0], arguments, prepared.environment)  # noqa: S606 - that is the purpose
+    except (FileNotFoundError, NotADirectoryError):
+        raise CommandNotFoundError(f"there is no program {command[0]!r}") from None
+    except OSError as error:
+        raise CommandNotRunError(f"{command[0]} cannot be run: {error.strerror}") from None

@@ -1,0 +1,61 @@
+"""``langkeys variable delete``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys import variables
+from langkeys.cli import prompts
+from langkeys.cli.key_rows import UserOption
+from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.cli.variable_rows import opened, owner_of, show_variables, variable_session
+from langkeys.environment_names import imported_names
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def delete(
+    context: typer.Context,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="The variables, by name or id.", show_default=False),
+    ],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    user: UserOption = None,
+) -> None:
+    """Delete variables of the acting user, or of --user; all of them or none.
+
+    It asks first; --yes skips the question. A server that has the name in its environment and
+    imports it makes the variable again. Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys variable delete OPENAI_API_KEY
+      langkeys variable delete OLD_TOKEN OLDER_TOKEN --user alice --yes
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    with variable_session(context, writes=not dry_run) as session:
+        owner = owner_of(session, user)
+        found = [variables.resolved(session.store, owner, name) for name in names]
+        rows = list({row.id: row for row in found}.values())
+        session.check_secret_key()
+        many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {owner.username}"
+        pairs = list(opened(session, rows))
+        if dry_run:
+            out.note(
+                f"dry run: {many} in {session.store.location} would be deleted; nothing was done"
+            )
+        else:
+            listed = ", ".join(row.name for row in rows[:10])
+            more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
+            prompts.confirm(f"Delete {listed}{more} of {owner.username}?", yes=yes)
+            variables.delete(session.store, rows)
+            out.note(f"deleted {many} in {session.store.location}")
+            again = sorted({row.name for row in rows} & set(imported_names(session.settings)))
+            if again and session.settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES"):
+                out.note(f"a server makes {', '.join(again)} again if its environment has it")
+        show_variables(out, session, pairs, now())

@@ -1,0 +1,153 @@
+"""``langkeys variable import``."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from langkeys import variables
+from langkeys.cli import prompts
+from langkeys.cli.key_rows import UserOption
+from langkeys.cli.options import DryRun, JsonCommand, invocation, new_app
+from langkeys.cli.output import Output
+from langkeys.cli.user_rows import warn_of_fate
+from langkeys.cli.variable_rows import owner_of, variable_session, warn_of_overwriting
+from langkeys.environment_names import imported_names
+from langkeys.errors import UsageError
+from langkeys.models import dashed
+from langkeys.settings import Settings, parsed_dotenv, read_dotenv
+from langkeys.variables import Outcome
+
+app = new_app()
+
+
+class Policy(str, Enum):
+    """What becomes of a variable that is there already."""
+
+    KEEP = "keep"
+    OVERWRITE = "overwrite"
+    FAIL = "fail"
+
+
+@app.command("import", cls=JsonCommand)
+def import_(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="The .env file, or - for stdin. Default: the one that settings are read from.",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this name; may be repeated."),
+    ] = None,
+    policy: Annotated[
+        Policy,
+        typer.Option(
+            help="What becomes of a variable that is there: kept, overwritten, or exit 5."
+        ),
+    ] = Policy.KEEP,
+    user: UserOption = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="For everybody.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Store names and values of a .env file as variables, new ones as Credentials.
+
+    Without --only: the names that Langflow itself imports from its environment (OPENAI_API_KEY and
+    so on) and those in LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT. All of them or none; an empty
+    value counts as none. Written so that servers keep them, as by set. Shows names, never a value;
+    piped columns: action (added, changed or kept), name, username.
+
+    \b
+    Examples:
+      langkeys variable import --dry-run
+      langkeys variable import prod.env --only MY_TOKEN --only OPENAI_API_KEY --policy overwrite
+      langkeys variable import --all-users --json
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    if user is not None and all_users:
+        raise UsageError("--user and --all-users exclude each other")
+    with variable_session(context, writes=not dry_run) as session:
+        values, source = _read(session.settings, file)
+        owner = owner_of(session, user)
+        chosen = variables.chosen(values, only, imported_names(session.settings), source)
+        owners = variables.everybody if all_users else variables.only(owner)
+        session.check_secret_key()
+        wishes = [
+            variables.wished(session.generation, lambda: session.cipher, name, value)
+            for name, value in chosen.items()
+        ]
+        if dry_run:
+            outcomes = variables.planned(session.store, owners, wishes, policy.value)
+        else:
+            outcomes = variables.set_all(
+                session.store, owners, wishes, policy.value, check=session.check_secret_key
+            )
+        _say(out, outcomes, source, session.store.location, dry_run=dry_run)
+        left_out = len(values) - len(chosen)
+        if left_out and not only:
+            out.note(f"{left_out} other names of {source} were left out; --only NAME imports one")
+        if not dry_run:
+            warn_of_overwriting(session, list(chosen))
+            warn_of_fate(session, owner)
+        _show(out, outcomes)
+
+
+def _read(settings: Settings, file: Path | None) -> tuple[Mapping[str, str], str]:
+    if file is None:
+        if settings.env_file is None:
+            raise UsageError(
+                "there is no .env file in force to import from",
+                hint="name one: langkeys variable import FILE",
+            )
+        return settings.env_file_values, str(settings.env_file)
+    if str(file) == "-":
+        if prompts.can_ask():
+            raise UsageError(
+                "- stands for a .env file on stdin, and stdin is a terminal",
+                hint="langkeys variable import - < FILE, or langkeys variable set NAME",
+            )
+        return parsed_dotenv(prompts.exact_text(file, "the .env file"), "stdin"), "stdin"
+    path = file.absolute()
+    return read_dotenv(path), str(path)
+
+
+def _say(
+    out: Output, outcomes: Sequence[Outcome], source: str, location: str, *, dry_run: bool
+) -> None:
+    counts = {
+        action: sum(outcome.action == action for outcome in outcomes)
+        for action in ("added", "changed", "kept")
+    }
+    would_be = "would be " if dry_run else ""
+    said = f"{counts['added']} {would_be}added, {counts['changed']} changed, {counts['kept']} kept"
+    if dry_run:
+        out.note(f"dry run: of {source} {said} in {location}; nothing was done")
+    else:
+        out.note(f"imported {source} into {location}: {said}")
+
+
+def _show(out: Output, outcomes: Sequence[Outcome]) -> None:
+    if out.as_json:
+        out.array(_object(outcome) for outcome in outcomes)
+        return
+    rows = [(outcome.action, outcome.name, outcome.owner.username) for outcome in outcomes]
+    if not out.is_terminal:
+        out.rows(rows)
+    elif rows:
+        out.table(("ACTION", "NAME", "USER"), rows)
+
+
+def _object(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.name,
+        "user_id": dashed(outcome.owner.id),
+        "username": outcome.owner.username,
+        "action": outcome.action,
+    }

@@ -1,0 +1,55 @@
+"""``langkeys variable list``."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from langkeys.cli.key_rows import UserOption
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.variable_rows import opened, owner_of, show_variables, variable_session
+from langkeys.errors import UsageError
+from langkeys.models import Variable
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command("list", cls=JsonCommand)
+def list_(
+    context: typer.Context,
+    user: UserOption = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Everybody's variables.")] = False,
+) -> None:
+    """List variables, oldest first: the acting user's, a user's or everybody's.
+
+    A Credential's value never shows. Piped columns: id, name, type, value (of a Generic one),
+    default_fields (separated by commas), username, created_at, updated_at, opens (true where the
+    secret key opens the value, or nothing is encrypted).
+
+    \b
+    Examples:
+      langkeys variable list --all-users
+      langkeys variable list --json | jq -r '.[] | select(.opens | not) | .name'
+    """
+    call = invocation(context)
+    if user is not None and all_users:
+        raise UsageError("--user and --all-users exclude each other")
+    call.output.require_stdout()
+    with variable_session(context) as session:
+        owner = owner_of(session, user)
+        closed = 0
+
+        def shown() -> Iterator[tuple[Variable, str | None]]:
+            nonlocal closed
+            found = session.store.variables(None if all_users else owner.id)
+            for variable, value in opened(session, found):
+                closed += value is None
+                yield variable, value
+
+        show_variables(call.output, session, shown(), now())
+        if closed:
+            call.output.warn(
+                f"the secret key from {session.cipher.source} does not open {closed} of these"
+                " variables"
+            )

@@ -1,0 +1,132 @@
+"""``langkeys variable set``."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langkeys import variables
+from langkeys.cli import prompts
+from langkeys.cli.key_rows import UserOption
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.user_rows import warn_of_fate
+from langkeys.cli.variable_rows import (
+    opened,
+    owner_of,
+    show_variables,
+    variable_session,
+    warn_of_overwriting,
+)
+from langkeys.errors import UsageError
+from langkeys.models import CREDENTIAL, GENERIC
+from langkeys.settings import Settings
+from langkeys.times import now
+
+app = new_app()
+
+
+class Type(str, Enum):
+    """What a variable may be."""
+
+    CREDENTIAL = CREDENTIAL
+    GENERIC = GENERIC
+
+
+@app.command("set", cls=JsonCommand)
+def set_(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The variable's name.")],
+    value_file: Annotated[
+        Path | None,
+        typer.Option("--value-file", metavar="FILE|-", help="Read the value from FILE or stdin."),
+    ] = None,
+    from_env: Annotated[
+        bool,
+        typer.Option("--from-env", help="Take the value of NAME in the process environment."),
+    ] = False,
+    type_: Annotated[
+        Type | None,
+        typer.Option(
+            "--type",
+            help="Default: the type that the variable has; Credential for a new one.",
+            show_default=False,
+        ),
+    ] = None,
+    apply_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--apply-to",
+            metavar="FIELD",
+            help="A field that takes the variable by default; may be repeated. Not given, the"
+            " fields that the variable has stay.",
+        ),
+    ] = None,
+    user: UserOption = None,
+) -> None:
+    """Create or update a variable; the value is asked for without showing it.
+
+    It is written so that a server keeps it whatever its environment says, except Langflow 1.5 to
+    1.7. From a file or stdin exactly one newline at the end is dropped. Where servers have made
+    several variables of one name and user, all are updated.
+
+    \b
+    Examples:
+      langkeys variable set OPENAI_API_KEY
+      langkeys variable set OPENAI_API_KEY --value-file /run/secrets/openai --user alice
+      langkeys variable set BASE_URL --type Generic --apply-to "Base URL" --value-file - < url.txt
+    """
+    call = invocation(context)
+    if call.output.as_json:
+        call.output.require_stdout()
+    variables.check_name(name)
+    with variable_session(context, writes=True) as session:
+        owner = owner_of(session, user)
+        session.check_secret_key()
+        value = _value(session.settings, name, value_file, from_env)
+        wish = variables.wished(
+            session.generation,
+            lambda: session.cipher,
+            name,
+            value,
+            type_=None if type_ is None else type_.value,
+            default_fields=apply_to or None,
+        )
+        (outcome,) = variables.set_all(
+            session.store, variables.only(owner), [wish], check=session.check_secret_key
+        )
+        row = outcome.rows[0]
+        many = "" if len(outcome.rows) == 1 else f", {len(outcome.rows)} rows of that name"
+        call.output.note(
+            f"{'created' if outcome.action == 'added' else 'updated'} {row.type} {row.name} of"
+            f" {owner.username} in {session.store.location}{many}"
+        )
+        warn_of_overwriting(session, [row.name])
+        warn_of_fate(session, owner)
+        if call.output.as_json:
+            show_variables(call.output, session, opened(session, [row]), now(), as_array=False)
+
+
+def _value(settings: Settings, name: str, value_file: Path | None, from_env: bool) -> str:
+    what = f"the value of {name}"
+    if value_file is not None and from_env:
+        raise UsageError("--value-file and --from-env exclude each other")
+    if from_env:
+        value = settings.environ.get(name)
+        if value is None:
+            in_file = settings.env_file is not None and settings.env_file_text(name)
+            raise UsageError(
+                f"{name} is not set in the process environment",
+                hint=f"{settings.env_file} has it: langkeys variable import --only {name}"
+                if in_file
+                else "export it, or give the value by --value-file",
+            )
+        return value
+    if value_file is not None:
+        return prompts.exact_text(value_file, what)
+    if not prompts.can_ask():
+        raise UsageError(
+            f"there is no value for {name}, and no terminal to ask for it at",
+            hint="give --value-file FILE, --value-file - for stdin, or --from-env",
+        )
+    return prompts.hidden(f"Value of {name}") or ""

@@ -1,0 +1,81 @@
+"""``langkeys variable show``."""
+
+from typing import Annotated
+
+import typer
+
+from langkeys import variables
+from langkeys.cli.key_rows import UserOption, person_time
+from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.output import Output
+from langkeys.cli.variable_rows import (
+    VariableArgument,
+    owner_of,
+    person_value,
+    show_variables,
+    variable_object,
+    variable_session,
+)
+from langkeys.errors import SecretKeyError
+from langkeys.models import Variable, dashed
+from langkeys.times import now
+
+app = new_app()
+
+
+@app.command(cls=JsonCommand)
+def show(
+    context: typer.Context,
+    name: VariableArgument,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Print the value, and only it.")] = False,
+    user: UserOption = None,
+) -> None:
+    """Show one variable; its value only with --reveal, then bare and followed by a newline.
+
+    Piped columns: those of list.
+
+    \b
+    Examples:
+      langkeys variable show OPENAI_API_KEY
+      OPENAI_API_KEY=$(langkeys variable show OPENAI_API_KEY --reveal)
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    with variable_session(context) as session:
+        owner = owner_of(session, user)
+        variable = variables.resolved(session.store, owner, name)
+        value = variables.find_value(variable, lambda: session.cipher)
+        if reveal:
+            if value is None:
+                raise SecretKeyError(
+                    f"the secret key from {session.cipher.source} does not open variable"
+                    f" {variable.name} of {owner.username} in {session.store.location}",
+                    hint="langkeys doctor tells what else it does not open",
+                )
+            if out.as_json:
+                out.document(variable_object(variable, value, opens=True))
+            elif out.is_terminal:
+                out.sentence(*value.split("\n"))
+            else:
+                out.exact_lines([value])
+        elif out.is_sentences:
+            shown = variables.shown_value(variable, session.generation, value)
+            _show_card(out, variable, shown, opens=value is not None)
+        else:
+            show_variables(out, session, [(variable, value)], now(), as_array=False)
+
+
+def _show_card(out: Output, variable: Variable, shown: str | None, *, opens: bool) -> None:
+    moment = now()
+    out.card(
+        {
+            "id": dashed(variable.id),
+            "name": variable.name,
+            "type": variable.type or "",
+            "value": person_value(variable, shown, opens=opens),
+            "default_fields": ", ".join(variable.default_fields or ()),
+            "username": variable.username or "",
+            "created_at": person_time(variable.created_at, moment),
+            "updated_at": person_time(variable.updated_at, moment),
+        }
+    )

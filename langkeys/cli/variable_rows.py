@@ -1,0 +1,146 @@
+"""Variables of a session, and variables as rows, cards and JSON: the same for every command."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from langkeys.cli.invocation import session_of
+from langkeys.cli.key_rows import person_time
+from langkeys.cli.output import Output
+from langkeys.errors import ConfigError
+from langkeys.models import CREDENTIAL, User, Variable, dashed
+from langkeys.session import Session
+from langkeys.times import iso_or_none
+from langkeys.users import get_user
+from langkeys.variables import find_value, shown_value
+
+VariableArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The variable's name, or its id.", show_default=False),
+]
+
+
+def variable_session(context: typer.Context, *, writes: bool = False) -> Session:
+    """Make a session whose variables are in the database; raise ConfigError where they are not."""
+    session = session_of(context, writes=writes)
+    if session.settings.text("LANGFLOW_VARIABLE_STORE") == "kubernetes":
+        raise ConfigError(
+            "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in Kubernetes"
+            " Secrets, and not in the database",
+            hint="use kubectl, or the server's own pages; langkeys works on the database",
+        )
+    return session
+
+
+def owner_of(session: Session, user: str | None) -> User:
+    """Return the user that ``--user`` names, or the acting one; nobody may look who may not act."""
+    acting = session.acting.user
+    return acting if user is None else get_user(session.store, user)
+
+
+def variable_object(variable: Variable, value: str | None, *, opens: bool) -> dict[str, Any]:
+    """Return a variable as JSON: Langflow's REST fields in their order, then ours."""
+    return {
+        "id": dashed(variable.id),
+        "name": variable.name,
+        "type": variable.type,
+        "value": value,
+        "default_fields": variable.default_fields,
+        "user_id": dashed(variable.user_id),
+        "username": variable.username,
+        "created_at": iso_or_none(variable.created_at),
+        "updated_at": iso_or_none(variable.updated_at),
+        "opens": opens,
+    }
+
+
+def opened(
+    session: Session, variables: Iterable[Variable]
+) -> Iterator[tuple[Variable, str | None]]:
+    """Yield variables with their values, None where the secret key does not open one."""
+    for variable in variables:
+        yield variable, find_value(variable, lambda: session.cipher)
+
+
+def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
+    """Say of variables that have just been set what a server of 1.5 to 1.7 does to them."""
+    if (
+        names
+        and not session.generation.keeps_set_variables
+        and session.settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES")
+    ):
+        session.warn(
+            f"a Langflow {session.generation.release} server overwrites {', '.join(names)} when it"
+            " starts or the user logs in, if its environment has another value and it imports the"
+            " name; LANGFLOW_STORE_ENVIRONMENT_VARIABLES=false keeps it from that"
+        )
+
+
+_COLUMNS = ("NAME", "TYPE", "VALUE", "APPLIES TO", "USER", "CREATED", "UPDATED")
+
+
+def show_variables(
+    out: Output,
+    session: Session,
+    pairs: Iterable[tuple[Variable, str | None]],
+    moment: datetime,
+    *,
+    as_array: bool = True,
+) -> None:
+    """Show pairs of a variable and its value, as every command does; no Credential's value."""
+    generation = session.generation
+    shown = (
+        (variable, shown_value(variable, generation, value), value is not None)
+        for variable, value in pairs
+    )
+    if out.as_json:
+        objects = (variable_object(v, value, opens=opens) for v, value, opens in shown)
+        if as_array:
+            out.array(objects)
+        else:
+            out.document(next(objects))
+    elif out.is_terminal:
+        rows = [_person_row(variable, value, opens, moment) for variable, value, opens in shown]
+        if rows:
+            out.table(_COLUMNS, rows)
+        else:
+            out.note("no variables")
+    else:
+        out.rows(_piped_row(variable, value, opens) for variable, value, opens in shown)
+
+
+def person_value(variable: Variable, value: str | None, *, opens: bool) -> str:
+    """Say for a person what a variable's value is, or why it does not show."""
+    if not opens:
+        return "(does not open)"
+    if value is None:
+        return "(hidden)" if variable.type == CREDENTIAL else "(encrypted)"
+    return value or "(none)"
+
+
+def _person_row(variable: Variable, value: str | None, opens: bool, moment: datetime) -> list[str]:
+    return [
+        variable.name,
+        variable.type or "",
+        person_value(variable, value, opens=opens),
+        ", ".join(variable.default_fields or ()),
+        variable.username or "",
+        person_time(variable.created_at, moment),
+        person_time(variable.updated_at, moment),
+    ]
+
+
+def _piped_row(variable: Variable, value: str | None, opens: bool) -> tuple[object, ...]:
+    return (
+        dashed(variable.id),
+        variable.name,
+        variable.type,
+        value,
+        ",".join(variable.default_fields or ()),
+        variable.username,
+        iso_or_none(variable.created_at),
+        iso_or_none(variable.updated_at),
+        str(opens).lower(),
+    )

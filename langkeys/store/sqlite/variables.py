@@ -1,0 +1,141 @@
+"""Langflow's ``variable`` table."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from langkeys.errors import StoreError
+from langkeys.models import Variable
+from langkeys.store.base import Change
+from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
+
+_COLUMNS = ("name", "value", "type", "default_fields", "created_at", "updated_at", "user_id")
+
+
+class VariableTable(Database):
+    """The part of a store that is about variables."""
+
+    def variables(self, user_id: str | None = None) -> Iterator[Variable]:
+        owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
+        last_row = 0
+        while True:
+            rows = self._rows(
+                f"{self._variable_select} WHERE v.rowid > ?{owned} ORDER BY v.rowid LIMIT ?",
+                (last_row, *parameters, PAGE_ROWS),
+            )
+            yield from map(self._variable, rows)
+            if len(rows) < PAGE_ROWS:
+                return
+            last_row = rows[-1][-1]
+
+    def variables_named(
+        self, names: Collection[str], user_id: str | None = None
+    ) -> Sequence[Variable]:
+        # Langflow asks for one row without an order: SQLite gives it the lowest rowid, as no index
+        # covers name or owner. For the same reason many names are looked for in one pass.
+        owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
+        rows = self._rows(
+            f"{self._variable_select} WHERE v.name IN (SELECT value FROM json_each(?)){owned}"
+            " ORDER BY v.rowid",
+            (json.dumps(list(names)), *parameters),
+        )
+        return [self._variable(row) for row in rows]
+
+    def insert_variables(self, variables: Iterable[Variable]) -> None:
+        variables = list(variables)
+        self._note(_noted("insert", variable) for variable in variables)
+        columns = ["id", *_COLUMNS]
+        if self._has_managed:
+            columns.append("is_environment_managed")
+        sql = (
+            f"INSERT INTO variable ({', '.join(columns)})"
+            f" VALUES ({', '.join(':' + column for column in columns)})"
+        )
+        with self._translated():
+            self._connection.executemany(sql, map(_row, variables))
+
+    def update_variables(self, variables: Iterable[Variable]) -> int:
+        variables = list(variables)
+        self._note(_noted("update", variable) for variable in variables)
+        columns = list(_COLUMNS)
+        if self._has_managed:
+            columns.append("is_environment_managed")
+        changes = ", ".join(f"{column} = :{column}" for column in columns)
+        with self._translated():
+            return self._connection.executemany(
+                f"UPDATE variable SET {changes} WHERE id = :id", map(_row, variables)
+            ).rowcount
+
+    def delete_variables(self, variable_ids: Sequence[str]) -> int:
+        if self.committing is not None:
+            rows = self._rows(
+                f"{self._variable_select} WHERE v.id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(variable_ids)),),
+            )
+            self._note(_noted("delete", self._variable(row)) for row in rows)
+        with self._translated():
+            return self._connection.executemany(
+                "DELETE FROM variable WHERE id = ?", ((row_id,) for row_id in variable_ids)
+            ).rowcount
+
+    @property
+    def _has_managed(self) -> bool:
+        return self._generation.has_environment_managed
+
+    @cached_property
+    def _variable_select(self) -> str:
+        columns = [f"v.{column}" for column in ("id", *_COLUMNS)]
+        columns.append("v.is_environment_managed" if self._has_managed else "NULL")
+        return (
+            f"SELECT {', '.join(columns)}, u.username, v.rowid FROM variable v"
+            ' LEFT JOIN "user" u ON u.id = v.user_id'
+        )
+
+    def _variable(self, row: Sequence[Any]) -> Variable:
+        row_id, name, value, kind, fields, created_at, updated_at, user_id, managed = row[:9]
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise StoreError(
+                f"{self.location}: variable {row_id} has a name or value that is no text"
+            )
+        return Variable(
+            id=row_id,
+            name=name,
+            user_id=user_id,
+            stored=value,
+            type=kind,
+            default_fields=self._default_fields(fields, row_id),
+            created_at=self._time_or_none(created_at, "variable", row_id),
+            updated_at=self._time_or_none(updated_at, "variable", row_id),
+            is_environment_managed=None if managed is None else bool(managed),
+            username=row[9],
+        )
+
+    def _default_fields(self, text: str | None, row_id: str) -> tuple[str, ...] | None:
+        try:
+            fields = None if text is None else json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            raise StoreError(
+                f"{self.location}: variable {row_id} has default_fields that are no JSON"
+            ) from None
+        return tuple(map(str, fields)) if isinstance(fields, list) else None
+
+
+def _noted(action: str, variable: Variable) -> Change:
+    details = {"username": variable.username, "type": variable.type}
+    return Change(action, "variable", variable.id, variable.name, variable.user_id, details)
+
+
+def _row(variable: Variable) -> dict[str, object]:
+    fields, managed = variable.default_fields, variable.is_environment_managed
+    return {
+        "id": variable.id,
+        "name": variable.name,
+        "value": variable.stored,
+        "type": variable.type,
+        "default_fields": None if fields is None else json.dumps(fields),
+        "created_at": stored_time(variable.created_at),
+        "updated_at": stored_time(variable.updated_at),
+        "user_id": variable.user_id,
+        "is_environment_managed": None if managed is None else int(managed),
+    }

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import subprocess
+from collections.abc import Callable
+
+import dotenv
+import pytest
+
+from .. import variable_rows
+from ..databases import Database
+from ..samples import OTHER_SECRET_KEY, encrypted
+from ..sites import Result, Site
+
+Call = Callable[..., Result]
+
+EXPORT = ("variable", "export", "--reveal")
+VALUES = {
+    "TOKEN": 'it\'s $HOME # "x"\\',
+    "LINES": "one\ntwo\r\nthree\n",
+    "URL": "http://localhost/?a=b&c=${d}",
+    "NAME": "Zoë 👩 ",
+}
+
+
+@pytest.fixture
+def stored(database: Database, superuser: str) -> Database:
+    for name, value in VALUES.items():
+        kind = "Generic" if name == "URL" else "Credential"
+        variable_rows.add(database, superuser, name, value, kind)
+    variable_rows.add(database, database.add_user("alice"), "HERS", "x")
+    return database
+
+
+def read_json(text: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
+def read_secret(text: str) -> dict[str, str]:
+    data = json.loads(text)["data"]
+    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+
+def read_shell(text: str) -> dict[str, str]:
+    printing = "".join(f'; printf "%s\\0" "${name}"' for name in VALUES)
+    done = subprocess.run(
+        ["sh", "-c", text + printing.removeprefix("; ")], capture_output=True, check=True
+    )
+    return dict(zip(VALUES, done.stdout.decode().split("\0"), strict=False))
+
+
+@pytest.mark.parametrize(
+    ("format_", "read"),
+    [("json", read_json), ("shell", read_shell), ("k8s-secret", read_secret)],
+)
+def test_each_format_reads_back(
+    call: Call, stored: Database, format_: str, read: Callable[[str], dict[str, str]]
+) -> None:
+    result = call(*EXPORT, "--format", format_).done()
+    assert read(result.stdout) == VALUES
+    assert "4 variables" in result.stderr
+
+
+def test_dotenv_is_the_default_and_reads_back_by_python_dotenv_and_by_import(site: Site) -> None:
+    owner = str(site.database.rows("SELECT id FROM user")[0][0])
+    for name, value in VALUES.items():
+        variable_rows.add(site.database, owner, name, value)
+    site.call(*EXPORT, "--write-to", "out.env").done()
+    assert dotenv.dotenv_values(site.folder / "out.env") == VALUES
+    site.database.rows("DELETE FROM variable")
+    only = [word for name in VALUES for word in ("--only", name)]
+    site.call("variable", "import", "out.env", *only).done()
+    found = {row.name: row.plaintext for row in variable_rows.rows(site.database)}
+    assert found == VALUES
+
+
+def test_without_reveal_nothing_is_written(call: Call, stored: Database) -> None:
+    call("variable", "export").failed(2, "--reveal")
+    call("variable", "export", "--format", "json").failed(2)
+
+
+def test_another_users_are_exported_by_naming_them(call: Call, stored: Database) -> None:
+    assert call(*EXPORT, "--user", "alice").done().stdout == "HERS='x'\n"
+    assert call(*EXPORT, "--format", "json", "--user", "alice").done().json() == {"HERS": "x"}
+
+
+def test_a_file_is_0600_whatever_the_umask_and_stdout_is_empty(
+    site: Site, stored: Database
+) -> None:
+    result = site.run(*EXPORT, "--write-to", "out.env", umask=0).done()
+    assert result.stdout == ""
+    path = site.folder / "out.env"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert str(path) in result.stderr
+    path.chmod(0o644)
+    assert "0600 now" in site.run(*EXPORT, "--write-to", "out.env").done().stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_written_is_found_out_first(call: Call, stored: Database) -> None:
+    call(*EXPORT, "--write-to", "no/such/folder/x", LANGFLOW_DATABASE_URL="missing.db").failed(1)
+
+
+@pytest.mark.parametrize("format_", ["dotenv", "shell", "k8s-secret"])
+def test_a_name_that_the_format_cannot_hold_leaves_stdout_and_the_file_empty(
+    site: Site, stored: Database, format_: str
+) -> None:
+    owner = str(site.database.rows("SELECT id FROM user WHERE username = 'administrator'")[0][0])
+    variable_rows.add(site.database, owner, "MY KEY", "x")
+    site.call(*EXPORT, "--format", format_).failed(2, "'MY KEY'", format_)
+    site.call(*EXPORT, "--format", format_, "--write-to", "out").failed(2)
+    assert [path.name for path in site.folder.iterdir() if "out" in path.name] == []
+    assert site.call(*EXPORT, "--format", "json").done().json()["MY KEY"] == "x"
+
+
+def test_what_a_server_made_without_a_value_is_left_out_and_its_first_row_counts(
+    call: Call, database: Database, superuser: str
+) -> None:
+    variable_rows.add(database, superuser, "FLOW_ID", "", "Generic")
+    variable_rows.add(database, superuser, "FLOW_ID", "")
+    variable_rows.add(database, superuser, "TWICE", "first")
+    variable_rows.add(database, superuser, "TWICE", "second")
+    assert call(*EXPORT).done().stdout == "TWICE='first'\n"
+
+
+def test_what_does_not_open_is_named_and_if_it_is_all_an_error(
+    call: Call, database: Database, superuser: str
+) -> None:
+    token = encrypted("x", OTHER_SECRET_KEY)
+    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    call(*EXPORT).failed(7, "none")
+    variable_rows.add(database, superuser, "OPEN", "x")
+    result = call(*EXPORT, "--quiet").done()
+    assert result.stdout == "OPEN='x'\n"
+    assert "CLOSED" in result.stderr
+    assert "warning: " in result.stderr

@@ -1,0 +1,307 @@
+"""Variables that langkeys and a server set, list, read and keep: each what the other wrote."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from .database import Database
+from .langflow_code import decrypted
+from .langflow_rest import Answer
+from .langflow_server import PASSWORD, SUPERUSER, LangflowServer
+from .langkeys_process import Langkeys
+from .variable_flow import VariableFlows
+
+# The servers that overwrite a variable from their environment whatever is done.
+OVERWRITES_ALWAYS = ("0.5.1", "0.6.9")
+# Those that look in their environment for what they do not store.
+FALLS_BACK = ("0.6.9", "0.8.4", "0.11.6", "1.13.0")
+# Those for which the text of a tweak is a value, and not the name of another variable.
+TWEAK_IS_A_VALUE = ("0.8.4", "0.11.6", "1.13.0")
+
+SET_BEFORE, BY_SET, BY_IMPORT, UNTOUCHED = "SET_BEFORE", "BY_SET", "BY_IMPORT", "UNTOUCHED"
+IMPORTED = (SET_BEFORE, BY_SET, BY_IMPORT, UNTOUCHED)
+ONLY_IN_ENVIRONMENT = "ONLY_IN_ENVIRONMENT"
+VALUE = 'it\'s a $ecret # with "everything"\nand a second line é'
+
+
+@dataclass
+class Place:
+    """A server with names in its environment, langkeys beside it, and a key of the superuser."""
+
+    server: LangflowServer
+    langkeys: Langkeys
+    key: str
+
+    @property
+    def database(self) -> Database:
+        return Database(self.server.database)
+
+    def set(self, name: str, value: str, *more: str) -> str:
+        arguments = ("variable", "set", name, "--value-file", "-", *more)
+        return self.langkeys(*arguments, stdin=value).done().stderr
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        sql = "SELECT * FROM variable WHERE name = ? ORDER BY rowid"
+        return self.database.query(sql, name)
+
+    def listed(self, name: str) -> dict[str, Any]:
+        """Return the variable of a name as ``GET /api/v1/variables/`` lists it."""
+        answer = self.server.rest.variables(self.key)
+        assert answer.status == 200, answer
+        (found,) = [variable for variable in answer.body if variable["name"] == name]
+        return dict(found)
+
+    def post(self, name: str, value: str, kind: str, fields: list[str]) -> Answer:
+        body = {"name": name, "value": value, "type": kind, "default_fields": fields}
+        answer = self.server.rest.request(
+            "POST", "/api/v1/variables/", key=self.key, json_body=body
+        )
+        assert answer.status == 201, answer
+        until(lambda: bool(self.rows(name)))  # up to 1.11 the answer comes before the commit
+        return answer
+
+    def restart_with(self, value: str) -> None:
+        """Restart the server with another value of the imported names, and log in."""
+        self.server.stop()
+        self.server.settings |= dict.fromkeys(IMPORTED, value)
+        self.server.start()
+        self.log_in()
+
+    def log_in(self) -> None:
+        # Up to 1.12.0 a user's variables are imported when they log in, and not at a start.
+        self.server.rest.login(SUPERUSER, PASSWORD)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def place(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    environment = {
+        "LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT": ",".join(IMPORTED),
+        BY_SET: "environment-1",
+        BY_IMPORT: "environment-1",
+        UNTOUCHED: "environment-1",
+        ONLY_IN_ENVIRONMENT: "from-the-environment",
+    }
+    folder = tmp_path_factory.mktemp("variables")
+    with LangflowServer(version, folder, extra=environment) as server:
+        langkeys = Langkeys(tmp_path_factory.mktemp("langkeys"), server.settings)
+        key = langkeys("api-key", "--name", "variables").done().stdout.strip()
+        place = Place(server, langkeys, key)
+        place.log_in()
+        until(lambda: bool(place.rows(UNTOUCHED)))
+        yield place
+
+
+@pytest.fixture
+def name() -> str:
+    return f"NAME_{uuid.uuid4().hex[:8]}"
+
+
+# Set here
+
+
+def test_a_credential_set_here_is_listed_by_the_server_with_its_fields(
+    place: Place, name: str
+) -> None:
+    place.set(name, VALUE, "--apply-to", "Password", "--apply-to", "OpenAI API Key")
+    listed = place.listed(name)
+    assert (listed["type"], listed["value"]) == ("Credential", None)
+    assert listed["default_fields"] == ["Password", "OpenAI API Key"]
+    here = place.langkeys("variable", "show", name, "--json").done().json()
+    assert here["id"] == listed["id"]
+    assert list(here)[:5] == ["id", "name", "type", "value", "default_fields"]
+
+
+def test_a_generic_one_set_here_is_listed_with_its_value(place: Place, name: str) -> None:
+    place.set(name, "http://localhost:1234", "--type", "Generic", "--apply-to", "Base URL")
+    listed = place.listed(name)
+    assert (listed["type"], listed["value"]) == ("Generic", "http://localhost:1234")
+    assert listed["default_fields"] == ["Base URL"]
+    place.set(name, "http://localhost:5678")
+    assert place.listed(name)["value"] == "http://localhost:5678"
+
+
+def test_one_that_is_deleted_here_is_gone_for_the_server(place: Place, name: str) -> None:
+    place.set(name, VALUE)
+    place.langkeys("variable", "delete", name, "--yes").done()
+    listed = place.server.rest.variables(place.key).body
+    assert name not in [variable["name"] for variable in listed]
+
+
+# Set there
+
+
+@pytest.mark.parametrize("kind", ["Credential", "Generic"])
+def test_one_posted_over_rest_is_listed_revealed_and_updated_here(
+    place: Place, name: str, kind: str
+) -> None:
+    posted = place.post(name, "posted", kind, ["Password"]).body
+    (here,) = [
+        variable
+        for variable in place.langkeys("variable", "list", "--json").done().json()
+        if variable["name"] == name
+    ]
+    assert (here["id"], here["type"], here["opens"]) == (posted["id"], kind, True)
+    assert here["default_fields"] == ["Password"]
+    assert here["value"] == (None if kind == "Credential" else "posted")
+    reveal = ("variable", "show", name, "--reveal")
+    assert place.langkeys(*reveal).done().stdout == "posted\n"
+
+    place.set(name, VALUE)
+    (row,) = place.rows(name)
+    assert row["updated_at"] > row["created_at"]
+    listed = place.listed(name)
+    assert (listed["id"], listed["type"]) == (posted["id"], kind)
+    assert listed["default_fields"] == ["Password"]
+    if kind == "Generic":
+        assert listed["value"] == VALUE
+
+
+def test_one_updated_over_rest_is_what_is_revealed_here(place: Place, name: str) -> None:
+    place.set(name, "old")
+    listed = place.listed(name)
+    body = {"id": listed["id"], "name": name, "value": "patched"}
+    path = f"/api/v1/variables/{listed['id']}"
+    before = place.rows(name)
+    answer = place.server.rest.request("PATCH", path, key=place.key, json_body=body)
+    assert answer.status == 200, answer
+    until(lambda: place.rows(name) != before)
+    shown = place.langkeys("variable", "show", name, "--reveal").done().stdout
+    assert shown == "patched\n"
+
+
+def test_langflows_own_code_opens_what_was_set_here(place: Place, name: str, version: str) -> None:
+    place.set(name, VALUE)
+    place.set(f"{name}_GENERIC", VALUE, "--type", "Generic")
+    env = f"{name}_IMPORTED='{VALUE.replace(chr(39), chr(92) + chr(39))}'\n"
+    arguments = ("variable", "import", "-", "--only", f"{name}_IMPORTED")
+    place.langkeys(*arguments, stdin=env).done()
+    (credential,), (generic,), (imported,) = (
+        place.rows(f"{name}{end}") for end in ("", "_GENERIC", "_IMPORTED")
+    )
+    stored = [credential["value"], imported["value"]]
+    if generic["value"].startswith("gAAAAA"):
+        assert version in OVERWRITES_ALWAYS  # 1.5 to 1.7 encrypt every variable
+        stored.append(generic["value"])
+    else:
+        assert generic["value"] == VALUE
+    assert all(value.startswith("gAAAAA") for value in stored)
+    assert decrypted(place.server, stored) == [VALUE] * len(stored)
+
+
+def test_a_program_run_here_has_what_the_server_stores(place: Place, name: str) -> None:
+    place.post(name, "posted", "Credential", [])
+    done = place.langkeys("run", "--only", name, "--", "printenv", name).done()
+    assert done.stdout == "posted\n"
+
+
+# Precedence
+
+
+@pytest.fixture(scope="module")
+def flows(place: Place) -> VariableFlows:
+    return VariableFlows(place.server, place.key, place.server.rest.login(SUPERUSER, PASSWORD))
+
+
+def winner(place: Place, name: str, *more: str) -> str:
+    arguments = ("variable", "explain", name, "--json", *more)
+    return str(place.langkeys(*arguments).done().json()["wins"])
+
+
+def test_what_explain_says_is_what_a_run_takes(
+    place: Place, flows: VariableFlows, name: str, version: str
+) -> None:
+    place.set(ONLY_IN_ENVIRONMENT, "stored", "--type", "Generic")
+    assert winner(place, ONLY_IN_ENVIRONMENT) == "stored"
+    assert flows.value_of(ONLY_IN_ENVIRONMENT) == "stored"
+
+    assert winner(place, ONLY_IN_ENVIRONMENT, "--tweak") == "tweak"
+    if version in TWEAK_IS_A_VALUE:
+        assert flows.value_of(ONLY_IN_ENVIRONMENT, tweak="tweaked") == "tweaked"
+
+    place.langkeys("variable", "delete", ONLY_IN_ENVIRONMENT, "--yes").done()
+    falls_back = version in FALLS_BACK
+    assert winner(place, ONLY_IN_ENVIRONMENT) == ("environment" if falls_back else "none")
+    expected = "from-the-environment" if falls_back else None
+    assert flows.value_of(ONLY_IN_ENVIRONMENT) == expected
+
+    assert winner(place, name) == "none"
+    assert flows.value_of(name) is None
+
+
+def test_a_server_reads_the_row_created_first_and_set_reaches_it(
+    place: Place, flows: VariableFlows, name: str
+) -> None:
+    place.set(name, "first", "--type", "Generic")
+    (row,) = place.rows(name)
+    # With an id that sorts before the other: it is not by id that one is chosen.
+    second = row | {"id": f"0000{uuid.uuid4().hex[4:]}"}
+    marks = ", ".join("?" * len(second))
+    sql = f"INSERT INTO variable ({', '.join(second)}) VALUES ({marks})"
+    place.database.execute(sql, *second.values())
+    place.database.execute("UPDATE variable SET name = name WHERE id = ?", second["id"])
+    if row["value"] == "first":  # not encrypted
+        place.database.execute("UPDATE variable SET value = 'second' WHERE id = ?", second["id"])
+        assert flows.value_of(name) == "first"
+    assert "2 rows" in place.set(name, "third")
+    assert flows.value_of(name) == "third"
+    place.database.execute("DELETE FROM variable WHERE id = ?", row["id"])
+    assert flows.value_of(name) == "third"
+
+
+# Kept over a restart; last, as it takes a while and the environment is another one afterwards
+
+
+def test_what_a_person_sets_overrides_the_environment_for_good(place: Place, version: str) -> None:
+    place.set(SET_BEFORE, "person")
+    said = place.set(BY_SET, "person")
+    assert ("overwrites BY_SET" in said) is (version in OVERWRITES_ALWAYS)
+    env = f"{BY_IMPORT}=person\nUNRELATED=x\n"
+    keep = place.langkeys("variable", "import", "-", "--json", stdin=env).done().json()
+    assert [(one["name"], one["action"]) for one in keep] == [(BY_IMPORT, "kept")]
+    arguments = ("variable", "import", "-", "--policy", "overwrite", "--json")
+    done = place.langkeys(*arguments, stdin=env).done().json()
+    assert [(one["name"], one["action"]) for one in done] == [(BY_IMPORT, "changed")]
+
+    for restart in (2, 3):
+        explained = {
+            name: place.langkeys("variable", "explain", name, "--json").done().json()
+            for name in IMPORTED
+        }
+        before = {name: revealed(place, name) for name in IMPORTED}
+        place.restart_with(f"environment-{restart}")
+        until(lambda: bool(place.rows(UNTOUCHED)))
+        after = {name: revealed(place, name) for name in IMPORTED}
+        for name in IMPORTED:
+            kept = after[name] == before[name]
+            assert explained[name]["kept_at_restart"] is kept, (restart, name, explained[name])
+        if version in OVERWRITES_ALWAYS:
+            assert set(after.values()) == {f"environment-{restart}"}
+        else:
+            assert [after[name] for name in (SET_BEFORE, BY_SET, BY_IMPORT)] == ["person"] * 3
+    rows = [row for name in IMPORTED for row in place.rows(name)]
+    assert len(rows) == len(IMPORTED)
+    assert decrypted(place.server, [row["value"] for row in rows]) == list(after.values())
+
+
+def revealed(place: Place, name: str) -> str:
+    return place.langkeys("variable", "show", name, "--reveal").done().stdout.removesuffix("\n")
+
+
+def test_what_is_exported_after_all_that_reads_back(place: Place) -> None:
+    exported = place.langkeys("variable", "export", "--reveal", "--format", "json").done().json()
+    assert set(IMPORTED) <= exported.keys()
+    assert json.dumps(exported) == json.dumps({name: revealed(place, name) for name in exported})

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import dotenv
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langkeys.errors import UsageError
+from langkeys.settings import read_dotenv
+from langkeys.variable_formats import FORMATS
+
+# What formats trip over, more often than chance would have it.
+_AWKWARD = st.sampled_from(
+    ("\n", "\r", "\r\n", "'", '"', "\\", "$", "${", "}", "${A}", "${A:-x}", "$(id)", "`id`", "#",
+     " #", " ", "=", "\t", "é", "€", "👩", "\u2028", "\x85", "\x1b", "!", "A")
+)  # fmt: skip
+_TEXT = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=12
+)
+VALUES = st.lists(_AWKWARD | _TEXT, min_size=1, max_size=6).map("".join)
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+PAIRS = st.dictionaries(NAMES, VALUES, max_size=4)
+
+# Each character alone, in pairs, and at either end of a value.
+_PIECES = ("\n", "\r", "'", '"', "\\", "$", "${", "}", "#", " ", "x", "é", "${A}", "${A:-b}")
+HARD = {
+    f"V{first}_{second}": _PIECES[first] + _PIECES[second]
+    for first in range(len(_PIECES))
+    for second in range(len(_PIECES))
+} | {f"E{number}": f"x{piece}y{piece}" for number, piece in enumerate(_PIECES)}
+
+
+def written(format_: str, pairs: Mapping[str, str]) -> str:
+    return "".join(f"{line}\n" for line in FORMATS[format_](pairs.items()))
+
+
+def read_by_python_dotenv(text: str) -> dict[str, str | None]:
+    # As Langflow reads its --env-file: from a file, where Python translates newlines.
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        by_langkeys = read_dotenv(Path(file.name))
+        found = dict(dotenv.dotenv_values(file.name))
+    assert by_langkeys == found
+    return found
+
+
+def read_by_sh(text: str, names: list[str]) -> dict[str, str]:
+    # Printed by a program that sh starts, so that it is the environment that is read.
+    printing = "".join(f'; printf "%s\\0" "${name}"' for name in names)
+    done = subprocess.run(
+        ["sh", "-c", f'eval "$(cat)"{printing}'],
+        input=text.encode(),
+        capture_output=True,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        check=True,
+    )
+    assert done.stderr == b""
+    return dict(zip(names, done.stdout.decode().split("\0"), strict=False))
+
+
+@pytest.mark.parametrize("environment", [{}, {"A": "from the environment"}])
+def test_every_awkward_value_reads_back_from_dotenv(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert read_by_python_dotenv(written("dotenv", HARD)) == HARD
+
+
+@given(PAIRS)
+def test_dotenv_reads_back_as_the_same_names_and_values(pairs: dict[str, str]) -> None:
+    assert read_by_python_dotenv(written("dotenv", pairs)) == pairs
+
+
+def test_dotenv_does_without_what_its_older_readers_misunderstand() -> None:
+    # python-dotenv up to 1.2.2 takes the quote after a backslash for an escaped one, always.
+    text = written("dotenv", {"A": "ends in \\", "B": "it's\\"})
+    assert "\\'\n" not in text
+    assert read_by_python_dotenv(text) == {"A": "ends in \\", "B": "it's\\"}
+
+
+def test_every_awkward_value_reads_back_from_a_shell() -> None:
+    assert read_by_sh(written("shell", HARD), list(HARD)) == HARD
+
+
+# Names that sh itself uses would change what it prints with.
+SHELL_PAIRS = st.dictionaries(NAMES.map(lambda name: f"X_{name}"), VALUES, min_size=1, max_size=4)
+
+
+@given(st.lists(SHELL_PAIRS, min_size=1, max_size=8))
+def test_shell_reads_back_as_the_same_names_and_values(batch: list[dict[str, str]]) -> None:
+    # Several examples to one sh: it is starting it that takes the time.
+    pairs = {f"{name}_{n}": value for n, one in enumerate(batch) for name, value in one.items()}
+    assert read_by_sh(written("shell", pairs), list(pairs)) == pairs
+
+
+ANY_PAIRS = st.dictionaries(_TEXT, st.text(st.characters(exclude_categories=("Cs",))), max_size=4)
+
+
+@given(ANY_PAIRS)
+def test_json_reads_back_as_the_same_names_and_values(pairs: dict[str, str]) -> None:
+    assert json.loads(written("json", pairs)) == pairs
+
+
+KUBERNETES_KEYS = st.from_regex(r"[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,20}", fullmatch=True)
+
+
+@given(st.dictionaries(KUBERNETES_KEYS, st.text(st.characters(exclude_categories=("Cs",)))))
+def test_a_kubernetes_secret_reads_back_as_the_same_names_and_values(
+    pairs: dict[str, str],
+) -> None:
+    manifest = json.loads(written("k8s-secret", pairs))
+    assert (manifest["apiVersion"], manifest["kind"], manifest["type"]) == (
+        "v1",
+        "Secret",
+        "Opaque",
+    )
+    # The object's own name is a DNS label.
+    assert manifest["metadata"] == {"name": "langflow-variables"}
+    data = manifest["data"]
+    assert {name: base64.b64decode(text).decode() for name, text in data.items()} == pairs
+
+
+REFUSED = {
+    "dotenv": ["", "MY KEY", "a=b", "a#b", "1A", "é", "'a'", "a\nb", "a'b", "export A", "A\n"],
+    "shell": ["", "MY KEY", "a-b", "a.b", "1A", "é", "a=b", "a;id", "A\n", "$(id)"],
+    "k8s-secret": ["", "MY KEY", "a=b", "é", "a/b", ".", "..", "..a", "x" * 254, "A\n"],
+}
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"), [(format_, name) for format_, names in REFUSED.items() for name in names]
+)
+def test_a_name_that_a_format_cannot_hold_is_an_error_that_names_it(
+    format_: str, name: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        written(format_, {"GOOD": "x", name: "the-value"})
+    assert repr(name) in caught.value.message
+    assert "the-value" not in f"{caught.value.message}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("format_", ["dotenv", "k8s-secret"])
+@pytest.mark.parametrize("name", ["my-key", "my.key", "_x", "A1"])
+def test_names_that_a_format_holds_are_taken(format_: str, name: str) -> None:
+    assert name in written(format_, {name: "x"})
+
+
+def test_a_nul_is_no_part_of_a_shell_value() -> None:
+    with pytest.raises(UsageError, match="NUL") as caught:
+        written("shell", {"A": "secret\0"})
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_nothing_is_a_document_too(format_: str) -> None:
+    text = written(format_, {})
+    if format_ in ("json", "k8s-secret"):
+        json.loads(text)
+    else:
+        assert text == ""
+    assert dict(dotenv.dotenv_values(stream=io.StringIO(""))) == {}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_lines_come_as_values_do(format_: str) -> None:
+    asked = []
+
+    def counted() -> Iterator[tuple[str, str]]:
+        for number in range(1000):
+            asked.append(number)
+            yield f"N{number}", "x"
+
+    lines = FORMATS[format_](counted())
+    for _ in range(8):
+        next(lines)
+    assert len(asked) < 12

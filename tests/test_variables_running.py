@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from langkeys.errors import NotFoundError, SecretKeyError, UsageError
+from langkeys.running import CLOSED, Prepared, prepared
+from langkeys.store.base import Store
+
+from . import variable_rows
+from .conftest import SUPERUSER
+from .databases import Database
+from .samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
+from .stores import cipher
+
+INHERITED = {"HOME": "/home", "TOKEN": "inherited"}
+
+
+def prepare(store: Store, *only: str) -> Prepared:
+    owner = store.find_user_named(SUPERUSER)
+    assert owner is not None
+    return prepared(store, cipher, owner, INHERITED, only)
+
+
+def added(made: Prepared) -> dict[bytes, bytes]:
+    inherited = {name.encode(): value.encode() for name, value in INHERITED.items()}
+    assert inherited.keys() <= made.environment.keys()
+    return {name: value for name, value in made.environment.items() if inherited.get(name) != value}
+
+
+def put(database: Database, owner: str, names: Sequence[str], value: str = CREDENTIAL) -> None:
+    for name in names:
+        variable_rows.add(database, owner, name, value)
+
+
+def test_credentials_go_over_what_is_inherited(
+    store: Store, database: Database, superuser: str
+) -> None:
+    put(database, superuser, ["TOKEN", "MY KEY"], "é\n")
+    variable_rows.add(database, superuser, "GENERIC", "x", "Generic")
+    put(database, database.add_user("alice"), ["HERS"])
+    made = prepare(store)
+    assert added(made) == {b"TOKEN": "é\n".encode(), b"MY KEY": "é\n".encode()}
+    assert made.environment[b"HOME"] == b"/home"
+    assert made.left_out == {}
+
+
+def test_a_prepared_environment_shows_no_value(
+    store: Store, database: Database, superuser: str
+) -> None:
+    put(database, superuser, ["TOKEN"])
+    assert CREDENTIAL not in repr(prepare(store))
+
+
+def test_what_steers_or_does_not_fit_or_does_not_open_is_left_out_by_reason(
+    store: Store, database: Database, superuser: str
+) -> None:
+    put(database, superuser, ["OK", "PATH", "LD_PRELOAD", "DYLD_X", "PYTHONPATH", "a=b", ""])
+    put(database, superuser, ["NUL"], "a\0b")
+    token = encrypted("x", OTHER_SECRET_KEY)
+    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    made = prepare(store)
+    assert list(added(made)) == [b"OK"]
+    assert sorted(made.left_out.values()) == [
+        ["CLOSED"],
+        ["PATH", "LD_PRELOAD", "DYLD_X", "PYTHONPATH"],
+        ["a=b", "", "NUL"],
+    ]
+    assert made.left_out[CLOSED] == ["CLOSED"]
+
+
+def test_only_adds_what_it_names_and_nothing_else(
+    store: Store, database: Database, superuser: str
+) -> None:
+    put(database, superuser, ["A", "B", "PATH"])
+    made = prepare(store, "PATH", "A")
+    assert set(added(made)) == {b"A", b"PATH"}
+    assert made.left_out == {}
+
+
+def test_only_takes_no_name_that_is_no_credential_with_a_value(
+    store: Store, database: Database, superuser: str
+) -> None:
+    put(database, superuser, ["A"])
+    put(database, superuser, ["EMPTY"], "")
+    variable_rows.add(database, superuser, "GENERIC", "x", "Generic")
+    for name in ("MISSING", "GENERIC", "EMPTY", "a"):
+        with pytest.raises(NotFoundError, match=name):
+            prepare(store, "A", name)
+
+
+def test_only_raises_where_its_name_cannot_be_added(
+    store: Store, database: Database, superuser: str
+) -> None:
+    token = encrypted("x", OTHER_SECRET_KEY)
+    put(database, superuser, ["OK", "a=b"])
+    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    with pytest.raises(SecretKeyError, match="CLOSED"):
+        prepare(store, "OK", "CLOSED")
+    with pytest.raises(UsageError, match="a=b"):
+        prepare(store, "a=b")
+
+
+def test_where_nothing_opens_nothing_is_run(
+    store: Store, database: Database, superuser: str
+) -> None:
+    token = encrypted("x", OTHER_SECRET_KEY)
+    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    with pytest.raises(SecretKeyError):
+        prepare(store)
+
+
+def test_a_servers_placeholders_are_passed_over_and_its_first_row_counts(
+    store: Store, database: Database, superuser: str
+) -> None:
+    # FLOW_ID as a server leaves it: a Generic one before a Credential, neither with a value.
+    variable_rows.add(database, superuser, "FLOW_ID", "", "Generic")
+    put(database, superuser, ["FLOW_ID", "ASTRA_TOKEN"], "")
+    put(database, superuser, ["TWICE"], "first")
+    put(database, superuser, ["TWICE"], "second")
+    made = prepare(store)
+    assert added(made) == {b"TWICE": b"first"}
+    assert made.left_out == {}

@@ -1,0 +1,128 @@
+"""Variables as they stand in a database, put there and read behind langkeys' back."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from langkeys import variables
+from langkeys.models import User
+from langkeys.store.base import Store
+from langkeys.variables import Outcome, Wish
+
+from .conftest import SUPERUSER
+from .databases import Database, stored
+from .samples import CREDENTIAL, OTHER_SECRET_KEY, decrypted, encrypted
+from .stores import cipher
+
+NAME = "MY_TOKEN"
+
+FIELDS = [
+    "id", "name", "type", "value", "default_fields", "user_id", "username", "created_at",
+    "updated_at", "opens",
+]  # fmt: skip
+"""The fields of a variable in JSON, in their order: Langflow's, then langkeys' own."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the ``variable`` table as its bytes are."""
+
+    id: str
+    name: str
+    value: str
+    type: str | None
+    user_id: str
+    created_at: str | None
+    updated_at: str | None
+    default_fields: str | None
+    managed: int | None
+
+    @property
+    def plaintext(self) -> str:
+        """The value, decrypted without langkeys' help where it is encrypted."""
+        return decrypted(self.value) if self.value.startswith("gAAAAA") else self.value
+
+
+def add(
+    database: Database,
+    owner: str,
+    name: str,
+    value: str,
+    kind: str | None = "Credential",
+    *,
+    is_encrypted: bool | None = None,
+    fields: str | None = "[]",
+    created_at: datetime | str | None = "2026-01-01 00:00:00.000000",
+    updated_at: datetime | str | None = None,
+    managed: bool | None = None,
+) -> str:
+    """Add a variable as a server stores it, and return its id as 32 digits."""
+    if is_encrypted is None:
+        is_encrypted = kind == "Credential" or not database.shape.encrypts_keys
+    row_id = uuid.uuid4().hex
+    values: dict[str, Any] = {
+        "id": row_id,
+        "name": name,
+        "value": encrypted(value) if is_encrypted else value,
+        "type": kind,
+        "user_id": owner,
+        "default_fields": fields,
+        "created_at": stored(created_at) if isinstance(created_at, datetime) else created_at,
+        "updated_at": stored(updated_at) if isinstance(updated_at, datetime) else updated_at,
+    }
+    if database.shape.environment_managed:
+        values["is_environment_managed"] = managed
+    marks = ", ".join("?" * len(values))
+    database.rows(
+        f"INSERT INTO variable ({', '.join(values)}) VALUES ({marks})", tuple(values.values())
+    )
+    return row_id
+
+
+def rows(database: Database, name: str | None = None) -> list[Row]:
+    """Return the rows of a name, or all, the one created first before the others."""
+    managed = "is_environment_managed" if database.shape.environment_managed else "NULL"
+    found = database.rows(
+        "SELECT id, name, value, type, user_id, created_at, updated_at, default_fields,"
+        f" {managed} FROM variable WHERE ? IN (name, '') ORDER BY rowid",
+        (name or "",),
+    )
+    return [Row(*row) for row in found]
+
+
+def the(database: Database, name: str) -> Row:
+    """Return the only row of a name."""
+    (row,) = rows(database, name)
+    return row
+
+
+def fields_of(row: Row) -> Any:
+    return None if row.default_fields is None else json.loads(row.default_fields)
+
+
+def add_one_of_each(database: Database, owner: str) -> None:
+    """Add a Credential, a Generic one, and a Credential that the secret key does not open."""
+    add(database, owner, "TOKEN", CREDENTIAL, fields='["Password", "API Key"]')
+    add(database, owner, "URL", "http://localhost", "Generic", managed=False)
+    closed = encrypted("x", OTHER_SECRET_KEY)
+    add(database, owner, "CLOSED", closed, is_encrypted=False, created_at=None)
+
+
+def owner(store: Store, name: str = SUPERUSER) -> User:
+    user = store.find_user_named(name)
+    assert user is not None
+    return user
+
+
+def wish(store: Store, value: str = CREDENTIAL, name: str = NAME, **more: Any) -> Wish:
+    """Prepare a variable to be set, under the fixtures' secret key."""
+    return variables.wished(store.generation, cipher, name, value, **more)
+
+
+def put(store: Store, *wishes: Wish, user: str = SUPERUSER) -> list[Outcome]:
+    """Set variables of one user."""
+    return variables.set_all(store, variables.only(owner(store, user)), wishes)
