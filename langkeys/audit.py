@@ -1,0 +1,291 @@
+"""The audit trail: one JSON line for every write by langkeys, and for every refused attempt.
+
+A line is written before the commit that it tells of, so that nothing happens without one; a commit
+that fails adds a line that names it. The file is 0600 from its creation. Each line is one append
+under a lock, and synced. No line holds a secret; a revoked key is known by its SHA-256.
+"""
+
+import fcntl
+import json
+import os
+import pwd
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from langkeys import places
+from langkeys.authentication import Acting
+from langkeys.errors import (
+    FailedError,
+    ForbiddenError,
+    InvalidKeyError,
+    LangkeysError,
+    UnauthenticatedError,
+)
+from langkeys.models import ApiKey, dashed
+from langkeys.settings import Settings
+from langkeys.store.base import Change
+from langkeys.times import iso, now, parsed_iso
+
+SETTING = "LANGKEYS_AUDIT_LOG"
+FILE_NAME = "langkeys-audit.jsonl"
+OFF = "off"
+
+DONE, REFUSED, FAILED = "done", "refused", "failed"
+"""The outcomes: written before the commit; nothing was written; the write did not come through."""
+
+
+def log_path(settings: Settings) -> Path | None:
+    """Return the file that the trail is in, or None where it is turned off."""
+    value = settings.find(SETTING)
+    if value is None:
+        return places.config_folder(settings).path.absolute() / FILE_NAME
+    return None if value.text.strip().lower() == OFF else Path(value.text).absolute()
+
+
+class Trail:
+    """Appends to the audit log of one invocation.
+
+    A log that a setting names must be writable: FailedError. The default one need not: ``warn``.
+    """
+
+    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+        self.path = log_path(settings)
+        self.environ = settings.environ
+        self._is_required = settings.is_given(SETTING)
+        self._warn = warn
+
+    def check(self) -> None:
+        """Raise FailedError where a log that must be written cannot be; writes nothing to it."""
+        if self.path is not None and self._is_required:
+            self._append("")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one line, whole and synced, or not at all."""
+        self._append(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def _append(self, line: str) -> None:
+        if self.path is None:
+            return
+        try:
+            if not self._is_required:
+                # A server makes its config folder at its first start; langkeys may be earlier.
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _append(self.path, line)
+        except OSError as error:
+            message = f"cannot write the audit log {self.path}: {error.strerror}"
+            if self._is_required:
+                raise FailedError(
+                    f"{message}; nothing was written",
+                    hint=f"make it writable, or name another file with {SETTING}",
+                ) from None
+            self._warn(f"{message} ({SETTING} names another file, or is {OFF})")
+
+
+class Recorder:
+    """Writes down what one invocation changes, and what it was refused.
+
+    ``acting`` is who acts, None as long as nobody is known; ``sha256_of`` is the hash of a whole
+    API key, None where it cannot be known.
+    """
+
+    def __init__(
+        self,
+        trail: Trail,
+        *,
+        command: str,
+        reason: str | None,
+        acting: Callable[[], Acting | None],
+        database: Callable[[], str | None],
+        sha256_of: Callable[[ApiKey], str | None],
+    ) -> None:
+        self._trail = trail
+        self._command = command
+        self._reason = reason
+        self._acting = acting
+        self._database = database
+        self._sha256_of = sha256_of
+        self._has_written = False
+
+    def check(self) -> None:
+        """Raise FailedError where a log that must be written cannot be."""
+        self._trail.check()
+
+    @contextmanager
+    def committing(self, changes: Sequence[Change]) -> Iterator[None]:
+        """Write the line of a commit before it, and another one where it fails."""
+        described = [self._described(change) for change in changes]
+        with self.writing(described):
+            yield
+
+    @contextmanager
+    def writing(self, changes: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        """Write the line of something else that is done in the block; see ``committing``."""
+        record = self._record(DONE) | {"changes": list(changes)}
+        self._trail.append(record)
+        try:
+            yield
+        except BaseException as error:
+            failed = self._record(FAILED) | {"of": record["id"], "error": _code(error)}
+            with suppress(FailedError):  # the error that led here is the one to tell
+                self._trail.append(failed)
+            raise
+        self._has_written = True
+
+    def has_settled(self) -> None:
+        """Write down that a rotation of the secret key that died has been completed or undone."""
+        changes = [{"action": "settle", "kind": "secret_key", "id": None, "name": None}]
+        self._trail.append(self._record(DONE) | {"changes": changes})
+
+    def refused(self, error: BaseException) -> None:
+        """Write down an attempt that was refused, if it is known whose or whose not."""
+        is_nobody = isinstance(error, UnauthenticatedError | ForbiddenError | InvalidKeyError)
+        if not isinstance(error, LangkeysError) or (self._acting() is None and not is_nobody):
+            return
+        outcome = FAILED if self._has_written else REFUSED
+        with suppress(FailedError):
+            self._trail.append(self._record(outcome) | {"error": error.code})
+
+    def _record(self, outcome: str) -> dict[str, Any]:
+        return new_record(
+            outcome,
+            command=self._command,
+            acting=self._acting(),
+            database=self._database(),
+            reason=self._reason,
+            environ=self._trail.environ,
+        )
+
+    def _described(self, change: Change) -> dict[str, Any]:
+        described = {
+            "action": change.action,
+            "kind": change.kind,
+            "id": dashed(change.id),
+            "name": change.name,
+        }
+        if change.user_id is not None:
+            described["user_id"] = dashed(change.user_id)
+        described.update(change.details)
+        if change.ended is not None:
+            described["sha256"] = self._sha256_of(change.ended)
+        return described
+
+
+def _code(error: BaseException) -> str:
+    return error.code if isinstance(error, LangkeysError) else "interrupted"
+
+
+def _append(path: Path, line: str) -> None:
+    data = line.encode("utf-8", "backslashreplace")
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "it is not a regular file")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        if not data:
+            return
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data  # after a line that a crash has cut off
+        try:
+            written = os.write(descriptor, data)
+            if written != len(data):
+                raise OSError(0, f"only {written} of {len(data)} bytes were taken")
+            os.fsync(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def new_record(
+    outcome: str,
+    *,
+    command: str,
+    acting: Acting | None,
+    database: str | None,
+    reason: str | None,
+    environ: Mapping[str, str],
+) -> dict[str, Any]:
+    """Start a line: who does what with which database, as whom on this machine, and why."""
+    key = None if acting is None else acting.api_key
+    return {
+        "id": secrets.token_hex(6),
+        "time": iso(now()),
+        "outcome": outcome,
+        "command": command,
+        "user": None if acting is None else acting.user.username,
+        "user_id": None if acting is None else dashed(acting.user.id),
+        "authenticated_by": None if acting is None else acting.how,
+        "api_key_id": None if key is None else dashed(key.id),
+        "system_user": _system_user(environ),
+        "pid": os.getpid(),
+        "database": database,
+        "reason": reason,
+    }
+
+
+def _system_user(environ: Mapping[str, str]) -> str:
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    # With sudo everybody is root; who they are is told by it, and believed as far as that goes.
+    by_sudo = environ.get("SUDO_USER")
+    return f"{name} (sudo: {by_sudo})" if by_sudo else name
+
+
+def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a log, oldest first; ``malformed`` gets the number of each that is none.
+
+    Yields nothing where there is no log; raises FailedError where it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="backslashreplace", newline="\n") as log:
+            for number, line in enumerate(log, 1):
+                if not line.strip():
+                    continue
+                try:
+                    record = json.loads(line)
+                    moment(record)
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                    malformed(number)
+                    continue
+                yield record
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FailedError(f"cannot read the audit log {path}: {error.strerror}") from None
+
+
+def moment(record: Mapping[str, Any]) -> datetime:
+    """Return the time of a line; raises where it is none of ours."""
+    return parsed_iso(record["time"])
+
+
+def was_revoked(path: Path | None, sha256: str) -> bool:
+    """Tell whether the trail knows an API key as revoked, by the SHA-256 of the whole key.
+
+    A revocation whose commit failed, and said so, was none.
+    """
+    if path is None:
+        return False
+    revocations = set()
+    # The failure of a commit always comes after the line that it is about.
+    for record in read(path, lambda _: None):
+        if record.get("outcome") == FAILED:
+            revocations.discard(record.get("of"))
+        elif record.get("outcome") == DONE and any(
+            change.get("action") == "delete" and change.get("sha256") == sha256
+            for change in record.get("changes") or ()
+        ):
+            revocations.add(record.get("id"))
+    return bool(revocations)

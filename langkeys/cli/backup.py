@@ -1,0 +1,97 @@
+"""``langkeys backup``."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import Command, invocation, new_app
+from langkeys.errors import ConflictError, LangkeysError
+from langkeys.files import StagedFile
+from langkeys.secret_rotation import PAGE
+from langkeys.session import Session
+
+app = new_app()
+
+
+@app.command(cls=Command)
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy, a new file (0600).")],
+    with_secret_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Put the secret key there, a new file (0600)."),
+    ] = None,
+) -> None:
+    """Copy the database, of a running server too, and check the copy.
+
+    The copy is of one moment, whatever is written meanwhile. It is worth nothing without the secret
+    key: keep that apart, by --with-secret-key or otherwise; its fingerprint is printed. A file that
+    exists is not replaced (exit 5). Needs no password.
+
+    Piped columns: the copy, its size in bytes, the Langflow generation, the secret key's
+    fingerprint.
+
+    \b
+    Examples:
+      langkeys backup /backups/langflow-$(date +%F).db
+      langkeys backup copy.db --with-secret-key copy.secret_key
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    path = file.absolute()
+    with ExitStack() as stack:
+        session = stack.enter_context(session_of(context))
+        store = session.store
+        staged = None
+        if with_secret_key is not None:
+            if with_secret_key.exists() or with_secret_key.is_symlink():
+                raise ConflictError(
+                    f"{with_secret_key.absolute()} exists already; a backup replaces nothing",
+                    hint="name another file",
+                )
+            staged = stack.enter_context(StagedFile(with_secret_key))
+            staged.write(_secret_key(session))
+        with out.progress("copying", Path(store.location).stat().st_size // PAGE) as done:
+            store.copy_to(path, lambda copied, _: done(copied))
+        if staged is not None:
+            _publish(staged)
+        fingerprint = _fingerprint(session)
+        release = store.generation.release
+    size = path.stat().st_size
+    if out.is_terminal:
+        out.sentence(
+            f"{path}: {size} bytes, Langflow {release}, checked; it opens with the secret key of"
+            f" fingerprint {fingerprint or '(there is none)'}"
+        )
+    else:
+        out.rows([(path, size, release, fingerprint)])
+    if staged is not None:
+        out.note(f"the secret key is in {staged.path}")
+
+
+def _secret_key(session: Session) -> str:
+    from langkeys.key_session import key_in_force
+
+    return key_in_force(session).text
+
+
+def _fingerprint(session: Session) -> str | None:
+    """Return the fingerprint of the secret key, and warn where it does not belong to the copy."""
+    from langkeys.key_session import key_in_force
+
+    try:
+        session.check_secret_key()
+        return key_in_force(session).fingerprint
+    except LangkeysError as error:
+        session.warn(f"the copy is whole, but: {error.message}")
+        return None
+
+
+def _publish(staged: StagedFile) -> None:
+    try:
+        staged.publish(replace=False)
+    except FileExistsError:
+        raise ConflictError(f"{staged.path} has just been made by another process") from None

@@ -1,0 +1,22 @@
+"""``langkeys secret-key generate``."""
+
+import typer
+
+from langkeys.cli.options import Command, invocation, new_app
+from langkeys.session import new_secret_key
+
+app = new_app()
+
+
+@app.command(cls=Command)
+def generate(context: typer.Context) -> None:
+    """Print a new secret key, as servers make them: 32 random bytes in 43 characters.
+
+    It is written nowhere. For a database that holds something, use rotate.
+
+    \b
+    Examples:
+      LANGFLOW_SECRET_KEY=$(langkeys secret-key generate)
+      (umask 077; langkeys secret-key generate > new-secret-key)
+    """
+    invocation(context).output.data(f"{new_secret_key()}\n")

@@ -1,0 +1,133 @@
+"""``langkeys secret-key rotate``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langkeys import key_session
+from langkeys.cli import prompts
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import Command, DryRun, Yes, invocation, new_app
+from langkeys.cli.output import Output
+from langkeys.reencryption import Survey
+from langkeys.secret_rotation import Plan, rotated_counts
+
+app = new_app()
+
+MOST_NAMED = 20
+
+
+@app.command(cls=Command)
+def rotate(
+    context: typer.Context,
+    new_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Holds the new key, or gets it (0600); else generated."),
+    ] = None,
+    old_key_file: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="An older key that opens a part; may be given again."),
+    ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave values that no key opens as they are."),
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Re-encrypt the whole database under a new secret key; the server must be stopped.
+
+    All of it or nothing: every value is read back with the new key before it is committed, and
+    only then does the key take the old one's place (the secret_key file, the .env line, or both).
+    A copy of the database is made beside it first, with the old key. If it is killed, the next
+    langkeys command completes or undoes it. Sessions end, API keys go on working. Where the key is
+    from the process environment, --new-key-file is needed.
+
+    Piped columns: table, column, values re-encrypted.
+
+    \b
+    Examples:
+      langkeys secret-key rotate
+      langkeys secret-key rotate --old-key-file secret_key.before --yes
+      langkeys secret-key rotate --new-key-file /run/secrets/new-key --dry-run
+    """
+    out = invocation(context).output
+    out.require_stdout()
+    with session_of(context, writes=True) as session:
+        session.acting  # noqa: B018 - raises where nobody may act
+        plan = key_session.planned(
+            session,
+            new_key_file=new_key_file,
+            old_key_files=old_key_file or (),
+            skips=skip_unreadable,
+        )
+        location = session.store.location
+        if dry_run:
+            survey = key_session.surveyed_only(session, plan, out.progress)
+            total = sum(survey.opened.values())
+            out.note(f"dry run: {total} values of {location} would be re-encrypted; nothing done")
+        else:
+            prompts.confirm(_question(location, plan), yes=yes)
+            rotated = key_session.rotate(session, plan, out.progress, out.warn)
+            survey = rotated.survey
+            total = sum(survey.opened.values())
+            out.note(
+                f"re-encrypted {total} values of {location} under a new secret key (fingerprint"
+                f" {plan.new_fingerprint}, before {plan.old_fingerprint}), all read back with it"
+            )
+            out.note(
+                f"the database as it was is {rotated.backup}, its secret key"
+                f" {rotated.old_key_file}: remove both when all is well"
+            )
+    try:
+        _show_counts(out, rotated_counts(survey))
+    finally:  # it is done, whether stdout takes this or not
+        for is_known in (True, False):
+            _name_unopened(out, survey, is_known=is_known)
+        if not dry_run:
+            for place in plan.places:
+                out.note(f"the new secret key is in {place.title}")
+            out.note("everybody has to log in again; API keys go on working")
+            _say_what_to_set(out, plan)
+
+
+def _question(location: str, plan: Plan) -> str:
+    where = ", ".join(place.title for place in plan.places) or str(plan.new_key_file)
+    return (
+        f"Re-encrypt {location} under a new secret key, and put that into {where}? The server must"
+        " be stopped, and everybody will have to log in again."
+    )
+
+
+def _show_counts(out: Output, counts: Sequence[tuple[str, str, int]]) -> None:
+    if not out.is_terminal:
+        out.rows(counts)
+    elif counts:
+        out.table(
+            ("COLUMN", "VALUES"), [(f"{table}.{column}", str(n)) for table, column, n in counts]
+        )
+
+
+def _name_unopened(out: Output, survey: Survey, *, is_known: bool) -> None:
+    total = survey.unopened_known if is_known else survey.unopened_stray
+    named = survey.named(is_known=is_known)[:MOST_NAMED]
+    if total:
+        what = "values" if is_known else "stray tokens"
+        more = "" if total <= len(named) else ", ..."
+        out.warn(
+            f"{total} {what} open with none of the keys given and stay as they are:"
+            f" {', '.join(named)}{more}"
+        )
+
+
+def _say_what_to_set(out: Output, plan: Plan) -> None:
+    if plan.fixed:
+        out.warn(
+            f"before the server starts, set LANGFLOW_SECRET_KEY to what is in {plan.new_key_file}:"
+            f" {' and '.join(plan.fixed)} still gives the old key, and a server that starts with it"
+            " writes it back"
+        )
+    else:
+        out.note("if a service file or a container sets LANGFLOW_SECRET_KEY, change it there, too")

@@ -1,0 +1,150 @@
+"""Where a secret key stands, and how another one takes its place there.
+
+A ``secret_key`` file, a line of an ``.env`` file, a file that ``LANGFLOW_SECRET_KEY_FILE`` names.
+What cannot be changed from here (the process environment, a mounted secret) is told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from langkeys import places
+from langkeys.errors import ConfigError, FailedError
+from langkeys.settings import Settings, dotenv_lines, parsed_dotenv, without_newline
+
+NAME = "LANGFLOW_SECRET_KEY"
+BARE_NAME = "SECRET_KEY"
+"""Servers read it, too, and write it over their ``secret_key`` file."""
+
+
+@dataclass(frozen=True)
+class KeyPlace:
+    """A file in which a secret key can be replaced.
+
+    ``kind`` is ``file`` (it holds the key alone, with a newline where ``newline``) or ``env`` (a
+    line of it sets one of ``names``).
+    """
+
+    kind: str
+    path: Path
+    newline: bool = False
+    names: tuple[str, ...] = ()
+
+    @property
+    def staged(self) -> Path:
+        """The name under which the new content waits for the commit."""
+        return self.path.with_name(f".{self.path.name}{places.ROTATION_SUFFIX}")
+
+    @property
+    def title(self) -> str:
+        """The place in words."""
+        return f"{' and '.join(self.names)} in {self.path}" if self.names else str(self.path)
+
+    def content(self, new: str, old: str) -> str:
+        """Return what the file is to hold instead of what it holds; FailedError, ConfigError."""
+        if self.kind == "file":
+            return f"{new}\n" if self.newline else new
+        return rewritten_env(_text(self.path), self.path, self.names, old, new)
+
+    def key_in(self, path: Path) -> str | None:
+        """Return the key in this place's file, or in ``path`` of the same form; None if none."""
+        try:
+            text = _text(path)
+        except FailedError:
+            return None
+        if self.kind == "file":
+            return (without_newline(text) if self.newline else text) or None
+        values = _values(text)
+        return next((values[name] for name in self.names if values.get(name)), None)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Everything that holds the secret key in force: what can be replaced, and what cannot."""
+
+    places: tuple[KeyPlace, ...]
+    fixed: tuple[str, ...]
+
+
+def located(settings: Settings, old: str) -> Located:
+    """Find every place that holds the secret key ``old``.
+
+    Raises ConfigError where settings disagree, so that nobody can know which of two a server takes.
+    """
+    found: list[KeyPlace] = []
+    fixed: list[str] = []
+    for name in (NAME, BARE_NAME):
+        if settings.environ.get(name) == old:
+            fixed.append(f"{name} in the process environment")
+    env_file = settings.env_file
+    if env_file is not None:
+        values = _values(_text(env_file))
+        other = values.get(NAME)
+        if other and other != old:
+            raise ConfigError(
+                f"{NAME} in {env_file} is another one than that in force, which is from"
+                f" {'the environment' if settings.environ.get(NAME) else 'a file'}; which of them a"
+                " server takes depends on how it is started",
+                hint="make them the same, or remove one",
+            )
+        names = tuple(name for name in (NAME, BARE_NAME) if values.get(name) == old)
+        if names:
+            _add(found, fixed, KeyPlace("env", env_file, names=names), old)
+    for values in (settings.environ, {} if env_file is None else _values(_text(env_file))):
+        named = values.get(f"{NAME}_FILE")
+        if named:
+            path = Path(named).absolute()
+            _add(found, fixed, KeyPlace("file", path, newline=_text(path).endswith("\n")), old)
+    _add(found, fixed, KeyPlace("file", places.secret_key_file(settings).absolute()), old)
+    return Located(tuple(found), tuple(fixed))
+
+
+def _add(found: list[KeyPlace], fixed: list[str], place: KeyPlace, old: str) -> None:
+    if place.key_in(place.path) != old or place.path in {other.path for other in found}:
+        return
+    if place.path.is_symlink():
+        fixed.append(f"{place.title} (a symbolic link, as mounted secrets are)")
+        return
+    if place.kind == "env":
+        try:
+            place.content("0" * len(old), old)
+        except ConfigError:
+            fixed.append(f"{place.title} (which takes it from elsewhere, or writes it in quotes)")
+            return
+    found.append(place)
+
+
+def rewritten_env(text: str, path: Path, names: tuple[str, ...], old: str, new: str) -> str:
+    """Return the text of an ``.env`` file with another key in its lines of these names.
+
+    The rest of the file stays as it is, byte for byte. Raises ConfigError where a line does not
+    hold the old key as it is.
+    """
+    parts: list[str] = []
+    lines = dotenv_lines(text)
+    for name, value, part in lines:
+        if name not in names:
+            parts.append(part)
+            continue
+        head, equals, tail = part.partition("=")
+        if value != old or tail.count(old) != 1:
+            raise ConfigError(f"cannot replace {name} in {path}")
+        parts.append(head + equals + tail.replace(old, new))
+    rewritten = "".join(parts)
+    expected = {**_values(text), **dict.fromkeys(names, new)}
+    if "".join(part for _, _, part in lines) != text or _values(rewritten) != expected:
+        raise ConfigError(f"cannot replace {' and '.join(names)} in {path}")
+    return rewritten
+
+
+def _values(text: str) -> Mapping[str, str]:
+    return parsed_dotenv(text, "the settings file")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise FailedError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FailedError(f"{path} is not UTF-8 text") from None

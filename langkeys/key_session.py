@@ -1,0 +1,235 @@
+"""What the commands about the secret key need of a session: plans, ciphers, the database alone.
+
+Beside ``langkeys.session`` the other place that knows which implementations exist.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys import places
+from langkeys.authentication import Acting, require_superuser
+from langkeys.errors import (
+    ConfigError,
+    ConflictError,
+    FailedError,
+    ForbiddenError,
+    LangkeysError,
+    SecretKeyError,
+    UsageError,
+)
+from langkeys.key_places import located
+from langkeys.reencryption import Survey
+from langkeys.rotation_journal import is_living
+from langkeys.secret_rotation import Plan, Progress, Rotated, Rotation, checked
+from langkeys.session import Session
+from langkeys.settings import without_newline
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+    from langkeys.store.base import Store
+
+_SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
+ALONE_TIMEOUT = 3.0
+"""Seconds to wait for others who have the database open for a moment: commands, not servers."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret key that was given, with a cipher under it where one can be made."""
+
+    source: str
+    fingerprint: str
+    text: str = field(repr=False)
+    cipher: "Cipher" = field(repr=False)
+
+
+def key_in_force(session: Session) -> Key:
+    """Return the secret key in force; SecretKeyError where there is none, or it is malformed."""
+    from langkeys.crypto import fingerprint
+
+    cipher = session.cipher
+    found = places.find_secret_key(session.settings)
+    assert found is not None  # there is a cipher
+    return Key(found.source, fingerprint(found.text), found.text, cipher)
+
+
+def key_from_file(session: Session, path: Path) -> Key:
+    """Return the secret key in a file, without the newline at its end; SecretKeyError."""
+    from langkeys.crypto import Cipher, fingerprint
+
+    text = _text_in(path)
+    source = f"file {path}"
+    generation = session.generation
+    cipher = Cipher(
+        text,
+        source=source,
+        short_keys_by_prng=bool(generation.short_keys_by_prng),
+        pads_always=generation.pads_always,
+    )
+    return Key(source, fingerprint(text), text, cipher)
+
+
+def _text_in(path: Path) -> str:
+    try:
+        text = without_newline(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise SecretKeyError(f"cannot read the secret key in {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SecretKeyError(f"the secret key in {path} is not UTF-8 text") from None
+    if not text:
+        raise SecretKeyError(f"{path} is empty; a secret key was expected in it")
+    return text
+
+
+def planned(
+    session: Session, *, new_key_file: Path | None, old_key_files: Sequence[Path], skips: bool
+) -> Plan:
+    """Find out what a rotation is to do; writes nothing.
+
+    Raises UsageError where a file for the new key is needed, SecretKeyError for a key that is none.
+    """
+    from langkeys.crypto import Cipher, fingerprint, new_secret_key
+
+    old = key_in_force(session)
+    where = located(session.settings, old.text)
+    if new_key_file is not None:
+        new_key_file = new_key_file.absolute()
+    if where.fixed and new_key_file is None:
+        raise UsageError(
+            f"the secret key is from {' and '.join(where.fixed)}, which langkeys cannot change: a"
+            " server that starts with it would write the old key back",
+            hint="give --new-key-file FILE: it gets the new key, and LANGFLOW_SECRET_KEY has to be"
+            " set to it before the server starts",
+        )
+    makes_file = False
+    if new_key_file is not None and (new_key_file.exists() or new_key_file.is_symlink()):
+        new = _text_in(new_key_file)
+        _require_sound(new, new_key_file)
+    else:
+        new = new_secret_key()
+        makes_file = new_key_file is not None
+    if makes_file and new_key_file is not None and not new_key_file.parent.is_dir():
+        raise ConfigError(f"there is no folder {new_key_file.parent} for the new secret key")
+    new_cipher = Cipher(new, source="the new secret key")
+    older = [key_from_file(session, path) for path in old_key_files]
+    keys = (old.cipher, *(key.cipher for key in older), new_cipher)
+    return Plan(
+        database=places.database(session.settings).path.resolve(),
+        old=old.text,
+        new=new,
+        old_fingerprint=old.fingerprint,
+        new_fingerprint=fingerprint(new),
+        keys=keys,
+        new_cipher=new_cipher,
+        places=where.places,
+        fixed=where.fixed,
+        new_key_file=new_key_file,
+        makes_new_key_file=makes_file,
+        skips_unreadable=skips,
+    )
+
+
+def _require_sound(text: str, path: Path) -> None:
+    if not _SOUND_KEY.fullmatch(text):
+        raise SecretKeyError(
+            f"what is in {path} is no secret key as servers make them: 32 random bytes in url-safe"
+            " base64, 43 characters",
+            hint=f"make one with: langkeys secret-key generate > {path}",
+        )
+
+
+def surveyed_only(session: Session, plan: Plan, progress: Progress) -> Survey:
+    """Find out what a rotation would do, beside a running server."""
+    return checked(session.store, plan, progress)
+
+
+def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str], None]) -> Rotated:
+    """Carry out a rotation with the database to itself; raises with what was found afterwards."""
+    from langkeys.store.sqlite import SqliteStore
+
+    acting = session.acting
+    session.recorder.check()
+    committing = session.store.committing
+    session.close_store()
+    if is_living(places.rotation_journal(plan.database)):
+        _refuse_second(plan)
+    try:
+        store = SqliteStore(plan.database, writable=True, alone=True, busy_timeout=ALONE_TIMEOUT)
+    except LangkeysError:
+        if is_living(places.rotation_journal(plan.database)):
+            _refuse_second(plan)
+        raise
+    rotation = Rotation(store, plan, progress)
+    try:
+        with ExitStack() as stack:
+            stack.callback(store.close)
+            _require_unchanged(session, store, plan, acting.user.id)
+            store.committing = committing
+            rotated = rotation.carry_out()
+    except BaseException as raised:  # noqa: BLE001 - raised again, with how things stand
+        error = raised
+        if isinstance(raised, OSError):
+            what = f"{raised.filename}: " if raised.filename else ""
+            error = FailedError(f"the rotation failed: {what}{raised.strerror}")
+        _close_journal(rotation)
+        if rotation.may_be_committed:
+            _settle_after(session, error, say)
+        raise error from None
+    _close_journal(rotation)
+    session.settings.reload()
+    _read_back(session, plan)
+    return rotated
+
+
+def _close_journal(rotation: Rotation) -> None:
+    if rotation.journal is not None:
+        rotation.journal.close()
+
+
+def _refuse_second(plan: Plan) -> None:
+    raise ConflictError(
+        f"another rotation of the secret key of {plan.database} is at work; nothing was done",
+        hint="wait for it to end",
+    ) from None
+
+
+def _require_unchanged(session: Session, store: "Store", plan: Plan, user_id: str) -> None:
+    """Hold that what was found out before the database was ours still is so."""
+    user = store.find_user(user_id)
+    if user is None:
+        raise ForbiddenError("the acting user has just been deleted")
+    require_superuser(Acting(user, session.acting.how), store.location)
+    for place in plan.places:
+        if place.key_in(place.path) != plan.old:
+            raise FailedError(
+                f"the secret key in {place.title} has just been changed; nothing was done",
+                hint="run the command again",
+            )
+
+
+def _settle_after(session: Session, error: BaseException, say: Callable[[str], None]) -> None:
+    """Say how things stand after a rotation has failed at its commit or behind it."""
+    try:
+        session.settle_rotation()
+    except LangkeysError as second:
+        say(second.message)
+        if isinstance(error, LangkeysError):
+            error.hint = second.hint
+    else:
+        if isinstance(error, LangkeysError):
+            error.hint = "how it was settled is in the warning before this"
+
+
+def _read_back(session: Session, plan: Plan) -> None:
+    """Open the database anew, with the key from where it is now."""
+    with session.store.reopened() as fresh:
+        for value in fresh.sample_of_encrypted_values():
+            if not plan.new_cipher.opens(value.value) and not plan.skips_unreadable:
+                raise FailedError(f"{value.table} row {value.row} does not read back as written")
+    for place in plan.places:
+        if place.key_in(place.path) != plan.new:
+            raise FailedError(f"the new secret key does not read back from {place.title}")

@@ -1,0 +1,146 @@
+"""Settling a rotation of the secret key that died: completed where it was committed, else undone.
+
+Whether it was committed is told by the database itself: each witness of the journal is a text that
+reads one way before the commit and another after it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from langkeys.errors import ConfigError, FailedError, SecretKeyError
+from langkeys.files import StagedFile, sync_folder
+from langkeys.key_places import KeyPlace
+from langkeys.rotation_journal import Entry, Journal, digest
+from langkeys.store.base import Store
+
+
+def settled(
+    journal: Journal,
+    store: Store,
+    *,
+    fingerprint: Callable[[str], str],
+    key_in_force: Callable[[], str | None],
+    say: Callable[[str], None],
+) -> None:
+    """Complete or undo what the journal tells of, and remove it.
+
+    ``key_in_force`` is what settings and files say afterwards. Raises SecretKeyError where only a
+    person can end it: it names what was found and what to do, and the journal stays.
+    """
+    entry = journal.read()
+    if is_committed(entry, store, fingerprint):
+        _complete(entry, store.location, fingerprint)
+        if entry.fixed:
+            _require_new_key(entry, store.location, fingerprint, key_in_force)
+        what = "it was committed, and the new secret key is in its place now"
+    else:
+        _undo(entry, store.location, fingerprint)
+        what = "it was not committed: the database is under the old secret key, as before"
+    journal.remove()
+    say(f"a rotation of the secret key of {store.location} had been broken off; {what}")
+
+
+def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) -> bool:
+    """Tell whether the database is under the new key; SecretKeyError where nothing tells."""
+    for witness in entry.witnesses:
+        text = store.find_text(witness.cell)
+        told = None if text is None else digest(text)
+        if told in (witness.before, witness.after):
+            return told == witness.after
+    if not entry.witnesses:
+        # Nothing was to be changed: the old and the new key are as good for the database.
+        return any(
+            key is not None and fingerprint(key) == entry.new
+            for key in (place.key_in(place.path) for place in entry.places)
+        )
+    raise SecretKeyError(
+        f"a rotation of the secret key of {store.location} was broken off, and its values have been"
+        " changed since: whether it was committed cannot be told",
+        hint=f"langkeys secret-key check --old-key-file {_new_key_file(entry) or 'FILE'} tells"
+        f" which key opens what; the backup is {entry.backup}, its key {entry.old_key_file}",
+    )
+
+
+def _new_key_file(entry: Entry) -> Path | None:
+    named = [] if entry.new_key_file is None else [Path(entry.new_key_file)]
+    staged = [place.staged for place in entry.places if place.kind == "file"]
+    return next((path for path in (*named, *staged) if path.exists()), None)
+
+
+def find_new_key(entry: Entry, fingerprint: Callable[[str], str]) -> str | None:
+    """Return the new key from wherever it waits, or from where it has arrived already."""
+    candidates = [
+        key
+        for place in entry.places
+        for key in (place.key_in(place.staged), place.key_in(place.path))
+    ]
+    if entry.new_key_file is not None:
+        place = KeyPlace("file", Path(entry.new_key_file), newline=True)
+        candidates.append(place.key_in(place.path))
+    return next((key for key in candidates if key and fingerprint(key) == entry.new), None)
+
+
+def _complete(entry: Entry, location: str, fingerprint: Callable[[str], str]) -> None:
+    new = find_new_key(entry, fingerprint)
+    if new is None:
+        raise SecretKeyError(
+            f"{location} is under a secret key (fingerprint {entry.new}) that is nowhere to be"
+            " found: a rotation was broken off, and its files are gone",
+            hint=f"restore the backup {entry.backup} with its key {entry.old_key_file}",
+        )
+    for place in entry.places:
+        put(place, new, lambda key: fingerprint(key) == entry.old, location)
+
+
+def put(place: KeyPlace, new: str, is_old: Callable[[str], bool], location: str) -> None:
+    """Put the new key where the old one still is, and remove what was staged for it."""
+    found = place.key_in(place.path)
+    try:
+        if found != new:
+            if place.kind == "env" and (found is None or not is_old(found)):
+                raise ConfigError("it holds another key by now")
+            content = place.content(new, found or "")
+            with StagedFile(place.path) as staged:
+                staged.write(content)
+                staged.publish()
+        place.staged.unlink(missing_ok=True)
+        sync_folder(place.path.parent)
+    except (ConfigError, FailedError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise SecretKeyError(
+            f"{location} is under the new secret key, which waits in {place.staged}, and it cannot"
+            f" be put into {place.title}: {said}",
+            hint="put right what keeps it from being written, and run any langkeys command again",
+        ) from None
+
+
+def _require_new_key(
+    entry: Entry,
+    location: str,
+    fingerprint: Callable[[str], str],
+    key_in_force: Callable[[], str | None],
+) -> None:
+    key = key_in_force()
+    if key is None or fingerprint(key) != entry.new:
+        raise SecretKeyError(
+            f"the rotation of the secret key of {location} was committed: it is under the key in"
+            f" {entry.new_key_file}, and {', '.join(entry.fixed)} still gives another one",
+            hint=f"set LANGFLOW_SECRET_KEY to what is in {entry.new_key_file}, for the server, too",
+        )
+
+
+def _undo(entry: Entry, location: str, fingerprint: Callable[[str], str]) -> None:
+    for place in entry.places:
+        key = place.key_in(place.path)
+        if key is not None and fingerprint(key) == entry.new and entry.new != entry.old:
+            raise SecretKeyError(
+                f"{place.title} has the new secret key of a rotation, and {location} is under the"
+                " old one: the disk has lost what was committed",
+                hint=f"put the old key back from {entry.old_key_file}",
+            )
+    for place in entry.places:
+        try:
+            place.staged.unlink(missing_ok=True)
+            sync_folder(place.path.parent)
+        except OSError as error:
+            raise FailedError(f"cannot remove {place.staged}: {error.strerror}") from None

@@ -1,0 +1,229 @@
+"""Putting a whole database under another secret key, and the key where the old one was.
+
+The order makes a crash at any moment harmless: everything is written and read back within one
+transaction; then the journal and the staged keys are on the disk; then it commits; then the staged
+keys are renamed into their places. What dies before the commit is undone by the next langkeys
+command, what dies after it is completed; see ``langkeys.recovery``.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys import failpoints, places
+from langkeys.errors import ConflictError, FailedError, SecretKeyError
+from langkeys.files import StagedFile, sync_folder
+from langkeys.key_places import KeyPlace
+from langkeys.reencryption import Survey, surveyed
+from langkeys.rotation_journal import Entry, Journal, witnesses
+from langkeys.store.base import Change, Store
+from langkeys.times import iso, now
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+PAGE = 4096
+"""About the size of a page of a database, to show how far a copy is."""
+WITNESSES = 8
+"""Cells of each column by which a commit is told from none, should it be asked."""
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Called with what is done and its total; see ``langkeys.cli.output.Output.progress``."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rotation is to do, found out before anything is written.
+
+    ``keys`` are those that may open what is stored: the one in force, older ones, the new one.
+    """
+
+    database: Path
+    old: str = field(repr=False)
+    new: str = field(repr=False)
+    old_fingerprint: str
+    new_fingerprint: str
+    keys: tuple["Cipher", ...]
+    new_cipher: "Cipher"
+    places: tuple[KeyPlace, ...]
+    fixed: tuple[str, ...]
+    new_key_file: Path | None
+    makes_new_key_file: bool
+    skips_unreadable: bool
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What a rotation has done: what was found, the backup, and the key that opens the backup."""
+
+    survey: Survey
+    backup: Path
+    old_key_file: Path
+
+
+def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
+    """Read everything; raise SecretKeyError where a value that must open does not."""
+    with progress("reading", store.rows_to_pass()) as done:
+        survey = surveyed(store, plan.keys, done)
+    if survey.unopened_known and not plan.skips_unreadable:
+        named = survey.named(is_known=True)
+        raise SecretKeyError(
+            f"{survey.unopened_known} values of {store.location} open with none of the keys given;"
+            " nothing was written",
+            hint="give the key that they were written with (--old-key-file), delete or set them"
+            " anew, or leave them as they are with --skip-unreadable",
+            candidates=tuple(named[:100]),
+        )
+    return survey
+
+
+class Rotation:
+    """One rotation of a database that this process holds alone.
+
+    Once ``may_be_committed`` is true, only ``langkeys.recovery`` can say whether it is.
+    """
+
+    def __init__(self, store: Store, plan: Plan, progress: Progress) -> None:
+        self._store = store
+        self._plan = plan
+        self._progress = progress
+        self._staged: list[tuple[KeyPlace, StagedFile, str]] = []
+        self.may_be_committed = False
+        self.journal: Journal | None = None
+
+    def carry_out(self) -> Rotated:
+        """Rotate; raises with nothing changed, or with ``may_be_committed`` true."""
+        store, plan = self._store, self._plan
+        survey = checked(store, plan, self._progress)
+        failpoints.reach("checked")
+        with ExitStack() as undo:
+            backup, old_key_file = self._backed_up(undo)
+            failpoints.reach("backed-up")
+            with ExitStack() as stages:
+                with store.transaction():
+                    written = self._rewritten(survey)
+                    failpoints.reach("rewritten")
+                    self._write_journal(written, backup, old_key_file, undo)
+                    failpoints.reach("journal-written")
+                    self._stage(stages, undo)
+                    failpoints.reach("key-staged")
+                    store.note(self._change(written, backup))
+                    for _, staged, _ in self._staged:
+                        staged.keeps = True
+                    undo.pop_all()
+                    self.may_be_committed = True
+                failpoints.reach("committed")
+                self._publish()
+            assert self.journal is not None
+            self.journal.remove()
+            failpoints.reach("journal-removed")
+        return Rotated(survey, backup, old_key_file)
+
+    def _backed_up(self, undo: ExitStack) -> tuple[Path, Path]:
+        path = self._plan.database
+        for stale in path.parent.glob(f".{path.name}.backup-*.tmp*"):
+            stale.unlink(missing_ok=True)  # copies that were not complete when langkeys died
+        stamp = now().strftime("%Y%m%dT%H%M%SZ")
+        names = (f"{path.name}.backup-{stamp}{number}" for number in ("", "-2", "-3", "-4"))
+        backup = next(p for p in map(path.with_name, names) if not p.exists())
+        old_key_file = backup.with_name(f"{backup.name}.secret_key")
+        with self._progress("backing up", path.stat().st_size // PAGE) as done:
+            self._store.copy_to(backup, lambda copied, _: done(copied))
+        undo.callback(_removed, backup)
+        # Without it the backup would be of no use: the old key leaves its place.
+        _publish_new(old_key_file, self._plan.old)
+        undo.callback(_removed, old_key_file)
+        return backup, old_key_file
+
+    def _rewritten(self, survey: Survey) -> Survey:
+        store, plan = self._store, self._plan
+        with self._progress("re-encrypting", store.rows_to_pass()) as done:
+            written = surveyed(store, plan.keys, done, new=plan.new_cipher, samples=WITNESSES)
+        failpoints.reach("before-reading-back")
+        with self._progress("reading back", store.rows_to_pass()) as done:
+            read = surveyed(store, [plan.new_cipher], done)
+        if read.digest != survey.digest or read.opened != survey.opened:
+            raise FailedError(
+                f"what was re-encrypted in {store.location} does not read back as it was; nothing"
+                " was written"
+            )
+        return written
+
+    def _write_journal(
+        self, written: Survey, backup: Path, old_key_file: Path, undo: ExitStack
+    ) -> None:
+        plan = self._plan
+        self.journal = Journal.write(
+            places.rotation_journal(plan.database),
+            Entry(
+                started=iso(now()),
+                old=plan.old_fingerprint,
+                new=plan.new_fingerprint,
+                places=plan.places,
+                fixed=plan.fixed,
+                new_key_file=None if plan.new_key_file is None else str(plan.new_key_file),
+                backup=str(backup),
+                old_key_file=str(old_key_file),
+                witnesses=witnesses(written.samples),
+            ),
+        )
+        undo.callback(self.journal.remove)
+
+    def _stage(self, stages: ExitStack, undo: ExitStack) -> None:
+        plan = self._plan
+        if plan.new_key_file is not None and plan.makes_new_key_file:
+            _publish_new(plan.new_key_file, plan.new + "\n")
+            undo.callback(_removed, plan.new_key_file)
+        for place in plan.places:
+            if place.staged.exists():
+                raise ConflictError(
+                    f"{place.staged} is there, from a rotation that was broken off, and no journal"
+                    " tells of it; nothing was done",
+                    hint="langkeys secret-key check --old-key-file with that file tells whether"
+                    " it opens anything; remove it if not",
+                )
+            staged = stages.enter_context(StagedFile(place.path, staged=place.staged))
+            content = place.content(plan.new, plan.old)
+            staged.write(content)
+            sync_folder(place.path.parent)
+            self._staged.append((place, staged, content))
+
+    def _publish(self) -> None:
+        plan = self._plan
+        for place, staged, content in self._staged:
+            if place.content(plan.new, plan.old) != content:
+                raise FailedError(f"{place.path} has been changed meanwhile")
+            staged.publish()
+            failpoints.reach("renamed")
+
+    def _change(self, written: Survey, backup: Path) -> Change:
+        plan = self._plan
+        details = {
+            "old": plan.old_fingerprint,
+            "values": sum(written.opened.values()),
+            "unopened": written.unopened_known + written.unopened_stray,
+            "places": [place.title for place in plan.places],
+            "backup": str(backup),
+        }
+        return Change("rotate", "secret_key", plan.new_fingerprint, None, details=details)
+
+
+def rotated_counts(survey: Survey) -> Sequence[tuple[str, str, int]]:
+    """Return table, column and number of what was opened, in order."""
+    return [(*place, count) for place, count in sorted(survey.opened.items()) if count]
+
+
+def _publish_new(path: Path, text: str) -> None:
+    try:
+        with StagedFile(path) as staged:
+            staged.write(text)
+            staged.publish(replace=False)
+    except FileExistsError:
+        raise ConflictError(f"{path} has just been made by another process") from None
+
+
+def _removed(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""Copies of a live database, through SQLite's backup interface."""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from langkeys.errors import ConflictError, FailedError
+from langkeys.files import sync_folder
+from langkeys.store.sqlite.database import Database, store_error
+
+STEP_PAGES = 2000
+
+
+class Copying(Database):
+    """The part of a store that makes a copy of it."""
+
+    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        path = path.absolute()
+        if path.exists() or path.is_symlink():
+            raise ConflictError(
+                f"{path} exists already; a backup replaces nothing", hint="name another file"
+            )
+        staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            os.close(os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            try:
+                self._copy(staged, progress)
+                self._check_copy(staged)
+                descriptor = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                os.link(staged, path)  # unlike a rename, never replaces what came in between
+            finally:
+                for name in (staged.name, f"{staged.name}-journal"):
+                    staged.with_name(name).unlink(missing_ok=True)
+            sync_folder(path.parent)
+        except FileExistsError:
+            raise ConflictError(f"{path} has just been made by another process") from None
+        except OSError as error:
+            raise FailedError(f"cannot write the backup {path}: {error.strerror}") from None
+
+    def _copy(self, staged: Path, progress: Callable[[int, int], None]) -> None:
+        # One read transaction for all of it: else each write by a server would start it anew.
+        self._rows("BEGIN")
+        try:
+            self._rows("SELECT 1 FROM sqlite_master")
+            with closing(sqlite3.connect(staged, isolation_level=None)) as copy:
+                self._connection.backup(
+                    copy,
+                    pages=STEP_PAGES,
+                    progress=lambda _, remaining, total: progress(total - remaining, total),
+                )
+        except sqlite3.Error as error:
+            text = str(error)
+            if "full" in text or "I/O" in text:
+                raise FailedError(
+                    f"cannot write the backup beside {staged.parent}: {text}",
+                    hint="make room on the disk, or name a file on another one",
+                ) from None
+            raise store_error(error, self._path, self._busy_timeout) from None
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.rollback()
+
+    def _check_copy(self, staged: Path) -> None:
+        """Open the copy and hold that it is whole and the same database."""
+        try:
+            # Immutable: a copy of a database in WAL mode would get its -shm and -wal files.
+            with closing(
+                sqlite3.connect(f"{staged.as_uri()}?mode=ro&immutable=1", uri=True)
+            ) as copy:
+                said = copy.execute("PRAGMA integrity_check").fetchall()
+                schema = copy.execute(_SCHEMA).fetchall()
+        except sqlite3.Error as error:
+            raise FailedError(f"the backup does not open: {error}") from None
+        if said != [("ok",)]:
+            raise FailedError(
+                f"the copy of {self.location} is damaged, and so may be the database: {said[0][0]}",
+                hint="check it with: sqlite3 FILE 'PRAGMA integrity_check'",
+            )
+        if schema != self._rows(_SCHEMA):
+            raise FailedError(f"the tables of {self.location} have just been changed")
+
+
+_SCHEMA = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"

@@ -1,0 +1,101 @@
+"""A rotation of the secret key that dies, at every step and at any moment."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .. import vault
+from ..databases import Database
+from ..samples import SECRET_KEY
+from ..sites import Site
+from ..vault import Vault
+
+ROTATE = ("secret-key", "rotate", "--yes", "--quiet")
+BEFORE = (
+    "checked", "backed-up", "rewriting", "before-reading-back", "rewritten", "journal-written",
+    "key-staged", "before-commit",
+)  # fmt: skip
+AFTER = ("committed", "renamed", "journal-removed")
+
+
+@pytest.fixture
+def filled(site: Site, superuser: str, database: Database) -> Vault:
+    return vault.made(site, superuser)
+
+
+@pytest.mark.sample(len(BEFORE) + len(AFTER))
+@pytest.mark.parametrize("step", [*BEFORE, *AFTER])
+@pytest.mark.parametrize("wal", [True, False], ids=["wal", "delete"])
+def test_a_rotation_killed_at_a_step_is_completed_or_undone_by_the_next_command(
+    site: Site, superuser: str, tmp_path: Path, step: str, wal: bool, each: int
+) -> None:
+    original = vault.made(site, superuser, wal=wal)
+    for _ in range(each):
+        found = vault.copied(original, tmp_path / "copy")
+        killed = found.site.run(*ROTATE, LANGKEYS_FAILPOINT=step)
+        assert killed.code == -9
+        said = found.site.call("secret-key", "check").done()
+        key = found.assert_whole()
+        assert (key == SECRET_KEY) is (step in BEFORE)
+        if step in ("journal-written", "key-staged", *BEFORE[-1:], *AFTER[:2]):
+            assert "had been broken off" in said.stderr
+        found.site.call(*ROTATE).done()
+        assert found.assert_whole() != key
+
+
+@pytest.mark.parametrize("step", [*AFTER, *BEFORE])
+@pytest.mark.sample(4)
+def test_a_rotation_that_a_disk_fails_at_a_step_leaves_one_key_for_all(
+    filled: Vault, step: str
+) -> None:
+    # SQLite's own part fails as the database does.
+    code = 6 if step == "before-commit" else 1
+    failed = filled.site.run(*ROTATE, LANGKEYS_FAILPOINT=f"{step}=error")
+    failed.failed(code, "Input/output error")
+    key = filled.assert_whole()
+    assert (key == SECRET_KEY) is (step in BEFORE)
+
+
+def wait_for_writing(found: Vault, process: subprocess.Popen[bytes]) -> float:
+    """Return when the first file of a rotation, its backup, begins to be."""
+    while process.poll() is None:
+        if any(found.site.folder.glob("*.backup-*")) or any(found.site.folder.glob(".*.backup-*")):
+            break
+        time.sleep(0.001)
+    return time.monotonic()
+
+
+def test_a_rotation_killed_at_any_moment_leaves_one_key_for_all(
+    site: Site, superuser: str, tmp_path: Path, kills: int
+) -> None:
+    original = vault.made(site, superuser, keys=300)
+    chance = random.Random(20261123)
+    landed = {"undone": 0, "completed": 0, "after it had ended": 0}
+    window = 0.0
+    for number in range(kills + 1):
+        found = vault.copied(original, tmp_path / "copy")
+        with found.site.spawn(*ROTATE, stdout=subprocess.DEVNULL) as process:
+            start = wait_for_writing(found, process)
+            if number == 0:  # the time in which it writes
+                assert process.wait() == 0
+                window = time.monotonic() - start
+                continue
+            time.sleep(window * chance.uniform(0, 1))
+            process.kill()
+        found.site.call("secret-key", "check").done()
+        is_old = found.key_file.read_text() == SECRET_KEY
+        for path in found.site.folder.glob(".langflow.db.*.tmp*"):
+            path.unlink()  # a copy or a journal that was not complete; the next rotation does so
+        found.assert_whole()
+        if process.returncode == 0:
+            landed["after it had ended"] += 1
+        else:
+            assert process.returncode == -9
+            landed["undone" if is_old else "completed"] += 1
+    print(f"\n{kills} kills within the {window:.2f} s in which it writes:", landed)  # noqa: T201 - for -s
+    assert sum(landed.values()) == kills
