@@ -3,14 +3,14 @@
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.errors import FailedError, NotFoundError, UnsupportedError, UsageError
-from langkeys.models import ApiKey, User, dashed, masked
+from langkeys.models import ApiKey, User, dashed, masked, shown_without
 from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
+from langkeys.text import unshowable_in
 from langkeys.times import now
 from langkeys.verification import key_hash
 
@@ -23,12 +23,14 @@ DEFAULT_NAME = "CLI"
 LONGEST_NAME = 255
 
 
-@dataclass(frozen=True)
-class NewApiKey:
+class NewApiKey(NamedTuple):
     """A key that has just been made: its row, and the key itself, which only shows once."""
 
     row: ApiKey
-    plaintext: str = field(repr=False)
+    plaintext: str
+
+    def __repr__(self) -> str:
+        return shown_without(self, "plaintext")
 
 
 def checked_name(name: str) -> str:
@@ -37,16 +39,10 @@ def checked_name(name: str) -> str:
         raise UsageError("the name is empty")
     if len(name) > LONGEST_NAME:
         raise UsageError(f"the name has {len(name)} characters; it may have {LONGEST_NAME}")
-    if not name.isprintable():
-        # Neither control characters nor lone surrogates, which no UTF-8 file can hold. Emoji are
-        # joined by format characters, and right-to-left names use them, too: those stay.
-        bad = next((c for c in name if not c.isprintable() and c not in _JOINERS), None)
-        if bad is not None:
-            raise UsageError(f"the name has a character that cannot be shown: U+{ord(bad):04X}")
+    bad = unshowable_in(name)
+    if bad is not None:
+        raise UsageError(f"the name has a character that cannot be shown: {bad}")
     return name
-
-
-_JOINERS = "\u200c\u200d\u200e\u200f\u061c"
 
 
 def require_expiry(generation: Generation) -> None:
@@ -94,9 +90,16 @@ def prepared(
         )
 
 
-def store_keys(store: Store, keys: Sequence[NewApiKey]) -> None:
-    """Store new keys, all or none."""
+def store_keys(
+    store: Store, keys: Sequence[NewApiKey], check_secret_key: Callable[[], None]
+) -> None:
+    """Store new keys, all or none.
+
+    ``check_secret_key`` is called once more under the lock: a rotation of the secret key may have
+    come between the encryption and now.
+    """
     with store.transaction():
+        check_secret_key()
         store.insert_api_keys(key.row for key in keys)
 
 

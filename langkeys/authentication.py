@@ -1,8 +1,7 @@
 """Who is acting, and may they: by API key, by AUTO_LOGIN, or by the superuser's password."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys import verification
 from langkeys.errors import (
@@ -22,8 +21,7 @@ DEFAULT_SUPERUSER = "langflow"
 """The account that a server makes by itself."""
 
 
-@dataclass(frozen=True)
-class Acting:
+class Acting(NamedTuple):
     """Who is acting, the API key they came with if any, and how they are known, in words."""
 
     user: User

@@ -80,6 +80,29 @@ class Cipher:
                 continue
         return None
 
+    def find_content(self, token: bytes) -> bytes | None:
+        """Decrypt a token to bytes, or return None where this secret key does not open it."""
+        for fernet in self._fernets:
+            try:
+                return fernet.decrypt(token)
+            except InvalidToken:
+                continue
+        return None
+
+    def encrypt_content(self, content: bytes, *, at: int) -> bytes:
+        """Encrypt bytes as of the Unix time ``at``: a token that is replaced keeps its age."""
+        return self._fernets[0].encrypt_at_time(content, at)
+
+    def sealed(self, plaintext: str) -> str:
+        """Put an SSO client secret into an envelope."""
+        nonce = secrets.token_bytes(12)
+        header = ENVELOPE_HEADER.encode()
+        ciphertext = self._envelope_cipher().encrypt(nonce, plaintext.encode(), header)
+        parts = (
+            base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (nonce, ciphertext)
+        )
+        return ":".join((ENVELOPE_HEADER, *parts))
+
     def find_sealed(self, envelope: str) -> str | None:
         """Open an SSO client secret's envelope, or return None where this key does not."""
         header, _, sealed = envelope.rpartition(f":{ENVELOPE_ALGORITHM}:")

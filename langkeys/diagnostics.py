@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys import places
+from langkeys.audit import log_path as audit_log
 from langkeys.authentication import (
     DEFAULT_SUPERUSER,
     Acting,
@@ -138,7 +139,7 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
         if definition.kind == "secret":
             shown = f"fingerprint {means.fingerprint(value.text)}"
         elif name.endswith("_URL"):
-            shown = without_password(shown)
+            shown = places.without_password(shown)
         report.settings.append(SettingShown(name, shown, value.source))
         overriding = settings.env_file_text(name)
         if value.source == "environment" and overriding not in (None, value.text):
@@ -154,19 +155,13 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
         report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
 
 
-def without_password(url: str) -> str:
-    """Return a URL without the password that it may hold."""
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    if not separator or "@" not in authority:
-        return url
-    user = authority.rpartition("@")[0].partition(":")[0]
-    return f"{scheme}://{user}:***@{authority.rpartition('@')[2]}{slash}{path}"
-
-
 def _secret_key(report: Report, settings: Settings, means: Means) -> None:
     section = "secret key"
     try:
+        if journal := places.find_rotation_journal(settings):
+            message = f"a rotation of it has not come to its end: {journal}"
+            hint = "unless it is at work, any other langkeys command completes or undoes it"
+            report.add(section, "problem", message, hint)
         found = places.find_secret_key(settings)
         if found is None:
             report.add(
@@ -235,6 +230,9 @@ def _paths(settings: Settings) -> Iterator[tuple[Path, str, bool]]:
         yield path, f"{name}_FILE", KNOWN[name].kind == "secret"
     try:
         yield places.secret_key_file(settings), "secret key", True
+        log = audit_log(settings)
+        if log is not None:
+            yield log, "audit log", True
         yield places.database(settings).path.absolute(), "database", False
     except LangkeysError:
         return  # told where the database is opened

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from langkeys.verification import find_by_value
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
+_NEW_KEY_HINT = "remove the file, and a new key is made for it"
 _KEY = re.compile(r"sk-[!-~]{32,}")
 
 
@@ -51,7 +52,7 @@ def value_in(path: Path) -> str | None:
     if not _KEY.fullmatch(text):
         raise UsageError(
             f"{path} holds no API key: that is sk- and at least 32 more characters, on one line",
-            hint="remove the file, and a new key is made for it",
+            hint=_NEW_KEY_HINT,
         )
     return text
 
@@ -84,24 +85,34 @@ def ensured(
     owner: User,
     expires_at: datetime | None,
     replace_others: bool,
+    check_secret_key: Callable[[], None],
+    was_revoked: Callable[[str], bool] = lambda _: False,
 ) -> Ensured:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
     ``expires_at`` counts only where the row is made. Raises ConflictError for a key that is
-    expired, inactive or somebody else's: it is not brought back, and not taken over.
+    expired, inactive, revoked before (as ``was_revoked`` knows it) or somebody else's: it is not
+    brought back, and not taken over.
     """
     (prepared,) = api_keys.prepared(
         store.generation, cipher, owner=owner, name=name, expires_at=expires_at, value=value
     )
     with store.transaction():
+        check_secret_key()
         # Looked for under the write lock: ten processes that start at once make one row.
         rows = find_by_value(store, cipher, value)
         if rows:
             row = _accepted(rows, owner, store.location)
             changed = row.name != name
-            row = replace(row, name=name)
+            row = row._replace(name=name)
             if changed:
                 store.update_api_key(row)
+        elif was_revoked(value):
+            raise ConflictError(
+                f"the key in the file was revoked before, as the audit trail says; it is not"
+                f" brought back in {store.location}",
+                hint=_NEW_KEY_HINT,
+            )
         else:
             row, changed = prepared.row, True
             store.insert_api_keys([row])
@@ -124,7 +135,7 @@ def ensured(
 def _accepted(rows: list[ApiKey], owner: User, location: str) -> ApiKey:
     row = rows[0]
     named = f"the key in the file is API key {dashed(row.id)} of {location}"
-    hint = "remove the file, and a new key is made for it"
+    hint = _NEW_KEY_HINT
     if len(rows) > 1:
         raise ConflictError(f"{named}, and {len(rows) - 1} more rows: servers refuse it", hint=hint)
     if row.user_id != owner.id:

@@ -20,12 +20,18 @@ class StagedFile:
     out before anything else is done; leaving without ``publish`` removes it. The file that is
     replaced passes on its owner, group and mode, unless others could read it (``narrowed``, then
     0600). Raises FailedError, naming the file.
+
+    ``staged`` is a name for the staged file that somebody else can find, if this process should
+    not live to publish it; ``keeps`` leaves it there where it has not been published.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, staged: Path | None = None) -> None:
         self.path = path.absolute()
         self.narrowed = False
-        self._staged = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+        self.keeps = False
+        self._staged = staged or self.path.with_name(
+            f".{self.path.name}.{secrets.token_hex(4)}.tmp"
+        )
         self._descriptor = -1
 
     def __enter__(self) -> "StagedFile":
@@ -105,6 +111,8 @@ class StagedFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+            if self.keeps:
+                return
             with contextlib.suppress(FileNotFoundError):  # published
                 self._staged.unlink()
 
@@ -113,6 +121,23 @@ class StagedFile:
             f"cannot write {self.path}: {error.strerror}",
             hint="the file is replaced by a rename, so its folder must be writable",
         )
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something is at a path; what may not be looked at is not."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a regular file is at a path, by a link or not; see ``is_there``."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def sync_folder(folder: Path) -> None:

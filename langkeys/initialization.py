@@ -1,29 +1,25 @@
 """Make a place ready where there is none: settings, secret key, database, superuser."""
 
 import secrets
-import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langkeys import places
+from langkeys import password_rules, places
 from langkeys.authentication import DEFAULT_SUPERUSER
 from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import StagedFile
 from langkeys.models import User
 from langkeys.settings import Settings
-from langkeys.times import now
+from langkeys.users import new_user
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
 OWN_SUPERUSER = "administrator"
 """The superuser of a store of our own; servers delete or retire the account ``langflow``."""
-
-_OPTINS = {"github_starred": False, "dialog_dismissed": False, "discord_clicked": False}
-"""What a server gives a new user."""
 
 
 @dataclass
@@ -94,7 +90,7 @@ def planned(settings: Settings) -> Plan:
     given = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
     password = None if given is None else given.text
     if password is None and new_env:
-        password = secrets.token_urlsafe(24)
+        password = password_rules.generated()
         lines.append(("LANGFLOW_SUPERUSER_PASSWORD", password))
     if password is not None:
         check_password(password)
@@ -119,10 +115,11 @@ def planned(settings: Settings) -> Plan:
 
 
 def check_password(password: str) -> None:
-    """Raise ConfigError for a password that servers refuse: an empty one, or ``langflow``."""
-    if not password or password == "langflow":  # noqa: S105 - the one that is refused
+    """Raise ConfigError for a password that no superuser may have; see ``password_rules``."""
+    refusal = password_rules.refusal(password)
+    if refusal is not None:
         raise ConfigError(
-            "the superuser's password is empty or 'langflow', which servers refuse",
+            f"the superuser's password {refusal}",
             hint="set LANGFLOW_SUPERUSER_PASSWORD to another one",
         )
 
@@ -142,17 +139,7 @@ def carry_out(
     """
     assert plan.password is not None
     cipher(plan.secret_key, plan.secret_key_source)
-    moment = now()
-    superuser = User(
-        id=uuid.uuid4().hex,
-        username=plan.superuser,
-        password_hash=hashed(plan.password),
-        is_active=True,
-        is_superuser=True,
-        created_at=moment,
-        updated_at=moment,
-        optins=_OPTINS,
-    )
+    superuser = new_user(plan.superuser, hashed(plan.password), is_superuser=True)
     for folder in plan.new_folders:
         _make_folder(folder)
     with ExitStack() as undo:
@@ -163,7 +150,11 @@ def carry_out(
             # Without a newline: servers would take it for a part of the key.
             _write_new(plan.secret_key_file, plan.secret_key)
             undo.callback(plan.secret_key_file.unlink)
-        create_database(plan.database, superuser)
+        try:
+            create_database(plan.database, superuser)
+        except ConflictError:
+            undo.pop_all()  # another init was faster, perhaps by these very settings: they stay
+            raise
         undo.pop_all()
 
 

@@ -1,7 +1,7 @@
 """API keys at rest in the form that the database's generation prefers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from langkeys.errors import ConflictError, FailedError
@@ -44,14 +44,14 @@ def planned(
         wanted = row
         if not store.generation.encrypts_keys:
             if not is_plaintext:
-                wanted, what = replace(row, stored=plaintext), ["decrypted"]
+                wanted, what = row._replace(stored=plaintext), ["decrypted"]
         else:
             if is_plaintext:
-                wanted, what = replace(row, stored=cipher().encrypt(plaintext)), ["encrypted"]
+                wanted, what = row._replace(stored=cipher().encrypt(plaintext)), ["encrypted"]
             elif cipher().is_old_form(row.stored):
-                wanted, what = replace(row, stored=cipher().encrypt(plaintext)), ["re-encrypted"]
+                wanted, what = row._replace(stored=cipher().encrypt(plaintext)), ["re-encrypted"]
             if store.generation.has_key_hash and row.hash is None:
-                wanted = replace(wanted, hash=key_hash(plaintext))
+                wanted = wanted._replace(hash=key_hash(plaintext))
                 what.append("hash filled")
         if what:
             migration.changes.append((row, wanted, ", ".join(what)))

@@ -5,32 +5,37 @@ beside it uses without being told twice.
 """
 
 import importlib.util
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote
+from typing import NamedTuple
 
 from langkeys.errors import ConfigError, SecretKeyError, UnsupportedError
+from langkeys.files import is_file
+from langkeys.models import shown_without
 from langkeys.settings import Settings
+from langkeys.text import unshowable_in
 
 DATABASE_NAME = "langflow.db"
+ROTATION_SUFFIX = ".langkeys-rotation"
+"""Ends the names of what a rotation of the secret key leaves behind, should it die."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A path and the setting or rule that led to it."""
 
     path: Path
     source: str
 
 
-@dataclass(frozen=True)
-class SecretKey:
+class SecretKey(NamedTuple):
     """The text of a secret key, where it came from, and the file that holds it, if one does."""
 
-    text: str = field(repr=False)
+    text: str
     source: str
     path: Path | None = None
+
+    def __repr__(self) -> str:
+        return shown_without(self, "text")
 
 
 def config_folder(settings: Settings) -> Place:
@@ -62,9 +67,24 @@ def database(settings: Settings) -> Place:
     spec = importlib.util.find_spec("langflow")
     if spec is not None and spec.origin is not None:
         path = Path(spec.origin).resolve().parent / DATABASE_NAME
-        if path.is_file():
+        if is_file(path):
             return Place(path, "the installed langflow package")
     return in_config_folder
+
+
+def rotation_journal(database: Path) -> Path:
+    """Return where a rotation of the secret key keeps its journal, beside the database.
+
+    By the database's real name: a link to it must lead to the same journal.
+    """
+    database = database.resolve()
+    return database.with_name(f".{database.name}{ROTATION_SUFFIX}")
+
+
+def find_rotation_journal(settings: Settings) -> Path | None:
+    """Return the journal of a rotation of the database in force, where there is one."""
+    path = rotation_journal(database(settings).path)
+    return path if path.exists() else None
 
 
 def is_database_given(settings: Settings) -> bool:
@@ -75,8 +95,14 @@ def is_database_given(settings: Settings) -> bool:
 
 
 def database_url(path: Path) -> str:
-    """Write a path as the SQLAlchemy URL that Langflow reads."""
-    return f"sqlite:///{path}"
+    """Write a path as the URL that Langflow reads; ConfigError where no URL can hold it."""
+    text = str(path)
+    if "?" in text or "${" in text or unshowable_in(text):
+        raise ConfigError(
+            f"no database URL in an .env file can hold the path {text!r}",
+            hint="use a folder without ? or ${ in its name, or set LANGFLOW_DATABASE_URL yourself",
+        )
+    return f"sqlite:///{text}"
 
 
 def _sqlite_path(text: str, source: str) -> Path:
@@ -84,8 +110,9 @@ def _sqlite_path(text: str, source: str) -> Path:
     if not separator:
         path_text = text
     elif scheme in ("sqlite", "sqlite+aiosqlite"):
-        # As SQLAlchemy: three slashes and a relative path, or four for an absolute one.
-        path_text = unquote(rest.removeprefix("/").partition("?")[0]) if rest[:1] == "/" else ""
+        # As SQLAlchemy: three slashes and a relative path, or four for an absolute one; a percent
+        # sign stands for itself.
+        path_text = rest.removeprefix("/").partition("?")[0] if rest[:1] == "/" else ""
     else:
         raise UnsupportedError(
             f"{source} names a {scheme or 'nameless'} database; langkeys works on SQLite",
@@ -115,7 +142,7 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
         return SecretKey(value.text, f"LANGFLOW_SECRET_KEY ({value.source})")
     path = secret_key_file(settings)
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_text(encoding="utf-8")  # any newline as \n, as the server reads it
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -126,3 +153,13 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
     except UnicodeDecodeError:
         raise SecretKeyError(f"the secret key file {path} is not UTF-8 text") from None
     return SecretKey(text, f"file {path}", path) if text else None
+
+
+def without_password(url: str) -> str:
+    """Return a URL without the password that it may hold."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not separator or "@" not in authority:
+        return url
+    user = authority.rpartition("@")[0].partition(":")[0]
+    return f"{scheme}://{user}:***@{authority.rpartition('@')[2]}{slash}{path}"

@@ -28,7 +28,11 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
     ``via`` is ``header`` or ``query``. Raises InvalidKeyError where the server refuses the key,
     FailedError where it does not answer as a Langflow server; the key is in no message.
     """
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        raise UsageError("the URL of the server is no URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError("the URL of the server is no http:// or https:// URL")
     # Without what may be secret in it: user, password, query.
@@ -49,8 +53,7 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
         ) as response:
             body = response.read(_MOST_BYTES)
     except urllib.error.HTTPError as error:
-        with error:
-            detail = _detail(error.read(_MOST_BYTES), api_key)
+        detail = _detail(error, api_key)
         if error.code in (401, 403):
             raise InvalidKeyError(
                 f"{base} refuses the API key: {detail or error.code}",
@@ -73,7 +76,7 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
         ) from None
     try:
         user = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         user = None
     if not isinstance(user, dict) or "username" not in user:
         raise FailedError(
@@ -83,10 +86,11 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
     return user
 
 
-def _detail(body: bytes, api_key: str) -> str | None:
+def _detail(answer: urllib.error.HTTPError, api_key: str) -> str | None:
     try:
-        detail = json.loads(body)["detail"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        with answer:
+            detail = json.loads(answer.read(_MOST_BYTES))["detail"]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError):
+        return None  # it is an error whatever its body says
     # A server that repeats what it was sent must not make us repeat it.
     return str(detail).replace(api_key, "(the key)")[:200]

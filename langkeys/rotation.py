@@ -1,7 +1,7 @@
 """New API keys for old ones: with their name, owner and lifetime."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ def end_old(store: Store, replacements: Sequence[Replacement]) -> None:
     """End the old keys, all or none: at the end of their grace, or else by deleting them."""
     deleted = [item.old.id for item in replacements if item.old_expires_at is None]
     expiring = [
-        replace(item.old, expires_at=item.old_expires_at)
+        item.old._replace(expires_at=item.old_expires_at)
         for item in replacements
         if item.old_expires_at is not None
     ]

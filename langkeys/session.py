@@ -5,22 +5,27 @@ it is needed.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from langkeys import places
 from langkeys.authentication import Acting, authenticated, require_superuser
-from langkeys.diagnostics import Means, Report, examined
-from langkeys.errors import SecretKeyError
-from langkeys.initialization import Plan, carry_out
+from langkeys.errors import LangkeysError, SecretKeyError
+from langkeys.files import is_there
+from langkeys.models import ApiKey
 from langkeys.settings import UNPREFIXED, Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
-from langkeys.verification import Verified, verify_as_server
+from langkeys.verification import Verified, key_hash, verify_as_server
 
 if TYPE_CHECKING:
+    from langkeys.audit import Recorder
     from langkeys.crypto import Cipher
+    from langkeys.diagnostics import Report
+    from langkeys.initialization import Plan
 
 
 class Session:
@@ -28,7 +33,8 @@ class Session:
 
     ``writes`` opens the store for writing. ``ask_password`` asks for a password by a hidden prompt
     and raises UnauthenticatedError where nobody can be asked; ``note`` and ``warn`` take a sentence
-    for the person at the terminal. Use as a context manager.
+    for the person at the terminal; ``command`` and ``reason`` go into the audit trail. Use as a
+    context manager.
     """
 
     def __init__(
@@ -39,17 +45,30 @@ class Session:
         ask_password: Callable[[str], str],
         note: Callable[[str], None],
         warn: Callable[[str], None],
+        command: str = "",
+        reason: str | None = None,
     ) -> None:
         self.settings = settings
         self.note = note
         self.warn = warn
         self._ask_password = ask_password
         self._writes = writes
+        self._command = command
+        self._reason = reason
+        self._location: str | None = None
 
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None and self._writes:
+            with suppress(LangkeysError):  # the error that led here is the one to tell
+                self.recorder.refused(error)
         if "store" in self.__dict__:
             self.store.close()
 
@@ -59,15 +78,98 @@ class Session:
         self.settings.check()
         for name in self.settings.unprefixed_names:
             self.warn(f"{self.settings.env_file} sets {name}; {UNPREFIXED}")
+        self.settle_rotation()
         store = self._opened()
+        self._location = store.location
+        # It may have waited for the end of a rotation.
+        self.settings.reload_if_changed()
+        if self._writes:
+            store.committing = self.recorder.committing
         if store.generation.note:
             self.note(f"{store.location}: {store.generation.note}")
         return store
+
+    @cached_property
+    def recorder(self) -> "Recorder":
+        """What writes this invocation's lines into the audit trail."""
+        from langkeys.audit import Recorder, Trail
+
+        return Recorder(
+            Trail(self.settings, self.warn),
+            command=self._command,
+            reason=self._reason,
+            acting=lambda: self.__dict__.get("known_user"),
+            database=lambda: self._location,
+            sha256_of=self._sha256_of,
+        )
+
+    def _sha256_of(self, key: ApiKey) -> str | None:
+        plaintext: str | None = key.stored
+        if key.hash is not None:
+            return key.hash
+        if key.at_rest == "fernet":
+            plaintext = self.cipher.find_plaintext(key.stored)
+        return None if plaintext is None else key_hash(plaintext)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether the store is open."""
+        return "store" in self.__dict__
+
+    def close_store(self) -> None:
+        """Close the store and forget what was read through it."""
+        if self.has_store:
+            self.store.close()
+            for name in ("store", "cipher"):
+                self.__dict__.pop(name, None)
+
+    def was_revoked(self, api_key: str) -> bool:
+        """Tell whether the audit trail knows a whole API key as revoked."""
+        from langkeys.audit import log_path, was_revoked
+
+        return was_revoked(log_path(self.settings), key_hash(api_key))
 
     def _opened(self) -> Store:
         from langkeys.store.sqlite import SqliteStore
 
         return SqliteStore(places.database(self.settings).path, writable=self._writes)
+
+    def settle_rotation(self) -> None:
+        """Complete or undo a rotation of the secret key that died; see ``langkeys.recovery``."""
+        path = places.rotation_journal(places.database(self.settings).path)
+        if not is_there(path):
+            return
+        from langkeys.rotation_journal import Journal
+
+        journal = Journal.seized(path)
+        if journal is None:
+            return
+        from langkeys.crypto import fingerprint
+        from langkeys.recovery import settled
+
+        try:
+            store = self._opened()
+            self._location = store.location
+            try:
+                settled(
+                    journal,
+                    store,
+                    fingerprint=fingerprint,
+                    key_in_force=self._key_read_again,
+                    say=self.warn,
+                )
+            finally:
+                store.close()
+        finally:
+            journal.close()
+        self.settings.reload()
+        with suppress(LangkeysError):  # the rotation itself has its line
+            self.recorder.has_settled()
+
+    def _key_read_again(self) -> str | None:
+        self.settings.reload()
+        found = places.find_secret_key(self.settings)
+        return None if found is None else found.text
 
     @property
     def generation(self) -> Generation:
@@ -79,6 +181,7 @@ class Session:
         """The cipher under the secret key in force; SecretKeyError where there is none."""
         from langkeys.crypto import Cipher
 
+        self.store  # noqa: B018 - settles a rotation that died, which may change the secret key
         secret_key = places.find_secret_key(self.settings)
         if secret_key is None:
             raise SecretKeyError(
@@ -117,15 +220,23 @@ class Session:
             self.settings,
             self.store,
             cipher=lambda: self.cipher,
-            verify_password=self._verify_password,
+            verify_password=self.verify_password,
             ask_password=self._ask_password,
         )
 
     @staticmethod
-    def _verify_password(password: str, password_hash: str | None) -> bool:
-        from langkeys import passwords
+    def verify_password(password: str, password_hash: str | None) -> bool:
+        """Check a password against a stored hash; see ``langkeys.passwords.matches``."""
+        from langkeys.passwords import matches
 
-        return passwords.matches(password, password_hash)
+        return matches(password, password_hash)
+
+    @staticmethod
+    def hashed_password(password: str) -> str:
+        """Hash a new password, at Langflow's cost."""
+        from langkeys.passwords import hashed
+
+        return hashed(password)
 
     def verified_as_server(self, api_key: str) -> Verified:
         """Return whose API key this is, as the server beside the database would say it."""
@@ -138,9 +249,10 @@ class Session:
             superuser=self.settings.superuser,
         )
 
-    def examined(self) -> Report:
+    def examined(self) -> "Report":
         """Look at the whole deployment, as ``doctor`` reports it."""
         from langkeys.crypto import fingerprint
+        from langkeys.diagnostics import Means, examined
 
         def store() -> Store:
             # Whatever else is wrong with the settings: that is a finding of its own.
@@ -163,14 +275,14 @@ class Session:
         To be called before every write: a wrong secret key is most often a sign that settings and
         database do not belong together.
         """
-        tried = 0
+        tried = set()
         for value in self.store.sample_of_encrypted_values():
-            tried += 1
+            tried.add((value.table, value.row, value.value))
             if self.cipher.opens(value.value):
                 return
         if tried:
             raise SecretKeyError(
-                f"the secret key from {self.cipher.source} opens none of the {tried} encrypted"
+                f"the secret key from {self.cipher.source} opens none of the {len(tried)} encrypted"
                 f" values tried in {self.store.location}; nothing was written",
                 hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or"
                 " the file secret_key in its config folder",
@@ -184,18 +296,41 @@ def check_database(path: Path) -> None:
     SqliteStore(path).close()
 
 
-def initialize(plan: Plan) -> None:
+def initialize(
+    plan: "Plan", settings: Settings, *, reason: str | None, warn: Callable[[str], None]
+) -> None:
     """Carry out what ``init`` has planned; see ``langkeys.initialization``."""
+    from langkeys.audit import Recorder, Trail
     from langkeys.crypto import Cipher
+    from langkeys.initialization import carry_out
     from langkeys.passwords import hashed
     from langkeys.store.sqlite import create_database
 
-    carry_out(
-        plan,
-        cipher=lambda text, source: Cipher(text, source=source),
-        hashed=hashed,
-        create_database=create_database,
+    recorder = Recorder(
+        Trail(settings, warn),
+        command="init",
+        reason=reason,
+        acting=lambda: None,
+        database=lambda: str(plan.database),
+        sha256_of=lambda _: None,
     )
+    written = [path for path in (plan.env_path, plan.secret_key_file, plan.database) if path]
+    changes = [{"action": "insert", "kind": "file", "name": str(path)} for path in written]
+    user = {"action": "insert", "kind": "user", "name": plan.superuser, "is_superuser": True}
+    with recorder.writing([*changes, user]):
+        carry_out(
+            plan,
+            cipher=lambda text, source: Cipher(text, source=source),
+            hashed=hashed,
+            create_database=create_database,
+        )
+
+
+def new_secret_key() -> str:
+    """Make a secret key; see ``langkeys.crypto``."""
+    from langkeys import crypto
+
+    return crypto.new_secret_key()
 
 
 def remote_whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:

@@ -6,17 +6,17 @@ is an ``.env`` to read and not before: it costs a third of a small command's sta
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from langkeys.errors import ConfigError, SecretKeyError
+from langkeys.models import shown_without
 
 TRUE_WORDS = frozenset({"true", "1", "yes", "on", "t", "y"})
 FALSE_WORDS = frozenset({"false", "0", "no", "off", "f", "n"})
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """What a setting may be.
 
     ``kind`` is ``text``, ``secret`` (never shown), ``flag`` (pydantic's words for a boolean) or
@@ -46,6 +46,7 @@ KNOWN: Mapping[str, Definition] = {
     "LANGFLOW_VARIABLE_STORE": Definition("choice", "db", ("db", "kubernetes")),
     "LANGFLOW_DISABLE_TRACK_APIKEY_USAGE": Definition("flag", "false"),
     "LANGKEYS_API_KEY": Definition("secret"),
+    "LANGKEYS_AUDIT_LOG": Definition("text"),
 }
 """The settings that langkeys reads; each may also come from a file that ``NAME_FILE`` names."""
 
@@ -56,13 +57,15 @@ ENV_FILE = "LANGKEYS_ENV_FILE"
 """Names the ``.env`` file; read from the process environment only."""
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A setting's text and where it came from, in words."""
 
     name: str
-    text: str = field(repr=False)
+    text: str
     source: str
+
+    def __repr__(self) -> str:
+        return shown_without(self, "text")
 
     @property
     def is_default(self) -> bool:
@@ -87,8 +90,26 @@ class Settings:
     ) -> None:
         self.environ = os.environ if environ is None else environ
         self._options = dict(options or {})
-        self.env_file, self._dotenv = self._read_env_file(env_file)
+        self._env_file_named = env_file
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the ``.env`` file again, and forget what was found."""
+        self.env_file, self._dotenv = self._read_env_file(self._env_file_named)
         self._values: dict[str, Value | None] = {}
+        self._env_file_state = self._state()
+
+    def reload_if_changed(self) -> None:
+        """Read the ``.env`` file again if another one is in its place: a rotation does that."""
+        if self._env_file_state != self._state():
+            self.reload()
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            found = None if self.env_file is None else self.env_file.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_ino, found.st_mtime_ns)
 
     def _read_env_file(self, named: str | None) -> tuple[Path | None, Mapping[str, str]]:
         source = "--env-file"
@@ -100,27 +121,18 @@ class Settings:
                 return None, {}
         else:
             path = Path(named)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            by = "" if named is None else f" (named by {source})"
-            raise ConfigError(
-                f"cannot read the settings file {path.absolute()}{by}: {error.strerror}",
-                hint="correct the name, or make the file readable",
-            ) from None
-        except ValueError:
-            raise ConfigError(f"the settings file {path.absolute()} is not UTF-8 text") from None
-        return path.absolute(), _parsed_dotenv(text, path.absolute()) if text.strip() else {}
+        by = "" if named is None else f" (named by {source})"
+        return path.absolute(), read_dotenv(path.absolute(), by=by)
 
     @property
     def unprefixed_names(self) -> list[str]:
-        """Names in the ``.env`` file that lack their prefix, and so are not read."""
-        return [
-            f"{name} (did you mean {full}?)"
-            for name in self._dotenv
-            for full in (f"LANGFLOW_{name}", f"LANGKEYS_{name}")
-            if full in KNOWN and full not in self._dotenv
-        ]
+        """Names in the ``.env`` file that lack their prefix; see ``UNPREFIXED``."""
+        found = []
+        for name in self._dotenv:
+            for full in (f"LANGFLOW_{name}", f"LANGKEYS_{name}"):
+                if full.removesuffix("_FILE") in KNOWN:
+                    found.append(f"{name} (did you mean {full}?)")
+        return found
 
     @property
     def env_file_has_secrets(self) -> bool:
@@ -130,6 +142,11 @@ class Settings:
     def env_file_text(self, name: str) -> str | None:
         """Return what the ``.env`` file says of a setting, in force or not."""
         return self._dotenv.get(name) or None
+
+    @property
+    def env_file_values(self) -> Mapping[str, str]:
+        """Everything that the ``.env`` file says, settings of langkeys or not."""
+        return self._dotenv
 
     def value_files(self) -> Iterator[tuple[str, Path]]:
         """Yield the settings whose value is in a file that ``NAME_FILE`` names, with the file."""
@@ -158,6 +175,8 @@ class Settings:
                 raise ConfigError(
                     f"{name} and {name}_FILE are both set ({source})", hint="set one of the two"
                 )
+            for text in (direct or "", file_name or ""):
+                _require_text(name, text, source)
             if direct:
                 return Value(name, direct, source)
             if file_name:
@@ -228,6 +247,14 @@ class Settings:
         return value.text
 
 
+def _require_text(name: str, text: str, source: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        error_class = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
+        raise error_class(f"{name} ({source}) is not UTF-8 text") from None
+
+
 def _file_content(name: str, file_name: str, source: str) -> str:
     error_class = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
     named = f"{file_name}, named by {name}_FILE ({source})"
@@ -250,7 +277,43 @@ def without_newline(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
-def _parsed_dotenv(text: str, path: Path) -> Mapping[str, str]:
+def read_dotenv(path: Path, *, by: str = "") -> Mapping[str, str]:
+    """Read the names and values of a dotenv file, as a server started with ``--env-file`` does.
+
+    ``by`` says in an error who named the file. Raises ConfigError; no value is in its message.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the settings file {path}{by}: {error.strerror}",
+            hint="correct the name, or make the file readable",
+        ) from None
+    except ValueError:
+        raise ConfigError(f"the settings file {path} is not UTF-8 text") from None
+    return parsed_dotenv(text, str(path)) if text.strip() else {}
+
+
+def dotenv_lines(text: str) -> list[tuple[str | None, str | None, str]]:
+    """Split a dotenv file into its parts: name, value as it is written, and the part itself.
+
+    Together the parts are the whole text.
+    """
+    from io import StringIO
+
+    from dotenv.parser import parse_stream
+
+    bindings = parse_stream(StringIO(text, newline=""))
+    return [(binding.key, binding.value, binding.original.string) for binding in bindings]
+
+
+def failpoint() -> str:
+    """Return where a test wants this process to fail; see ``langkeys.failpoints``."""
+    return os.environ.get("LANGKEYS_FAILPOINT", "")
+
+
+def parsed_dotenv(text: str, source: str) -> Mapping[str, str]:
+    """Read the text of a dotenv file, called ``source`` in errors; see ``read_dotenv``."""
     from io import StringIO
 
     from dotenv import dotenv_values
@@ -260,7 +323,7 @@ def _parsed_dotenv(text: str, path: Path) -> Mapping[str, str]:
         if binding.error:
             # The line itself stays out of the message: it may hold a secret.
             raise ConfigError(
-                f"line {binding.original.line} of {path} is not NAME=VALUE",
+                f"line {binding.original.line} of {source} is not NAME=VALUE",
                 hint="correct or remove the line; values with spaces or # need quotes",
             )
     # Interpolated as a server does it that is started with --env-file.

@@ -3,8 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.errors import InvalidKeyError
 from langkeys.models import FERNET_PREFIX, ApiKey, User, dashed
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(NamedTuple):
     """A valid API key and its user.
 
     ``api_key`` is None for the key in the server's environment. ``warning`` says what is marked as
@@ -68,7 +66,7 @@ def verify(store: Store, cipher: Callable[[], "Cipher"], api_key: str) -> Verifi
     generation = store.generation
     rows = find_by_value(store, cipher, api_key)
     if not rows:
-        raise InvalidKeyError(f"no such API key in {store.location}", reason="unknown")
+        raise InvalidKeyError(f"unknown: no such API key in {store.location}", reason="unknown")
     active = [row for row in rows if row.is_active]
     row = (active or rows)[0]
     named = f"API key {dashed(row.id)}"

@@ -1,5 +1,6 @@
 """The command line: the root of its commands, and the one place that turns errors to exit codes."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -9,9 +10,15 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import typer
 
 from langkeys import __version__
-from langkeys.cli.options import Group, Invocation, new_app, refuse_keys_in_arguments
+from langkeys.cli.options import (
+    Group,
+    Invocation,
+    new_app,
+    own_arguments,
+    refuse_keys_in_arguments,
+)
 from langkeys.cli.output import Output, UndeliveredError
-from langkeys.errors import InterruptedCommandError, LangkeysError, UsageError
+from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
 
 
 class Root(Group):
@@ -22,6 +29,12 @@ class Root(Group):
         "whoami": ("langkeys.cli.whoami", "Show who is acting, or whose API key this is."),
         "doctor": ("langkeys.cli.doctor", "Look for what is wrong with a deployment."),
         "api-key": ("langkeys.cli.api_key", "Make, list, show and revoke API keys."),
+        "variable": ("langkeys.cli.variable", "Set, list, import and export variables."),
+        "run": ("langkeys.cli.run", "Run a program with the Credentials in its environment."),
+        "user": ("langkeys.cli.user", "Make, list and change users."),
+        "secret-key": ("langkeys.cli.secret_key", "Make, check and rotate the secret key."),
+        "backup": ("langkeys.cli.backup", "Copy a live database, consistently."),
+        "audit": ("langkeys.cli.audit", "Show what langkeys has changed and refused."),
     }
 
 
@@ -56,9 +69,11 @@ def langkeys(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run langkeys and return its exit code; arguments are the process's own by default."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    output = Output(as_json="--json" in (args[: args.index("--")] if "--" in args else args))
+    output = Output(as_json="--json" in own_arguments(args))
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        own = own_arguments(args)
+        args = [*map(_as_text, own), *map(_as_it_is, args[len(own) :])]
         refuse_keys_in_arguments(args)
         result = _run(args, Invocation(output))
     except UndeliveredError as error:
@@ -68,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LangkeysError as error:
         output.error(error)
         return error.exit_code
+    except OSError as error:
+        # What nobody foresaw: a working folder that is gone, for one.
+        named = "" if error.filename is None else f": {error.filename}"
+        output.error(FailedError(f"{error.strerror or error}{named}"))
+        return FailedError.exit_code
     output.finish()
     return result
 
@@ -87,6 +107,19 @@ def _run(args: list[str], invocation: Invocation) -> int:
     if result == InterruptedCommandError.exit_code:  # Typer's answer to a KeyboardInterrupt
         raise InterruptedCommandError("interrupted")
     return result if isinstance(result, int) else 0
+
+
+def _as_text(argument: str) -> str:
+    # Arguments are UTF-8, whatever the locale says; in an ASCII one Python hands on their bytes.
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeError:
+        raise UsageError("an argument is not UTF-8 text") from None
+
+
+def _as_it_is(argument: str) -> str:
+    # Of another program, which may take bytes that are no text.
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def _terminated(number: int, _: FrameType | None) -> NoReturn:

@@ -31,7 +31,7 @@ def store_and_deliver(
     """
     if staged is not None:
         staged.write("".join(f"{key.plaintext}\n" for key in keys))
-    api_keys.store_keys(session.store, keys)
+    api_keys.store_keys(session.store, keys, session.check_secret_key)
     with _taken_back(session, keys):
         api_keys.check_stored(session.store, keys)
         if staged is None:
@@ -63,6 +63,8 @@ def _to_stdout(
         out.document(objects if as_array else objects[0])
     elif out.is_terminal and len(keys) == 1:
         out.new_key_panel(keys[0].plaintext, keys[0].row.name or "")
+    elif len(keys) == 1:
+        out.data(f"{keys[0].plaintext}\n")
     else:
         out.lines(key.plaintext for key in keys)
 

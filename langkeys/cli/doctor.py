@@ -1,6 +1,5 @@
 """``langkeys doctor``."""
 
-from dataclasses import fields
 from typing import Any
 
 import typer
@@ -72,7 +71,7 @@ def _document(report: Report) -> dict[str, Any]:
 
 
 def _generation(generation: Generation) -> dict[str, Any]:
-    return {item.name: getattr(generation, item.name) for item in fields(generation)}
+    return generation._asdict()
 
 
 def _rows(report: Report) -> list[tuple[str | None, ...]]:
@@ -112,7 +111,7 @@ def _show(out: Output, report: Report) -> None:
         if not problems
         else f"{problems} problem{'' if problems == 1 else 's'} found"
     )
-    out.sentence("\n".join(lines))
+    out.sentence(*lines)
 
 
 def _abilities(generation: Generation) -> list[str]:

@@ -7,7 +7,9 @@ from langkeys.cli import prompts
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConfigError
+from langkeys.files import is_there
 from langkeys.session import check_database, initialize
+from langkeys.settings import UNPREFIXED
 
 app = new_app()
 
@@ -26,17 +28,21 @@ def init(context: typer.Context) -> None:
       langkeys init && langkeys api-key
       LANGFLOW_SUPERUSER=ops langkeys init
     """
-    say = invocation(context).output.note
+    out = invocation(context).output
+    say = out.note
     settings = settings_of(context)
     database = initialization.database_path(settings)
-    if database.exists():
+    for name in settings.unprefixed_names:
+        out.warn(f"{settings.env_file} sets {name}; {UNPREFIXED}")
+    if is_there(database):
         check_database(database)
         say(f"{database} is there already; nothing was changed")
         return
     plan = initialization.planned(settings)
     if plan.password is None:
         plan.password = _asked_password(plan.superuser)
-    initialize(plan)
+    reason = invocation(context).given.get("reason")
+    initialize(plan, settings, reason=None if reason is None else str(reason), warn=out.warn)
     if plan.env_path is not None:
         names = ", ".join(name for name, _ in plan.env_lines)
         say(f"wrote {plan.env_path}: {names}")

@@ -21,10 +21,13 @@ def settings_of(context: typer.Context) -> Settings:
 def session_of(context: typer.Context, *, writes: bool = False) -> Session:
     """Make the session of a command; ``writes`` where it changes the store."""
     output = invocation(context).output
+    reason = invocation(context).given.get("reason")
     return Session(
         settings_of(context),
         writes=writes,
         ask_password=prompts.superuser_password,
         note=output.note,
         warn=output.warn,
+        command=context.command_path.partition(" ")[2],
+        reason=None if reason is None else str(reason),
     )

@@ -1,7 +1,6 @@
 """API keys as REFs in, and as rows, cards and JSON out: the same for every command."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -183,7 +182,7 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
         require_key_state(session.generation)
         key = resolved_key(session, ref)
         session.check_secret_key()
-        new = replace(key, is_active=is_active)
+        new = key._replace(is_active=is_active)
         what = "active" if is_active else "inactive"
         if key.is_active == is_active:
             out.note(f"API key {dashed(key.id)} ({key.name}) is {what} already")

@@ -15,6 +15,9 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from langkeys.cli.output import Output
 from langkeys.errors import UsageError
 
+MOST_ROWS = 1_000_000_000
+"""What --limit and --offset take at the most."""
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
 
@@ -63,6 +66,12 @@ def _global_options() -> list[TyperOption]:
             **shared,
         ),
         TyperOption(
+            param_decls=["--reason"],
+            metavar="TEXT",
+            help="Say why, for the audit trail.",
+            **shared,
+        ),
+        TyperOption(
             param_decls=["--quiet", "-q"],
             is_flag=True,
             help="No notes and no progress; warnings and errors stay.",
@@ -71,8 +80,8 @@ def _global_options() -> list[TyperOption]:
     ]
 
 
-_WHOLE_KEY = re.compile(r"sk-[A-Za-z0-9_-]{32,}")
-_VALUED = frozenset({"--env-file", "--database"})
+_WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
+_VALUED = frozenset({"--env-file", "--database", "--reason"})
 
 
 class Command(TyperCommand):
@@ -150,9 +159,11 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put in the default command where none is named; show the help where nothing is."""
-        if self.default is not None and _names_no_command(args):
+        if ctx.resilient_parsing:
+            pass  # a shell asks what could come next: nothing is meant yet
+        elif self.default is not None and _names_no_command(args):
             args = [self.default, *args]
-        elif not args and not ctx.resilient_parsing:
+        elif not args:
             args = ["--help"]
         return super().parse_args(ctx, args)
 
@@ -171,11 +182,19 @@ def _names_no_command(args: list[str]) -> bool:
     return True
 
 
+def own_arguments(args: list[str]) -> list[str]:
+    """Return the arguments without those of the program that ``langkeys run -- ...`` starts."""
+    if "--" in args:
+        before = args[: args.index("--")]
+        if "run" in before:
+            return before
+    return args
+
+
 def refuse_keys_in_arguments(args: list[str]) -> None:
     """Raise UsageError where an API key stands in the arguments of langkeys itself."""
-    own = args[: args.index("--")] if "--" in args else args
-    for argument in own:
-        if any(_WHOLE_KEY.fullmatch(part) for part in (argument, argument.partition("=")[2])):
+    for argument in own_arguments(args):
+        if _WHOLE_KEY.search(argument):
             raise UsageError(
                 "an API key stands in the arguments: it is in the shell's history and the process"
                 " list now",

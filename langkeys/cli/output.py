@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from langkeys.errors import FailedError, LangkeysError
+from langkeys.text import visible
 
 SPOOL_BYTES = 4 << 20
 """Data up to this size is completed in memory, more of it in an unnamed temporary file."""
@@ -67,7 +68,7 @@ class Output:
         """Raise UndeliveredError where stdout is closed, before anything is done."""
         if sys.stdout is None:
             raise UndeliveredError(
-                "stdout is closed: there is nowhere to print to", closed_pipe=True
+                "stdout is closed: there is nowhere to print to", closed_pipe=False
             )
 
     def data(self, text: str) -> None:
@@ -84,6 +85,13 @@ class Output:
                 spool.write("\n")
             spool.seek(0)
             self._write_all(iter(lambda: spool.read(_CHUNK_CHARACTERS), ""))
+
+    def exact_lines(self, lines: Iterable[str]) -> None:
+        """Write lines as ``lines`` does, or fail where the locale lacks one of their characters.
+
+        Elsewhere such a character is escaped; a secret that somebody uses must not be.
+        """
+        self.lines(map(_encodable, lines))
 
     def _write_all(self, chunks: Iterable[str]) -> None:
         self.require_stdout()
@@ -116,9 +124,9 @@ class Output:
             for row in rows
         )
 
-    def sentence(self, text: str) -> None:
-        """Write a short sentence for a person at a terminal."""
-        self.data(visible(text) + "\n")
+    def sentence(self, *lines: str) -> None:
+        """Write a short sentence for a person at a terminal, or a few lines of them."""
+        self.data("".join(f"{visible(line)}\n" for line in lines))
 
     # stderr
 
@@ -195,17 +203,23 @@ class Output:
         )
         self.data(titled(f"API key {visible(name)}, shown this once", lines))
 
+    def new_password_panel(self, password: str, username: str) -> None:
+        """Show a password that was made up to a person, once."""
+        from langkeys.cli.tables import titled
 
-def visible(text: str) -> str:
-    """Write control characters and bidirectional overrides as ``\\x1b``, ``\\u202e`` and so on."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c
-        if c == "\n" or c.isprintable() or c in "\u200c\u200d"
-        else c.encode("unicode_escape").decode()
-        for c in text
-    )
+        self.data(titled(f"Password of {visible(username)}, shown this once", (password,)))
+
+
+def _encodable(line: str) -> str:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        raise FailedError(
+            f"stdout's encoding, {encoding}, lacks a character that is to be written",
+            hint="set PYTHONIOENCODING=utf-8, or write to a file where the command can",
+        ) from None
+    return line
 
 
 def json_text(value: Any) -> str:

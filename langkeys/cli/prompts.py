@@ -14,6 +14,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.settings import without_newline
+from langkeys.text import visible
 
 
 def can_ask() -> bool:
@@ -29,10 +30,12 @@ def can_ask() -> bool:
 def hidden(prompt: str) -> str | None:
     """Ask for a secret without showing it; None where the person ends the input instead."""
     try:
-        return getpass.getpass(f"{prompt}: ", stream=sys.stderr)
+        return getpass.getpass(f"{visible(prompt)}: ", stream=sys.stderr)
     except EOFError:
         sys.stderr.write("\n")
         return None
+    except UnicodeDecodeError:
+        raise UsageError("what was typed is not UTF-8 text") from None
 
 
 def superuser_password(username: str) -> str:
@@ -60,30 +63,48 @@ def confirm(question: str, *, yes: bool) -> None:
             "this cannot be undone, and there is no terminal to ask at; nothing was done",
             hint="give --yes to do it without asking",
         )
-    sys.stderr.write(f"{question} [y/N] ")
+    if not is_wanted(question):
+        raise DeclinedError("declined; nothing was done")
+
+
+def is_wanted(question: str) -> bool:
+    """Ask the person at the terminal, who is there; anything but a yes is a no."""
+    sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
     if not answer:
         sys.stderr.write("\n")
-    if answer.strip().lower() not in ("y", "yes"):
-        raise DeclinedError("declined; nothing was done")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def secret_lines(what: str) -> list[str]:
     """Read secrets from stdin, one a line, or one by a hidden prompt where stdin is a terminal."""
-    if can_ask():
-        text = hidden(what) or ""
-    elif sys.stdin is None:
-        text = ""
-    else:
-        try:
-            text = sys.stdin.read()
-        except UnicodeDecodeError:
-            raise UsageError(f"{what} on stdin is not UTF-8 text") from None
+    text = (hidden(what) or "") if can_ask() else _stdin_text(what)
+    # Keys are pasted from logs: no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise UsageError(f"{what}: nothing came on stdin")
     return lines
+
+
+def secret_from_stdin(what: str) -> str:
+    """Read one secret from stdin, or ask for it; exactly one trailing newline is dropped."""
+    if can_ask():
+        text = hidden(what[:1].upper() + what[1:]) or ""
+    else:
+        text = without_newline(_stdin_text(what))
+    if not text:
+        raise UsageError(f"{what}: nothing came on stdin")
+    return text
+
+
+def _stdin_text(what: str) -> str:
+    try:
+        text = "" if sys.stdin is None else sys.stdin.read()
+        text.encode()  # in some locales Python hands on as surrogates what it cannot decode
+    except UnicodeError:
+        raise UsageError(f"{what} on stdin is not UTF-8 text") from None
+    return text
 
 
 def secret_from_file(path: Path, what: str) -> str:
@@ -97,3 +118,29 @@ def secret_from_file(path: Path, what: str) -> str:
     if not text:
         raise FailedError(f"{path} is empty; {what} was expected in it")
     return text
+
+
+def exact_text(path: Path, what: str) -> str:
+    """Read text that may be empty from a file or, for ``-``, stdin, without its last newline.
+
+    Its bytes otherwise stay as they are, ``\\r\\n`` included. Asks for it at a terminal.
+    """
+    if str(path) != "-":
+        source, read = str(path), path.read_bytes
+    elif can_ask():
+        return hidden(what[:1].upper() + what[1:]) or ""
+    else:
+        source, read = "stdin", _stdin_bytes
+    try:
+        return without_newline(read().decode("utf-8"))
+    except OSError as error:
+        raise FailedError(f"cannot read {what} from {source}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{what} from {source} is not UTF-8 text") from None
+
+
+def _stdin_bytes() -> bytes:
+    if sys.stdin is None:
+        return b""
+    buffer = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read().encode() if buffer is None else bytes(buffer.read())

@@ -5,19 +5,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-FOLDED = frozenset({"NAME", "USER", "VALUE", "SOURCE", "CHANGE", "MESSAGE"})
-"""Columns that give way where the terminal is narrow."""
+UNFOLDED = frozenset({"ID", "KEY", "STATUS", "SETTING"})
+"""Columns that stay whole where the terminal is narrow: they are copied, or are one word."""
+
+NARROWEST = 7
+"""How far the others give way."""
 
 
-def _rendered(renderable: RenderableType) -> str:
+def _rendered(renderable: RenderableType, *, least_width: int = 0) -> str:
     # Rich honours NO_COLOR and TERM=dumb by itself.
     console = Console(file=sys.stdout, highlight=False)
+    # Where the terminal is narrower, its lines wrap: a table that leaves columns out is no data.
+    console.width = max(console.width, least_width)
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
@@ -25,13 +31,18 @@ def _rendered(renderable: RenderableType) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows under column titles, fitted to the terminal."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        # Names may be long; everything else is short, and easier to read on one line.
-        drawn.add_column(column, overflow="fold", no_wrap=column not in FOLDED)
-    for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
-    return _rendered(drawn)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
+    content = [list(row) for row in rows]
+    least_width = 2 * len(columns)
+    for position, column in enumerate(columns):
+        width = max(map(cell_len, [column, *(row[position] for row in content)]))
+        whole = column in UNFOLDED
+        least = width if whole else min(width, NARROWEST)
+        least_width += least
+        drawn.add_column(column, overflow="fold", no_wrap=whole, min_width=least)
+    for row in content:
+        drawn.add_row(*map(Text, row))
+    return _rendered(drawn, least_width=least_width)
 
 
 def card(fields: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ import typer
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of, settings_of
 from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
-from langkeys.errors import ConfigError, UsageError
+from langkeys.cli.user_rows import user_object
+from langkeys.errors import ConfigError, FailedError, UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.session import Session, remote_whoami
 from langkeys.settings import Settings
@@ -96,7 +97,7 @@ def _presented_key(api_key: str | None, api_key_file: Path | None) -> str | None
             raise UsageError(f"{len(keys)} lines came on stdin; whoami takes one API key")
         return keys[0]
     if api_key_file is not None:
-        return prompts.secret_from_file(api_key_file, "an API key").strip()
+        return prompts.secret_from_file(api_key_file, "an API key")
     return None
 
 
@@ -111,19 +112,7 @@ def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]
 
 
 def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "id": dashed(user.id),
-        "username": user.username,
-        "profile_image": user.profile_image,
-        "store_api_key": None,
-        "is_active": user.is_active,
-        "is_superuser": user.is_superuser,
-        "create_at": iso(user.created_at),
-        "updated_at": iso(user.updated_at),
-        "last_login_at": iso_or_none(user.last_login_at),
-    }
-    if user.optins is not None:
-        described["optins"] = user.optins
+    described = user_object(user)
     if key is not None:
         described["api_key"] = {
             "id": dashed(key.id),
@@ -150,7 +139,12 @@ def _from_server(settings: Settings, url: str | None, key: str | None, via: Via)
     for name in _TIMES:
         text = described[name]
         if isinstance(text, str):
-            described[name] = iso(parsed_iso(text))
+            try:
+                described[name] = iso(parsed_iso(text))
+            except (ValueError, OverflowError):
+                raise FailedError(
+                    f"the server's {name} is no time: it does not answer as a Langflow server does"
+                ) from None
     if answer.get("optins") is not None:
         described["optins"] = answer["optins"]
     return described
@@ -163,12 +157,12 @@ def _show(call: Invocation, described: dict[str, Any], how: str) -> None:
     elif call.output.is_terminal:
         kind = "superuser" if described["is_superuser"] else "not a superuser"
         state = "active" if described["is_active"] else "INACTIVE"
-        text = f"{described['username']}, {kind}, {state} ({how}; id {described['id']})"
+        lines = [f"{described['username']}, {kind}, {state} ({how}; id {described['id']})"]
         if key:
             expiry = key["expires_at"]
             until = f", expires {relative(parsed_iso(expiry), now())}" if expiry else ""
-            text += f"\nAPI key {key['name'] or '(no name)'}, id {key['id']}{until}"
-        call.output.sentence(text)
+            lines.append(f"API key {key['name'] or '(no name)'}, id {key['id']}{until}")
+        call.output.sentence(*lines)
     else:
         flags = [str(described[name]).lower() for name in ("is_active", "is_superuser")]
         call.output.rows(

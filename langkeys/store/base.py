@@ -4,18 +4,18 @@ Ids are 32 hex digits and times aware UTC, whatever the engine makes of them. A 
 returns values as they are at rest; it never encrypts or decrypts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
-from langkeys.models import ApiKey, EncryptedValue, User
+from langkeys.models import ApiKey, EncryptedValue, User, UserSummary, Variable, shown_without
 from langkeys.store.generations import Generation
 
 
-@dataclass(frozen=True)
-class KeyFilter:
+class KeyFilter(NamedTuple):
     """Which API keys are meant; conditions combine with *and*, None is no condition.
 
     ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``: not
@@ -33,8 +33,51 @@ class KeyFilter:
     is_expired: bool = False
 
 
+class Change(NamedTuple):
+    """What a transaction does to one thing, for the audit trail; ``details`` hold no secret.
+
+    ``action`` is ``insert``, ``update`` or ``delete``, ``kind`` ``api_key``, ``user`` or
+    ``variable``. ``ended`` is the row of an API key that is deleted.
+    """
+
+    action: str
+    kind: str
+    id: str
+    name: str | None
+    user_id: str | None = None
+    details: Mapping[str, Any] = MappingProxyType({})
+    ended: ApiKey | None = None
+
+
+class Cell(NamedTuple):
+    """A text in the database that has something in it that a secret key may open.
+
+    ``kind`` is ``value`` (a known column whose value is a token), ``json`` (a known column with
+    tokens in it), ``envelope`` (one of ``langkeys.crypto``), or ``other``: a token in a column
+    that none should be in. ``position`` finds the row again.
+    """
+
+    table: str
+    column: str
+    row: str
+    name: str | None
+    kind: str
+    position: tuple[object, ...]
+    text: bytes
+
+    def __repr__(self) -> str:
+        return shown_without(self, "position", "text")
+
+
+Committing = Callable[[Sequence[Change]], AbstractContextManager[None]]
+"""What a commit takes place in: it is entered before, and left with what the commit raises."""
+
+
 class Store(Protocol):
     """A Langflow database. Every method raises StoreError where the database cannot answer."""
+
+    committing: Committing | None
+    """Set by whoever keeps an audit trail; the methods that write then note what they change."""
 
     @property
     def location(self) -> str:
@@ -48,6 +91,10 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """Hold the write lock: commit at the end of the block, roll back where it raises."""
+        ...
+
+    def note(self, change: Change) -> None:
+        """Add what else the transaction means to what its commit is told of."""
         ...
 
     def reopened(self) -> AbstractContextManager["Store"]:
@@ -66,8 +113,30 @@ class Store(Protocol):
         """Return the user with exactly this name."""
         ...
 
+    def users(
+        self, *, user_id: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> Iterator[UserSummary]:
+        """Yield all users, or the one with this id, in the order of their creation, in pages."""
+        ...
+
+    def usernames_like(self, username: str) -> Sequence[str]:
+        """Return the user names that are this one in lower case, by Unicode's rules."""
+        ...
+
+    def has_other_superuser(self, user_id: str) -> bool:
+        """Tell whether there is an active superuser besides the user with this id."""
+        ...
+
     def insert_user(self, user: User) -> None:
         """Add a user."""
+        ...
+
+    def update_user(self, user: User) -> None:
+        """Write a user's password, state and time of change, within a transaction."""
+        ...
+
+    def delete_user(self, user_id: str) -> None:
+        """Delete a user who has nothing yet, within a transaction."""
         ...
 
     def api_keys(
@@ -123,12 +192,65 @@ class Store(Protocol):
         """Delete API keys by id, within a transaction; return how many there were."""
         ...
 
+    def variables(self, user_id: str | None = None) -> Iterator[Variable]:
+        """Yield a user's variables, or everybody's, in the order of their creation, in pages."""
+        ...
+
+    def variables_named(
+        self, names: Collection[str], user_id: str | None = None
+    ) -> Sequence[Variable]:
+        """Return a user's or everybody's variables of these names, first the one a server reads.
+
+        Servers make several of one name and user themselves, and read the one created first.
+        """
+        ...
+
+    def insert_variables(self, variables: Iterable[Variable]) -> None:
+        """Add variables, within a transaction."""
+        ...
+
+    def update_variables(self, variables: Iterable[Variable]) -> int:
+        """Write variables anew by id, within a transaction; return how many there were."""
+        ...
+
+    def delete_variables(self, variable_ids: Sequence[str]) -> int:
+        """Delete variables by id, within a transaction; return how many there were."""
+        ...
+
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         """Yield a few encrypted values of each known column, API keys first."""
         ...
 
     def encrypted_values(self) -> Iterator[EncryptedValue]:
         """Yield every encrypted value of the known columns, read in pages as ``api_keys``."""
+        ...
+
+    def cells(self, progress: Callable[[int], None]) -> Iterator[Sequence[Cell]]:
+        """Yield every text with a token or an envelope in it, of any table, in small batches.
+
+        In the same order each time, so long as nobody else writes; ``replace_cells`` may be called
+        between two batches. ``progress`` gets the number of rows passed, out of ``rows_to_pass``.
+        """
+        ...
+
+    def rows_to_pass(self) -> int:
+        """Return about how many rows ``cells`` passes."""
+        ...
+
+    def replace_cells(self, changes: Sequence[tuple[Cell, bytes]]) -> None:
+        """Write other texts into cells, within a transaction."""
+        ...
+
+    def find_text(self, cell: Cell) -> bytes | None:
+        """Return what stands in a cell now, or None where its row is gone."""
+        ...
+
+    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Copy the database as of now into a new file, 0600, and check the copy.
+
+        ``progress`` gets the pages copied and all pages. Raises ConflictError where ``path``
+        exists, FailedError where it cannot be written.
+        """
         ...
 
     def counts(self) -> Mapping[str, int]:

@@ -5,13 +5,12 @@ Columns decide wherever they tell; tables and the Alembic revision only where th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from langkeys.errors import StoreError, UnsupportedError
 
 
-@dataclass(frozen=True)
-class Generation:
+class Generation(NamedTuple):
     """What a server of one Langflow generation stores, accepts and does.
 
     ``release`` is the Langflow release, ``note`` what the operator should know about how it was
@@ -52,6 +51,14 @@ class Generation:
     """``variable.is_environment_managed`` is there."""
     keeps_set_variables: bool
     """A variable set by a person survives a start with another value in the environment."""
+    tweak_is_a_name: bool
+    """The text of a tweak for a field that takes a variable is the name of another variable."""
+    falls_back: bool
+    """A variable that the store lacks is taken from the environment, unless that is turned off."""
+    unopened_falls_back: bool
+    """So is a Credential that the secret key does not open; before, it is empty or an error."""
+    guards_environment: bool
+    """Names of its own settings and of known secrets are never taken from the environment."""
     revision: str | None = None
     note: str | None = None
 
@@ -76,43 +83,48 @@ _1_5 = Generation(
     open_webhooks=True,
     has_environment_managed=False,
     keeps_set_variables=False,
+    # From lfx.interface.initialize.loading, lfx.processing.process and, before 1.7, langflow's own.
+    tweak_is_a_name=True,
+    falls_back=False,
+    unopened_falls_back=False,
+    guards_environment=False,
 )
-_1_6 = replace(_1_5, release="1.6", skip_auth_default=False)
-_1_7 = replace(_1_6, release="1.7")
-_1_8 = replace(
-    _1_7,
+_1_6 = _1_5._replace(release="1.6", skip_auth_default=False, falls_back=True)
+_1_7 = _1_6._replace(release="1.7", falls_back=False)
+_1_8 = _1_7._replace(
     release="1.8",
     encrypts_keys=True,
     encrypts_generic=False,
     reads_env_key=True,
     keeps_set_variables=True,
+    tweak_is_a_name=False,
+    falls_back=True,
 )
-_1_9 = replace(_1_8, release="1.9", has_key_hash=True, pads_always=False, open_webhooks=False)
+_1_9 = _1_8._replace(release="1.9", has_key_hash=True, pads_always=False, open_webhooks=False)
 # 1.10.0 and 1.10.1 have one revision and different derivations of short secret keys.
-_1_10_0 = replace(
-    _1_9,
+_1_10_0 = _1_9._replace(
     release="1.10.0",
     has_key_expiry=True,
     honours_key_state=True,
     short_keys_by_prng=None,
 )
-_1_10_2 = replace(
-    _1_10_0,
+_1_10_2 = _1_10_0._replace(
     release="1.10.2",
     short_keys_by_prng=False,
     reads_old_short_keys=False,
     auto_login_is_named=True,
 )
-_1_11 = replace(
-    _1_10_2,
+_1_11 = _1_10_2._replace(
     release="1.11",
     reads_old_short_keys=True,
     honours_owner_state=True,
     open_mcp=False,
+    unopened_falls_back=True,
+    guards_environment=True,  # 1.10.3 does so, too, and has the columns of 1.10.2
 )
-_1_12_0 = replace(_1_11, release="1.12.0")
-_1_12_1 = replace(_1_12_0, release="1.12.1", has_environment_managed=True)
-_1_13 = replace(_1_12_1, release="1.13", deletes_default_superuser=False, auto_login_default=False)
+_1_12_0 = _1_11._replace(release="1.12.0")
+_1_12_1 = _1_12_0._replace(release="1.12.1", has_environment_managed=True)
+_1_13 = _1_12_1._replace(release="1.13", deletes_default_superuser=False, auto_login_default=False)
 
 GENERATIONS = (
     _1_5, _1_6, _1_7, _1_8, _1_9, _1_10_0, _1_10_2, _1_11, _1_12_0, _1_12_1, _1_13,
@@ -181,7 +193,7 @@ def told_from(
     by_columns = _by_columns(columns)
     known = None if revision is None else _BY_REVISION.get(revision)
     if known is not None and _fits(known, columns):
-        return replace(known, revision=revision)
+        return known._replace(revision=revision)
     if by_columns is None:
         raise UnsupportedError(
             f"{location} is of an unknown Langflow generation"
@@ -191,8 +203,7 @@ def told_from(
     if revision is None:
         return by_columns
     newer = by_columns is NEWEST
-    return replace(
-        by_columns,
+    return by_columns._replace(
         revision=revision,
         note=f"revision {revision} is unknown to this langkeys; treated as Langflow "
         f"{by_columns.release}{' or newer' if newer else ', by its columns'}",

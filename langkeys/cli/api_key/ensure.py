@@ -37,8 +37,8 @@ def ensure(
     """Make sure that the key in a file works and is named NAME; for start-up scripts.
 
     Safe to run any number of times and many at once. A missing FILE is created with a new key. A
-    key that is expired, inactive or somebody else's is not brought back (exit 5). Piped columns:
-    those of list.
+    key that is expired, inactive, revoked before (as the audit trail says) or somebody else's is
+    not brought back (exit 5). Piped columns: those of list.
 
     \b
     Examples:
@@ -70,6 +70,8 @@ def ensure(
             owner=owner,
             expires_at=expires_at,
             replace_others=replace,
+            check_secret_key=session.check_secret_key,
+            was_revoked=session.was_revoked,
         )
         what = f"API key {dashed(result.row.id)} ({name}) of {owner.username}"
         where = f"{session.store.location}, from {path}"

@@ -9,7 +9,7 @@ import typer
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption, show_keys
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
 from langkeys.store.base import KeyFilter
@@ -39,8 +39,12 @@ def list_(
     expires_within: Annotated[
         str | None, typer.Option(metavar="SPAN", help="Only keys that expire so soon (14d).")
     ] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N keys.")] = None,
-    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Leave out the first N.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="At most N keys.")
+    ] = None,
+    offset: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Leave out the first N.")
+    ] = 0,
 ) -> None:
     """List API keys, oldest first: the acting user's, a user's or everybody's.
 

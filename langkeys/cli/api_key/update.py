@@ -1,6 +1,5 @@
 """``langkeys api-key update``."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -48,8 +47,7 @@ def update(
             api_keys.require_expiry(session.generation)
         key = resolved_key(session, ref)
         session.check_secret_key()
-        new = replace(
-            key,
+        new = key._replace(
             name=key.name if name is None else name,
             expires_at=key.expires_at if expires is None else expires_at,
         )

@@ -1,11 +1,12 @@
 """Langflow's ``apikey`` table."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 from langkeys.models import FERNET_PREFIX, ApiKey
-from langkeys.store.base import KeyFilter
+from langkeys.store.base import Change, KeyFilter
 from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
 from langkeys.store.sqlite.places import PAST_FERNET
 
@@ -140,10 +141,16 @@ class ApiKeyTable(Database):
             }
             for old, new in changes
         )
+        self._note(_noted("update", new, at_rest=new.at_rest) for _, new in changes)
         with self._translated():
             return self._connection.executemany(sql, values).rowcount
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
+        keys = list(keys)
+        self._note(
+            _noted("insert", key, username=key.username, expires_at=stored_time(key.expires_at))
+            for key in keys
+        )
         columns = [
             "id", "name", "user_id", "api_key", "created_at", "last_used_at", "total_uses",
             "is_active",
@@ -175,6 +182,16 @@ class ApiKeyTable(Database):
             self._connection.executemany(sql, values)
 
     def update_api_key(self, key: ApiKey) -> bool:
+        self._note(
+            [
+                _noted(
+                    "update",
+                    key,
+                    is_active=key.is_active,
+                    expires_at=stored_time(key.expires_at),
+                )
+            ]
+        )
         columns = "name = :name, is_active = :is_active"
         if self._generation.has_key_expiry:
             columns += ", expires_at = :expires_at"
@@ -197,6 +214,11 @@ class ApiKeyTable(Database):
         )
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
+        if self.committing is not None:
+            ended = self._keys(
+                "k.id IN (SELECT value FROM json_each(?))", json.dumps(list(key_ids))
+            )
+            self._note(_noted("delete", key, username=key.username) for key in ended)
         with self._translated():
             return self._connection.executemany(
                 "DELETE FROM apikey WHERE id = ?", ((key_id,) for key_id in key_ids)
@@ -236,3 +258,8 @@ class ApiKeyTable(Database):
             expires_at=self._time_or_none(row[9], "apikey", row[0]),
             username=row[10],
         )
+
+
+def _noted(action: str, key: ApiKey, **details: object) -> Change:
+    ended = key if action == "delete" else None
+    return Change(action, "api_key", key.id, key.name, key.user_id, details, ended)

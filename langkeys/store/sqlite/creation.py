@@ -1,6 +1,7 @@
 """Making a database that a Langflow 1.13 server adopts."""
 
 import os
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def create_database(path: Path, superuser: User) -> None:
     Raises ConflictError where ``path`` exists, StoreError where it cannot be made.
     """
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-    staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         os.close(os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:

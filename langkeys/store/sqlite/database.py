@@ -1,13 +1,15 @@
 """A connection to a Langflow database file: opening it, transactions, and errors in words."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError
+from langkeys.store.base import Change, Committing
 from langkeys.store.generations import Generation, told_from
 from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
@@ -26,15 +28,24 @@ class Database:
     """What the tables of a store share: the connection, its columns, and its generation."""
 
     def __init__(
-        self, path: Path, *, writable: bool = False, busy_timeout: float = BUSY_TIMEOUT
+        self,
+        path: Path,
+        *,
+        writable: bool = False,
+        alone: bool = False,
+        busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self._path = path.absolute()
         self._writable = writable
         self._busy_timeout = busy_timeout
+        self.committing: Committing | None = None
+        self._changes: list[Change] = []
         self._connection = _connected(self._path, busy_timeout)
         try:
             if not writable:
                 self._rows("PRAGMA query_only = ON")
+            if alone:
+                self._take_alone()
             self._columns = self._read_columns()
             self._generation = told_from(self._columns, self._read_revision(), self.location)
         except LangkeysError:
@@ -52,16 +63,52 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
+    def _take_alone(self) -> None:
+        """Lock everybody else out until the connection is closed.
+
+        Asked for before the first access, it fails beside every other connection to a database in
+        WAL mode, idle ones too; in another mode only beside one that is at work.
+        """
+        self._rows("PRAGMA locking_mode = EXCLUSIVE")
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+            self._connection.execute("COMMIT")  # the lock stays: that is what the mode means
+            # In WAL mode a commit is otherwise not on the disk when it returns.
+            self._connection.execute("PRAGMA synchronous = EXTRA")
+            self._connection.execute("PRAGMA secure_delete = ON")
+        except sqlite3.Error as error:
+            if "locked" not in str(error):
+                raise store_error(error, self._path, self._busy_timeout) from None
+            raise StoreError(
+                f"the database {self._path} is in use: another process has it open; nothing was"
+                " done",
+                hint="stop the Langflow server and everything else that uses it, then run this"
+                " again; see who it is with: fuser " + str(self._path),
+            ) from None
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._rows("BEGIN IMMEDIATE")
+        self._changes = []
         try:
             yield
-            self._rows("COMMIT")
+            told = self.committing is not None and self._changes
+            with self.committing(self._changes) if self.committing and told else nullcontext():
+                with self._translated():
+                    failpoints.reach("before-commit")
+                self._rows("COMMIT")
         finally:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error that led here is the one to tell
                     self._connection.rollback()
+
+    def note(self, change: Change) -> None:
+        self._note([change])
+
+    def _note(self, changes: Iterable[Change]) -> None:
+        """Keep what the transaction changes for its commit, where anybody wants to know."""
+        if self.committing is not None:
+            self._changes.extend(changes)
 
     def _read_columns(self) -> dict[str, frozenset[str]]:
         # The known tables' columns; other tables only by name, as the generation is told by both.
@@ -91,7 +138,7 @@ class Database:
             yield
         except sqlite3.IntegrityError as error:
             raise ConflictError(f"{self.location}: {error}") from None
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
             raise store_error(error, self._path, self._busy_timeout) from None
 
     def _time_or_none(self, text: Any, table: str, row_id: str) -> datetime | None:

@@ -82,9 +82,11 @@ class EncryptedValues(Database):
         return {name: int(self._rows(query)[0][0]) for name, query in sql.items()}
 
     def _present(self, places: tuple[Place, ...]) -> Iterator[Place]:
-        for place in places:
-            if place[1] in self._columns.get(place[0], ()):
-                yield place
+        for table, column, row_id, name in places:
+            columns = self._columns.get(table, frozenset())
+            if column in columns:
+                # sso_config of 1.8 has the secret, and no slug yet.
+                yield table, column, row_id, name if name in columns else "NULL"
 
     def _pages(
         self, table: str, column: str, row_id: str, name: str, condition: str

@@ -28,3 +28,10 @@ ENCRYPTED_JSON_COLUMNS: tuple[Place, ...] = (
 # Where it stores an AES-GCM envelope (langflow.services.database.models.auth.sso_secret).
 ENVELOPE_COLUMNS: tuple[Place, ...] = (("sso_config", "client_secret_encrypted", "id", "slug"),)
 FERNET_TOKEN = re.compile(FERNET_PREFIX + "[A-Za-z0-9_-]+={0,2}")
+
+KINDS = {
+    **{(table, column): "value" for table, column, *_ in ENCRYPTED_COLUMNS},
+    **{(table, column): "json" for table, column, *_ in ENCRYPTED_JSON_COLUMNS},
+    **{(table, column): "envelope" for table, column, *_ in ENVELOPE_COLUMNS},
+}
+"""What is in a known column; see ``langkeys.store.base.Cell``."""

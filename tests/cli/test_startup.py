@@ -1,0 +1,124 @@
+"""What is slow to import stays out of commands that do not need it: modules, not milliseconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ..databases import Database
+from ..samples import PASSWORD
+from ..servers import serving
+from ..sites import Site
+
+SLOW = ("rich", "cryptography", "dotenv", "bcrypt", "urllib.request", "platformdirs")
+
+# Runs langkeys and says on stderr's last line which of the slow modules were imported.
+_PROGRAM = f"""
+import sys
+from langkeys.cli import main
+code = main()
+sys.stderr.write(" ".join(["imported:", *(m for m in {SLOW} if m in sys.modules)]) + "\\n")
+sys.exit(code)
+"""
+
+
+def imported(site: Site, *arguments: str, stdin: str = "", **settings: str | None) -> set[str]:
+    result = site.run(*arguments, stdin=stdin, command=(sys.executable, "-c", _PROGRAM), **settings)
+    result.done()
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("imported:")
+    return set(last.split()[1:])
+
+
+def test_the_program_that_is_measured_with_finds_what_is_imported(site: Site) -> None:
+    site.write_env("LANGFLOW_URL=http://localhost\n")
+    found = imported(site, "api-key", LANGFLOW_AUTO_LOGIN="0", LANGFLOW_SUPERUSER_PASSWORD=PASSWORD)
+    assert {"dotenv", "bcrypt", "cryptography"} <= found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--version",),
+        ("--help",),
+        (),
+        ("api-key", "--help"),
+        ("api-key", "create", "--help"),
+        ("init", "--help"),
+        ("whoami", "--help"),
+    ],
+)
+def test_version_and_help_import_nothing_slow(empty_site: Site, arguments: tuple[str, ...]) -> None:
+    empty_site.write_env("LANGFLOW_URL=http://localhost\n")
+    assert imported(empty_site, *arguments) == set()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_piped_list_imports_no_more_than_what_decrypts(
+    site: Site, database: Database, superuser: str, options: tuple[str, ...]
+) -> None:
+    database.add_key(superuser)
+    assert imported(site, "api-key", "list", *options) == {"cryptography"}
+
+
+def test_a_piped_list_without_keys_does_not_even_decrypt(site: Site) -> None:
+    assert imported(site, "api-key", "list") == set()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--count", "3"), ("--write-to", "key")])
+def test_a_key_is_made_with_no_more_than_what_encrypts(
+    site: Site, options: tuple[str, ...]
+) -> None:
+    # Where the config folder is set, nobody has to find the user's cache folder.
+    settings = {"LANGFLOW_CONFIG_DIR": str(site.folder)}
+    assert imported(site, "api-key", "create", *options, **settings) == {"cryptography"}
+
+
+def test_a_key_is_verified_by_its_hash_without_anything_slow(
+    site: Site, database: Database, superuser: str
+) -> None:
+    key = database.add_key(superuser)
+    assert imported(site, "whoami", "--api-key", "-", stdin=key.plaintext) == set()
+    settings = {"LANGKEYS_API_KEY": key.plaintext, "LANGFLOW_AUTO_LOGIN": None}
+    assert imported(site, "whoami", **settings) == set()
+    assert imported(site, "whoami", "--json", **settings) == set()
+
+
+def test_a_key_is_shown_and_revoked_with_no_more_than_what_decrypts(
+    site: Site, database: Database, superuser: str
+) -> None:
+    database.add_key(superuser, "ci")
+    assert imported(site, "api-key", "show", "ci") == {"cryptography"}
+    settings = {"LANGFLOW_CONFIG_DIR": str(site.folder)}
+    assert imported(site, "api-key", "revoke", "ci", "--yes", **settings) == {"cryptography"}
+
+
+def test_a_password_is_checked_by_bcrypt_alone(site: Site) -> None:
+    settings = {"LANGFLOW_AUTO_LOGIN": "false", "LANGFLOW_SUPERUSER_PASSWORD": PASSWORD}
+    assert imported(site, "whoami", **settings) == {"bcrypt"}
+
+
+def test_an_env_file_is_read_by_dotenv_alone(site: Site) -> None:
+    site.write_env("LANGFLOW_URL=http://localhost\n")
+    assert imported(site, "whoami") == {"dotenv"}
+
+
+def test_a_server_is_asked_without_the_database(empty_site: Site) -> None:
+    with serving() as server:
+        server.body = {"username": "alice", "is_superuser": True, "is_active": True, "id": "1"}
+        settings = {"LANGFLOW_URL": server.url, "LANGFLOW_API_KEY": "a-key"}
+        assert imported(empty_site, "whoami", "--remote", **settings) == {"urllib.request"}
+
+
+def test_init_imports_what_it_writes_with(empty_site: Site) -> None:
+    assert imported(empty_site, "init") <= {"cryptography", "bcrypt", "platformdirs"}
+
+
+def test_importing_langkeys_is_light() -> None:
+    program = f"import langkeys, sys; print([m for m in {(*SLOW, 'typer')} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

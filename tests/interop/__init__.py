@@ -1,0 +1,1 @@
+"""Whole-process tests of langkeys beside real Langflow servers."""

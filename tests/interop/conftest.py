@@ -1,0 +1,103 @@
+"""Fixtures of the interoperation tests: one real server, shared, and langkeys beside it.
+
+`pytest tests/interop --langflow VERSION` chooses the server by langflow-base's number. The tests
+share servers and do not run in parallel; pytest-xdist would start a set of servers for each worker.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .database import Database
+from .expectations import EXPECTED, Expected
+from .langflow_install import DEFAULT_VERSION, RELEASES
+from .langflow_server import PASSWORD, SUPERUSER, LangflowServer
+from .langkeys_process import Langkeys
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --langflow. Known only where tests/interop is named on pytest's command line."""
+    parser.addoption(
+        "--langflow",
+        dest="langflow",
+        metavar="VERSION",
+        default=DEFAULT_VERSION,
+        choices=sorted(RELEASES),
+        help="langflow-base to test against: %(choices)s (default: %(default)s)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "interop: needs a real Langflow server (minutes)")
+    config.addinivalue_line("markers", "only_with(version): makes sense for this server alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark these tests, and leave out those that other servers are needed for."""
+    version = _version(config)
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.interop)
+        only = item.get_closest_marker("only_with")
+        (kept if only is None or version in only.args else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    version = _version(config)
+    return f"langflow: {RELEASES[version].langflow} (langflow-base {version})"
+
+
+@pytest.fixture(scope="session")
+def version(pytestconfig: pytest.Config) -> str:
+    """The server under test, by langflow-base's number."""
+    return _version(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def expected(version: str) -> Expected:
+    return EXPECTED[version]
+
+
+@pytest.fixture(scope="session")
+def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangflowServer]:
+    """A running server with AUTO_LOGIN=false and a superuser of its own name."""
+    with LangflowServer(version, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def langkeys(server: LangflowServer, tmp_path_factory: pytest.TempPathFactory) -> Langkeys:
+    """Run langkeys beside `server`, with the server's own settings."""
+    return Langkeys(tmp_path_factory.mktemp("langkeys"), server.settings)
+
+
+@pytest.fixture
+def database(server: LangflowServer) -> Database:
+    return Database(server.database)
+
+
+@pytest.fixture(scope="session")
+def token(server: LangflowServer) -> str:
+    """A session of the superuser: what a person at the web pages has."""
+    return server.rest.login(SUPERUSER, PASSWORD)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name that no other key or user has: the servers are shared."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', request.node.name.lower())[:40]}-{uuid.uuid4().hex[:6]}"
+
+
+def _version(config: pytest.Config) -> str:
+    return str(config.getoption("langflow", DEFAULT_VERSION))

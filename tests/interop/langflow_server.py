@@ -1,0 +1,252 @@
+"""Starts and stops real Langflow servers, each in a folder of its own.
+
+A server never outlives the tests: it is stopped by the context manager that started it, Ctrl-C
+included, and should pytest itself be killed, by a small process that watches over it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from .langflow_install import executable, install
+from .langflow_rest import Rest
+
+__all__ = ["PASSWORD", "SUPERUSER", "LangflowServer", "ServerError", "install"]
+
+SUPERUSER = "administrator"
+PASSWORD = "correct-horse-battery-staple"
+
+# A start takes 20 seconds on two idle cores, the first after an install three times as long.
+_START_LIMIT = 300.0
+# Langflow kills its own worker after 30 seconds.
+_STOP_LIMIT = 60.0
+
+_START_FAILED = "Application startup failed"
+# Up to 1.8 the log fills up with this while a server starts.
+_SPINNER = "Launching Langflow..."
+
+# The shell ends at once where its input says that the server was stopped, and kills the server
+# where its input ends without a word, which is what the death of pytest looks like from here.
+_WATCHDOG = 'read _ || kill -s KILL -- "-$1"'
+
+
+class ServerError(Exception):
+    """A Langflow server did not start or stop. Tests fail with it, they do not skip."""
+
+
+class LangflowServer:
+    """A Langflow server with its own folder, settings, port and log. Use it in a `with`."""
+
+    def __init__(
+        self,
+        version: str,
+        folder: Path,
+        *,
+        auto_login: bool = False,
+        superuser: str | None = SUPERUSER,
+        password: str | None = PASSWORD,
+        env_file: Path | None = None,
+        database: Path | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe a server; nothing is started.
+
+        With ENV_FILE the server gets all its settings from that file and none from its
+        environment; DATABASE says then where that file puts the database.
+        """
+        self.version = version
+        self.folder = folder
+        self.config_dir = folder / "config"
+        self.env_file = env_file
+        self.database = database or self.config_dir / "langflow.db"
+        self.log = folder / "server.log"
+        self.settings: dict[str, str] = {}
+        """The LANGFLOW_* variables: what langkeys beside this server needs to be told, too."""
+        if env_file is None:
+            self.settings |= {
+                "LANGFLOW_CONFIG_DIR": str(self.config_dir),
+                "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": "true",
+                "LANGFLOW_AUTO_LOGIN": "true" if auto_login else "false",
+            }
+            if superuser is not None:
+                self.settings["LANGFLOW_SUPERUSER"] = superuser
+            if password is not None:
+                self.settings["LANGFLOW_SUPERUSER_PASSWORD"] = password
+        self.settings |= extra or {}
+        self.port = 0
+        self._log_start = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> LangflowServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def rest(self) -> Rest:
+        return Rest(self.url)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and return when it answers. Raise ServerError with the log's end."""
+        if self._process is not None:
+            raise ServerError("started already")
+        command = executable(self.version)
+        self.config_dir.mkdir(parents=True, exist_ok=True)
+        for name in ("home", "tmp", "work"):
+            (self.folder / name).mkdir(exist_ok=True)
+        self.port = _free_port()
+        arguments = ["run", "--backend-only", "--host", "127.0.0.1", "--port", str(self.port)]
+        if self.env_file is not None:
+            arguments += ["--env-file", str(self.env_file)]
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            # Of its own session: Ctrl-C is for pytest, which then stops the server in good order.
+            self._process = subprocess.Popen(
+                [command, *arguments],
+                cwd=self.folder / "work",
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._watchdog = subprocess.Popen(
+            ["sh", "-c", _WATCHDOG, "watchdog", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_healthy(time.monotonic() + _START_LIMIT)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server as its service manager would, with SIGTERM. Does nothing if it is down.
+
+        Raises ServerError if it had to be killed: what Langflow does at a clean stop was not done.
+        """
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        clean = _until(self._is_gone, time.monotonic() + _STOP_LIMIT)
+        self.kill()
+        if not clean:
+            raise ServerError(f"Langflow {self.version} did not stop by itself\n{self.log_tail()}")
+
+    def kill(self) -> None:
+        """Take down whatever is left of the server, without ceremony."""
+        if self._process is None:
+            return
+        if not self._is_gone():
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            self._watchdog.communicate(b"stopped\n")
+            self._watchdog = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def log_tail(self, characters: int = 4000) -> str:
+        """Return the end of the server's log, for an error message."""
+        lines = self._log_of_this_start().splitlines(keepends=True)
+        text = "".join(line for line in lines if _SPINNER not in line)
+        return f"--- {self.log}\n{text[-characters:]}"
+
+    def _log_of_this_start(self) -> str:
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._log_start :].decode("utf-8", "replace")
+
+    def _environment(self) -> dict[str, str]:
+        """Return the server's whole environment: nothing of the tester's own settings is in it.
+
+        The home and temporary folders are the server's own too, since Langflow keeps caches in
+        the one and lock files in the other.
+        """
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "LANG": "C.UTF-8",
+            "DO_NOT_TRACK": "true",
+            # Tests log in more often than five times a minute, which 1.11 and later refuse.
+            "LANGFLOW_RATE_LIMIT_ENABLED": "false",
+            **self.settings,
+        }
+
+    def _wait_until_healthy(self, deadline: float) -> None:
+        def answers() -> bool:
+            # Where its worker fails, the process that started it waits on up to Langflow 1.8.
+            if not self.is_running or _START_FAILED in self._log_of_this_start():
+                raise ServerError(f"Langflow {self.version} did not start\n{self.log_tail()}")
+            try:
+                return Rest(self.url, timeout=5).health().status == 200
+            except (urllib.error.URLError, OSError):
+                return False
+
+        if not _until(answers, deadline):
+            raise ServerError(
+                f"Langflow {self.version} gave no answer within {_START_LIMIT:.0f} s\n"
+                + self.log_tail()
+            )
+        # Langflow takes the next port where its own is taken: make sure that this one answered.
+        answered = self.rest.version()
+        if answered != self.version:
+            raise ServerError(f"started Langflow {self.version}, but {answered} answered")
+
+    def _is_gone(self) -> bool:
+        """Tell whether the server and its workers have all ended."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            return False
+        try:
+            os.killpg(self._process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _until(holds: Callable[[], bool], deadline: float) -> bool:
+    """Ask again and again whether HOLDS, and return whether it did before DEADLINE."""
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,0 +1,83 @@
+"""Runs langkeys as a process of its own, the way a script beside a server does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one langkeys process left: its exit status and its two streams."""
+
+    arguments: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        """Return the JSON document on stdout."""
+        return json.loads(self.stdout)
+
+    def error(self) -> dict[str, Any]:
+        """Return the `error` of the JSON object that a failing `--json` run leaves on stderr."""
+        error = json.loads(self.stderr)["error"]
+        assert isinstance(error, dict)
+        return error
+
+    def done(self) -> Run:
+        """Assert success, and return the run."""
+        assert self.returncode == 0, self
+        return self
+
+    def refused(self, returncode: int) -> Run:
+        """Assert a failure with RETURNCODE that wrote nothing to stdout, and return the run."""
+        assert self.returncode == returncode, self
+        assert self.stdout == "", self
+        assert self.stderr != "", self
+        assert "Traceback" not in self.stderr, self
+        return self
+
+
+class Langkeys:
+    """Runs langkeys in a folder of its own, with given settings in an environment else clean."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.settings = dict(settings or {})
+
+    def __call__(self, *arguments: str, stdin: str = "", without: str = "", **more: str) -> Run:
+        """Run `langkeys ARGUMENTS`, with MORE settings and WITHOUT one of the usual ones."""
+        settings = {**self.settings, **more}
+        settings.pop(without, None)
+        done = subprocess.run(
+            [sys.executable, "-m", "langkeys", *arguments],
+            cwd=self.folder,
+            env={**_bare_environment(self.folder), **settings},
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        return Run(arguments, done.returncode, done.stdout, done.stderr)
+
+
+def _bare_environment(home: Path) -> dict[str, str]:
+    spec = importlib.util.find_spec("langkeys")
+    assert spec is not None, "langkeys is not installed"
+    assert spec.origin is not None
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        # The langkeys that this pytest would import, whether installed or beside the tests.
+        "PYTHONPATH": str(Path(spec.origin).parents[1]),
+    }

@@ -1,0 +1,67 @@
+"""Made-up secrets and keys, and the check that none of them shows where it must not."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import secrets
+
+from cryptography.fernet import Fernet
+
+from langkeys import passwords
+
+SECRET_KEY = "uB1cJc8XnVdwYw0Yl0mDqT6h3zO2rKsP9eHfGaWvLxE"
+OTHER_SECRET_KEY = "kQ7nZx2LrT5vYb8mWc1PdF4sHj6gAe9uIoR3KtXwNyM"
+PASSWORD = "correct horse battery staple"
+WRONG_PASSWORD = "incorrect-horse-battery-staple"
+CREDENTIAL = "credential-value-that-nobody-may-see"
+SECRETS = (SECRET_KEY, OTHER_SECRET_KEY, PASSWORD, WRONG_PASSWORD, CREDENTIAL)
+
+KEY_FIELDS = [
+    "id", "name", "api_key", "user_id", "created_at", "last_used_at", "total_uses", "is_active",
+    "expires_at", "username", "status", "at_rest",
+]  # fmt: skip
+"""The fields of an API key in JSON, in their order: Langflow's, then langkeys' own."""
+
+USER_FIELDS = [
+    "id", "username", "profile_image", "store_api_key", "is_active", "is_superuser", "create_at",
+    "updated_at", "last_login_at",
+]  # fmt: skip
+"""The fields of a user that ``whoami`` has in JSON, in Langflow's order."""
+
+_WHOLE_KEY = re.compile(r"sk-[A-Za-z0-9_-]{32,}")
+_FERNET_TOKEN = re.compile(r"gAAAAA[A-Za-z0-9_-]{20,}")
+_BCRYPT_HASH = re.compile(r"\$2[aby]\$")
+
+
+def new_api_key() -> str:
+    return f"sk-{secrets.token_urlsafe(32)}"
+
+
+def hash_of(api_key: str) -> str:
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+def encrypted(plaintext: str, secret_key: str = SECRET_KEY) -> str:
+    """Encrypt as Langflow does under a secret key of 43 characters, without langkeys' help."""
+    return Fernet(secret_key + "=").encrypt(plaintext.encode()).decode()
+
+
+def decrypted(token: str, secret_key: str = SECRET_KEY) -> str:
+    return Fernet(secret_key + "=").decrypt(token.encode()).decode()
+
+
+@functools.cache
+def password_hash(password: str = PASSWORD) -> str:
+    """Hash at bcrypt's lowest cost: what is tested is not how long it takes."""
+    return passwords.hashed(password, rounds=4)
+
+
+def assert_no_secret(text: str, *more: str) -> None:
+    """Hold that a text shows no secret of the fixtures, no API key, and nothing stored."""
+    for secret in (*SECRETS, *more):
+        assert secret not in text, "a secret of the fixtures shows"
+    assert not _WHOLE_KEY.search(text), "a whole API key shows"
+    assert not _FERNET_TOKEN.search(text), "a Fernet token shows"
+    assert not _BCRYPT_HASH.search(text), "a password hash shows"

@@ -1,0 +1,118 @@
+"""The engines that the contract is held against: each makes an empty store and opens it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from langkeys.models import ApiKey, User
+from langkeys.store.base import Store
+from langkeys.store.sqlite import SqliteStore, create_database
+
+from ..databases import Database
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
+OWNER = "a" * 32
+
+
+def user(username: str = "administrator", user_id: str = OWNER) -> User:
+    return User(
+        id=user_id,
+        username=username,
+        password_hash="$2b$04$nothing",
+        is_active=True,
+        is_superuser=True,
+        created_at=NOW,
+        updated_at=NOW,
+        optins={"github_starred": False},
+    )
+
+
+def api_key(
+    name: str | None = "sample",
+    *,
+    key_id: str | None = None,
+    user_id: str = OWNER,
+    stored: str | None = None,
+    hashed: str | None = "hash",
+    created_at: datetime = NOW,
+    last_used_at: datetime | None = None,
+    is_active: bool = True,
+    expires_at: datetime | None = None,
+) -> ApiKey:
+    key_id = key_id or uuid.uuid4().hex
+    return ApiKey(
+        id=key_id,
+        name=name,
+        user_id=user_id,
+        stored=stored or f"gAAAAA{key_id}",
+        hash=hashed,
+        created_at=created_at,
+        last_used_at=last_used_at,
+        total_uses=0,
+        is_active=is_active,
+        expires_at=expires_at,
+    )
+
+
+class Engine(Protocol):
+    """What a test needs of an engine, beyond the store itself."""
+
+    def opened(self, *, writable: bool = False) -> AbstractContextManager[Store]:
+        """Open one more connection to the engine's one store."""
+        ...
+
+
+@dataclass
+class SqliteEngine:
+    """SQLite, on a file of the test's own."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        create_database(self.path, user())
+
+    def opened(self, *, writable: bool = False) -> AbstractContextManager[Store]:
+        return closing(SqliteStore(self.path, writable=writable, busy_timeout=0.05))
+
+
+@pytest.fixture(params=["sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """An engine with a store in which one superuser is."""
+    return {"sqlite": SqliteEngine}[request.param](tmp_path / "langflow.db")
+
+
+@pytest.fixture
+def writer(engine: Engine) -> Iterator[Store]:
+    """The store, open for writing."""
+    with engine.opened(writable=True) as store:
+        yield store
+
+
+@pytest.fixture
+def reader(engine: Engine) -> Iterator[Store]:
+    """The store, open for reading by another connection."""
+    with engine.opened() as store:
+        yield store
+
+
+def added(store: Store, *keys: ApiKey) -> list[ApiKey]:
+    """Add keys in one transaction."""
+    with store.transaction():
+        store.insert_api_keys(keys)
+    return list(keys)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Database:
+    """A database as ``create_database`` makes it, with one user."""
+    path = tmp_path / "langflow.db"
+    create_database(path, user())
+    return Database(path)

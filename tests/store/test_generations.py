@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from langkeys.errors import StoreError, UnsupportedError
+from langkeys.store.generations import GENERATIONS, NEWEST, Generation
+
+from .. import databases
+from ..databases import ADOPTED_BY_1_13, SHAPES, Shape
+from ..stores import opened
+
+
+def told(path: Path, shape: Shape, revision: str | None = None) -> Generation:
+    with opened(databases.made(path / "langflow.db", shape, revision=revision)) as store:
+        return store.generation
+
+
+def is_same(found: Generation, expected: Generation) -> bool:
+    """Compare what two generations can do, not how they were told."""
+    return found._replace(revision=None, note=None) == expected._replace(revision=None, note=None)
+
+
+# A row a generation, of the table in langflow-facts.md: encrypted, hash, expiry, honours the
+# state of a key, honours that of its owner, reads a short secret key by seeding a generator.
+FACTS = {
+    "1.5": (False, False, False, False, False, True),
+    "1.6": (False, False, False, False, False, True),
+    "1.7": (False, False, False, False, False, True),
+    "1.8": (True, False, False, False, False, True),
+    "1.9": (True, True, False, False, False, True),
+    "1.10": (True, True, True, True, False, False),
+    "1.11": (True, True, True, True, True, False),
+    "1.12": (True, True, True, True, True, False),
+    "1.12.8": (True, True, True, True, True, False),
+    "1.13": (True, True, True, True, True, False),
+}
+
+
+@pytest.mark.parametrize("release", FACTS)
+def test_each_generation_is_told_and_can_do_what_was_measured(tmp_path: Path, release: str) -> None:
+    shape = SHAPES[release]
+    found = told(tmp_path, shape)
+    assert found.revision == shape.revision
+    assert found.note is None
+    assert ".".join(found.release.split(".")[:2]) == ".".join(release.split(".")[:2])
+    assert FACTS[release] == (
+        found.encrypts_keys,
+        found.has_key_hash,
+        found.has_key_expiry,
+        found.honours_key_state,
+        found.honours_owner_state,
+        bool(found.short_keys_by_prng),
+    )
+
+
+def test_1_10_0_knows_expiry_and_not_yet_who_logs_in(tmp_path: Path) -> None:
+    found = told(tmp_path, SHAPES["1.10.0"])
+    assert found.release.startswith("1.10")
+    assert (found.encrypts_keys, found.has_key_expiry, found.honours_key_state) == (True,) * 3
+    assert not found.auto_login_is_named
+
+
+@pytest.mark.parametrize("release", SHAPES)
+def test_what_depends_on_the_release_alone_is_as_in_the_facts(tmp_path: Path, release: str) -> None:
+    found = told(tmp_path, SHAPES[release])
+    old = ("1.5", "1.6", "1.7")
+    assert found.auto_login_is_named == (release not in (*old, "1.8", "1.9", "1.10.0"))
+    assert found.deletes_default_superuser == (release != "1.13")
+    assert found.reads_env_key == (release not in old)
+    assert found.encrypts_generic == (release in old)
+    assert found.keeps_set_variables == (release not in old)
+    assert found.auto_login_default == (release != "1.13")
+    assert found.skip_auth_default == (release == "1.5")
+    assert found.has_environment_managed == (release in ("1.12.8", "1.13"))
+
+
+def test_what_init_makes_is_the_newest_without_a_note(tmp_path: Path) -> None:
+    found = told(tmp_path, ADOPTED_BY_1_13)
+    assert is_same(found, NEWEST)
+    assert (found.revision, found.note) == (None, None)
+
+
+def test_an_unknown_revision_with_the_newest_columns_is_the_newest_with_a_note(
+    tmp_path: Path,
+) -> None:
+    found = told(tmp_path, SHAPES["1.13"], "0123456789ab")
+    assert is_same(found, NEWEST)
+    assert found.revision == "0123456789ab"
+    assert "0123456789ab" in str(found.note)
+    assert "newer" in str(found.note)
+
+
+@pytest.mark.parametrize("release", ["1.8", "1.9", "1.10", "1.11", "1.12.8"])
+def test_an_unknown_revision_is_told_by_its_columns_with_a_note(
+    tmp_path: Path, release: str
+) -> None:
+    by_revision = told(tmp_path, SHAPES[release])
+    (tmp_path / "langflow.db").unlink()
+    found = told(tmp_path, SHAPES[release], "0123456789ab")
+    assert is_same(found, by_revision)
+    assert "0123456789ab" in str(found.note)
+    assert "newer" not in str(found.note)
+
+
+def test_columns_decide_where_they_contradict_the_revision(tmp_path: Path) -> None:
+    # A revision of 1.9 over the columns of 1.13.
+    found = told(tmp_path, SHAPES["1.13"], SHAPES["1.9"].revision)
+    assert is_same(found, NEWEST)
+    assert found.note
+
+
+@pytest.mark.parametrize("revision", [None, "0123456789ab"])
+def test_a_database_older_than_1_5_is_unsupported(tmp_path: Path, revision: str | None) -> None:
+    shape = replace(SHAPES["1.5"], revision=None)
+    with pytest.raises(UnsupportedError) as caught:
+        told(tmp_path, shape, revision)
+    assert caught.value.exit_code == 2
+    assert str(tmp_path) in caught.value.message
+    assert "1.5" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("table", ["user", "apikey", "variable"])
+def test_a_database_without_one_of_langflows_tables_is_not_langflows(
+    tmp_path: Path, table: str
+) -> None:
+    database = databases.made(tmp_path / "langflow.db")
+    database.rows(f'DROP TABLE "{table}"')
+    with pytest.raises(StoreError, match="not a Langflow database") as caught, opened(database):
+        pass
+    assert table in caught.value.message
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("user", "is_superuser"), ("apikey", "total_uses"), ("variable", "type")]
+)
+def test_a_database_without_one_of_langflows_columns_is_not_langflows(
+    tmp_path: Path, table: str, column: str
+) -> None:
+    database = databases.made(tmp_path / "langflow.db")
+    database.rows(f'ALTER TABLE "{table}" DROP COLUMN {column}')
+    with pytest.raises(StoreError, match=column), opened(database):
+        pass
+
+
+def test_a_database_of_somebody_else_is_not_langflows(tmp_path: Path) -> None:
+    database = databases.Database(tmp_path / "other.db")
+    database.rows("CREATE TABLE user (id INTEGER, name TEXT)")
+    with pytest.raises(StoreError, match="not a Langflow database") as caught, opened(database):
+        pass
+    assert "--database" in str(caught.value.hint)
+
+
+def test_a_foreign_table_in_langflows_database_does_no_harm(tmp_path: Path) -> None:
+    database = databases.made(tmp_path / "langflow.db")
+    database.rows("CREATE TABLE of_somebody_else (id INTEGER)")
+    with opened(database) as store:
+        assert is_same(store.generation, NEWEST)
+
+
+@pytest.mark.parametrize("revisions", [[], ["e5a7c9b1d3f2", "0123456789ab"]])
+def test_a_revision_that_is_not_one_counts_as_none(tmp_path: Path, revisions: list[str]) -> None:
+    database = databases.made(tmp_path / "langflow.db")
+    database.rows("DELETE FROM alembic_version")
+    for revision in revisions:
+        database.rows("INSERT INTO alembic_version VALUES (?)", (revision,))
+    with opened(database) as store:
+        assert is_same(store.generation, NEWEST)
+
+
+def test_no_generation_loses_what_an_older_one_could() -> None:
+    for older, newer in itertools.pairwise(GENERATIONS):
+        for name in ("encrypts_keys", "has_key_hash", "has_key_expiry", "honours_key_state"):
+            assert getattr(older, name) <= getattr(newer, name), (newer.release, name)

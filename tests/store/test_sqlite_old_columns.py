@@ -1,0 +1,24 @@
+"""Columns that a table has in newer generations and not in older ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from langkeys.models import EncryptedValue
+
+from ..sites import Site
+from ..stores import opened
+
+
+def test_a_single_sign_on_without_a_slug_is_an_encrypted_value_without_a_name(
+    site_of: Callable[[str], Site],
+) -> None:
+    """As Langflow 1.8 has it."""
+    database = site_of("1.8").database
+    database.rows("DROP TABLE sso_config")
+    database.rows("CREATE TABLE sso_config (id CHAR(32), client_secret_encrypted VARCHAR)")
+    database.rows("INSERT INTO sso_config VALUES ('1', 'lf-sso:v1:sealed')")
+    sealed = EncryptedValue("sso_config", "client_secret_encrypted", "1", None, "lf-sso:v1:sealed")
+    with opened(database) as store:
+        assert sealed in list(store.sample_of_encrypted_values())
+        assert sealed in list(store.encrypted_values())

@@ -1,0 +1,32 @@
+"""Opening the engines' stores on databases, and ciphers for what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from langkeys.crypto import Cipher
+from langkeys.store.base import Store
+from langkeys.store.sqlite import SqliteStore
+
+from .databases import Database
+from .samples import SECRET_KEY
+
+
+@contextmanager
+def opened(
+    database: Database, *, writable: bool = False, busy_timeout: float = 10.0
+) -> Iterator[Store]:
+    store = SqliteStore(database.path, writable=writable, busy_timeout=busy_timeout)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def cipher() -> Cipher:
+    return Cipher(SECRET_KEY, source="test")
+
+
+def no_cipher() -> Cipher:
+    raise AssertionError("the secret key is asked for where nothing is to be decrypted")

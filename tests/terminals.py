@@ -1,0 +1,133 @@
+"""langkeys at a terminal: a real pseudo-terminal, with somebody who reads and types."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import sys
+import tempfile
+import termios
+import time
+from typing import Any
+
+from .samples import SECRETS, assert_no_secret
+from .sites import Site
+
+PATIENCE = 30.0
+"""Seconds after which something that does not come is given up."""
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+# A session leader takes the terminal for its own, as a login shell does, and becomes langkeys.
+_LEADER = (
+    "import fcntl, os, sys, termios;"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.executable, [sys.executable, '-m', 'langkeys', *sys.argv[1:]])"
+)
+
+
+class Terminal:
+    """One langkeys process with a terminal for stdin, stderr and, unless ``piped``, stdout."""
+
+    def __init__(
+        self,
+        site: Site,
+        *arguments: str,
+        piped: bool = False,
+        columns: int = 200,
+        **settings: str | None,
+    ) -> None:
+        self._master, self.device = pty.openpty()
+        fcntl.ioctl(self.device, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        self._before = termios.tcgetattr(self.device)
+        self.screen = ""
+        """Everything that was shown, as it came."""
+        self.stdout = ""
+        """What went to stdout, if that was no terminal."""
+        # A file and no pipe: nobody reads before the end.
+        self._stdout = tempfile.TemporaryFile() if piped else None  # noqa: SIM115 - see __exit__
+        self.process = site.spawn(
+            *arguments,
+            command=(sys.executable, "-c", _LEADER),
+            settings={"COLUMNS": None, **settings},
+            stdin=self.device,
+            stdout=self._stdout or self.device,
+            stderr=self.device,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        if self._stdout is not None:
+            self._stdout.close()
+        self.process.wait()
+        os.close(self.device)
+        os.close(self._master)
+
+    def _read(self, wait: float) -> bool:
+        readable, _, _ = select.select([self._master], [], [], wait)
+        if readable:
+            data = os.read(self._master, 65_536)
+            self.screen += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        return bool(readable)
+
+    def expect(self, text: str) -> None:
+        """Wait until a text is shown."""
+        end = time.monotonic() + PATIENCE
+        while text not in self.screen:
+            assert time.monotonic() < end, f"{text!r} does not come: {self.screen!r}"
+            self._read(0.1)
+            if self.process.poll() is not None and not self._read(0):
+                assert text in self.screen, f"{text!r} has not come: {self.screen!r}"
+
+    def send(self, text: str) -> None:
+        """Type."""
+        os.write(self._master, text.encode())
+
+    def finish(self, code: int = 0) -> Terminal:
+        """Wait for the end, and hold that the exit code is this one and that no secret showed."""
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"langkeys does not end: {self.screen!r}"
+            self._read(0.05)
+        while self._read(0):
+            pass
+        if self._stdout is not None:
+            self._stdout.seek(0)
+            self.stdout = self._stdout.read().decode()
+        assert self.process.returncode == code, (self.process.returncode, self.screen)
+        assert "Traceback" not in self.screen
+        for secret in SECRETS:
+            assert secret not in self.screen
+        if code != 0:
+            assert_no_secret(self.screen + self.stdout)
+        return self
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the terminal echoes and edits again as before langkeys ran."""
+        return termios.tcgetattr(self.device) == self._before
+
+    @property
+    def text(self) -> str:
+        """What was shown, without colours and the like."""
+        return _ESCAPE.sub("", self.screen)
+
+    @property
+    def has_escapes(self) -> bool:
+        """Whether colours, cursor movements and the like were shown."""
+        return "\x1b" in self.screen
+
+
+def shown(site: Site, *arguments: str, **options: Any) -> Terminal:
+    """Run langkeys at a terminal at which nobody types; it must succeed."""
+    with Terminal(site, *arguments, **options) as terminal:
+        return terminal.finish()

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langkeys.errors import AmbiguousError, NotFoundError
+from langkeys.references import resolved, resolved_value
+from langkeys.store.base import Store
+
+from . import databases, stores
+from .databases import Database, SampleKey
+from .samples import OTHER_SECRET_KEY
+from .stores import cipher, no_cipher
+
+ID = "3f2a9c41" + "0" * 23 + "1"
+
+
+def found_by(store: Store, ref: str, *, destroys: bool = False) -> str:
+    return resolved(store, cipher, ref, destroys=destroys).id
+
+
+# The ways
+
+
+@pytest.mark.parametrize("destroys", [False, True])
+def test_an_exact_id_names_a_key_dashed_or_not_in_either_case(
+    database: Database, superuser: str, store: Store, destroys: bool
+) -> None:
+    key = database.add_key(superuser, key_id=ID)
+    database.add_key(superuser)
+    for ref in (ID, ID.upper(), key.dashed, key.dashed.upper()):
+        assert resolved(store, no_cipher, ref, destroys=destroys).id == ID
+
+
+def test_an_exact_name_names_a_key(database: Database, superuser: str, store: Store) -> None:
+    key = database.add_key(superuser, "deploy to production 🚀")
+    database.add_key(superuser, "deploy")
+    assert resolved(store, no_cipher, "deploy to production 🚀").id == key.id
+
+
+def test_a_name_is_exact_in_case_and_whole(
+    database: Database, superuser: str, store: Store
+) -> None:
+    database.add_key(superuser, "Deploy")
+    for ref in ("deploy", "Deplo", "Deploy ", "Depl%", "*", ""):
+        with pytest.raises(NotFoundError):
+            resolved(store, no_cipher, ref)
+
+
+@pytest.mark.parametrize("at_rest", ["fernet", "plaintext"])
+@pytest.mark.parametrize("hashed", [True, False])
+@pytest.mark.parametrize("visible", [5, 20])
+def test_the_visible_start_names_a_key_however_it_is_stored(
+    database: Database, superuser: str, store: Store, at_rest: str, hashed: bool, visible: int
+) -> None:
+    key = database.add_key(superuser, at_rest=at_rest, hashed=hashed)
+    database.add_key(superuser)
+    assert found_by(store, key.plaintext[: 3 + visible]) == key.id
+
+
+@pytest.mark.parametrize("visible", [1, 4, 21, 30])
+def test_a_start_that_is_too_short_or_too_long_to_be_visible_names_nothing(
+    database: Database, superuser: str, store: Store, visible: int
+) -> None:
+    key = database.add_key(superuser)
+    with pytest.raises(NotFoundError):
+        found_by(store, key.plaintext[: 3 + visible])
+
+
+def test_a_start_in_another_case_names_nothing(
+    database: Database, superuser: str, store: Store
+) -> None:
+    database.add_key(superuser, plaintext="sk-abcdefghij" + "x" * 33)
+    with pytest.raises(NotFoundError):
+        found_by(store, "sk-ABCDEFGHIJ")
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["3f2a", "3f2a9c41", "3F2A9C41", "3f2a9c41-0000", "3F2A9C41-0000-0000-0000-0000", ID[:31]],
+)
+def test_a_start_of_the_id_names_a_key_dashed_or_not_in_either_case(
+    database: Database, superuser: str, store: Store, ref: str
+) -> None:
+    database.add_key(superuser, key_id=ID)
+    database.add_key(superuser, key_id="4" * 32)
+    assert resolved(store, no_cipher, ref).id == ID
+
+
+def test_a_start_of_the_id_has_4_digits_or_more(
+    database: Database, superuser: str, store: Store
+) -> None:
+    database.add_key(superuser, key_id=ID)
+    for ref in ("3", "3f2", "3f-2"):
+        with pytest.raises(NotFoundError):
+            found_by(store, ref)
+
+
+def test_a_start_of_the_id_has_8_digits_or_more_for_what_destroys(
+    database: Database, superuser: str, store: Store
+) -> None:
+    database.add_key(superuser, key_id=ID)
+    for ref in ("3f2a", "3f2a9c4", "3f2a-9c4-"):
+        with pytest.raises(NotFoundError) as caught:
+            found_by(store, ref, destroys=True)
+        assert "8 digits" in str(caught.value.hint)
+    assert found_by(store, "3f2a9c41", destroys=True) == ID
+
+
+def test_the_middle_of_an_id_names_nothing(
+    database: Database, superuser: str, store: Store
+) -> None:
+    database.add_key(superuser, key_id=ID)
+    with pytest.raises(NotFoundError):
+        found_by(store, "2a9c4100")
+
+
+def test_a_key_is_found_among_all_users_keys(
+    database: Database, superuser: str, store: Store
+) -> None:
+    other = database.add_user("alice", is_superuser=False)
+    key = database.add_key(other, "of alice")
+    found = resolved(store, no_cipher, "of alice")
+    assert (found.id, found.username) == (key.id, "alice")
+
+
+# Their order
+
+
+def test_an_id_goes_before_a_name(database: Database, superuser: str, store: Store) -> None:
+    database.add_key(superuser, key_id=ID)
+    database.add_key(superuser, ID)
+    assert found_by(store, ID) == ID
+
+
+def test_a_name_goes_before_a_visible_start(
+    database: Database, superuser: str, store: Store
+) -> None:
+    started = database.add_key(superuser)
+    start = started.plaintext[:8]
+    named = database.add_key(superuser, start)
+    assert found_by(store, start) == named.id
+
+
+def test_a_name_goes_before_a_start_of_an_id(
+    database: Database, superuser: str, store: Store
+) -> None:
+    database.add_key(superuser, key_id=ID)
+    named = database.add_key(superuser, "3f2a9c41")
+    assert found_by(store, "3f2a9c41") == named.id
+
+
+# More than one, and none
+
+
+def _assert_ambiguous(store: Store, ref: str, keys: list[SampleKey]) -> None:
+    with pytest.raises(AmbiguousError) as caught:
+        found_by(store, ref)
+    listed = " ".join(caught.value.candidates)
+    assert len(caught.value.candidates) == len(keys)
+    for key in keys:
+        assert key.dashed in listed
+        assert key.plaintext not in listed
+    assert str(len(keys)) in caught.value.message
+
+
+def test_two_keys_of_one_name_are_ambiguous_and_listed_with_their_owners(
+    database: Database, superuser: str, store: Store
+) -> None:
+    alice = database.add_user("alice")
+    keys = [database.add_key(superuser, "ci"), database.add_key(alice, "ci")]
+    _assert_ambiguous(store, "ci", keys)
+    with pytest.raises(AmbiguousError) as caught:
+        found_by(store, "ci")
+    assert "administrator" in caught.value.candidates[0]
+    assert "alice" in caught.value.candidates[1]
+
+
+def test_two_ids_of_one_start_are_ambiguous(
+    database: Database, superuser: str, store: Store
+) -> None:
+    keys = [database.add_key(superuser, key_id="3f2a9c41" + c * 24) for c in "0f"]
+    database.add_key(superuser, key_id="3f2a9c42" + "0" * 24)
+    _assert_ambiguous(store, "3f2a9c41", keys)
+
+
+def test_two_keys_of_one_visible_start_are_ambiguous(
+    database: Database, superuser: str, store: Store
+) -> None:
+    keys = [
+        database.add_key(superuser, plaintext=f"sk-abcde{c * 35}", at_rest=at_rest)
+        for c, at_rest in (("x", "fernet"), ("y", "plaintext"))
+    ]
+    _assert_ambiguous(store, "sk-abcde", keys)
+
+
+def test_no_more_than_ten_candidates_are_listed(
+    database: Database, superuser: str, store: Store
+) -> None:
+    for _ in range(12):
+        database.add_key(superuser, "ci")
+    with pytest.raises(AmbiguousError) as caught:
+        found_by(store, "ci")
+    assert len(caught.value.candidates) == 10
+    assert "more than 10" in caught.value.message
+
+
+def test_what_matches_nothing_is_named_with_the_database(store: Store) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        found_by(store, "nothing-of-that-name")
+    assert "nothing-of-that-name" in caught.value.message
+    assert store.location in caught.value.message
+
+
+def test_a_start_under_another_secret_key_names_nothing(
+    database: Database, superuser: str, store: Store
+) -> None:
+    key = database.add_key(superuser, secret_key=OTHER_SECRET_KEY)
+    with pytest.raises(NotFoundError):
+        found_by(store, key.plaintext[:8])
+
+
+# Whole keys, from stdin
+
+
+@pytest.mark.parametrize("at_rest", ["fernet", "plaintext"])
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_whole_key_names_its_row_however_it_is_stored(
+    database: Database, superuser: str, store: Store, at_rest: str, hashed: bool
+) -> None:
+    key = database.add_key(superuser, at_rest=at_rest, hashed=hashed)
+    database.add_key(superuser)
+    assert resolved_value(store, cipher, key.plaintext, "line 1").id == key.id
+
+
+def test_a_whole_key_that_is_unknown_is_not_shown(store: Store) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        resolved_value(store, cipher, "sk-hidden" + "x" * 40, "line 3 of stdin")
+    assert "line 3 of stdin" in caught.value.message
+    assert "hidden" not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_a_whole_key_in_two_rows_is_ambiguous_and_not_shown(
+    database: Database, superuser: str, store: Store
+) -> None:
+    key = database.add_key(superuser)
+    other = database.add_key(superuser, plaintext=key.plaintext)
+    with pytest.raises(AmbiguousError) as caught:
+        resolved_value(store, cipher, key.plaintext, "line 1 of stdin")
+    assert key.plaintext not in caught.value.message
+    listed = " ".join(caught.value.candidates)
+    assert key.dashed in listed
+    assert other.dashed in listed
+
+
+# Properties, over one database
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, list[SampleKey]]]:
+    path: Path = tmp_path_factory.mktemp("references") / "langflow.db"
+    database = databases.made(path)
+    owner = database.add_user("administrator")
+    keys = [
+        database.add_key(owner, f"key {number}", key_id=key_id)
+        for number, key_id in enumerate(("3f2a" + "0" * 28, "3f2a" + "1" * 28, *_IDS))
+    ]
+    with stores.opened(database) as store:
+        yield store, keys
+
+
+_IDS = [uuid.UUID(int=number * 7919**9 % 2**128).hex for number in range(1, 11)]
+
+
+@given(number=st.integers(0, 11), length=st.integers(4, 32), dashed=st.booleans())
+def test_a_start_names_the_only_key_that_starts_so(
+    many: tuple[Store, list[SampleKey]], number: int, length: int, dashed: bool
+) -> None:
+    store, keys = many
+    key = keys[number]
+    start = key.id[:length]
+    ref = key.dashed[: length + 4] if dashed else start
+    start = ref.replace("-", "")
+    alike = [other for other in keys if other.id.startswith(start)]
+    if len(alike) == 1:
+        assert resolved(store, no_cipher, ref).id == key.id
+    else:
+        with pytest.raises(AmbiguousError):
+            resolved(store, no_cipher, ref)
+
+
+@given(ref=st.text(max_size=60))
+def test_any_other_text_names_nothing(many: tuple[Store, list[SampleKey]], ref: str) -> None:
+    store, keys = many
+    digits = ref.lower().replace("-", "")
+    if any(ref == key.name for key in keys) or (
+        re.fullmatch(r"[0-9a-f-]+", ref.lower()) and any(key.id.startswith(digits) for key in keys)
+    ):
+        return
+    with pytest.raises(NotFoundError):
+        resolved(store, cipher, ref)

@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langkeys.errors import ConfigError, SecretKeyError
+from langkeys.settings import ENV_FILE, KNOWN, Settings, without_newline
+
+FLAGS = sorted(name for name, definition in KNOWN.items() if definition.kind == "flag")
+CHOICES = sorted(name for name, definition in KNOWN.items() if definition.kind == "choice")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def settings_of(
+    environ: Mapping[str, str] | None = None, dotenv: str | None = None, **options: str
+) -> Settings:
+    if dotenv is not None:
+        Path(".env").write_text(dotenv, encoding="utf-8")
+    given_options = {name: (text, "--option") for name, text in options.items()}
+    return Settings(given_options, environ=environ or {})
+
+
+def source_of(settings: Settings, name: str) -> str:
+    value = settings.find(name)
+    assert value is not None
+    return value.source
+
+
+# Precedence
+
+
+def test_an_option_goes_before_everything() -> None:
+    settings = settings_of(
+        {"LANGFLOW_DATABASE_URL": "environment.db"},
+        "LANGFLOW_DATABASE_URL=dotenv.db",
+        LANGFLOW_DATABASE_URL="option.db",
+    )
+    assert settings.text("LANGFLOW_DATABASE_URL") == "option.db"
+    assert source_of(settings, "LANGFLOW_DATABASE_URL") == "--option"
+
+
+def test_the_environment_goes_before_the_env_file() -> None:
+    settings = settings_of({"LANGFLOW_SUPERUSER": "alice"}, "LANGFLOW_SUPERUSER=bob")
+    assert settings.superuser == "alice"
+    assert source_of(settings, "LANGFLOW_SUPERUSER") == "environment"
+
+
+def test_the_env_file_goes_before_the_default_and_is_the_source() -> None:
+    settings = settings_of(dotenv="LANGFLOW_SUPERUSER=bob")
+    assert settings.superuser == "bob"
+    assert source_of(settings, "LANGFLOW_SUPERUSER") == str(Path(".env").absolute())
+
+
+def test_a_default_is_named_as_such() -> None:
+    settings = settings_of()
+    value = settings.find("LANGFLOW_SUPERUSER")
+    assert value is not None
+    assert (value.text, value.source, value.is_default) == ("langflow", "default", True)
+    assert not settings.is_given("LANGFLOW_SUPERUSER")
+
+
+def test_a_setting_without_default_is_none() -> None:
+    settings = settings_of()
+    assert settings.find("LANGFLOW_SECRET_KEY") is None
+    assert settings.text("LANGFLOW_SECRET_KEY") is None
+    assert settings.flag("LANGFLOW_SKIP_AUTH_AUTO_LOGIN") is None
+    assert not settings.is_given("LANGFLOW_SECRET_KEY")
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_an_empty_value_counts_as_unset_in_each_source(name: str) -> None:
+    below = settings_of({name: ""}, f"{name}=\n")
+    assert not below.is_given(name)
+
+
+def test_an_empty_environment_value_lets_the_env_file_through() -> None:
+    settings = settings_of({"LANGFLOW_SUPERUSER": ""}, "LANGFLOW_SUPERUSER=bob")
+    assert settings.superuser == "bob"
+
+
+_SOURCED = st.dictionaries(
+    st.sampled_from(("option", "environment", "dotenv")),
+    st.text("abcdefgh", min_size=1, max_size=6),
+)
+
+
+@given(sources=_SOURCED, name=st.sampled_from(sorted(KNOWN)))
+def test_the_highest_source_that_gives_a_value_wins(sources: dict[str, str], name: str) -> None:
+    Path(".env").write_text(f"{name}={sources.get('dotenv', '')}\n", encoding="utf-8")
+    settings = Settings(
+        {name: (sources["option"], "--option")} if "option" in sources else {},
+        environ={name: sources.get("environment", "")},
+    )
+    order = (
+        ("option", "--option"),
+        ("environment", "environment"),
+        ("dotenv", str(Path(".env").absolute())),
+    )
+    expected = next(((sources[key], source) for key, source in order if key in sources), None)
+    found = settings.find(name)
+    if expected is not None:
+        assert found is not None
+        assert (found.text, found.source) == expected
+    else:
+        assert (None if found is None else found.text) == KNOWN[name].default
+
+
+# NAME_FILE
+
+
+def test_a_value_comes_from_the_file_that_name_file_names(tmp_path: Path) -> None:
+    file = tmp_path / "mounted"
+    file.write_text("from the file", encoding="utf-8")
+    settings = settings_of({"LANGFLOW_SUPERUSER_PASSWORD_FILE": str(file)})
+    assert settings.text("LANGFLOW_SUPERUSER_PASSWORD") == "from the file"
+    source = source_of(settings, "LANGFLOW_SUPERUSER_PASSWORD")
+    assert str(file) in source
+    assert "LANGFLOW_SUPERUSER_PASSWORD_FILE" in source
+    assert "environment" in source
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_setting_can_come_from_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mounted").write_text("x\n", encoding="utf-8")
+    value = settings_of({f"{name}_FILE": "mounted"}).find(name)
+    assert value is not None
+    assert value.text == "x"
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        ("secret", "secret"),
+        ("secret\n", "secret"),
+        ("secret\r\n", "secret"),
+        ("secret\n\n", "secret\n"),
+        ("secret\r\n\r\n", "secret\r\n"),
+        (" secret ", " secret "),
+        ("secret\r", "secret\r"),
+        ("two\nlines\n", "two\nlines"),
+    ],
+)
+def test_exactly_one_trailing_newline_of_a_file_is_dropped(content: str, value: str) -> None:
+    Path("mounted").write_bytes(content.encode())
+    settings = settings_of({"LANGFLOW_SUPERUSER_PASSWORD_FILE": "mounted"})
+    assert settings.text("LANGFLOW_SUPERUSER_PASSWORD") == value
+
+
+@given(st.text())
+def test_dropping_a_newline_undoes_adding_one(text: str) -> None:
+    assert without_newline(f"{text}\n") in (text, text.removesuffix("\r"))
+    assert without_newline(f"{text}x") == f"{text}x"
+
+
+@pytest.mark.parametrize("source", ["environment", "dotenv"])
+def test_a_value_and_its_file_from_one_source_are_an_error(source: str) -> None:
+    Path("mounted").write_text("from-the-file", encoding="utf-8")
+    pair = {"LANGFLOW_SECRET_KEY": "direct-value", "LANGFLOW_SECRET_KEY_FILE": "mounted"}
+    dotenv = "".join(f"{name}={value}\n" for name, value in pair.items())
+    settings = settings_of(pair) if source == "environment" else settings_of({}, dotenv)
+    with pytest.raises(ConfigError) as caught:
+        settings.find("LANGFLOW_SECRET_KEY")
+    assert "LANGFLOW_SECRET_KEY_FILE" in caught.value.message
+    assert ("environment" if source == "environment" else ".env") in caught.value.message
+    assert "direct-value" not in caught.value.message
+    assert "from-the-file" not in caught.value.message
+
+
+@pytest.mark.parametrize("above", ["LANGFLOW_SUPERUSER", "LANGFLOW_SUPERUSER_FILE"])
+def test_across_sources_a_value_and_a_file_go_by_precedence(above: str) -> None:
+    Path("high").write_text("high", encoding="utf-8")
+    Path("low").write_text("low", encoding="utf-8")
+    below = "LANGFLOW_SUPERUSER_FILE" if above == "LANGFLOW_SUPERUSER" else "LANGFLOW_SUPERUSER"
+    settings = settings_of({above: "high"}, f"{below}=low")
+    assert settings.superuser == "high"
+
+
+def test_an_option_goes_before_a_file_of_the_environment() -> None:
+    settings = settings_of(
+        {"LANGFLOW_DATABASE_URL_FILE": "there-is-no-such-file"}, LANGFLOW_DATABASE_URL="option.db"
+    )
+    assert settings.text("LANGFLOW_DATABASE_URL") == "option.db"
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("LANGFLOW_SUPERUSER_PASSWORD", ConfigError), ("LANGFLOW_SECRET_KEY", SecretKeyError)],
+)
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe\xfa"])
+def test_a_named_file_that_gives_nothing_is_an_error_that_names_it(
+    name: str, error: type[Exception], content: bytes | None
+) -> None:
+    if content is not None:
+        Path("mounted").write_bytes(content)
+    settings = settings_of({f"{name}_FILE": "mounted"})
+    with pytest.raises(error) as caught:
+        settings.find(name)
+    assert "mounted" in str(caught.value)
+    assert f"{name}_FILE" in str(caught.value)
+
+
+# Booleans and choices
+
+TRUE = ("true", "1", "yes", "on", "t", "y")
+FALSE = ("false", "0", "no", "off", "f", "n")
+
+
+@given(
+    word=st.sampled_from([(word, True) for word in TRUE] + [(word, False) for word in FALSE]),
+    cases=st.lists(st.booleans(), min_size=5, max_size=5),
+    name=st.sampled_from(FLAGS),
+)
+def test_each_of_pydantics_words_is_read_in_any_case(
+    word: tuple[str, bool], cases: list[bool], name: str
+) -> None:
+    text, meaning = word
+    mixed = "".join(
+        letter.upper() if upper else letter for letter, upper in zip(text, cases, strict=False)
+    )
+    assert Settings(environ={name: mixed}).flag(name) is meaning
+
+
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("text", ["maybe", "2", "truee", "ja", "-1", "None"])
+def test_what_is_no_boolean_names_variable_source_and_choices(name: str, text: str) -> None:
+    settings = settings_of({}, f"{name}={text}\n")
+    with pytest.raises(ConfigError) as caught:
+        settings.flag(name)
+    assert name in caught.value.message
+    assert text in caught.value.message
+    assert str(Path(".env").absolute()) in caught.value.message
+    for word in (*TRUE, *FALSE):
+        assert word in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_is_read_in_any_case_and_nothing_else(name: str) -> None:
+    for choice in KNOWN[name].choices:
+        assert Settings(environ={name: choice.upper()}).text(name) == choice
+    with pytest.raises(ConfigError) as caught:
+        Settings(environ={name: "elsewhere"}).text(name)
+    assert name in caught.value.message
+    assert "environment" in caught.value.message
+    for choice in KNOWN[name].choices:
+        assert choice in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", [*FLAGS, *CHOICES])
+def test_a_check_finds_a_value_that_does_not_parse_wherever_it_is(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Settings(environ={name: "nonsense"}).check()
+
+
+def test_a_check_of_good_settings_says_nothing() -> None:
+    Settings(environ={"LANGFLOW_AUTO_LOGIN": "Yes", "LANGFLOW_API_KEY_SOURCE": "ENV"}).check()
+
+
+def test_auto_login_unset_means_false() -> None:
+    assert settings_of().auto_login is False
+    assert settings_of({"LANGFLOW_AUTO_LOGIN": "on"}).auto_login is True
+
+
+# The .env file
+
+
+def test_without_an_env_file_there_is_none() -> None:
+    assert settings_of().env_file is None
+
+
+def test_an_env_file_elsewhere_is_not_looked_for(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LANGFLOW_SUPERUSER=above\n", encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    os.chdir(tmp_path / "below")
+    assert Settings(environ={"HOME": str(tmp_path)}).superuser == "langflow"
+
+
+def test_a_named_env_file_is_read_instead_of_the_one_here() -> None:
+    Path(".env").write_text("LANGFLOW_SUPERUSER=here\nLANGFLOW_URL=http://here\n")
+    Path("other.env").write_text("LANGFLOW_SUPERUSER=other\n")
+    settings = Settings(env_file="other.env", environ={})
+    assert settings.env_file == Path("other.env").absolute()
+    assert settings.superuser == "other"
+    assert settings.text("LANGFLOW_URL") is None
+
+
+def test_the_env_file_may_be_named_by_the_environment_and_the_option_goes_first() -> None:
+    Path("one.env").write_text("LANGFLOW_SUPERUSER=one\n")
+    Path("two.env").write_text("LANGFLOW_SUPERUSER=two\n")
+    environ = {ENV_FILE: "one.env"}
+    assert Settings(environ=environ).superuser == "one"
+    assert Settings(environ=environ, env_file="two.env").superuser == "two"
+
+
+def test_an_empty_name_of_an_env_file_counts_as_unset() -> None:
+    assert settings_of({ENV_FILE: ""}, "LANGFLOW_SUPERUSER=here").superuser == "here"
+
+
+@pytest.mark.parametrize("by", ["--env-file", ENV_FILE])
+def test_a_named_env_file_that_is_missing_is_an_error(by: str) -> None:
+    by_option = by == "--env-file"
+    environ = {} if by_option else {ENV_FILE: "missing.env"}
+    with pytest.raises(ConfigError) as caught:
+        Settings(environ=environ, env_file="missing.env" if by_option else None)
+    assert "missing.env" in caught.value.message
+    assert by in caught.value.message
+
+
+def test_an_env_file_that_is_a_folder_or_no_text_is_an_error() -> None:
+    Path("folder").mkdir()
+    Path("binary.env").write_bytes(b"LANGFLOW_SUPERUSER=\xff\xfe\n")
+    for name in ("folder", "binary.env"):
+        with pytest.raises(ConfigError, match=re.escape(name)):
+            Settings(env_file=name, environ={})
+
+
+@pytest.mark.parametrize(
+    "line", ["=hidden-part", "LANGFLOW_SECRET_KEY='hidden-part", "LANGFLOW SECRET KEY=hidden-part"]
+)
+def test_a_malformed_line_is_named_by_number_and_not_by_content(line: str) -> None:
+    Path(".env").write_text(f"# settings\nLANGFLOW_SUPERUSER=bob\n{line}\nLANGFLOW_URL=http://x\n")
+    with pytest.raises(ConfigError) as caught:
+        Settings(environ={})
+    assert "line 3" in caught.value.message
+    assert str(Path(".env").absolute()) in caught.value.message
+    assert "hidden-part" not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_an_empty_env_file_gives_nothing() -> None:
+    settings = settings_of({}, "\n  \n")
+    assert settings.env_file == Path(".env").absolute()
+    assert not any(settings.is_given(name) for name in KNOWN)
+
+
+def test_names_without_prefix_are_pointed_out_with_the_name_that_was_meant() -> None:
+    settings = settings_of({}, "AUTO_LOGIN=true\nSUPERUSER=bob\nOPENAI_API_KEY=x\nAPI_KEY=y\n")
+    found = " ".join(settings.unprefixed_names)
+    assert "LANGFLOW_AUTO_LOGIN" in found
+    assert "LANGFLOW_SUPERUSER" in found
+    assert "LANGFLOW_API_KEY" in found
+    assert "LANGKEYS_API_KEY" in found
+    assert "OPENAI" not in found
+    assert settings.auto_login is False
+
+
+def test_a_name_without_prefix_is_pointed_out_beside_the_prefixed_one() -> None:
+    # A server takes the one that comes last, so that the two disagree about AUTO_LOGIN.
+    settings = settings_of({}, "LANGFLOW_AUTO_LOGIN=false\nAUTO_LOGIN=true\n")
+    assert "LANGFLOW_AUTO_LOGIN" in " ".join(settings.unprefixed_names)
+    assert settings.auto_login is False
+
+
+def test_a_name_without_prefix_is_pointed_out_when_it_names_a_file() -> None:
+    settings = settings_of({}, "SECRET_KEY_FILE=/run/secrets/secret_key\n")
+    assert "LANGFLOW_SECRET_KEY_FILE" in " ".join(settings.unprefixed_names)
+
+
+def test_no_value_shows_in_a_repr() -> None:
+    settings = settings_of({"LANGFLOW_SECRET_KEY": "hidden-part"})
+    value = settings.find("LANGFLOW_SECRET_KEY")
+    assert "hidden-part" not in repr(value)
+    assert "hidden-part" not in repr(settings)
+
+
+def test_settings_are_read_from_the_process_environment_by_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANGFLOW_SUPERUSER", "carol")
+    assert Settings().superuser == "carol"
