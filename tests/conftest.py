@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from langkeys.settings import ENV_FILE, KNOWN
 from langkeys.store.base import Store
 
 from . import databases, stores
@@ -22,6 +24,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("langkeys")
 
 SUPERUSER = "administrator"
+
+
+@pytest.fixture(autouse=True)
+def _bare_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them: their environment and ./.env."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.removesuffix("_FILE") in KNOWN or name == ENV_FILE:
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
