@@ -1,7 +1,7 @@
 """Fixtures of the interoperation tests: one real server, shared, and langkeys beside it.
 
 `pytest tests/interop --langflow VERSION` chooses the server by langflow-base's number. The tests
-share servers and do not run in parallel; pytest-xdist would start a set of servers for each worker.
+share servers, one set a worker: in parallel they run a file at a time (-n 2 --dist loadfile).
 """
 
 from __future__ import annotations
