@@ -24,7 +24,9 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 # A session leader takes the terminal for its own, as a login shell does, and becomes langkeys.
 _LEADER = (
-    "import fcntl, os, sys, termios;"
+    "import fcntl, os, signal, sys, termios;"
+    # As a shell leaves it: what runs the tests may have turned Ctrl-C off for all it starts.
+    "signal.signal(signal.SIGINT, signal.SIG_DFL);"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.executable, [sys.executable, '-m', 'langkeys', *sys.argv[1:]])"
 )

@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_NOBODY = 65534
-
-# What langkeys may import is imported before the privileges go: nobody may not be able to read it.
-_PROGRAM = f"""
-import getpass, json, os, pkgutil, sqlite3, sys, tempfile
-import bcrypt, dotenv, platformdirs
-import langkeys
-from importlib import import_module
-for module in pkgutil.walk_packages(langkeys.__path__, "langkeys."):
-    if not module.name.endswith("__main__"):
-        import_module(module.name)
+# Root gives up what lets it pass by file modes (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH; the bounding
+# set is dropped by prctl option 24, and takes effect at the exec) and stays the owner of its files:
+# another user might not be allowed to read langkeys itself.
+_PROGRAM = """
+import ctypes, os, sys
 if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid({_NOBODY})
-    os.setuid({_NOBODY})
-sys.exit(import_module("langkeys.cli").main())
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (1, 2):
+        if libc.prctl(24, capability, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_CAPBSET_DROP)")
+os.execv(sys.executable, [sys.executable, "-m", "langkeys", *sys.argv[1:]])
 """
 COMMAND = (sys.executable, "-c", _PROGRAM)
 """To be run in place of langkeys."""
 
 
-def give(path: Path) -> None:
-    """Make a file or folder belong to the user that COMMAND becomes."""
-    if os.geteuid() == 0:
-        os.chown(path, _NOBODY, _NOBODY)
-
-
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
-    """Make a folder that this user owns and everybody may enter: pytest's own are closed."""
+    """Make a folder whose mode a test may change, and that can be removed after all the same."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        folder.chmod(0o755)
-        give(folder)
         try:
             yield folder
         finally:

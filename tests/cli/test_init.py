@@ -358,7 +358,6 @@ def test_a_folder_that_may_not_be_entered_is_an_error_that_names_it() -> None:
     with unprivileged.reachable_folder() as folder:
         inner = folder / "inner"
         inner.mkdir(0)
-        unprivileged.give(inner)
         database = inner / "langflow.db"
         result = Site(folder).run("init", "--database", str(database), command=unprivileged.COMMAND)
         assert result.code in (1, 6)

@@ -300,8 +300,6 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_done(
     original = vault.made(site, superuser)
     with unprivileged.reachable_folder() as folder:
         found = vault.copied(original, folder / "site")
-        for path in (found.site.folder, *found.site.folder.rglob("*")):
-            unprivileged.give(path)
         (found.site.folder / "config").chmod(0o500)
         try:
             refused = found.site.run(*ROTATE, command=unprivileged.COMMAND).failed(1)

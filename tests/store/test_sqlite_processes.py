@@ -99,7 +99,6 @@ def bound_site() -> Iterator[Site]:
     with unprivileged.reachable_folder() as folder:
         database = databases.made(folder / "langflow.db")
         database.add_user("administrator")
-        unprivileged.give(database.path)
         yield Site(
             folder,
             {
@@ -147,7 +146,6 @@ def test_a_file_that_may_not_be_read_is_an_error(bound_site: Site) -> None:
 def test_a_folder_that_may_not_be_entered_is_an_error(bound_site: Site) -> None:
     inner = bound_site.folder / "inner"
     inner.mkdir(0)
-    unprivileged.give(inner)
     result = bound_site.run(
         "api-key", "list", "--database", str(inner / "langflow.db"), command=unprivileged.COMMAND
     )
