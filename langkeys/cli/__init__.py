@@ -28,7 +28,7 @@ class Root(Group):
         "init": ("langkeys.cli.init", "Make a store and its settings where there are none."),
         "whoami": ("langkeys.cli.whoami", "Show who is acting, or whose API key this is."),
         "doctor": ("langkeys.cli.doctor", "Look for what is wrong with a deployment."),
-        "api-key": ("langkeys.cli.api_key", "Make, list, show and revoke API keys."),
+        "api-key": ("langkeys.cli.api_key", "Make, list, rotate and revoke API keys."),
         "variable": ("langkeys.cli.variable", "Set, list, import and export variables."),
         "run": ("langkeys.cli.run", "Run a program with the Credentials in its environment."),
         "user": ("langkeys.cli.user", "Make, list and change users."),
