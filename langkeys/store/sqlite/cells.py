@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -199,17 +200,23 @@ class _ByteRows:
     def __init__(self, database: Database, sql: str, parameters: Sequence[object]) -> None:
         self._database = database
         self._connection = database._connection
-        with database._translated():
+        # Python 3.10 reads the first row here, and each next one with the one before it.
+        with self._as_bytes():
             self._cursor = self._connection.execute(sql, parameters)
+
+    @contextmanager
+    def _as_bytes(self) -> Iterator[None]:
+        self._connection.text_factory = bytes
+        try:
+            with self._database._translated():
+                yield
+        finally:
+            self._connection.text_factory = str
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         while True:
-            self._connection.text_factory = bytes
-            try:
-                with self._database._translated():
-                    row = self._cursor.fetchone()
-            finally:
-                self._connection.text_factory = str
+            with self._as_bytes():
+                row = self._cursor.fetchone()
             if row is None:
                 return
             yield row
