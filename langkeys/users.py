@@ -264,13 +264,6 @@ def _is_configured(store: Store, settings: Settings, user: User) -> bool:
     return alike and store.find_user_named(settings.superuser) is None
 
 
-def admitted_keys(store: Store, user: User) -> int:
-    """Count the user's API keys that a server lets in while the user is active."""
-    honoured = store.generation.honours_key_state
-    wanted = KeyFilter(now=now(), user_id=user.id, status="active" if honoured else None)
-    return sum(1 for _ in store.api_keys(wanted))
-
-
 def stale_setting(settings: Settings, store: Store, user: User, password: str) -> str | None:
     """Say which setting the user's new password has made stale, and what a server makes of that.
 
