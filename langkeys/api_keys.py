@@ -1,14 +1,15 @@
 """What can be done with API keys: make them and end them."""
 
 import secrets
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from langkeys.batches import in_batches
 from langkeys.errors import FailedError, NotFoundError, UnsupportedError, UsageError
-from langkeys.models import ApiKey, User, dashed, masked, shown_without
-from langkeys.store.base import KeyFilter, Store
+from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
+from langkeys.progress import Advance
+from langkeys.store.base import KeyBatch, KeyFilter, Store
 from langkeys.store.generations import Generation
 from langkeys.text import unshowable_in
 from langkeys.times import now
@@ -21,6 +22,9 @@ DEFAULT_NAME = "CLI"
 """The name that Langflow's own command line gives, too."""
 
 LONGEST_NAME = 255
+
+ROWS_AT_ONCE = 500
+"""Keys that are in memory together, of however many."""
 
 
 class NewApiKey(NamedTuple):
@@ -70,15 +74,16 @@ def prepared(
     ``value`` is the key itself where somebody has chosen it already.
     """
     created_at = now()
+    encrypt = cipher().encrypt if generation.encrypts_keys else str
     for _ in range(count):
         plaintext = value or f"sk-{secrets.token_urlsafe(32)}"
         yield NewApiKey(
             ApiKey(
-                id=uuid.uuid4().hex,
+                id=new_id(),
                 name=name,
                 user_id=owner.id,
                 username=owner.username,
-                stored=cipher().encrypt(plaintext) if generation.encrypts_keys else plaintext,
+                stored=encrypt(plaintext),
                 hash=key_hash(plaintext) if generation.has_key_hash else None,
                 created_at=created_at,
                 last_used_at=None,
@@ -90,9 +95,14 @@ def prepared(
         )
 
 
-def store_keys(
-    store: Store, keys: Sequence[NewApiKey], check_secret_key: Callable[[], None]
-) -> None:
+def set_aside(batch: KeyBatch, keys: Iterable[NewApiKey]) -> Iterator[NewApiKey]:
+    """Put new keys into a batch as they are made, and yield them to whoever is to deliver them."""
+    for some in in_batches(keys, ROWS_AT_ONCE):
+        batch.add(key.row for key in some)
+        yield from some
+
+
+def store_batch(store: Store, batch: KeyBatch, check_secret_key: Callable[[], None]) -> None:
     """Store new keys, all or none.
 
     ``check_secret_key`` is called once more under the lock: a rotation of the secret key may have
@@ -100,20 +110,48 @@ def store_keys(
     """
     with store.transaction():
         check_secret_key()
-        store.insert_api_keys(key.row for key in keys)
+        batch.insert()
 
 
-def check_stored(store: Store, keys: Sequence[NewApiKey]) -> None:
+def check_stored(store: Store, batch: KeyBatch) -> None:
     """Read new keys back through a fresh connection; raise FailedError where they differ."""
-    with store.reopened() as fresh:
-        for key in keys:
-            found = fresh.find_api_key(key.row.id)
-            if found is None or found.stored != key.row.stored or found.hash != key.row.hash:
-                raise FailedError(
-                    f"the new API key {dashed(key.row.id)} does not read back from"
-                    f" {store.location}",
-                    hint="check the disk, then langkeys api-key list",
-                )
+    key_id = batch.find_unwritten()
+    if key_id is not None:
+        raise FailedError(
+            f"the new API key {dashed(key_id)} does not read back from {store.location}",
+            hint="check the disk, then langkeys api-key list",
+        )
+
+
+def take_back(store: Store, batch: KeyBatch) -> None:
+    """Revoke new keys that nobody has received, as far as nobody else has."""
+    with store.transaction():
+        batch.delete()
+    _check_deleted(store, batch)
+
+
+def store_delivered(
+    store: Store,
+    key: NewApiKey,
+    check_secret_key: Callable[[], None],
+    deliver: Callable[[str], None],
+) -> None:
+    """Store one new key and hand it to ``deliver``; where that raises it is taken back."""
+    with store.key_batch() as batch:
+        batch.add([key.row])
+        store_batch(store, batch, check_secret_key)
+        try:
+            check_stored(store, batch)
+            deliver(key.plaintext)
+        except BaseException:
+            take_back(store, batch)
+            raise
+
+
+def _check_deleted(store: Store, batch: KeyBatch) -> None:
+    key_id = batch.find_undeleted()
+    if key_id is not None:
+        raise FailedError(f"API key {dashed(key_id)} is still in {store.location}")
 
 
 def revoke(store: Store, keys: Sequence[ApiKey]) -> None:
@@ -162,20 +200,16 @@ def is_use_counted(store: Store, tracking_disabled: bool | None) -> bool:
     return not tracking_disabled and store.has_used_api_keys()
 
 
-def revoke_matching(store: Store, keys: Sequence[ApiKey], wanted: KeyFilter) -> frozenset[str]:
-    """Revoke those of ``keys`` that still match, and return their ids.
+def revoke_matching(
+    store: Store, batch: KeyBatch, wanted: KeyFilter, *, done: Advance = lambda _: None
+) -> None:
+    """Revoke those keys of a batch that still match, all or none; the batch keeps the others not.
 
     A key that has been used, or given another end, since it was listed stays.
     """
-    listed = {key.id for key in keys}
     with store.transaction():
-        still = [key for key in store.api_keys(wanted) if key.id in listed]
-        store.delete_api_keys([key.id for key in still])
-    with store.reopened() as fresh:
-        for key in still:
-            if fresh.find_api_key(key.id) is not None:
-                raise FailedError(f"API key {dashed(key.id)} is still in {store.location}")
-    return frozenset(key.id for key in still)
+        batch.delete(wanted, done=done)
+    _check_deleted(store, batch)
 
 
 def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:

@@ -11,7 +11,7 @@ import os
 import pwd
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,9 @@ from langkeys.times import iso, now, parsed_iso
 SETTING = "LANGKEYS_AUDIT_LOG"
 FILE_NAME = "langkeys-audit.jsonl"
 OFF = "off"
+
+MOST_CHANGES = 1000
+"""Things that are changed on one line; where there are more of them it takes several."""
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 """The outcomes: written before the commit; nothing was written; the write did not come through."""
@@ -62,20 +65,29 @@ class Trail:
     def check(self) -> None:
         """Raise FailedError where a log that must be written cannot be; writes nothing to it."""
         if self.path is not None and self._is_required:
-            self._append("")
+            self._append([])
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line, whole and synced, or not at all."""
-        self._append(json.dumps(record, ensure_ascii=False) + "\n")
+        self._append([_line(record)])
 
-    def _append(self, line: str) -> None:
+    def append_changes(
+        self, record: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Add a line with what it changes, and more lines of the same id where that is much.
+
+        All of them or none; from the second on they are numbered by ``part``.
+        """
+        self._append(map(_line, _parts(record, changes)))
+
+    def _append(self, lines: Iterable[str]) -> None:
         if self.path is None:
             return
         try:
             if not self._is_required:
                 # A server makes its config folder at its first start; langkeys may be earlier.
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _append(self.path, line)
+            _append(self.path, lines)
         except OSError as error:
             message = f"cannot write the audit log {self.path}: {error.strerror}"
             if self._is_required:
@@ -116,17 +128,16 @@ class Recorder:
         self._trail.check()
 
     @contextmanager
-    def committing(self, changes: Sequence[Change]) -> Iterator[None]:
+    def committing(self, changes: Iterable[Change]) -> Iterator[None]:
         """Write the line of a commit before it, and another one where it fails."""
-        described = [self._described(change) for change in changes]
-        with self.writing(described):
+        with self.writing(map(self._described, changes)):
             yield
 
     @contextmanager
-    def writing(self, changes: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    def writing(self, changes: Iterable[Mapping[str, Any]]) -> Iterator[None]:
         """Write the line of something else that is done in the block; see ``committing``."""
-        record = self._record(DONE) | {"changes": list(changes)}
-        self._trail.append(record)
+        record = self._record(DONE)
+        self._trail.append_changes(record, changes)
         try:
             yield
         except BaseException as error:
@@ -161,12 +172,12 @@ class Recorder:
         )
 
     def _described(self, change: Change) -> dict[str, Any]:
-        described = {
-            "action": change.action,
-            "kind": change.kind,
-            "id": dashed(change.id),
-            "name": change.name,
-        }
+        described: dict[str, Any] = {"action": change.action, "kind": change.kind}
+        if change.more_ids:
+            described["ids"] = [dashed(row_id) for row_id in (change.id, *change.more_ids)]
+        else:
+            described["id"] = dashed(change.id)
+        described["name"] = change.name
         if change.user_id is not None:
             described["user_id"] = dashed(change.user_id)
         described.update(change.details)
@@ -179,8 +190,29 @@ def _code(error: BaseException) -> str:
     return error.code if isinstance(error, LangkeysError) else "interrupted"
 
 
-def _append(path: Path, line: str) -> None:
-    data = line.encode("utf-8", "backslashreplace")
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _parts(
+    record: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    number, things = 1, 0
+    part: list[Mapping[str, Any]] = []
+    for change in changes:
+        if things >= MOST_CHANGES:
+            yield {**record, **_numbered(number), "changes": part}
+            number, things, part = number + 1, 0, []
+        part.append(change)
+        things += len(change.get("ids", "1"))
+    yield {**record, **_numbered(number), "changes": part}
+
+
+def _numbered(part: int) -> dict[str, int]:
+    return {} if part == 1 else {"part": part}
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o600)
     try:
@@ -188,16 +220,17 @@ def _append(path: Path, line: str) -> None:
             raise OSError(0, "it is not a regular file")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
-        if not data:
-            return
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            data = b"\n" + data  # after a line that a crash has cut off
+        is_cut_off = size and os.pread(descriptor, 1, size - 1) != b"\n"
         try:
-            written = os.write(descriptor, data)
-            if written != len(data):
-                raise OSError(0, f"only {written} of {len(data)} bytes were taken")
+            for line in lines:
+                data = line.encode("utf-8", "backslashreplace")
+                if is_cut_off:
+                    data, is_cut_off = b"\n" + data, False  # after what a crash has left
+                written = os.write(descriptor, data)
+                if written != len(data):
+                    raise OSError(0, f"only {written} of {len(data)} bytes were taken")
             os.fsync(descriptor)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 os.ftruncate(descriptor, size)
             raise

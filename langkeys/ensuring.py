@@ -15,7 +15,7 @@ from langkeys.models import ApiKey, User, dashed
 from langkeys.settings import without_newline
 from langkeys.store.base import KeyFilter, Store
 from langkeys.times import iso, now
-from langkeys.verification import find_by_value
+from langkeys.verification import KeyFinder
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -100,7 +100,7 @@ def ensured(
     with store.transaction():
         check_secret_key()
         # Looked for under the write lock: ten processes that start at once make one row.
-        rows = find_by_value(store, cipher, value)
+        rows = [found.key for found in KeyFinder(store, cipher).find(value)]
         if rows:
             row = _accepted(rows, owner, store.location)
             changed = row.name != name

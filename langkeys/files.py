@@ -82,10 +82,21 @@ class StagedFile:
 
     def write(self, text: str) -> None:
         """Add text to the staged file and sync it to the disk."""
+        self.add(text)
+        self.sync()
+
+    def add(self, text: str) -> None:
+        """Add text to the staged file, which is to be synced at the end of all of it."""
         try:
             data = memoryview(text.encode())
             while data:
                 data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def sync(self) -> None:
+        """Sync what has been added to the disk."""
+        try:
             os.fsync(self._descriptor)
         except OSError as error:
             raise self._failure(error) from None

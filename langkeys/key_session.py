@@ -22,9 +22,10 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.key_places import located
+from langkeys.progress import Progress
 from langkeys.reencryption import Survey
 from langkeys.rotation_journal import is_living
-from langkeys.secret_rotation import Plan, Progress, Rotated, Rotation, checked
+from langkeys.secret_rotation import Plan, Rotated, Rotation, checked
 from langkeys.session import Session
 from langkeys.settings import without_newline
 

@@ -74,9 +74,9 @@ def carry_out(store: Store, migration: Migration) -> None:
                 hint="run the command again",
             )
         for _, new in pairs:
-            twins = [] if new.hash is None else store.api_keys_by_hash(new.hash)
+            twins = [] if new.hash is None else store.owned_by_hash(new.hash)
             if len(twins) > 1:
-                ids = " and ".join(dashed(twin.id) for twin in twins)
+                ids = " and ".join(dashed(twin.key.id) for twin in twins)
                 raise ConflictError(
                     f"{ids} of {store.location} are one and the same key; nothing was done",
                     hint="a server refuses a key that stands in two rows: revoke one of them by id",

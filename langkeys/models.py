@@ -6,6 +6,7 @@ they were a tenth of such a command's whole time.
 """
 
 import re
+import secrets
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -127,6 +128,16 @@ class EncryptedValue(NamedTuple):
         return shown_without(self, "value")
 
 
+def new_id() -> str:
+    """Make the id of a new row: a random UUID (version 4), as 32 hex digits.
+
+    What ``uuid.uuid4().hex`` makes, in a quarter of the time and without that import's 3 ms.
+    """
+    digits = secrets.token_hex(16)
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:12]}4{digits[13:16]}{variant}{digits[17:]}"
+
+
 _HEX_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
@@ -134,7 +145,7 @@ def dashed(hex_id: str) -> str:
     """Write an id as Langflow's REST interface does: ``8-4-4-4-12``."""
     if len(hex_id) != 32:
         return hex_id
-    return "-".join((hex_id[:8], hex_id[8:12], hex_id[12:16], hex_id[16:20], hex_id[20:]))
+    return f"{hex_id[:8]}-{hex_id[8:12]}-{hex_id[12:16]}-{hex_id[16:20]}-{hex_id[20:]}"
 
 
 def parsed_id(text: str) -> str | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from langkeys.errors import AmbiguousError, NotFoundError
 from langkeys.models import ApiKey, dashed, parsed_id
+from langkeys.progress import Progress, unseen
 from langkeys.store.base import KeyFilter, Store
 from langkeys.times import iso, now
-from langkeys.verification import find_by_value
+from langkeys.verification import KeyFinder
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -27,6 +28,7 @@ def resolved(
     *,
     destroys: bool = False,
     working: bool = False,
+    progress: Progress = unseen,
 ) -> ApiKey:
     """Return the one API key that ``ref`` names, anybody's, by the first way that matches.
 
@@ -44,7 +46,7 @@ def resolved(
         wanted = KeyFilter(now=now(), name=ref, status="active")
         matches = list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1)) or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
-        matches = _starting_with(store, cipher, ref)
+        matches = _starting_with(store, cipher, ref, progress)
     hint = "langkeys api-key list --all-users shows ids and names"
     lowered = ref.lower()
     if not matches and _ID_START.fullmatch(lowered):
@@ -59,21 +61,28 @@ def resolved(
     return _the_one(matches, f"{ref!r}", store)
 
 
-def resolved_value(store: Store, cipher: Callable[[], "Cipher"], api_key: str, what: str) -> ApiKey:
+def resolved_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
     """Return the row of a whole API key, called ``what`` in errors, as it must not show itself."""
-    matches = find_by_value(store, cipher, api_key)
+    matches = [found.key for found in finder.find(api_key)]
     if not matches:
         raise NotFoundError(f"{what} is no API key of {store.location}")
     return _the_one(matches, what, store)
 
 
-def _starting_with(store: Store, cipher: Callable[[], "Cipher"], start: str) -> list[ApiKey]:
+def _starting_with(
+    store: Store, cipher: Callable[[], "Cipher"], start: str, progress: Progress
+) -> list[ApiKey]:
     # Linear: a key's start is only to be seen by decrypting it.
     found = list(store.api_keys_stored_from(start, MOST_CANDIDATES + 1))
-    for key in store.encrypted_api_keys(unhashed_only=False):
-        plaintext = cipher().find_plaintext(key.stored)
-        if plaintext is not None and plaintext.startswith(start):
-            found.append(key)
+    wanted, passed = start.encode(), 0
+    with progress("decrypting API keys", store.api_key_count()) as done:
+        for page in store.key_tokens(unhashed_only=False):
+            for token in page:
+                content = cipher().find_content(token.encode())
+                if content is not None and content.startswith(wanted):
+                    found += (owned.key for owned in store.owned_stored_as(token))
+            passed += len(page)
+            done(passed)
     return found
 
 

@@ -114,9 +114,11 @@ def leftovers(store: Store, key: ApiKey) -> list[ApiKey]:
     """Return working keys of the same name and owner that a broken-off rotation may have left."""
     if key.name is None:
         return []
-    wanted = KeyFilter(now=now(), user_id=key.user_id, name=key.name, status="active")
-    return [
-        other
-        for other in store.api_keys(wanted)
-        if other.total_uses == 0 and other.created_at > key.created_at
-    ]
+    wanted = KeyFilter(
+        now=now(),
+        user_id=key.user_id,
+        name=key.name,
+        status="active",
+        never_used_since=key.created_at,
+    )
+    return list(store.api_keys(wanted))

@@ -16,10 +16,11 @@ from langkeys.authentication import Acting, authenticated, require_superuser
 from langkeys.errors import LangkeysError, SecretKeyError
 from langkeys.files import is_there
 from langkeys.models import ApiKey
+from langkeys.progress import Progress, unseen
 from langkeys.settings import UNPREFIXED, Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
-from langkeys.verification import Verified, key_hash, verify_as_server
+from langkeys.verification import Verifier, key_hash
 
 if TYPE_CHECKING:
     from langkeys.audit import Recorder
@@ -33,8 +34,10 @@ class Session:
 
     ``writes`` opens the store for writing. ``ask_password`` asks for a password by a hidden prompt
     and raises UnauthenticatedError where nobody can be asked; ``note`` and ``warn`` take a sentence
-    for the person at the terminal; ``command`` and ``reason`` go into the audit trail. Use as a
-    context manager.
+    for the person at the terminal, ``progress`` is told how far long work is; ``command`` and
+    ``reason`` go into the audit trail. ``cache_kib`` is how much of the database may be kept in
+    memory, if not SQLite's own 2000; ``verify_password`` stands in for the method of that name. Use
+    as a context manager.
     """
 
     def __init__(
@@ -45,15 +48,21 @@ class Session:
         ask_password: Callable[[str], str],
         note: Callable[[str], None],
         warn: Callable[[str], None],
+        progress: Progress = unseen,
         command: str = "",
         reason: str | None = None,
+        cache_kib: int | None = None,
+        verify_password: Callable[[str, str | None], bool] | None = None,
     ) -> None:
         self.settings = settings
         self.note = note
         self.warn = warn
+        self.progress = progress
         self._ask_password = ask_password
         self._writes = writes
         self._command = command
+        self._cache_kib = cache_kib
+        self._verify_password = verify_password or self.verify_password
         self._reason = reason
         self._location: str | None = None
 
@@ -120,7 +129,7 @@ class Session:
         """Close the store and forget what was read through it."""
         if self.has_store:
             self.store.close()
-            for name in ("store", "cipher"):
+            for name in ("store", "cipher", "verifier"):
                 self.__dict__.pop(name, None)
 
     def was_revoked(self, api_key: str) -> bool:
@@ -132,7 +141,11 @@ class Session:
     def _opened(self) -> Store:
         from langkeys.store.sqlite import SqliteStore
 
-        return SqliteStore(places.database(self.settings).path, writable=self._writes)
+        return SqliteStore(
+            places.database(self.settings).path,
+            writable=self._writes,
+            cache_kib=self._cache_kib,
+        )
 
     def settle_rotation(self) -> None:
         """Complete or undo a rotation of the secret key that died; see ``langkeys.recovery``."""
@@ -220,7 +233,7 @@ class Session:
             self.settings,
             self.store,
             cipher=lambda: self.cipher,
-            verify_password=self.verify_password,
+            verify_password=self._verify_password,
             ask_password=self._ask_password,
         )
 
@@ -238,13 +251,13 @@ class Session:
 
         return hashed(password)
 
-    def verified_as_server(self, api_key: str) -> Verified:
-        """Return whose API key this is, as the server beside the database would say it."""
+    @cached_property
+    def verifier(self) -> Verifier:
+        """What says whose API key this is, as the server beside the database would."""
         from_environment = self.settings.text("LANGFLOW_API_KEY_SOURCE") == "env"
-        return verify_as_server(
+        return Verifier(
             self.store,
             lambda: self.cipher,
-            api_key,
             environment_key=self.settings.text("LANGFLOW_API_KEY") if from_environment else None,
             superuser=self.settings.superuser,
         )

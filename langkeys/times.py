@@ -85,7 +85,9 @@ def parsed_iso(text: str) -> datetime:
 
 def iso(moment: datetime) -> str:
     """Write a time as ISO 8601 UTC with ``Z``, as Langflow 1.13's ``whoami`` does."""
-    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    if moment.tzinfo is not timezone.utc:
+        moment = moment.astimezone(timezone.utc)
+    return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 def iso_or_none(moment: datetime | None) -> str | None:

@@ -1,13 +1,12 @@
 """What can be done with users: make them, and change their password and their state."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from langkeys.api_keys import checked_name
 from langkeys.authentication import DEFAULT_SUPERUSER, auto_login_name
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
-from langkeys.models import ApiKey, User, UserSummary, dashed, parsed_id
+from langkeys.models import ApiKey, User, UserSummary, dashed, new_id, parsed_id
 from langkeys.settings import Settings
 from langkeys.store.base import KeyFilter, Store
 from langkeys.times import now
@@ -54,7 +53,7 @@ def new_user(username: str, password_hash: str, *, is_superuser: bool) -> User:
     """
     moment = now()
     return User(
-        id=uuid.uuid4().hex,
+        id=new_id(),
         username=username,
         password_hash=password_hash,
         is_active=True,

@@ -4,7 +4,6 @@ A server makes several rows of one name and user itself and reads the one create
 set here is written to all of them, so that it does not matter which is read.
 """
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,13 +12,24 @@ from typing import TYPE_CHECKING, Literal
 from langkeys.api_keys import checked_name
 from langkeys.errors import (
     AmbiguousError,
+    ConfigError,
     ConflictError,
     FailedError,
     NotFoundError,
     UsageError,
 )
-from langkeys.models import CREDENTIAL, FERNET_PREFIX, GENERIC, User, Variable, dashed, parsed_id
+from langkeys.models import (
+    CREDENTIAL,
+    FERNET_PREFIX,
+    GENERIC,
+    User,
+    Variable,
+    dashed,
+    new_id,
+    parsed_id,
+)
 from langkeys.references import MOST_CANDIDATES
+from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
 from langkeys.text import unshowable_in
@@ -65,6 +75,16 @@ class Outcome:
     def name(self) -> str:
         """The variable's name."""
         return self.rows[0].name
+
+
+def require_in_database(settings: Settings) -> None:
+    """Raise ConfigError where the server keeps variables elsewhere than in the database."""
+    if settings.text("LANGFLOW_VARIABLE_STORE") == "kubernetes":
+        raise ConfigError(
+            "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in Kubernetes"
+            " Secrets, and not in the database",
+            hint="use kubectl, or the server's own pages; langkeys works on the database",
+        )
 
 
 def wished(
@@ -198,7 +218,7 @@ def planned(
 
 def _new(owner: User, wish: Wish, generation: Generation, moment: datetime) -> Variable:
     blank = Variable(
-        id=uuid.uuid4().hex,
+        id=new_id(),
         name=wish.name,
         user_id=owner.id,
         username=owner.username,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from langkeys.errors import AmbiguousError, NotFoundError
 from langkeys.references import resolved, resolved_value
 from langkeys.store.base import Store
+from langkeys.verification import KeyFinder
 
 from . import databases, stores
 from .databases import Database, SampleKey
@@ -236,12 +237,12 @@ def test_a_whole_key_names_its_row_however_it_is_stored(
 ) -> None:
     key = database.add_key(superuser, at_rest=at_rest, hashed=hashed)
     database.add_key(superuser)
-    assert resolved_value(store, cipher, key.plaintext, "line 1").id == key.id
+    assert resolved_value(store, KeyFinder(store, cipher), key.plaintext, "line 1").id == key.id
 
 
 def test_a_whole_key_that_is_unknown_is_not_shown(store: Store) -> None:
     with pytest.raises(NotFoundError) as caught:
-        resolved_value(store, cipher, "sk-hidden" + "x" * 40, "line 3 of stdin")
+        resolved_value(store, KeyFinder(store, cipher), "sk-hidden" + "x" * 40, "line 3 of stdin")
     assert "line 3 of stdin" in caught.value.message
     assert "hidden" not in f"{caught.value.message}{caught.value.hint}"
 
@@ -252,7 +253,7 @@ def test_a_whole_key_in_two_rows_is_ambiguous_and_not_shown(
     key = database.add_key(superuser)
     other = database.add_key(superuser, plaintext=key.plaintext)
     with pytest.raises(AmbiguousError) as caught:
-        resolved_value(store, cipher, key.plaintext, "line 1 of stdin")
+        resolved_value(store, KeyFinder(store, cipher), key.plaintext, "line 1 of stdin")
     assert key.plaintext not in caught.value.message
     listed = " ".join(caught.value.candidates)
     assert key.dashed in listed

@@ -6,7 +6,7 @@ import pytest
 
 from langkeys.errors import InvalidKeyError
 from langkeys.store.base import Store
-from langkeys.verification import Verified, find_by_value, key_hash, verify, verify_as_server
+from langkeys.verification import KeyFinder, Verified, Verifier, key_hash, verify
 
 from .databases import Database, ago, ahead
 from .samples import OTHER_SECRET_KEY, encrypted, new_api_key
@@ -112,7 +112,7 @@ def test_what_is_no_key_is_unknown(
 
 def test_nothing_is_no_key(database: Database, superuser: str, store: Store) -> None:
     database.add_key(superuser, plaintext="x", at_rest="plaintext", hashed=False)
-    assert find_by_value(store, cipher, "") == []
+    assert list(KeyFinder(store, cipher).find("")) == []
 
 
 @pytest.mark.parametrize("hashed", [True, False])
@@ -242,9 +242,10 @@ ENVIRONMENT_KEY = "key-of-the-servers-environment"
 
 def as_server(site: Site, api_key: str, environment_key: str | None = ENVIRONMENT_KEY) -> Verified:
     with opened(site.database) as store:
-        return verify_as_server(
-            store, cipher, api_key, environment_key=environment_key, superuser="administrator"
+        verifier = Verifier(
+            store, cipher, environment_key=environment_key, superuser="administrator"
         )
+        return verifier.verify(api_key)
 
 
 @pytest.mark.parametrize("release", ["1.8", "1.9", "1.10", "1.13"])

@@ -56,9 +56,7 @@ def audit(
     if out.as_json:
         out.array(records())
     elif out.is_terminal:
-        rows = [_person_row(record) for record in records()]
-        if rows:
-            out.table(("WHEN", "OUTCOME", "COMMAND", "USER", "CHANGE"), rows)
+        out.table(("WHEN", "OUTCOME", "COMMAND", "USER", "CHANGE"), map(_person_row, records()))
     else:
         out.rows(map(_piped_row, records()))
     if malformed:
@@ -94,16 +92,15 @@ def _piped_row(record: dict[str, Any]) -> tuple[object, ...]:
 def _changes(record: dict[str, Any]) -> str:
     """Say what was changed: ``delete api_key 3f2a... (ci)``, joined by semicolons."""
     changes = record.get("changes") or []
-    said = [
-        " ".join(
-            str(part)
-            for part in (change.get("action"), change.get("kind"), change.get("id"))
-            if part
-        )
-        + (f" ({change['name']})" if change.get("name") else "")
-        for change in changes[:20]
-        if isinstance(change, dict)
-    ]
+    said = [_change(change) for change in changes[:20] if isinstance(change, dict)]
     if len(changes) > len(said):
         said.append(f"and {len(changes) - len(said)} more")
     return "; ".join(said)
+
+
+def _change(change: dict[str, Any]) -> str:
+    ids = change.get("ids") or [change.get("id")]
+    words = (change.get("action"), change.get("kind"), ids[0])
+    named = f" ({change['name']})" if change.get("name") else ""
+    more = f" and {len(ids) - 1} more of that name" if len(ids) > 1 else ""
+    return " ".join(str(word) for word in words if word) + named + more

@@ -28,6 +28,7 @@ def session_of(context: typer.Context, *, writes: bool = False) -> Session:
         ask_password=prompts.superuser_password,
         note=output.note,
         warn=output.warn,
+        progress=output.progress,
         command=context.command_path.partition(" ")[2],
         reason=None if reason is None else str(reason),
     )

@@ -1,6 +1,6 @@
 """API keys as REFs in, and as rows, cards and JSON out: the same for every command."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from langkeys.models import ApiKey, dashed
 from langkeys.references import resolved, resolved_value
 from langkeys.session import Session
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
+from langkeys.verification import KeyFinder
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -46,16 +47,27 @@ def resolved_keys(
     def cipher() -> "Cipher":
         return session.cipher
 
+    progress = session.progress
+    finder = KeyFinder(session.store, cipher, progress)
     found: dict[str, ApiKey] = {}
     for ref in refs:
         if ref == "-":
             lines = prompts.secret_lines("API key")
             keys = [
-                resolved_value(session.store, cipher, line, f"line {number} of stdin")
+                resolved_value(session.store, finder, line, f"line {number} of stdin")
                 for number, line in enumerate(lines, 1)
             ]
         else:
-            keys = [resolved(session.store, cipher, ref, destroys=destroys, working=working)]
+            keys = [
+                resolved(
+                    session.store,
+                    cipher,
+                    ref,
+                    destroys=destroys,
+                    working=working,
+                    progress=progress,
+                )
+            ]
         found.update((key.id, key) for key in keys)
     return list(found.values())
 
@@ -112,10 +124,7 @@ def show_keys(
         else:
             out.document(next(objects))
     elif out.is_terminal:
-        rows = [_person_row(key, value, moment) for key, value in keys]
-        if rows:
-            out.table(_COLUMNS, rows)
-        else:
+        if not out.table(_COLUMNS, (_person_row(key, value, moment) for key, value in keys)):
             out.note("no API keys")
     else:
         out.rows(_piped_row(key, value, moment) for key, value in keys)
@@ -150,14 +159,19 @@ def _piped_row(key: ApiKey, value: str | None, moment: datetime) -> tuple[object
 
 
 def show_plain_keys(
-    session: Session, out: Output, keys: Sequence[ApiKey], *, as_array: bool = True
+    session: Session,
+    out: Output,
+    keys: Iterable[ApiKey],
+    moment: datetime | None = None,
+    *,
+    as_array: bool = True,
 ) -> None:
     """Show keys with their masked form; see ``show_keys``."""
-    values = [(key, masked_value(key, lambda: session.cipher)) for key in keys]
-    show_keys(out, values, now(), as_array=as_array)
+    values = ((key, masked_value(key, lambda: session.cipher)) for key in keys)
+    show_keys(out, values, moment or now(), as_array=as_array)
 
 
-def plural_keys(keys: Sequence[object]) -> str:
+def plural_keys(keys: Sized) -> str:
     """Say how many API keys: ``1 API key``, ``2 API keys``."""
     return f"{len(keys)} API key{'' if len(keys) == 1 else 's'}"
 

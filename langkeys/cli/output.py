@@ -13,23 +13,27 @@
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from io import SEEK_END
+from itertools import chain
+from typing import IO, Any
 
+from langkeys.batches import in_batches
 from langkeys.errors import FailedError, LangkeysError
+from langkeys.progress import Advance
 from langkeys.text import visible
 
-SPOOL_BYTES = 4 << 20
+SPOOL_CHARACTERS = 1 << 20
 """Data up to this size is completed in memory, more of it in an unnamed temporary file."""
+
+MOST_TABLE_ROWS = 1000
+"""Rows of a table that are fitted to the terminal together."""
 
 _CHUNK_CHARACTERS = 1 << 16
 
 ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
 """How tab, newline and backslash stand in a tab-separated line."""
-
-Progress = Callable[[int], None]
-"""Called with the number of things done so far."""
 
 
 class UndeliveredError(FailedError):
@@ -38,6 +42,54 @@ class UndeliveredError(FailedError):
     def __init__(self, message: str, *, closed_pipe: bool) -> None:
         super().__init__(message, hint=None)
         self.closed_pipe = closed_pipe
+
+
+class Spool:
+    """Lines that are complete before the first of them is written, in memory as long as they fit.
+
+    tempfile's SpooledTemporaryFile does this too, and its import is a part of a small command's
+    time that shows. The file has no name, and nobody else can open it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._characters = 0
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def fill(self, lines: Iterable[str]) -> None:
+        """Take lines in, to their end."""
+        for line in lines:
+            self._lines.append(line)
+            self._characters += len(line) + 1
+            if self._characters >= SPOOL_CHARACTERS:
+                self._to_file()
+
+    def _to_file(self) -> None:
+        if self._file is None:
+            from tempfile import TemporaryFile
+
+            self._file = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+        self._lines.append("")
+        self._file.write("\n".join(self._lines))
+        self._lines.clear()
+        self._characters = 0
+
+    def chunks(self) -> Iterator[str]:
+        """Yield the text of all lines in parts."""
+        if self._file is not None:
+            self._file.seek(0)
+            while chunk := self._file.read(_CHUNK_CHARACTERS):
+                yield chunk
+            self._file.seek(0, SEEK_END)
+        if self._lines:
+            yield "\n".join((*self._lines, ""))
 
 
 class Output:
@@ -77,14 +129,13 @@ class Output:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines, all of them or, where making one of them fails, none."""
-        from tempfile import SpooledTemporaryFile
+        with Spool() as spool:
+            spool.fill(lines)
+            self.deliver(spool)
 
-        with SpooledTemporaryFile(SPOOL_BYTES, mode="w+", encoding="utf-8", newline="") as spool:
-            for line in lines:
-                spool.write(line)
-                spool.write("\n")
-            spool.seek(0)
-            self._write_all(iter(lambda: spool.read(_CHUNK_CHARACTERS), ""))
+    def deliver(self, spool: "Spool") -> None:
+        """Write what a spool holds; see ``data``."""
+        self._write_all(spool.chunks())
 
     def exact_lines(self, lines: Iterable[str]) -> None:
         """Write lines as ``lines`` does, or fail where the locale lacks one of their characters.
@@ -113,16 +164,18 @@ class Output:
         """Write one JSON document."""
         self.data(json_text(value) + "\n")
 
+    def document_with_array(self, head: Mapping[str, Any], name: str, array: Spool) -> None:
+        """Write one JSON object: the fields of ``head``, then an array that is in a spool."""
+        start = json_text(head).removesuffix("\n}")
+        self._write_all(chain([f'{start},\n"{name}": '], array.chunks(), ["}\n"]))
+
     def array(self, values: Iterable[Any]) -> None:
         """Write a JSON array of any length."""
-        self.lines(_array_lines(values))
+        self.lines(array_lines(values))
 
     def rows(self, rows: Iterable[Sequence[object]]) -> None:
-        """Write rows as tab-separated lines: None as nothing, and nothing that breaks a line."""
-        self.lines(
-            "\t".join("" if cell is None else str(cell).translate(ESCAPED) for cell in row)
-            for row in rows
-        )
+        """Write rows as lines; see ``tab_separated``."""
+        self.lines(map(tab_separated, rows))
 
     def sentence(self, *lines: str) -> None:
         """Write a short sentence for a person at a terminal, or a few lines of them."""
@@ -167,7 +220,7 @@ class Output:
             _to_stderr(f"hint: {visible(error.hint)}")
 
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[Progress]:
+    def progress(self, what: str, total: int) -> Iterator[Advance]:
         """Show a progress bar on a terminal's stderr for more than a moment's work."""
         shown = sys.stderr is not None and sys.stderr.isatty() and not self.quiet
         if not shown or total < 1000:
@@ -180,11 +233,19 @@ class Output:
 
     # Tables, for terminals
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Show rows to a person under column titles."""
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
+        """Show rows to a person under column titles; False where there are none.
+
+        Of very many rows some at a time, each with the titles over them.
+        """
+        parts = in_batches(([visible(cell) for cell in row] for row in rows), MOST_TABLE_ROWS)
+        first = next(parts, None)
+        if first is None:
+            return False
         from langkeys.cli.tables import table
 
-        self.data(table(columns, ([visible(cell) for cell in row] for row in rows)))
+        self.lines(table(columns, part).removesuffix("\n") for part in chain([first], parts))
+        return True
 
     def card(self, fields: Mapping[str, str]) -> None:
         """Show one thing's fields to a person."""
@@ -192,8 +253,8 @@ class Output:
 
         self.data(card({name: visible(value) for name, value in fields.items()}))
 
-    def new_key_panel(self, api_key: str, name: str) -> None:
-        """Show a new key to a person, once, with a line to try it by."""
+    def new_key_panel(self, api_key: str, name: str) -> str:
+        """Return what shows a new key to a person, once, with a line to try it by."""
         from langkeys.cli.tables import titled
 
         lines = (
@@ -201,13 +262,22 @@ class Output:
             "",
             f"curl -H 'x-api-key: {api_key}' http://localhost:7860/api/v1/users/whoami",
         )
-        self.data(titled(f"API key {visible(name)}, shown this once", lines))
+        return titled(f"API key {visible(name)}, shown this once", lines)
 
     def new_password_panel(self, password: str, username: str) -> None:
         """Show a password that was made up to a person, once."""
         from langkeys.cli.tables import titled
 
         self.data(titled(f"Password of {visible(username)}, shown this once", (password,)))
+
+
+def tab_separated(row: Sequence[object]) -> str:
+    """Write a row as a line: None as nothing, and nothing in it that breaks the line."""
+    cells = ["" if cell is None else str(cell) for cell in row]
+    line = "\t".join(cells)
+    if "\\" in line or "\n" in line or line.count("\t") >= len(cells):
+        line = "\t".join(cell.translate(ESCAPED) for cell in cells)
+    return line
 
 
 def _encodable(line: str) -> str:
@@ -229,11 +299,15 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _array_lines(values: Iterable[Any]) -> Iterator[str]:
+def array_lines(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the lines of a JSON array, one for each value: without indentation it is fast."""
+    import json
+
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     previous = None
     for value in values:
         yield "[" if previous is None else f"{previous},"
-        previous = "  " + json_text(value).replace("\n", "\n  ")
+        previous = f"  {encode(value)}"
     yield "[]" if previous is None else f"{previous}\n]"
 
 

@@ -52,7 +52,7 @@ def show_users(out: Output, summaries: Iterable[UserSummary], moment: datetime) 
     if out.as_json:
         out.array(map(summary_object, summaries))
     elif out.is_terminal:
-        out.table(_COLUMNS, [_person_row(summary, moment) for summary in summaries])
+        out.table(_COLUMNS, (_person_row(summary, moment) for summary in summaries))
     else:
         out.rows(map(_piped_row, summaries))
 

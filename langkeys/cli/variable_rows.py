@@ -9,12 +9,11 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import person_time
 from langkeys.cli.output import Output
-from langkeys.errors import ConfigError
 from langkeys.models import CREDENTIAL, User, Variable, dashed
 from langkeys.session import Session
 from langkeys.times import iso_or_none
 from langkeys.users import get_user
-from langkeys.variables import find_value, shown_value
+from langkeys.variables import find_value, require_in_database, shown_value
 
 VariableArgument = Annotated[
     str,
@@ -25,12 +24,7 @@ VariableArgument = Annotated[
 def variable_session(context: typer.Context, *, writes: bool = False) -> Session:
     """Make a session whose variables are in the database; raise ConfigError where they are not."""
     session = session_of(context, writes=writes)
-    if session.settings.text("LANGFLOW_VARIABLE_STORE") == "kubernetes":
-        raise ConfigError(
-            "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in Kubernetes"
-            " Secrets, and not in the database",
-            hint="use kubectl, or the server's own pages; langkeys works on the database",
-        )
+    require_in_database(session.settings)
     return session
 
 
@@ -102,10 +96,7 @@ def show_variables(
         else:
             out.document(next(objects))
     elif out.is_terminal:
-        rows = [_person_row(variable, value, opens, moment) for variable, value, opens in shown]
-        if rows:
-            out.table(_COLUMNS, rows)
-        else:
+        if not out.table(_COLUMNS, (_person_row(*item, moment) for item in shown)):
             out.note("no variables")
     else:
         out.rows(_piped_row(variable, value, opens) for variable, value, opens in shown)

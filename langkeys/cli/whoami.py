@@ -105,7 +105,7 @@ def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]
     if key is None:
         acting = session.known_user
         return _described(acting.user, acting.api_key), f"by {acting.how}"
-    verified = session.verified_as_server(key)
+    verified = session.verifier.verify(key)
     if verified.warning is not None:
         session.warn(verified.warning)
     return _described(verified.user, verified.api_key), "by the API key presented"

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from langkeys.models import ApiKey, EncryptedValue, User, UserSummary, Variable, shown_without
+from langkeys.progress import Advance
 from langkeys.store.generations import Generation
 
 
@@ -19,7 +20,8 @@ class KeyFilter(NamedTuple):
     """Which API keys are meant; conditions combine with *and*, None is no condition.
 
     ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``: not
-    used since then, and not created since then either. ``expires_before`` means between ``now``
+    used since then, and not created since then either. ``never_used_since``: created since then,
+    and not used yet. ``expires_before`` means between ``now``
     and then, ``is_expired`` before ``now``, active or not.
     """
 
@@ -30,14 +32,23 @@ class KeyFilter(NamedTuple):
     unused_since: datetime | None = None
     expires_before: datetime | None = None
     created_before: datetime | None = None
+    never_used_since: datetime | None = None
     is_expired: bool = False
+
+
+class OwnedKey(NamedTuple):
+    """An API key and its user, None where there is no such user."""
+
+    key: ApiKey
+    owner: User | None
 
 
 class Change(NamedTuple):
     """What a transaction does to one thing, for the audit trail; ``details`` hold no secret.
 
     ``action`` is ``insert``, ``update`` or ``delete``, ``kind`` ``api_key``, ``user`` or
-    ``variable``. ``ended`` is the row of an API key that is deleted.
+    ``variable``. ``ended`` is the row of an API key that is deleted. Of things that differ in
+    nothing but their ids, ``id`` is the first, and ``more_ids`` are the others.
     """
 
     action: str
@@ -47,6 +58,7 @@ class Change(NamedTuple):
     user_id: str | None = None
     details: Mapping[str, Any] = MappingProxyType({})
     ended: ApiKey | None = None
+    more_ids: Sequence[str] = ()
 
 
 class Cell(NamedTuple):
@@ -69,12 +81,57 @@ class Cell(NamedTuple):
         return shown_without(self, "position", "text")
 
 
-Committing = Callable[[Sequence[Change]], AbstractContextManager[None]]
-"""What a commit takes place in: it is entered before, and left with what the commit raises."""
+class KeyBatch(Protocol):
+    """API keys that are prepared to be added or deleted, however many: they are not in memory.
+
+    They are kept with the connection, outside of the database, and cost nobody a lock. Iterated
+    they come in the order in which they were put in.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[ApiKey]: ...
+
+    def add(self, keys: Iterable[ApiKey]) -> None:
+        """Put new API keys in."""
+        ...
+
+    def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
+        """Put the database's keys in that match, except the one with the id ``spared``."""
+        ...
+
+    def insert(self) -> None:
+        """Add all of them to the database, within a transaction."""
+        ...
+
+    def find_unwritten(self) -> str | None:
+        """Return the id of a key that a fresh connection does not read as it was inserted."""
+        ...
+
+    def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
+        """Delete those from the database that are there and still match, within a transaction.
+
+        Afterwards the batch holds what was deleted. ``done`` gets the number deleted so far.
+        """
+        ...
+
+    def find_undeleted(self) -> str | None:
+        """Return the id of a key that a fresh connection finds in the database."""
+        ...
+
+
+Committing = Callable[[Iterable[Change]], AbstractContextManager[None]]
+"""What a commit takes place in: it is entered before, and left with what the commit raises.
+
+It gets the changes one by one, and each once: there may be a million of them.
+"""
 
 
 class Store(Protocol):
-    """A Langflow database. Every method raises StoreError where the database cannot answer."""
+    """A Langflow database. Every method raises StoreError where the database cannot answer.
+
+    Several threads may use one store; a transaction keeps the others waiting.
+    """
 
     committing: Committing | None
     """Set by whoever keeps an audit trail; the methods that write then note what they change."""
@@ -157,23 +214,43 @@ class Store(Protocol):
         """Return at most ``limit`` API keys whose id starts so."""
         ...
 
-    def api_keys_by_hash(self, key_hash: str) -> Sequence[ApiKey]:
+    def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
         """Return the API keys with this hash; none where the generation stores no hashes."""
         ...
 
-    def api_keys_stored_as(self, value: str) -> Sequence[ApiKey]:
-        """Return the API keys whose stored form is exactly ``value``: plaintext rows."""
+    def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
+        """Return the API keys whose stored form is exactly ``value``: a token, or plaintext."""
         ...
 
     def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:
         """Return at most ``limit`` API keys whose stored form starts so: plaintext rows."""
         ...
 
-    def encrypted_api_keys(self, *, unhashed_only: bool) -> Iterator[ApiKey]:
-        """Yield encrypted API keys, to be decrypted and compared; read in pages, as ``api_keys``.
+    def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
+        """Yield the stored forms of encrypted API keys, to be decrypted, in pages as ``api_keys``.
 
-        ``unhashed_only``: those that ``api_keys_by_hash`` cannot find.
+        ``unhashed_only``: those that ``owned_by_hash`` cannot find. ``owned_stored_as`` finds the
+        row of one.
         """
+        ...
+
+    def api_key_count(self) -> int:
+        """Count all API keys."""
+        ...
+
+    def version(self) -> int:
+        """Return a number that changes whenever another connection has committed anything.
+
+        It costs less than to look anything up. What this store itself writes does not change it.
+        """
+        ...
+
+    def schema_version(self) -> int:
+        """Return a number that changes whenever somebody has changed tables or columns."""
+        ...
+
+    def count_use(self, key_id: str, moment: datetime) -> bool:
+        """Count one use of an API key, at once, as a server does; False if the key is gone."""
         ...
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
@@ -186,6 +263,10 @@ class Store(Protocol):
 
     def has_used_api_keys(self) -> bool:
         """Tell whether the use of any API key has ever been counted."""
+        ...
+
+    def key_batch(self) -> AbstractContextManager[KeyBatch]:
+        """Make an empty batch, one at a time, which ends with the block."""
         ...
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
@@ -245,9 +326,12 @@ class Store(Protocol):
         """Return what stands in a cell now, or None where its row is gone."""
         ...
 
-    def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+    def copy_to(
+        self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
+    ) -> None:
         """Copy the database as of now into a new file, 0600, and check the copy.
 
+        ``with_indexes``: hold each index against its table, too, which takes ten times as long.
         ``progress`` gets the pages copied and all pages. Raises ConflictError where ``path``
         exists, FailedError where it cannot be written.
         """

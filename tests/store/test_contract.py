@@ -186,38 +186,6 @@ def test_keys_are_found_by_the_start_of_their_id(writer: Store, reader: Store) -
     assert ids(reader.api_keys_by_id_start("b", 10)) == []
 
 
-def test_all_keys_of_one_hash_are_found(writer: Store, reader: Store) -> None:
-    one, two, _ = added(writer, api_key(hashed="same"), api_key(hashed="same"), api_key())
-    assert sorted(ids(reader.api_keys_by_hash("same"))) == sorted([one.id, two.id])
-    assert ids(reader.api_keys_by_hash("none")) == []
-
-
-def test_plaintext_keys_are_found_by_value_and_by_its_start(writer: Store, reader: Store) -> None:
-    one, two, _ = added(
-        writer, api_key(stored="sk-abcdef"), api_key(stored="sk-abcxyz"), api_key(stored="sk-abd")
-    )
-    assert ids(reader.api_keys_stored_as("sk-abcdef")) == [one.id]
-    assert ids(reader.api_keys_stored_as("sk-abc")) == []
-    assert ids(reader.api_keys_stored_from("sk-abc", 10)) == [one.id, two.id]
-    assert ids(reader.api_keys_stored_from("sk-abc", 1)) == [one.id]
-    assert ids(reader.api_keys_stored_from("sk-ABC", 10)) == []
-
-
-def test_encrypted_keys_are_told_from_plaintext_ones(writer: Store, reader: Store) -> None:
-    hashed, unhashed, _ = added(
-        writer, api_key(), api_key(hashed=None), api_key(stored="sk-plain", hashed=None)
-    )
-    every = sorted(key.id for key in reader.encrypted_api_keys(unhashed_only=False))
-    assert every == sorted([hashed.id, unhashed.id])
-    assert [key.id for key in reader.encrypted_api_keys(unhashed_only=True)] == [unhashed.id]
-
-
-def test_more_encrypted_keys_than_a_page_are_all_found_once(writer: Store, reader: Store) -> None:
-    keys = added(writer, *(api_key(hashed=None) for _ in range(1201)))
-    found = [key.id for key in reader.encrypted_api_keys(unhashed_only=True)]
-    assert sorted(found) == sorted(ids(keys))
-
-
 # Listing
 
 

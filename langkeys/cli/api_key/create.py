@@ -1,7 +1,7 @@
 """``langkeys api-key create``."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.files import StagedFile
-from langkeys.models import User, dashed
+from langkeys.models import ApiKey, User, dashed
 from langkeys.session import Session
 from langkeys.times import iso, parsed_future
 from langkeys.users import get_user
@@ -66,47 +66,47 @@ def create(
             api_keys.require_expiry(session.generation)
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
         session.check_secret_key()
-        keys = _made(session, out, owner, name, expires_at, count)
-        store_and_deliver(session, out, keys, as_array=count is not None, staged=staged)
-        _say_made(session, out, keys, staged)
+        made = _made(session, owner, name, expires_at, count or 1)
+        first, stored = store_and_deliver(
+            session,
+            out,
+            stack.enter_context(closing(made)),
+            as_array=count is not None,
+            staged=staged,
+        )
+        _say_made(session, out, first, stored, staged)
         warn_of_file(out, staged)
         warn_of_owner(session, owner)
 
 
 def _made(
-    session: Session,
-    out: Output,
-    owner: User,
-    name: str,
-    expires_at: datetime | None,
-    count: int | None,
-) -> list[api_keys.NewApiKey]:
-    keys: list[api_keys.NewApiKey] = []
-    with out.progress("making API keys", count or 1) as done:
-        for key in api_keys.prepared(
+    session: Session, owner: User, name: str, expires_at: datetime | None, count: int
+) -> Generator[api_keys.NewApiKey, None, None]:
+    with session.progress("making API keys", count) as done:
+        prepared = api_keys.prepared(
             session.generation,
             lambda: session.cipher,
             owner=owner,
             name=name,
             expires_at=expires_at,
-            count=count or 1,
-        ):
-            keys.append(key)
-            if len(keys) % 100 == 0:
-                done(len(keys))
-    return keys
+            count=count,
+        )
+        for number, key in enumerate(prepared, 1):
+            yield key
+            if number % 100 == 0:
+                done(number)
 
 
 def _say_made(
     session: Session,
     out: Output,
-    keys: Sequence[api_keys.NewApiKey],
+    row: ApiKey,
+    count: int,
     staged: StagedFile | None,
 ) -> None:
-    row = keys[0].row
     until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
     what = (
-        f"API key {dashed(row.id)}" if len(keys) == 1 else f"{len(keys)} API keys"
+        f"API key {dashed(row.id)}" if count == 1 else f"{count} API keys"
     ) + f" ({row.name}) for {row.username}{until}"
     where = "" if staged is None else f", written to {staged.path}"
     out.note(f"made {what} in {session.store.location}{where}")

@@ -7,7 +7,7 @@ import typer
 from langkeys import api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import UserOption, plural_keys, show_keys
+from langkeys.cli.key_rows import UserOption, plural_keys, show_plain_keys
 from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.session import Session
@@ -69,20 +69,20 @@ def prune(
         )
         session.check_secret_key()
         spared = None if acting.api_key is None else acting.api_key.id
-        keys = [key for key in session.store.api_keys(wanted) if key.id != spared]
-        if not keys:
-            out.note(f"no API key of {session.store.location} matches; nothing was done")
-        elif dry_run:
-            out.note(f"dry run: {plural_keys(keys)} would be revoked; nothing was done")
-        else:
-            prompts.confirm(f"Revoke {plural_keys(keys)} of {session.store.location}?", yes=yes)
-        values = [api_keys.masked_value(key, lambda: session.cipher) for key in keys]
-        shown = list(zip(keys, values, strict=True))
-        if keys and not dry_run:
-            ended = api_keys.revoke_matching(session.store, keys, wanted)
-            shown = [(key, value) for key, value in shown if key.id in ended]
-            out.note(f"revoked {plural_keys(shown)} in {session.store.location}")
-        show_keys(out, shown, moment)
+        with session.store.key_batch() as batch:
+            batch.add_matching(wanted, spared=spared)
+            if not batch:
+                out.note(f"no API key of {session.store.location} matches; nothing was done")
+            elif dry_run:
+                out.note(f"dry run: {plural_keys(batch)} would be revoked; nothing was done")
+            else:
+                prompts.confirm(
+                    f"Revoke {plural_keys(batch)} of {session.store.location}?", yes=yes
+                )
+                with session.progress("revoking API keys", len(batch)) as done:
+                    api_keys.revoke_matching(session.store, batch, wanted, done=done)
+                out.note(f"revoked {plural_keys(batch)} in {session.store.location}")
+            show_plain_keys(session, out, batch, moment)
 
 
 def _require_counted_use(session: Session) -> None:

@@ -74,7 +74,9 @@ def export(
         if staged is None:
             out.exact_lines(values.checked(lines))
         else:
-            staged.write("".join(f"{line}\n" for line in values.checked(lines)))
+            for line in values.checked(lines):
+                staged.add(f"{line}\n")
+            staged.sync()
             staged.publish()
         where = "" if staged is None else f" to {staged.path}"
         out.note(f"wrote {values.written} variables of {session.store.location}{where}")

@@ -10,6 +10,14 @@ from langkeys.store.base import Change, KeyFilter
 from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
 from langkeys.store.sqlite.places import PAST_FERNET
 
+KEY_COLUMNS = (
+    "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at", "total_uses",
+    "is_active", "expires_at",
+)  # fmt: skip
+"""The columns of an API key, those that a generation lacks among them."""
+KEY_CELLS = len(KEY_COLUMNS) + 1
+"""How many cells of a row make an API key: its columns, and its owner's name."""
+
 
 class ApiKeyTable(Database):
     """The part of a store that is about API keys."""
@@ -37,10 +45,18 @@ class ApiKeyTable(Database):
         expired = "0" if "expires_at" not in self._columns["apikey"] else "k.expires_at < ?"
         expired_parameters: list[object] = [now] if "?" in expired else []
         conditions: list[tuple[str, list[object]]] = [("1", [])]
+        user_column, name_column = "k.user_id", "k.name"
+        if wanted.user_id is not None and wanted.name is not None:
+            # Of two indexes the shorter part: one user may own a million keys, and a million may
+            # have one name. A plus keeps SQLite from the other index.
+            if self._is_short("name", wanted.name):
+                user_column = "+k.user_id"
+            else:
+                name_column = "+k.name"
         if wanted.user_id is not None:
-            conditions.append(("k.user_id = ?", [wanted.user_id]))
+            conditions.append((f"{user_column} = ?", [wanted.user_id]))
         if wanted.name is not None:
-            conditions.append(("k.name = ?", [wanted.name]))
+            conditions.append((f"{name_column} = ?", [wanted.name]))
         if wanted.status == "inactive":
             conditions.append(("NOT k.is_active", []))
         elif wanted.status == "expired":
@@ -50,6 +66,9 @@ class ApiKeyTable(Database):
         if wanted.unused_since is not None:
             since = stored_time(wanted.unused_since)
             conditions.append(("coalesce(k.last_used_at, k.created_at) <= ?", [since]))
+        if wanted.never_used_since is not None:
+            since = stored_time(wanted.never_used_since)
+            conditions.append(("k.total_uses = 0 AND k.created_at > ?", [since]))
         if wanted.expires_before is not None:
             if expired_parameters:
                 until = stored_time(wanted.expires_before)
@@ -65,6 +84,13 @@ class ApiKeyTable(Database):
             [parameter for _, parameters in conditions for parameter in parameters],
         )
 
+    def _is_short(self, column: str, value: str) -> bool:
+        rows = self._rows(
+            f"SELECT count(*) FROM (SELECT 1 FROM apikey WHERE {column} = ? LIMIT {PAGE_ROWS})",
+            (value,),
+        )
+        return bool(rows[0][0] < PAGE_ROWS)
+
     def find_api_key(self, key_id: str) -> ApiKey | None:
         keys = self._keys("k.id = ?", key_id)
         return keys[0] if keys else None
@@ -78,14 +104,6 @@ class ApiKeyTable(Database):
             "k.id >= ? AND k.id < ? ORDER BY k.id LIMIT ?", hex_digits, hex_digits + "g", limit
         )
 
-    def api_keys_by_hash(self, key_hash: str) -> Sequence[ApiKey]:
-        if not self._generation.has_key_hash:
-            return []
-        return self._keys("k.api_key_hash = ?", key_hash)
-
-    def api_keys_stored_as(self, value: str) -> Sequence[ApiKey]:
-        return self._keys("k.api_key = ?", value)
-
     def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:
         return self._keys(
             "k.api_key >= ? AND k.api_key < ? ORDER BY k.api_key LIMIT ?",
@@ -94,21 +112,8 @@ class ApiKeyTable(Database):
             limit,
         )
 
-    def encrypted_api_keys(self, *, unhashed_only: bool) -> Iterator[ApiKey]:
-        hashed = unhashed_only and self._generation.has_key_hash
-        condition = "k.api_key_hash IS NULL AND " if hashed else ""
-        last = FERNET_PREFIX
-        while True:
-            keys = self._keys(
-                f"{condition}k.api_key > ? AND k.api_key < ? ORDER BY k.api_key LIMIT ?",
-                last,
-                PAST_FERNET,
-                PAGE_ROWS,
-            )
-            yield from keys
-            if len(keys) < PAGE_ROWS:
-                return
-            last = keys[-1].stored
+    def api_key_count(self) -> int:
+        return int(self._rows("SELECT count(*) FROM apikey")[0][0])
 
     def plaintext_api_keys(self) -> Iterator[ApiKey]:
         last_row = 0
@@ -141,50 +146,27 @@ class ApiKeyTable(Database):
             }
             for old, new in changes
         )
-        self._note(_noted("update", new, at_rest=new.at_rest) for _, new in changes)
+        self._note(noted("update", new, at_rest=new.at_rest) for _, new in changes)
         with self._translated():
             return self._connection.executemany(sql, values).rowcount
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
         keys = list(keys)
         self._note(
-            _noted("insert", key, username=key.username, expires_at=stored_time(key.expires_at))
+            noted("insert", key, username=key.username, expires_at=stored_time(key.expires_at))
             for key in keys
         )
-        columns = [
-            "id", "name", "user_id", "api_key", "created_at", "last_used_at", "total_uses",
-            "is_active",
-        ]  # fmt: skip
-        if self._generation.has_key_hash:
-            columns.append("api_key_hash")
-        if self._generation.has_key_expiry:
-            columns.append("expires_at")
-        sql = (
-            f"INSERT INTO apikey ({', '.join(columns)})"
-            f" VALUES ({', '.join(':' + column for column in columns)})"
-        )
-        values = (
-            {
-                "id": key.id,
-                "name": key.name,
-                "user_id": key.user_id,
-                "api_key": key.stored,
-                "created_at": stored_time(key.created_at),
-                "last_used_at": stored_time(key.last_used_at),
-                "total_uses": key.total_uses,
-                "is_active": int(key.is_active),
-                "api_key_hash": key.hash,
-                "expires_at": stored_time(key.expires_at),
-            }
-            for key in keys
-        )
+        columns = self._own_columns
+        sql = f"INSERT INTO apikey ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        cells = [KEY_COLUMNS.index(column) for column in columns]
+        rows = map(key_row, keys)
         with self._translated():
-            self._connection.executemany(sql, values)
+            self._connection.executemany(sql, ([row[cell] for cell in cells] for row in rows))
 
     def update_api_key(self, key: ApiKey) -> bool:
         self._note(
             [
-                _noted(
+                noted(
                     "update",
                     key,
                     is_active=key.is_active,
@@ -218,7 +200,7 @@ class ApiKeyTable(Database):
             ended = self._keys(
                 "k.id IN (SELECT value FROM json_each(?))", json.dumps(list(key_ids))
             )
-            self._note(_noted("delete", key, username=key.username) for key in ended)
+            self._note(map(noted_delete, ended))
         with self._translated():
             return self._connection.executemany(
                 "DELETE FROM apikey WHERE id = ?", ((key_id,) for key_id in key_ids)
@@ -230,36 +212,65 @@ class ApiKeyTable(Database):
             for row in self._rows(f"{self._key_select} WHERE {where}", parameters)
         ]
 
+    @property
+    def _own_columns(self) -> list[str]:
+        there = self._columns["apikey"]
+        return [column for column in KEY_COLUMNS if column in there]
+
+    @cached_property
+    def _key_columns(self) -> str:
+        columns = (
+            f"k.{column}" if column in self._columns["apikey"] else "NULL" for column in KEY_COLUMNS
+        )
+        return f"{', '.join(columns)}, u.username"
+
     @cached_property
     def _key_select(self) -> str:
-        columns = ", ".join(
-            f"k.{column}" if column in self._columns["apikey"] else "NULL"
-            for column in (
-                "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at",
-                "total_uses", "is_active", "expires_at",
-            )
-        )  # fmt: skip
         return (
-            f"SELECT {columns}, u.username, k.rowid FROM apikey k"
+            f"SELECT {self._key_columns}, k.rowid FROM apikey k"
             ' LEFT JOIN "user" u ON u.id = k.user_id'
         )
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
+        # By position, in the order of KEY_COLUMNS: a million may be listed, or verified.
+        row_id, name, user_id, stored, key_hash, created, used, uses, is_active, expires = row[:10]
         return ApiKey(
-            id=row[0],
-            name=row[1],
-            user_id=row[2],
-            stored=row[3],
-            hash=row[4],
-            created_at=self._time(row[5], "apikey", row[0]),
-            last_used_at=self._time_or_none(row[6], "apikey", row[0]),
-            total_uses=row[7],
-            is_active=bool(row[8]),
-            expires_at=self._time_or_none(row[9], "apikey", row[0]),
-            username=row[10],
+            row_id,
+            name,
+            user_id,
+            stored,
+            key_hash,
+            self._time(created, "apikey", row_id),
+            None if used is None else self._time(used, "apikey", row_id),
+            uses,
+            bool(is_active),
+            None if expires is None else self._time(expires, "apikey", row_id),
+            row[10],
         )
 
 
-def _noted(action: str, key: ApiKey, **details: object) -> Change:
+def key_row(key: ApiKey) -> tuple[object, ...]:
+    """Return a key's cells as they are stored, in the order of KEY_COLUMNS."""
+    return (
+        key.id,
+        key.name,
+        key.user_id,
+        key.stored,
+        key.hash,
+        stored_time(key.created_at),
+        stored_time(key.last_used_at),
+        key.total_uses,
+        int(key.is_active),
+        stored_time(key.expires_at),
+    )
+
+
+def noted(action: str, key: ApiKey, **details: object) -> Change:
+    """Describe what is done to a key."""
     ended = key if action == "delete" else None
     return Change(action, "api_key", key.id, key.name, key.user_id, details, ended)
+
+
+def noted_delete(key: ApiKey) -> Change:
+    """Describe that a key is deleted."""
+    return noted("delete", key, username=key.username)

@@ -17,7 +17,7 @@ class UserTable(Database):
     @cached_property
     def _user_columns(self) -> str:
         return ", ".join(
-            column if column in self._columns["user"] else f"NULL AS {column}"
+            f"u.{column}" if column in self._columns["user"] else f"NULL AS {column}"
             for column in (
                 "id", "username", "password", "is_active", "is_superuser", "create_at",
                 "updated_at", "last_login_at", "profile_image", "optins",
@@ -31,7 +31,7 @@ class UserTable(Database):
         return self._find_user("username", username)
 
     def _find_user(self, column: str, value: str) -> User | None:
-        rows = self._rows(f'SELECT {self._user_columns} FROM "user" WHERE {column} = ?', (value,))
+        rows = self._rows(f'SELECT {self._user_columns} FROM "user" u WHERE {column} = ?', (value,))
         return self._user(rows[0]) if rows else None
 
     def users(
@@ -43,7 +43,7 @@ class UserTable(Database):
             page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
             # Variables have no index on their owner: one pass over them for the whole page.
             rows = self._rows(
-                f'WITH page AS (SELECT {self._user_columns}, rowid AS position FROM "user"'
+                f'WITH page AS (SELECT {self._user_columns}, rowid AS position FROM "user" u'
                 f" WHERE rowid > ? {only}ORDER BY rowid LIMIT ? OFFSET ?)"
                 " SELECT page.*, (SELECT count(*) FROM apikey WHERE user_id = page.id),"
                 " coalesce(v.variables, 0) FROM page LEFT JOIN (SELECT user_id, count(*) AS"

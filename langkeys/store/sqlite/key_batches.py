@@ -1,0 +1,176 @@
+"""API keys that are to be added or deleted, in a temporary table: a million are not in memory.
+
+A temporary table belongs to the connection and is in a file of its own, if it is large, which
+SQLite makes without a name: nothing is added to Langflow's database.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import groupby, zip_longest
+from typing import Any
+
+from langkeys.batches import in_batches
+from langkeys.errors import LangkeysError
+from langkeys.models import ApiKey
+from langkeys.progress import Advance
+from langkeys.store.base import Change, KeyFilter
+from langkeys.store.sqlite.api_keys import (
+    KEY_CELLS,
+    KEY_COLUMNS,
+    ApiKeyTable,
+    key_row,
+    noted_delete,
+)
+from langkeys.store.sqlite.database import MORE_CACHE, PAGE_ROWS
+
+_TABLE = "temp.langkeys_batch"
+_CELLS = ", ".join((*KEY_COLUMNS, "username"))
+_DELETED_AT_ONCE = 5000
+_MANY = 1000
+
+
+class KeyBatches(ApiKeyTable):
+    """The part of a store that makes batches."""
+
+    @contextmanager
+    def key_batch(self) -> Iterator["SqliteKeyBatch"]:
+        with self._lock:
+            self._rows(f"CREATE TABLE {_TABLE} ({_CELLS})")
+            try:
+                yield SqliteKeyBatch(self)
+            except BaseException:
+                with suppress(LangkeysError):  # the error that led here is the one to tell
+                    self._rows(f"DROP TABLE {_TABLE}")
+                raise
+            self._rows(f"DROP TABLE {_TABLE}")
+
+
+class SqliteKeyBatch:
+    """A batch of a store on a SQLite file; see ``langkeys.store.base.KeyBatch``."""
+
+    def __init__(self, store: KeyBatches) -> None:
+        self._store = store
+        self._count = 0
+        self._before = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[ApiKey]:
+        return map(self._store._api_key, self._rows(_CELLS))
+
+    def add(self, keys: Iterable[ApiKey]) -> None:
+        store = self._store
+        rows = [(*key_row(key), key.username) for key in keys]
+        # One transaction for all of them, which locks nothing: the table is this connection's own.
+        with store._translated():
+            store._connection.execute("BEGIN")
+            try:
+                store._connection.executemany(
+                    f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * KEY_CELLS)})", rows
+                )
+            finally:
+                store._connection.execute("COMMIT")
+        self._count += len(rows)
+
+    def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
+        where, parameters = self._store._conditions(wanted)
+        self._count += self._store._changed_rows(
+            f"INSERT INTO {_TABLE} SELECT {self._store._key_columns} FROM apikey k"
+            ' LEFT JOIN "user" u ON u.id = k.user_id'
+            f" WHERE {where} AND k.id IS NOT ? ORDER BY k.rowid",
+            (*parameters, spared),
+        )
+
+    def insert(self) -> None:
+        store = self._store
+        columns = ", ".join(store._own_columns)
+        store._rows(MORE_CACHE)
+        (self._before,) = store._rows("SELECT coalesce(max(rowid), 0) FROM apikey")[0]
+        store._rows(
+            f"INSERT INTO apikey ({columns}) SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
+        )
+        if self._count:
+            store._note_unread(self._insertions())
+
+    def _insertions(self) -> Iterator[Change]:
+        rows = self._rows("name, user_id, username, expires_at, id")
+        for like, some in groupby(rows, lambda row: row[:4]):
+            name, user_id, username, expires_at = like
+            for alike in in_batches(some, PAGE_ROWS):
+                first, *others = (row[4] for row in alike)
+                details = {"username": username, "expires_at": expires_at}
+                yield Change("insert", "api_key", first, name, user_id, details, None, others)
+
+    def _rows(self, columns: str) -> Iterator[tuple[Any, ...]]:
+        last_row = 0
+        while True:
+            rows = self._store._rows(
+                f"SELECT {columns}, rowid FROM {_TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                (last_row, PAGE_ROWS),
+            )
+            yield from rows
+            if len(rows) < PAGE_ROWS:
+                return
+            last_row = rows[-1][-1]
+
+    @property
+    def _order(self) -> str:
+        # The indexes on hash and id are in no order that anybody knows: a large batch goes in by
+        # the order of one of them, which halves the pages that are read and written.
+        if self._count < _MANY:
+            return "rowid"
+        return "api_key_hash" if self._store.generation.has_key_hash else "id"
+
+    def find_unwritten(self) -> str | None:
+        has_hash = self._store.generation.has_key_hash
+        columns = f"id, api_key, {'api_key_hash' if has_hash else 'NULL'}"
+        mine = self._store._connection.execute(
+            f"SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
+        )
+        with self._store.reopened() as fresh:
+            # In one transaction rows are numbered without a gap.
+            last = self._before + self._count
+            for row in range(self._before, last, PAGE_ROWS):
+                theirs = fresh._rows(
+                    f"SELECT {columns} FROM apikey WHERE rowid > ? AND rowid <= ? ORDER BY rowid",
+                    (row, min(row + PAGE_ROWS, last)),
+                )
+                for my_key, their_key in zip_longest(mine.fetchmany(PAGE_ROWS), theirs):
+                    if my_key != their_key:
+                        return str((my_key or their_key)[0])
+        return None
+
+    def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
+        store = self._store
+        store._rows(MORE_CACHE)
+        where, parameters = ("1", []) if wanted is None else store._conditions(wanted)
+        # What has been used, changed or deleted meanwhile is none of it any more.
+        self._count -= store._changed_rows(
+            f"DELETE FROM {_TABLE} WHERE NOT EXISTS"
+            f" (SELECT 1 FROM apikey k WHERE k.id = langkeys_batch.id AND {where})",
+            parameters,
+        )
+        if self._count:
+            store._note_unread(map(noted_delete, self))
+        deleted = 0
+        (last_row,) = store._rows(f"SELECT coalesce(max(rowid), 0) FROM {_TABLE}")[0]
+        for row in range(0, last_row, _DELETED_AT_ONCE):
+            deleted += store._changed_rows(
+                "DELETE FROM apikey WHERE id IN"
+                f" (SELECT id FROM {_TABLE} WHERE rowid > ? AND rowid <= ?)",
+                (row, row + _DELETED_AT_ONCE),
+            )
+            done(deleted)
+
+    def find_undeleted(self) -> str | None:
+        with self._store.reopened() as fresh:
+            for keys in in_batches(self, PAGE_ROWS):
+                ids = json.dumps([key.id for key in keys])
+                found = fresh._rows(
+                    "SELECT id FROM apikey WHERE id IN (SELECT value FROM json_each(?))", (ids,)
+                )
+                if found:
+                    return str(found[0][0])
+        return None

@@ -1,0 +1,90 @@
+"""Finding the rows of API keys that somebody presents, with their users, and counting their use."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any
+
+from langkeys.models import FERNET_PREFIX, User
+from langkeys.store.base import OwnedKey
+from langkeys.store.sqlite.api_keys import KEY_CELLS, ApiKeyTable
+from langkeys.store.sqlite.database import PAGE_ROWS, stored_time
+from langkeys.store.sqlite.places import PAST_FERNET
+from langkeys.store.sqlite.users import UserTable
+
+
+class KeyLookup(ApiKeyTable, UserTable):
+    """The part of a store that answers whose API key this is."""
+
+    def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
+        if not self._generation.has_key_hash:
+            return []
+        return self._owned(self._by_hash, key_hash)
+
+    def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
+        return self._owned(self._by_stored, value)
+
+    def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
+        if unhashed_only and self._generation.has_key_hash:
+            # By the index on the hash, which has its rows in order: there may be few of them among
+            # a million. The plus keeps SQLite from the index on api_key, which has all of them.
+            sql = (
+                "SELECT api_key, rowid FROM apikey WHERE api_key_hash IS NULL AND rowid > ?"
+                " AND +api_key >= ? AND +api_key < ? ORDER BY rowid LIMIT ?"
+            )
+            last: object = 0
+        else:
+            # From the index on api_key alone: the rows themselves are not read.
+            sql = (
+                "SELECT api_key, api_key FROM apikey WHERE api_key > ?"
+                " AND api_key >= ? AND api_key < ? ORDER BY api_key LIMIT ?"
+            )
+            last = ""
+        while True:
+            rows = self._rows(sql, (last, FERNET_PREFIX, PAST_FERNET, PAGE_ROWS))
+            yield [row[0] for row in rows]
+            if len(rows) < PAGE_ROWS:
+                return
+            last = rows[-1][1]
+
+    def version(self) -> int:
+        return int(self._rows("PRAGMA data_version")[0][0])
+
+    def schema_version(self) -> int:
+        return int(self._rows("PRAGMA schema_version")[0][0])
+
+    def count_use(self, key_id: str, moment: datetime) -> bool:
+        counted = self._changed_rows(
+            "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = ? WHERE id = ?",
+            (stored_time(moment), key_id),
+        )
+        return counted == 1
+
+    @cached_property
+    def _by_hash(self) -> str:
+        return f"{self._owned_select} WHERE k.api_key_hash = ?"
+
+    @cached_property
+    def _by_stored(self) -> str:
+        return f"{self._owned_select} WHERE k.api_key = ?"
+
+    @cached_property
+    def _owned_select(self) -> str:
+        return (
+            f"SELECT {self._key_columns}, {self._user_columns} FROM apikey k"
+            ' LEFT JOIN "user" u ON u.id = k.user_id'
+        )
+
+    @cached_property
+    def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
+        # By the whole row, so that what has changed is read anew: few users present many keys.
+        return lru_cache(maxsize=1024)(self._user)
+
+    def _owned(self, sql: str, value: str) -> list[OwnedKey]:
+        return [
+            OwnedKey(
+                self._api_key(row),
+                None if row[KEY_CELLS] is None else self._read_user(row[KEY_CELLS:]),
+            )
+            for row in self._rows(sql, (value,))
+        ]

@@ -1,0 +1,214 @@
+"""What every engine's store must do for many API keys at once: all or none, out of memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from langkeys.errors import ConflictError, StoreError
+from langkeys.models import ApiKey
+from langkeys.store.base import Change, KeyFilter, Store
+
+from .conftest import NOW, OWNER, Engine, added, api_key
+
+ALL = KeyFilter(now=NOW)
+DAY = timedelta(days=1)
+MANY = 1203
+"""More than a page, and more than goes in by the order in which it was made."""
+
+
+def listed(store: Store) -> list[ApiKey]:
+    return list(store.api_keys(ALL))
+
+
+def named(keys: Iterable[ApiKey]) -> set[str | None]:
+    return {key.name for key in keys}
+
+
+def committed(store: Store) -> list[list[Change]]:
+    """Return where the changes of each commit of this store will be."""
+    commits: list[list[Change]] = []
+
+    @contextlib.contextmanager
+    def committing(changes: Iterable[Change]) -> Iterator[None]:
+        commits.append(list(changes))
+        yield
+
+    store.committing = committing
+    return commits
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, MANY])
+def test_a_batch_is_inserted_whole_and_reads_back(writer: Store, reader: Store, count: int) -> None:
+    keys = [
+        api_key(f"key {n}", stored=f"gAAAAA{n}", hashed=f"hash {n}", expires_at=NOW + n * DAY)
+        for n in range(count)
+    ]
+    with writer.key_batch() as batch:
+        batch.add(keys[: count // 2])
+        batch.add(keys[count // 2 :])
+        assert len(batch) == count
+        assert listed(reader) == []
+        with writer.transaction():
+            batch.insert()
+            assert listed(reader) == []
+        assert batch.find_unwritten() is None
+        assert list(batch) == keys
+    found = listed(reader)
+    assert len(found) == count
+    expected = {key.id: key._replace(username="administrator") for key in keys}
+    assert {key.id: key for key in found} == expected
+    if count < MANY:
+        assert [key.id for key in found] == [key.id for key in keys]
+
+
+def test_a_conflict_in_a_batch_leaves_none_of_it(writer: Store, reader: Store) -> None:
+    (there,) = added(writer, api_key())
+
+    def inserted(store: Store) -> None:
+        with store.key_batch() as batch:
+            batch.add([api_key(), there])
+            with store.transaction():
+                batch.insert()
+
+    with pytest.raises(ConflictError):
+        inserted(writer)
+    assert [key.id for key in listed(reader)] == [there.id]
+    with writer.key_batch() as batch:  # the one before is gone
+        assert len(batch) == 0
+        assert list(batch) == []
+
+
+def test_a_batch_that_was_not_committed_is_told(writer: Store) -> None:
+    keys = [api_key() for _ in range(3)]
+    with writer.key_batch() as batch:
+        batch.add(keys)
+        with contextlib.suppress(ZeroDivisionError), writer.transaction():
+            batch.insert()
+            raise ZeroDivisionError
+        assert batch.find_unwritten() == keys[0].id
+
+
+@pytest.mark.parametrize("count", [3, MANY])
+def test_a_key_that_others_have_changed_is_told(writer: Store, engine: Engine, count: int) -> None:
+    keys = [api_key(f"key {n}") for n in range(count)]
+    with writer.key_batch() as batch:
+        batch.add(keys)
+        with writer.transaction():
+            batch.insert()
+        with engine.opened(writable=True) as other, other.transaction():
+            changed = keys[1]._replace(stored="gAAAAAchanged")
+            assert other.replace_stored([(keys[1], changed)]) == 1
+        assert batch.find_unwritten() == keys[1].id
+
+
+def test_what_matches_is_deleted_and_nothing_else(writer: Store, reader: Store) -> None:
+    keys = added(
+        writer,
+        api_key("expired", expires_at=NOW - DAY),
+        api_key("spared", expires_at=NOW - DAY),
+        api_key("expires later", expires_at=NOW + DAY),
+        api_key("never expires"),
+    )
+    wanted = KeyFilter(now=NOW, is_expired=True)
+    with writer.key_batch() as batch:
+        batch.add_matching(wanted, spared=keys[1].id)
+        assert list(batch) == [keys[0]._replace(username="administrator")]
+        with writer.transaction():
+            batch.delete(wanted)
+        assert batch.find_undeleted() is None
+        assert named(batch) == {"expired"}
+    assert named(listed(reader)) == {"spared", "expires later", "never expires"}
+
+
+def test_what_matches_no_more_stays(writer: Store, reader: Store, engine: Engine) -> None:
+    used, gone, unused = added(writer, api_key("used"), api_key("gone"), api_key("unused"))
+    wanted = KeyFilter(now=NOW + 2 * DAY, unused_since=NOW + DAY)
+    with writer.key_batch() as batch:
+        batch.add_matching(wanted)
+        assert len(batch) == 3
+        with engine.opened(writable=True) as other:
+            other.count_use(used.id, NOW + 2 * DAY)
+            with other.transaction():
+                other.delete_api_keys([gone.id])
+        with writer.transaction():
+            batch.delete(wanted)
+        assert len(batch) == 1
+        assert [key.id for key in batch] == [unused.id]
+    assert named(listed(reader)) == {"used"}
+
+
+@pytest.mark.parametrize("count", [1, MANY, 5001])
+def test_a_large_batch_is_deleted_whole_and_told_as_it_goes(
+    writer: Store, reader: Store, count: int
+) -> None:
+    added(writer, *(api_key(f"key {n}") for n in range(count)))
+    told: list[int] = []
+    with writer.key_batch() as batch:
+        batch.add_matching(ALL)
+        assert len(batch) == count
+        with writer.transaction():
+            batch.delete(done=told.append)
+        assert batch.find_undeleted() is None
+        assert len(batch) == count
+    assert told == sorted(told)
+    assert told[-1] == count
+    assert listed(reader) == []
+
+
+def test_a_deletion_that_was_not_committed_is_told(writer: Store, reader: Store) -> None:
+    (key,) = added(writer, api_key())
+    with writer.key_batch() as batch:
+        batch.add_matching(ALL)
+        with contextlib.suppress(ZeroDivisionError), writer.transaction():
+            batch.delete()
+            raise ZeroDivisionError
+        assert batch.find_undeleted() == key.id
+    assert [found.id for found in listed(reader)] == [key.id]
+
+
+def test_a_commit_is_told_of_every_key_of_a_batch(writer: Store) -> None:
+    commits = committed(writer)
+    keys: Sequence[ApiKey] = [
+        *(api_key("alike") for _ in range(MANY)),
+        api_key("other"),
+        api_key("expires", expires_at=NOW + DAY),
+    ]
+    with writer.key_batch() as batch:
+        batch.add(key._replace(username="administrator") for key in keys)
+        with writer.transaction():
+            batch.insert()
+        with writer.transaction():
+            batch.delete()
+    inserted, deleted = commits
+    assert [row_id for change in inserted for row_id in (change.id, *change.more_ids)] == [
+        key.id for key in keys
+    ]
+    assert {(c.action, c.kind, c.name, c.user_id) for c in inserted} == {
+        ("insert", "api_key", name, OWNER) for name in ("alike", "other", "expires")
+    }
+    assert len(inserted) < 10
+    assert [change.id for change in deleted] == [key.id for key in keys]
+    assert {change.action for change in deleted} == {"delete"}
+    assert all(change.ended is not None for change in deleted)
+
+
+def test_an_empty_batch_is_no_commit_to_tell_of(writer: Store) -> None:
+    commits = committed(writer)
+    with writer.key_batch() as batch:
+        with writer.transaction():
+            batch.insert()
+        with writer.transaction():
+            batch.delete()
+    assert commits == []
+
+
+def test_a_batch_needs_no_lock_until_it_is_written(writer: Store, engine: Engine) -> None:
+    with engine.opened(writable=True) as other, other.transaction(), writer.key_batch() as batch:
+        batch.add([api_key()])
+        batch.add_matching(ALL)
+        with pytest.raises(StoreError, match="locked"), writer.transaction():
+            batch.insert()

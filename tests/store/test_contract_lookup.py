@@ -1,0 +1,95 @@
+"""What every engine's store must do for the keys that somebody presents: find them, count use."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from langkeys.store.base import KeyFilter, OwnedKey, Store
+
+from .conftest import NOW, added, api_key, user
+
+DAY = timedelta(days=1)
+
+
+def owned_ids(found: Sequence[OwnedKey]) -> list[str]:
+    return [owned.key.id for owned in found]
+
+
+def test_all_keys_of_one_hash_are_found(writer: Store, reader: Store) -> None:
+    one, two, _ = added(writer, api_key(hashed="same"), api_key(hashed="same"), api_key())
+    assert sorted(owned_ids(reader.owned_by_hash("same"))) == sorted([one.id, two.id])
+    assert owned_ids(reader.owned_by_hash("none")) == []
+
+
+def test_plaintext_keys_are_found_by_value_and_by_its_start(writer: Store, reader: Store) -> None:
+    one, two, _ = added(
+        writer, api_key(stored="sk-abcdef"), api_key(stored="sk-abcxyz"), api_key(stored="sk-abd")
+    )
+    assert owned_ids(reader.owned_stored_as("sk-abcdef")) == [one.id]
+    assert owned_ids(reader.owned_stored_as("sk-abc")) == []
+    assert [key.id for key in reader.api_keys_stored_from("sk-abc", 10)] == [one.id, two.id]
+    assert [key.id for key in reader.api_keys_stored_from("sk-abc", 1)] == [one.id]
+    assert [key.id for key in reader.api_keys_stored_from("sk-ABC", 10)] == []
+
+
+def test_a_key_comes_with_its_owner_where_there_is_one(writer: Store, reader: Store) -> None:
+    key, orphan = added(writer, api_key(hashed="mine"), api_key(hashed="lost", user_id="d" * 32))
+    assert reader.owned_by_hash("mine") == [
+        OwnedKey(key._replace(username="administrator"), user())
+    ]
+    assert reader.owned_stored_as(key.stored) == reader.owned_by_hash("mine")
+    assert reader.owned_by_hash("lost") == [OwnedKey(orphan, None)]
+
+
+def tokens(store: Store, *, unhashed_only: bool) -> list[str]:
+    return [token for page in store.key_tokens(unhashed_only=unhashed_only) for token in page]
+
+
+def test_encrypted_keys_are_told_from_plaintext_ones(writer: Store, reader: Store) -> None:
+    hashed, unhashed, _ = added(
+        writer, api_key(), api_key(hashed=None), api_key(stored="sk-plain", hashed=None)
+    )
+    every = sorted(tokens(reader, unhashed_only=False))
+    assert every == sorted([hashed.stored, unhashed.stored])
+    assert tokens(reader, unhashed_only=True) == [unhashed.stored]
+    assert reader.api_key_count() == 3
+
+
+@pytest.mark.parametrize("unhashed_only", [False, True])
+def test_more_encrypted_keys_than_a_page_are_all_found_once(
+    writer: Store, reader: Store, unhashed_only: bool
+) -> None:
+    keys = added(writer, *(api_key(hashed=None) for _ in range(1201)))
+    found = tokens(reader, unhashed_only=unhashed_only)
+    assert sorted(found) == sorted(key.stored for key in keys)
+
+
+def test_the_version_changes_with_what_others_commit_and_with_nothing_else(
+    writer: Store, reader: Store
+) -> None:
+    before = reader.version()
+    assert list(reader.api_keys(KeyFilter(now=NOW))) == []
+    assert reader.version() == before
+    with contextlib.suppress(ZeroDivisionError), writer.transaction():
+        writer.insert_api_keys([api_key()])
+        raise ZeroDivisionError
+    assert reader.version() == before
+    added(writer, api_key())
+    after = reader.version()
+    assert after != before
+    assert reader.version() == after
+
+
+def test_a_use_is_counted_at_once(writer: Store, reader: Store) -> None:
+    key, other = added(writer, api_key(), api_key())
+    assert writer.count_use(key.id, NOW)
+    assert writer.count_use(key.id, NOW + DAY)
+    assert reader.find_api_key(key.id) == key._replace(
+        username="administrator", total_uses=2, last_used_at=NOW + DAY
+    )
+    assert reader.find_api_key(other.id) == other._replace(username="administrator")
+    assert not writer.count_use("0" * 32, NOW)
