@@ -8,9 +8,10 @@ and not a byte around it changes.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys import failpoints
 from langkeys.errors import FailedError
@@ -20,7 +21,11 @@ from langkeys.store.base import Cell, Store
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
-_TOKEN = re.compile(FERNET_PREFIX.encode() + rb"[A-Za-z0-9_-]*")
+_PREFIX = FERNET_PREFIX.encode()
+_TOKEN = re.compile(_PREFIX + rb"[A-Za-z0-9_-]*")
+_WHOLE = re.compile(rb"(" + _TOKEN.pattern + rb")(=*)")
+_OPENED = b"\0<%d:%b>"
+"""What stands in a view for an opened token: with marks, so that no other text reads the same."""
 # Version, time, IV and HMAC, and at least one block of 16 bytes.
 _FRAME_BYTES = 1 + 8 + 16 + 32
 _BLOCK_BYTES = 16
@@ -126,6 +131,17 @@ class Reader:
         return text, text
 
     def _text(self, text: bytes, *, is_known: bool, depth: int = 0) -> tuple[bytes, bytes]:
+        whole = _WHOLE.fullmatch(text)
+        if whole is not None:
+            # Nearly everything there is: a column that holds one token and nothing else.
+            opened_whole = self._opened(text if len(text) % 4 == 0 else _padded(whole[1]))
+            if opened_whole is not None and _PREFIX not in opened_whole[1]:
+                place, content = opened_whole
+                self.opened_by.append(place)
+                view = _OPENED % (len(content), content) + whole[2]
+                if self._new is None or self._keys[place] is self._new:
+                    return text, view
+                return self._token(whole[1], place, content, content) + whole[2], view
         written: list[bytes] = []
         opened: list[bytes] = []
         position = start = 0
@@ -143,30 +159,31 @@ class Reader:
             self.opened_by.append(place)
             token = match[0][:length]
             inner, view = content, content
-            if depth < MOST_NESTED and FERNET_PREFIX.encode() in content:
+            if depth < MOST_NESTED and _PREFIX in content:
                 inner, view = self._text(content, is_known=False, depth=depth + 1)
             around = text[position : match.start()]
             written += (around, self._token(token, place, inner, content))
-            # Marks, so that no other text can read the same.
-            opened += (around, b"\0<%d:" % len(view), view, b">")
+            opened += (around, _OPENED % (len(view), view))
             position = start = match.start() + length
         tail = text[position:]
         return b"".join((*written, tail)), b"".join((*opened, tail))
 
+    def _opened(self, token: bytes) -> tuple[int, bytes] | None:
+        for place, key in enumerate(self._keys):
+            content = key.find_content(token)
+            if content is not None:
+                return place, content
+        return None
+
     def _find(self, run: bytes, *, is_known: bool) -> tuple[int, int, bytes] | None:
         """Return which key opens the token that ``run`` begins with, its length, its content."""
-        if is_known or _has_form(len(run)):
-            for place, key in enumerate(self._keys):
-                content = key.find_content(_padded(run))
-                if content is not None:
-                    return place, len(run), content
-        if is_known or len(run) > LONGEST_RUN:
-            return None
-        for length in _shorter_lengths(len(run)):
-            for place, key in enumerate(self._keys):
-                content = key.find_content(_padded(run[:length]))
-                if content is not None:
-                    return place, length, content
+        lengths: Iterable[int] = [len(run)] if is_known or _has_form(len(run)) else []
+        if not is_known and len(run) <= LONGEST_RUN:
+            lengths = chain(lengths, _shorter_lengths(len(run)))
+        for length in lengths:
+            found = self._opened(_padded(run[:length]))
+            if found is not None:
+                return found[0], length, found[1]
         return None
 
     def _token(self, token: bytes, place: int, inner: bytes, content: bytes) -> bytes:
@@ -219,24 +236,28 @@ def surveyed(
     ``samples``: how many cells of a column to keep that change, as they were and as they are then.
     """
     survey = Survey()
+    opened, by_key = survey.opened, survey.by_key
     digest = hashlib.sha256()
     reader = Reader(keys, new=new)
     for page in store.cells(progress):
         changes: list[tuple[Cell, bytes]] = []
+        views: list[bytes] = []
         for cell in page:
             text, view = reader.read(cell)
             place = (cell.table, cell.column)
-            survey.opened[place] += len(reader.opened_by)
-            survey.by_key.update(reader.opened_by)
+            for key in reader.opened_by:
+                opened[place] += 1
+                by_key[key] += 1
             if reader.failed:
                 survey.fail(cell, reader.failed)
             label = f"{cell.table}\0{cell.column}\0{cell.position}\0{len(view)}\0"
-            digest.update(label.encode("utf-8", "surrogatepass") + view)
+            views += (label.encode("utf-8", "surrogatepass"), view)
             if text != cell.text:
                 if survey.rewritten[place] < samples:
                     survey.samples.append((cell, text))
                 survey.rewritten[place] += 1
                 changes.append((cell, text))
+        digest.update(b"".join(views))
         if changes:
             store.replace_cells(changes)
             failpoints.reach("rewriting")
@@ -244,8 +265,7 @@ def surveyed(
     return survey
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """One value, where it is, and which of the keys that were tried opens it, None if none."""
 
     table: str
@@ -264,7 +284,8 @@ def checked_values(
     for page in store.cells(progress):
         for cell in page:
             reader.read(cell)
-            for key in (*reader.opened_by, *[None] * reader.failed):
-                yield Checked(
-                    cell.table, cell.column, cell.row, cell.name, cell.kind != "other", key
-                )
+            table, column, row, name, kind, _, _ = cell
+            for key in reader.opened_by:
+                yield Checked(table, column, row, name, kind != "other", key)
+            for _ in range(reader.failed):
+                yield Checked(table, column, row, name, kind != "other", None)

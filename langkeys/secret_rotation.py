@@ -6,8 +6,8 @@ keys are renamed into their places. What dies before the commit is undone by the
 command, what dies after it is completed; see ``langkeys.recovery``.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from langkeys import failpoints, places
 from langkeys.errors import ConflictError, FailedError, SecretKeyError
 from langkeys.files import StagedFile, sync_folder
 from langkeys.key_places import KeyPlace
+from langkeys.progress import Progress
 from langkeys.reencryption import Survey, surveyed
 from langkeys.rotation_journal import Entry, Journal, witnesses
 from langkeys.store.base import Change, Store
@@ -28,9 +29,6 @@ PAGE = 4096
 """About the size of a page of a database, to show how far a copy is."""
 WITNESSES = 8
 """Cells of each column by which a commit is told from none, should it be asked."""
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Called with what is done and its total; see ``langkeys.cli.output.Output.progress``."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,11 @@ def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
     """Read everything; raise SecretKeyError where a value that must open does not."""
     with progress("reading", store.rows_to_pass()) as done:
         survey = surveyed(store, plan.keys, done)
+    _require_opened(store, plan, survey)
+    return survey
+
+
+def _require_opened(store: Store, plan: Plan, survey: Survey) -> None:
     if survey.unopened_known and not plan.skips_unreadable:
         named = survey.named(is_known=True)
         raise SecretKeyError(
@@ -76,7 +79,6 @@ def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
             " anew, or leave them as they are with --skip-unreadable",
             candidates=tuple(named[:100]),
         )
-    return survey
 
 
 class Rotation:
@@ -95,15 +97,13 @@ class Rotation:
 
     def carry_out(self) -> Rotated:
         """Rotate; raises with nothing changed, or with ``may_be_committed`` true."""
-        store, plan = self._store, self._plan
-        survey = checked(store, plan, self._progress)
-        failpoints.reach("checked")
+        store = self._store
         with ExitStack() as undo:
             backup, old_key_file = self._backed_up(undo)
             failpoints.reach("backed-up")
             with ExitStack() as stages:
                 with store.transaction():
-                    written = self._rewritten(survey)
+                    written = self._rewritten()
                     failpoints.reach("rewritten")
                     self._write_journal(written, backup, old_key_file, undo)
                     failpoints.reach("journal-written")
@@ -119,7 +119,7 @@ class Rotation:
             assert self.journal is not None
             self.journal.remove()
             failpoints.reach("journal-removed")
-        return Rotated(survey, backup, old_key_file)
+        return Rotated(written, backup, old_key_file)
 
     def _backed_up(self, undo: ExitStack) -> tuple[Path, Path]:
         path = self._plan.database
@@ -130,21 +130,22 @@ class Rotation:
         backup = next(p for p in map(path.with_name, names) if not p.exists())
         old_key_file = backup.with_name(f"{backup.name}.secret_key")
         with self._progress("backing up", path.stat().st_size // PAGE) as done:
-            self._store.copy_to(backup, lambda copied, _: done(copied))
+            self._store.copy_to(backup, lambda copied, _: done(copied), with_indexes=False)
         undo.callback(_removed, backup)
         # Without it the backup would be of no use: the old key leaves its place.
         _publish_new(old_key_file, self._plan.old)
         undo.callback(_removed, old_key_file)
         return backup, old_key_file
 
-    def _rewritten(self, survey: Survey) -> Survey:
+    def _rewritten(self) -> Survey:
         store, plan = self._store, self._plan
         with self._progress("re-encrypting", store.rows_to_pass()) as done:
             written = surveyed(store, plan.keys, done, new=plan.new_cipher, samples=WITNESSES)
+        _require_opened(store, plan, written)
         failpoints.reach("before-reading-back")
         with self._progress("reading back", store.rows_to_pass()) as done:
             read = surveyed(store, [plan.new_cipher], done)
-        if read.digest != survey.digest or read.opened != survey.opened:
+        if read.digest != written.digest or read.opened != written.opened:
             raise FailedError(
                 f"what was re-encrypted in {store.location} does not read back as it was; nothing"
                 " was written"

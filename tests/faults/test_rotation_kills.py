@@ -17,7 +17,7 @@ from ..vault import Vault
 
 ROTATE = ("secret-key", "rotate", "--yes", "--quiet")
 BEFORE = (
-    "checked", "backed-up", "rewriting", "before-reading-back", "rewritten", "journal-written",
+    "backed-up", "rewriting", "before-reading-back", "rewritten", "journal-written",
     "key-staged", "before-commit",
 )  # fmt: skip
 AFTER = ("committed", "renamed", "journal-removed")

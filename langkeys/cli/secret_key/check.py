@@ -1,5 +1,7 @@
 """``langkeys secret-key check``."""
 
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,13 +9,16 @@ import typer
 
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.output import Output
+from langkeys.cli.output import Output, Spool, array_lines, tab_separated
 from langkeys.errors import SecretKeyError
 from langkeys.key_session import Key, key_from_file, key_in_force
 from langkeys.models import dashed
 from langkeys.reencryption import Checked, checked_values
 
 app = new_app()
+
+MOST_NAMED = 50
+"""Values that do not open named one by one on a terminal."""
 
 
 @app.command(cls=JsonCommand)
@@ -42,49 +47,93 @@ def check(
     with session_of(context) as session:
         keys = [key_in_force(session)]
         keys += [key_from_file(session, path) for path in old_key_file or ()]
-        with out.progress("reading", session.store.rows_to_pass()) as done:
-            found = list(checked_values(session.store, [key.cipher for key in keys], done))
+        tally = _Tally(len(keys))
         location = session.store.location
-    if out.as_json:
-        out.document(_document(location, keys, found))
-    elif out.is_terminal:
-        _show(out, keys, found)
-    else:
-        out.rows(_row(keys, item) for item in found)
-    first_only = [item for item in found if item.is_known and item.key != 0]
-    if first_only:
-        unopened = sum(item.key is None for item in first_only)
+        with Spool() as spool:
+            with out.progress("reading", session.store.rows_to_pass()) as done:
+                ciphers = [key.cipher for key in keys]
+                found = tally.counted(checked_values(session.store, ciphers, done))
+                if out.as_json:
+                    spool.fill(array_lines(_object(keys, item) for item in found))
+                elif out.is_terminal:
+                    deque(found, maxlen=0)
+                else:
+                    spool.fill(tab_separated(_row(keys, item)) for item in found)
+            if out.as_json:
+                out.document_with_array(_head(location, keys, tally), "values", spool)
+            elif out.is_terminal:
+                _show(out, keys, tally)
+            else:
+                out.deliver(spool)
+    if tally.not_by_first:
+        closed = tally.count(lambda is_known, key: is_known and key is None)
         out.warn(
             f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint}) does not"
-            f" open {len(first_only)} values of {location}"
-            + (f"; {unopened} of them open with no key given" if len(keys) > 1 else "")
+            f" open {tally.not_by_first} values of {location}"
+            + (f"; {closed} of them open with no key given" if len(keys) > 1 else "")
         )
         raise typer.Exit(SecretKeyError.exit_code)
 
 
-def _document(location: str, keys: list[Key], found: list[Checked]) -> dict[str, Any]:
+class _Tally:
+    """What the values come to, counted as they pass by: there may be a million of them."""
+
+    def __init__(self, keys: int) -> None:
+        self.by_place: Counter[tuple[str, str, bool, int | None]] = Counter()
+        self.first_closed: list[Checked] = []
+        self._keys = keys
+
+    def counted(self, values: Iterable[Checked]) -> Iterator[Checked]:
+        """Yield the values, counting them."""
+        by_place = self.by_place
+        for item in values:
+            by_place[item.table, item.column, item.is_known, item.key] += 1
+            if item.key is None and len(self.first_closed) < MOST_NAMED:
+                self.first_closed.append(item)
+            yield item
+
+    def count(self, wanted: Callable[[bool, int | None], bool]) -> int:
+        """Count the values of which ``wanted`` is true, by whether they are known, and the key."""
+        return sum(
+            number
+            for (_, _, is_known, key), number in self.by_place.items()
+            if wanted(is_known, key)
+        )
+
+    @property
+    def opened_by(self) -> list[int]:
+        """How many values each key opens."""
+        counts = [0] * self._keys
+        for (_, _, _, key), number in self.by_place.items():
+            if key is not None:
+                counts[key] += number
+        return counts
+
+    @property
+    def not_by_first(self) -> int:
+        """How many known values the key in force does not open."""
+        return self.count(lambda is_known, key: is_known and key != 0)
+
+
+def _head(location: str, keys: list[Key], tally: _Tally) -> dict[str, Any]:
     return {
-        "ok": all(item.key == 0 for item in found if item.is_known),
+        "ok": not tally.not_by_first,
         "database": location,
         "keys": [
-            {
-                "fingerprint": key.fingerprint,
-                "source": key.source,
-                "opens": sum(item.key == place for item in found),
-            }
-            for place, key in enumerate(keys)
+            {"fingerprint": key.fingerprint, "source": key.source, "opens": opens}
+            for key, opens in zip(keys, tally.opened_by, strict=True)
         ],
-        "values": [
-            {
-                "table": item.table,
-                "column": item.column,
-                "row": dashed(item.row),
-                "name": item.name,
-                "known": item.is_known,
-                "fingerprint": None if item.key is None else keys[item.key].fingerprint,
-            }
-            for item in found
-        ],
+    }
+
+
+def _object(keys: list[Key], item: Checked) -> dict[str, Any]:
+    return {
+        "table": item.table,
+        "column": item.column,
+        "row": dashed(item.row),
+        "name": item.name,
+        "known": item.is_known,
+        "fingerprint": None if item.key is None else keys[item.key].fingerprint,
     }
 
 
@@ -99,29 +148,25 @@ def _row(keys: list[Key], item: Checked) -> tuple[object, ...]:
     )
 
 
-def _show(out: Output, keys: list[Key], found: list[Checked]) -> None:
-    places: dict[tuple[str, str], list[Checked]] = {}
-    for item in found:
-        places.setdefault((item.table, item.column), []).append(item)
-    columns = [f"KEY {key.fingerprint}" for key in keys]
+def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
+    columns: dict[tuple[str, str], Counter[int | None]] = {}
+    for (table, column, _, key), number in tally.by_place.items():
+        columns.setdefault((table, column), Counter())[key] += number
     rows = [
-        (
-            ".".join(place),
-            *(str(sum(item.key == number for item in items)) for number in range(len(keys))),
-            str(sum(item.key is None for item in items)),
-        )
-        for place, items in sorted(places.items())
+        (".".join(place), *(str(counts[number]) for number in (*range(len(keys)), None)))
+        for place, counts in sorted(columns.items())
     ]
-    if rows:
-        out.table(("COLUMN", *columns, "NOT OPENED"), rows)
-    closed = [item for item in found if item.key is None]
+    out.table(("COLUMN", *(f"KEY {key.fingerprint}" for key in keys), "NOT OPENED"), rows)
     lines = [
         f"{'known' if item.is_known else 'stray'}  {item.table}.{item.column} of row"
         f" {dashed(item.row)}{f' ({item.name})' if item.name else ''} does not open"
-        for item in closed[:50]
+        for item in tally.first_closed
     ]
-    if len(closed) > len(lines):
-        lines.append(f"and {len(closed) - len(lines)} more")
-    opened = sum(item.key == 0 for item in found)
-    lines.append(f"the secret key from {keys[0].source} opens {opened} of {len(found)} values")
+    closed = tally.count(lambda _, key: key is None)
+    if closed > len(lines):
+        lines.append(f"and {closed - len(lines)} more")
+    lines.append(
+        f"the secret key from {keys[0].source} opens {tally.opened_by[0]} of"
+        f" {tally.by_place.total()} values"
+    )
     out.sentence(*lines)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from langkeys.errors import StoreError
@@ -20,6 +21,7 @@ from langkeys.store.sqlite.places import (
 PAGE_BYTES = 8 << 20
 """Text read at a time: flows and messages may be large, and many."""
 
+_PREFIX = FERNET_PREFIX.encode()
 _ROW_NAMES = ("rowid", "_rowid_", "oid")
 
 
@@ -51,32 +53,30 @@ class Cells(Database):
         return sum(map(self._size, self._tables))
 
     def replace_cells(self, changes: Sequence[tuple[Cell, bytes]]) -> None:
-        tables = {table.name: table for table in self._tables}
-        for cell, text in changes:
-            where = " AND ".join(f"{column} = ?" for column in tables[cell.table].quoted_key)
+        keys = {table.name: table.quoted_key for table in self._tables}
+        values = [(cell, _text_or_bytes(text)) for cell, text in changes]
+        for (table, column, kind), some in groupby(values, _written_where):
             # As text in the database's own encoding, and untouched where it is not valid.
-            value, mark = _text_or_none(text), "?"
-            if value is None:
-                mark = "CAST(? AS TEXT)"
+            mark = "?" if kind is str else "CAST(? AS TEXT)"
+            where = " AND ".join(f"{name} = ?" for name in keys[table])
+            rows = [(value, *cell.position) for cell, value in some]
             with self._translated():
-                done = self._connection.execute(
-                    f"UPDATE {_quoted(cell.table)} SET {_quoted(cell.column)} = {mark}"
-                    f" WHERE {where}",
-                    (text if value is None else value, *cell.position),
+                done = self._connection.executemany(
+                    f"UPDATE {_quoted(table)} SET {_quoted(column)} = {mark} WHERE {where}", rows
                 )
-            if done.rowcount != 1:
-                raise StoreError(f"{self.location}: {cell.table} row {cell.row} is gone")
+            if done.rowcount != len(rows):
+                raise StoreError(f"{self.location}: rows of {table} are gone")
 
     def find_text(self, cell: Cell) -> bytes | None:
         for table in self._tables:
             if table.name == cell.table and cell.column in table.columns:
                 where = " AND ".join(f"{column} = ?" for column in table.quoted_key)
-                rows = self._byte_rows(
-                    f"SELECT {_quoted(cell.column)} FROM {_quoted(table.name)} WHERE {where}",
-                    cell.position,
-                )
-                value = next((row[0] for row in rows), None)
-                return value if isinstance(value, bytes) else None
+                with self._as_bytes():
+                    row = self._connection.execute(
+                        f"SELECT {_quoted(cell.column)} FROM {_quoted(table.name)} WHERE {where}",
+                        cell.position,
+                    ).fetchone()
+                return row[0] if row is not None and isinstance(row[0], bytes) else None
         return None
 
     @cached_property
@@ -133,7 +133,10 @@ class Cells(Database):
                 if KINDS.get((table.name, column)) == "envelope"
                 else f"instr({_quoted(column)}, '{FERNET_PREFIX}')"
             )
-            for column in table.columns
+            # Known ones first: where one of them is found, the others are not asked for the row.
+            for column in sorted(
+                table.columns, key=lambda column: (table.name, column) not in KINDS
+            )
             # What finds a row must stay: no table of Langflow's has its rows by tokens.
             if column not in table.key
         }
@@ -146,99 +149,93 @@ class Cells(Database):
         )
         found = " OR ".join(f"({condition})" for condition in conditions.values())
         marks = ", ".join("?" * len(table.key))
+        first_text = 2 + len(table.key)
+        columns = [
+            (place, column, KINDS.get((table.name, column), "other"))
+            for place, column in enumerate(conditions, first_text)
+        ]
         after: tuple[object, ...] = ()
         passed = 0
         while True:
             beyond = f"({keys}) > ({marks}) AND " if after else ""
-            rows = self._byte_rows(
+            rows = self._byte_page(
                 f"SELECT {table.label}, {table.title}, {keys}, {values}"
                 f" FROM {_quoted(table.name)} WHERE {beyond}({found}) ORDER BY {keys}",
                 after,
+                first_text,
             )
-            page: list[Cell] = []
-            count = size = 0
-            position: tuple[object, ...] = ()
-            for row in rows:
-                texts = row[2 + len(table.key) :]
-                position = tuple(map(_decoded, row[2 : 2 + len(table.key)]))
-                for column, text in zip(conditions, texts, strict=True):
-                    if text is not None:
-                        page.append(self._cell(table, column, row, position, text))
-                        size += len(text)
-                count += 1
-                if count >= PAGE_ROWS or size >= PAGE_BYTES:
-                    break
-            rows.close()
-            passed = position[0] if position and isinstance(position[0], int) else passed + count
-            if page:
-                yield page, passed
-            if not count:
+            if not rows:
                 return
-            after = position
+            after = tuple(map(_decoded, rows[-1][2:first_text]))
+            passed = after[0] if isinstance(after[0], int) else passed + len(rows)
+            yield _cells(table.name, columns, rows), passed
 
-    def _cell(
-        self,
-        table: _Table,
-        column: str,
-        row: Sequence[Any],
-        position: tuple[object, ...],
-        text: bytes,
-    ) -> Cell:
-        kind = KINDS.get((table.name, column), "other")
-        if kind == "value" and not text.startswith(FERNET_PREFIX.encode()):
-            kind = "other"  # plaintext, to Langflow, with a token in its midst
-        label, title = (None if value is None else _shown(value) for value in row[:2])
-        return Cell(table.name, column, label or "?", title, kind, position, text)
-
-    def _byte_rows(self, sql: str, parameters: Sequence[object]) -> "_ByteRows":
-        return _ByteRows(self, sql, parameters)
-
-
-class _ByteRows:
-    """Rows whose texts are bytes as they are stored: one that is no UTF-8 must survive, too."""
-
-    def __init__(self, database: Database, sql: str, parameters: Sequence[object]) -> None:
-        self._database = database
-        self._connection = database._connection
-        # Python 3.10 reads the first row here, and each next one with the one before it.
+    def _byte_page(
+        self, sql: str, parameters: Sequence[object], first_text: int
+    ) -> list[tuple[Any, ...]]:
+        """Read so many rows as make a page; texts are bytes: one that is no UTF-8 must survive."""
+        rows = []
+        size = 0
         with self._as_bytes():
-            self._cursor = self._connection.execute(sql, parameters)
+            cursor = self._connection.execute(sql, parameters)
+            for row in cursor:
+                rows.append(row)
+                size += sum(len(text) for text in row[first_text:] if text is not None)
+                if len(rows) >= PAGE_ROWS or size >= PAGE_BYTES:
+                    break
+            cursor.close()
+        return rows
 
     @contextmanager
     def _as_bytes(self) -> Iterator[None]:
         self._connection.text_factory = bytes
         try:
-            with self._database._translated():
+            with self._translated():
                 yield
         finally:
             self._connection.text_factory = str
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        while True:
-            with self._as_bytes():
-                row = self._cursor.fetchone()
-            if row is None:
-                return
-            yield row
 
-    def close(self) -> None:
-        self._cursor.close()
+def _cells(
+    table: str, columns: Sequence[tuple[int, str, str]], rows: Sequence[tuple[Any, ...]]
+) -> list[Cell]:
+    cells = []
+    first_text = columns[0][0]
+    for row in rows:
+        label, title = _shown(row[0]) or "?", _shown(row[1])
+        position = row[2:first_text]
+        if not isinstance(position[0], int):
+            position = tuple(map(_decoded, position))
+        for place, column, kind in columns:
+            text = row[place]
+            if text is not None:
+                if kind == "value" and not text.startswith(_PREFIX):
+                    kind = "other"  # plaintext, to Langflow, with a token in its midst
+                cells.append(Cell(table, column, label, title, kind, position, text))
+    return cells
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _text_or_none(text: bytes) -> str | None:
+def _written_where(change: tuple[Cell, str | bytes]) -> tuple[str, str, type]:
+    cell, value = change
+    return cell.table, cell.column, type(value)
+
+
+def _text_or_bytes(text: bytes) -> str | bytes:
     try:
         return text.decode()
     except UnicodeDecodeError:
-        return None
+        return text
 
 
-def _shown(value: object) -> str:
+def _shown(value: object) -> str | None:
     """Return an id or a name as it may be shown: not where it is a token itself."""
-    text = str(_decoded(value))
+    if value is None:
+        return None
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     return "(a token)" if FERNET_PREFIX in text else text
 
 
