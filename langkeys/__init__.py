@@ -1,3 +1,73 @@
-"""Administration of Langflow's API keys and credential variables."""
+"""Administration of Langflow's API keys and credential variables.
+
+For programs: ``open_store`` and what it works with. Everything is imported when it is first asked
+for, so that ``import langkeys`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from langkeys.api_keys import NewApiKey
+    from langkeys.errors import (
+        AmbiguousError,
+        ConfigError,
+        ConflictError,
+        FailedError,
+        ForbiddenError,
+        InvalidKeyError,
+        LangkeysError,
+        NotFoundError,
+        SecretKeyError,
+        StoreError,
+        UnauthenticatedError,
+        UnsupportedError,
+        UsageError,
+    )
+    from langkeys.library import LangflowStore, open_store
+    from langkeys.models import ApiKey, User, Variable
+    from langkeys.rotation import Replacement
+    from langkeys.verification import Verified
+
+__all__ = [
+    "AmbiguousError",
+    "ApiKey",
+    "ConfigError",
+    "ConflictError",
+    "FailedError",
+    "ForbiddenError",
+    "InvalidKeyError",
+    "LangflowStore",
+    "LangkeysError",
+    "NewApiKey",
+    "NotFoundError",
+    "Replacement",
+    "SecretKeyError",
+    "StoreError",
+    "UnauthenticatedError",
+    "UnsupportedError",
+    "UsageError",
+    "User",
+    "Variable",
+    "Verified",
+    "open_store",
+]
+
+_HOMES = {
+    "ApiKey": "models",
+    "LangflowStore": "library",
+    "NewApiKey": "api_keys",
+    "Replacement": "rotation",
+    "User": "models",
+    "Variable": "models",
+    "Verified": "verification",
+    "open_store": "library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import langkeys
+from langkeys import LangflowStore
 from langkeys.settings import ENV_FILE, KNOWN
 from langkeys.store.base import Store
 
@@ -106,3 +108,12 @@ def store(database: Database) -> Iterator[Store]:
     """The store of the site's database, open for reading."""
     with stores.opened(database) as found:
         yield found
+
+
+@pytest.fixture
+def gateway(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[LangflowStore]:
+    """A store that is opened by the settings of the environment, as the command line reads them."""
+    for name, text in {**site.settings, "LANGFLOW_CONFIG_DIR": str(site.folder)}.items():
+        monkeypatch.setenv(name, text)
+    with langkeys.open_store() as store:
+        yield store

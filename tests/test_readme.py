@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from langkeys import errors
 from langkeys.settings import ENV_FILE, KNOWN
 from langkeys.store.generations import GENERATIONS, Generation
+
+from .databases import Database, ago
+from .samples import new_api_key
+from .sites import Site
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -43,3 +51,73 @@ def test_every_setting_is_in_the_table_of_settings(name: str) -> None:
 def test_every_error_is_in_the_table_of_exit_codes(error: type[errors.LangkeysError]) -> None:
     rows = [line for line in README.splitlines() if line.startswith(f"| {error.exit_code} | ")]
     assert any(f"`{error.code}`" in row for row in rows)
+
+
+# The program that protects an endpoint
+
+
+def program() -> str:
+    (code,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+        if "FastAPI()" in block
+    ]
+    return str(code)
+
+
+def asked(app: Any, api_key: str | None) -> tuple[int, Any]:
+    """Call the application's endpoint as a server does; return the status and the body."""
+    sent: list[dict[str, Any]] = []
+    headers = [] if api_key is None else [(b"x-api-key", api_key.encode())]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": "/hello", "raw_path": b"/hello", "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(body)
+
+
+def test_the_program_lets_in_whom_the_server_lets_in(
+    site: Site, database: Database, superuser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in site.settings.items():
+        monkeypatch.setenv(name, text)
+    key, expired = database.add_key(superuser), database.add_key(superuser, expires_at=ago(days=1))
+    names: dict[str, Any] = {"__name__": "program"}
+    exec(compile(program(), "README.md", "exec"), names)
+    try:
+        for _ in range(3):
+            assert asked(names["app"], key.plaintext) == (200, {"hello": "administrator"})
+        for api_key in (None, "", new_api_key(), expired.plaintext):
+            status, body = asked(names["app"], api_key)
+            assert (status, body) == (403, {"detail": "Invalid API key"})
+        assert database.rows("SELECT total_uses FROM apikey ORDER BY rowid") == [(3,), (0,)]
+        database.rows("DELETE FROM apikey")
+        assert asked(names["app"], key.plaintext)[0] == 403
+    finally:
+        names["store"].close()
+
+
+def test_every_method_in_the_table_of_the_library_is_there(site: Site) -> None:
+    from langkeys.library.api_keys import ApiKeys
+    from langkeys.library.store import LangflowStore
+    from langkeys.library.variables import Variables
+
+    section = README.partition("## As a library")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `store.")]
+    for noun, owner in (("api_keys", ApiKeys), ("variables", Variables)):
+        said = set(re.findall(r"[`.](\w+)\(", " ".join(row for row in rows if noun in row)))
+        public = {name for name in vars(owner) if not name.startswith("_")}
+        assert said == public, noun
+    assert {name for name in vars(LangflowStore) if not name.startswith("_")} == {
+        "close", "verify",
+    }  # fmt: skip

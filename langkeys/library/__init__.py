@@ -1,0 +1,46 @@
+"""langkeys for programs: verify API keys in a gateway, administer them in a script.
+
+What the command line does, by the same settings and the same services, without printing or asking.
+Notes and warnings go to the logger ``langkeys``.
+"""
+
+import os
+from collections.abc import Mapping
+
+from langkeys.errors import ConfigError
+from langkeys.library.store import LangflowStore
+from langkeys.settings import KNOWN
+
+__all__ = ["LangflowStore", "open_store"]
+
+
+def open_store(
+    database: str | os.PathLike[str] | None = None,
+    *,
+    secret_key: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    reason: str | None = None,
+) -> "LangflowStore":
+    """Open a Langflow database, with the settings of the command line where none are given here.
+
+    ``database`` is a path or URL, and ``settings`` maps the names of other settings
+    (``LANGKEYS_API_KEY``, ``LANGFLOW_AUTO_LOGIN``, ...) to their texts: what is given counts before
+    the process environment, and that before ``env_file`` or ``./.env``. ``reason`` goes into the
+    audit trail. Raises StoreError where there is no such database, ConfigError for a setting that
+    does not parse.
+    """
+    given = dict(settings or {})
+    if database is not None:
+        given["LANGFLOW_DATABASE_URL"] = os.fspath(database)
+    if secret_key is not None:
+        given["LANGFLOW_SECRET_KEY"] = secret_key
+    unknown = [name for name in given if name not in KNOWN]
+    if unknown:
+        raise ConfigError(
+            f"open_store() knows no setting {', '.join(unknown)}",
+            hint=f"it may be one of {', '.join(KNOWN)}",
+        )
+    return LangflowStore(
+        given, env_file=None if env_file is None else os.fspath(env_file), reason=reason
+    )

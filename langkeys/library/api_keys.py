@@ -1,0 +1,145 @@
+"""What a program can do with API keys."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+
+from langkeys import api_keys, references, rotation
+from langkeys.api_keys import DEFAULT_NAME, NewApiKey
+from langkeys.errors import UsageError
+from langkeys.library.acting import Sessions, owner_of
+from langkeys.models import ApiKey
+from langkeys.rotation import Replacement
+from langkeys.session import Session
+from langkeys.store.base import KeyFilter
+from langkeys.times import iso, now
+from langkeys.verification import KeyFinder
+
+End = datetime | timedelta | None
+"""When something ends: at a time (naive means UTC), after a span, or never."""
+
+_WHOLE_KEY = re.compile(r"sk-[!-~]{32,}")
+
+
+class ApiKeys:
+    """The API keys of a store, everybody's; each call is one transaction of its own.
+
+    A ``ref`` names a key as on the command line (id, name, visible start, start of the id), or is
+    a whole API key. ``user`` is a user name or id, and the acting user where it is left out.
+    """
+
+    def __init__(self, acting: Sessions) -> None:
+        self._acting = acting
+
+    def create(
+        self, name: str = DEFAULT_NAME, *, user: str | None = None, expires: End = None
+    ) -> NewApiKey:
+        """Make an API key; ``plaintext`` of what is returned is the key itself, to be had once."""
+        api_keys.checked_name(name)
+        expires_at = _moment(expires)
+        with self._acting("api-key create", writes=True) as session:
+            owner = owner_of(session, user)
+            if expires_at is not None:
+                api_keys.require_expiry(session.generation)
+            session.check_secret_key()
+            (key,) = api_keys.prepared(
+                session.generation,
+                lambda: session.cipher,
+                owner=owner,
+                name=name,
+                expires_at=expires_at,
+            )
+            api_keys.store_delivered(session.store, key, session.check_secret_key, lambda _: None)
+            return key
+
+    def list(
+        self,
+        *,
+        user: str | None = None,
+        all_users: bool = False,
+        status: str | None = None,
+        unused_for: timedelta | None = None,
+        expires_within: timedelta | None = None,
+    ) -> Iterator[ApiKey]:
+        """Yield API keys, oldest first; ``status`` is active, expired or inactive."""
+        if status not in (None, "active", "expired", "inactive"):
+            raise UsageError(f"there is no status {status!r}")
+        moment = now()
+        with self._acting("api-key list") as session:
+            wanted = KeyFilter(
+                now=moment,
+                user_id=None if all_users else owner_of(session, user).id,
+                status=status,
+                unused_since=None if unused_for is None else moment - unused_for,
+                expires_before=None if expires_within is None else moment + expires_within,
+            )
+            yield from session.store.api_keys(wanted)
+
+    def get(self, ref: str) -> ApiKey:
+        """Return the one API key that ``ref`` names; NotFoundError, AmbiguousError."""
+        with self._acting("api-key show") as session:
+            return _resolved(session, ref)
+
+    def revoke(self, *refs: str) -> Sequence[ApiKey]:
+        """Revoke API keys, all or none, and return them as they were: they are dead at once."""
+        with self._acting("api-key revoke", writes=True) as session:
+            found = [_resolved(session, ref, destroys=True) for ref in refs]
+            keys = tuple({key.id: key for key in found}.values())
+            session.check_secret_key()
+            api_keys.revoke(session.store, keys)
+            return keys
+
+    def rotate(
+        self,
+        ref: str,
+        *,
+        grace: timedelta | None = None,
+        expires: End = None,
+        deliver: Callable[[str], None] = lambda _: None,
+    ) -> Replacement:
+        """Replace an API key by a new one of its name, owner and lifetime.
+
+        ``deliver`` gets the new key once it is stored, to put it where it is needed: the old one
+        ends after that, or at the end of ``grace``, and where ``deliver`` raises the new one is
+        taken back and the old one stays.
+        """
+        expires_at = _moment(expires)
+        with self._acting("api-key rotate", writes=True) as session:
+            if grace is not None:
+                rotation.require_grace(session.generation)
+            if expires_at is not None:
+                api_keys.require_expiry(session.generation)
+            key = _resolved(session, ref, working=True)
+            rotation.require_rotatable([key])
+            session.check_secret_key()
+            (replacement,) = rotation.prepared(
+                session.store, lambda: session.cipher, [key], expires_at=expires_at, grace=grace
+            )
+            api_keys.store_delivered(
+                session.store, replacement.new, session.check_secret_key, deliver
+            )
+            rotation.end_old(session.store, [replacement])
+            return replacement
+
+
+def _resolved(
+    session: Session, ref: str, *, destroys: bool = False, working: bool = False
+) -> ApiKey:
+    if _WHOLE_KEY.fullmatch(ref):
+        finder = KeyFinder(session.store, lambda: session.cipher)
+        return references.resolved_value(session.store, finder, ref, "the API key given")
+    return references.resolved(
+        session.store, lambda: session.cipher, ref, destroys=destroys, working=working
+    )
+
+
+def _moment(end: End) -> datetime | None:
+    if end is None:
+        return None
+    if isinstance(end, timedelta):
+        moment = now() + end
+    else:
+        moment = end if end.tzinfo is not None else end.replace(tzinfo=timezone.utc)
+    if moment <= now():
+        raise UsageError(f"the end has passed already ({iso(moment)})")
+    return moment

@@ -1,0 +1,175 @@
+"""A store that stays open: verifies API keys, and opens a session for everything else."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from types import TracebackType
+
+from langkeys.errors import FailedError, InvalidKeyError, UnauthenticatedError
+from langkeys.library.api_keys import ApiKeys
+from langkeys.library.variables import Variables
+from langkeys.session import Session
+from langkeys.settings import Settings
+from langkeys.store.base import Store
+from langkeys.times import now
+from langkeys.verification import Verified, Verifier
+
+CACHE_KIB = 32_768
+"""How much of the database a reader may keep in memory: the inner pages of a million keys."""
+
+SCHEMA_SECONDS = 1.0
+"""How often it is looked whether the server has been upgraded meanwhile."""
+
+_logger = logging.getLogger("langkeys")
+
+
+class LangflowStore:
+    """An open Langflow database; made by ``open_store``, closed by ``close`` or a ``with`` block.
+
+    ``verify`` needs nobody's leave. What ``api_keys`` and ``variables`` offer acts as the user that
+    the settings name, who must be an active superuser, and goes into the audit trail, as the
+    command line does: UnauthenticatedError or ForbiddenError otherwise. Several threads may use one
+    store; a process that forks opens its own in the child.
+    """
+
+    location: str
+    """The path of the database."""
+    release: str
+    """Which Langflow wrote it, as ``1.13``."""
+    _reader: Session
+    _verifier: Verifier
+    _schema_version: int
+    _looked_at: float
+    _counts: bool
+
+    def __init__(
+        self, given: Mapping[str, str], *, env_file: str | None, reason: str | None
+    ) -> None:
+        self._given = {name: (text, "open_store()") for name, text in given.items()}
+        self._env_file = env_file
+        self._reason = reason
+        self._proved: tuple[str, str] | None = None
+        self._process = os.getpid()
+        self._opening = Lock()
+        self._open: list[Session] = []
+        self._counter: Store | None = None
+        self._reopen()
+        self.api_keys = ApiKeys(self._acting)
+        self.variables = Variables(self._acting)
+
+    def __enter__(self) -> "LangflowStore":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back; harmless when repeated."""
+        with self._opening:
+            for session in self._open:
+                session.close_store()
+            self._open.clear()
+            self._counter = None
+
+    def verify(self, api_key: str | None, *, count_use: bool = False) -> Verified:
+        """Return the user of an API key, and the key; raise InvalidKeyError with the ``reason``.
+
+        ``reason`` is ``unknown``, ``expired``, ``inactive``, ``owner inactive`` or ``duplicate``:
+        as a server of the database's generation would refuse it. ``warning`` of what is returned
+        says what only a server of an old generation lets in. A key that is revoked is refused at
+        the very next call. ``count_use`` writes that the key was used, as a server does, and not
+        where LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set; StoreError where that cannot be written.
+        """
+        self._check()
+        if not api_key:
+            raise InvalidKeyError("no API key was given", reason="unknown")
+        verified = self._verifier.verify(api_key)
+        if count_use and self._counts and verified.api_key is not None:
+            counter = self._counter or self._open_counter()
+            if not counter.count_use(verified.api_key.id, now()):
+                raise InvalidKeyError(
+                    f"unknown: no such API key in {self.location} any more", reason="unknown"
+                )
+        return verified
+
+    def _check(self) -> None:
+        if not self._open:
+            raise FailedError(f"the store on {self.location} is closed")
+        if os.getpid() != self._process:
+            raise FailedError(
+                f"the store on {self.location} was opened by another process",
+                hint="SQLite does not survive a fork: call open_store() in each worker process",
+            )
+        moment = time.monotonic()
+        if moment - self._looked_at > SCHEMA_SECONDS:
+            self._looked_at = moment
+            if self._reader.store.schema_version() != self._schema_version:
+                self._reopen()
+
+    def _reopen(self) -> None:
+        # A server that is upgraded under a running gateway brings columns that say which keys have
+        # expired. The connections of before stay open until the end: threads may be using them.
+        with self._opening:
+            reader = self._session(cache_kib=CACHE_KIB)
+            self._open.append(reader)
+            self.location = reader.store.location
+            self.release = reader.generation.release
+            self._schema_version = reader.store.schema_version()
+            self._looked_at = time.monotonic()
+            self._counts = not reader.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
+            self._verifier = reader.verifier
+            self._reader = reader
+
+    def _open_counter(self) -> Store:
+        with self._opening:
+            if self._counter is None:
+                session = self._session(writes=True)
+                self._open.append(session)
+                self._counter = session.store
+            return self._counter
+
+    def _session(
+        self, command: str = "", *, writes: bool = False, cache_kib: int | None = None
+    ) -> Session:
+        return Session(
+            Settings(self._given, env_file=self._env_file),
+            writes=writes,
+            ask_password=_no_password,
+            note=_logger.info,
+            warn=_logger.warning,
+            verify_password=self._verified_password,
+            command=f"library {command}",
+            reason=self._reason,
+            cache_kib=cache_kib,
+        )
+
+    @contextmanager
+    def _acting(self, command: str, *, writes: bool = False) -> Iterator[Session]:
+        """Open a session of its own for one operation, as for one command, and see who acts."""
+        with self._session(command, writes=writes) as session:
+            session.acting  # noqa: B018 - raises where nobody may act
+            yield session
+
+    def _verified_password(self, password: str, password_hash: str | None) -> bool:
+        # A quarter of a second each: proved once it is proved, for as long as the hash is the same.
+        if password_hash is not None and self._proved == (password, password_hash):
+            return True
+        is_right = Session.verify_password(password, password_hash)
+        if is_right and password_hash is not None:
+            self._proved = (password, password_hash)
+        return is_right
+
+
+def _no_password(username: str) -> str:
+    raise UnauthenticatedError(
+        f"no password for the superuser {username!r}: LANGFLOW_SUPERUSER_PASSWORD is not set",
+        hint="set it, or LANGKEYS_API_KEY to an API key of a superuser, here or in the environment",
+    )

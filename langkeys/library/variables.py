@@ -1,0 +1,83 @@
+"""What a program can do with variables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from langkeys import variables
+from langkeys.errors import SecretKeyError, UsageError
+from langkeys.library.acting import Sessions, owner_of
+from langkeys.models import CREDENTIAL, GENERIC, Variable
+from langkeys.session import Session
+
+
+class Variables:
+    """The variables of a store; ``user`` is a user name or id, else the acting user."""
+
+    def __init__(self, acting: Sessions) -> None:
+        self._acting = acting
+
+    @contextmanager
+    def _session(self, command: str, *, writes: bool = False) -> Iterator[Session]:
+        with self._acting(command, writes=writes) as session:
+            variables.require_in_database(session.settings)
+            yield session
+
+    def set(
+        self,
+        name: str,
+        value: str,
+        *,
+        type: str | None = None,
+        default_fields: Sequence[str] | None = None,
+        user: str | None = None,
+    ) -> Variable:
+        """Create or update a variable; what is None stays as it is, and a new one is a Credential.
+
+        ``type`` is Credential or Generic.
+        """
+        if type not in (None, CREDENTIAL, GENERIC):
+            raise UsageError(f"there is no type {type!r}: it is Credential or Generic")
+        with self._session("variable set", writes=True) as session:
+            owner = owner_of(session, user)
+            session.check_secret_key()
+            wish = variables.wished(
+                session.generation,
+                lambda: session.cipher,
+                name,
+                value,
+                type_=type,
+                default_fields=default_fields,
+            )
+            (outcome,) = variables.set_all(
+                session.store, variables.only(owner), [wish], check=session.check_secret_key
+            )
+            return outcome.rows[0]
+
+    def list(self, *, user: str | None = None, all_users: bool = False) -> Iterator[Variable]:
+        """Yield variables, oldest first, without their values."""
+        with self._session("variable list") as session:
+            owner = owner_of(session, user)
+            yield from session.store.variables(None if all_users else owner.id)
+
+    def reveal(self, name: str, *, user: str | None = None) -> str:
+        """Return the value of a variable; NotFoundError, SecretKeyError where it does not open."""
+        with self._session("variable show") as session:
+            variable = variables.resolved(session.store, owner_of(session, user), name)
+            value = variables.find_value(variable, lambda: session.cipher)
+            if value is None:
+                raise SecretKeyError(
+                    f"the secret key from {session.cipher.source} does not open {variable.name} of"
+                    f" {variable.username} in {session.store.location}",
+                    hint="use the secret key of the server that wrote it",
+                )
+            return value
+
+    def delete(self, *names: str, user: str | None = None) -> Sequence[Variable]:
+        """Delete variables, all or none, and return them as they were."""
+        with self._session("variable delete", writes=True) as session:
+            owner = owner_of(session, user)
+            found = [variables.resolved(session.store, owner, name) for name in names]
+            rows = tuple({row.id: row for row in found}.values())
+            session.check_secret_key()
+            variables.delete(session.store, rows)
+            return rows
