@@ -17,8 +17,8 @@ from langkeys.times import iso, now
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
-MOST_REMEMBERED = 10_000
-"""So many valid keys are remembered before a verifier starts anew: some 20 MB."""
+MOST_REMEMBERED = 20_000
+"""So many valid keys are remembered before a verifier starts anew: some 40 MB."""
 
 
 class Verified(NamedTuple):
@@ -195,7 +195,9 @@ class Verifier:
             _refuse_expired(verified.api_key)
             return verified
         self._version = version
-        verified = self._verified(self._finder.find_hashed(api_key, hashed))
+        # Nearly always by the hash; the finder asks for that again before it looks elsewhere.
+        rows = self._store.owned_by_hash(hashed) if api_key else ()
+        verified = self._verified(rows or self._finder.find_hashed(api_key, hashed))
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
         self._remembered[hashed] = (version, verified)
@@ -218,14 +220,16 @@ class Verifier:
         generation = self._store.generation
         if not rows:
             raise self._unknown()
-        active = [row for row in rows if row.key.is_active]
-        key, owner = (active or rows)[0]
-        if len(active) > 1 and generation.has_key_hash:
-            raise InvalidKeyError(
-                f"{len(active)} rows of {self._store.location} have this key's hash ({_named(key)}"
-                " and others); a server refuses it",
-                reason="duplicate",
-            )
+        key, owner = rows[0]
+        if len(rows) > 1:
+            active = [row for row in rows if row.key.is_active]
+            key, owner = (active or rows)[0]
+            if len(active) > 1 and generation.has_key_hash:
+                raise InvalidKeyError(
+                    f"{len(active)} rows of {self._store.location} have this key's hash"
+                    f" ({_named(key)} and others); a server refuses it",
+                    reason="duplicate",
+                )
         warning = None
         if not key.is_active:
             if generation.honours_key_state:

@@ -106,6 +106,25 @@ def test_what_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
         langkeys.open_store(env_file=tmp_path / "none.env")
 
 
+def test_a_store_stays_what_it_is_when_the_working_folder_changes(
+    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**site.settings, "LANGFLOW_DATABASE_URL": "sqlite:///./langflow.db"}
+    del settings["LANGFLOW_SECRET_KEY"]
+    (site.folder / "config").mkdir()
+    (site.folder / "config" / "secret_key").write_text(SECRET_KEY)
+    settings["LANGFLOW_CONFIG_DIR"] = "config"
+    site.write_env("\n".join(f"{name}={text}" for name, text in settings.items()))
+    monkeypatch.chdir(site.folder)
+    with langkeys.open_store() as store:
+        (site.folder / "elsewhere").mkdir()
+        monkeypatch.chdir(site.folder / "elsewhere")
+        made = store.api_keys.create("app")
+        assert store.verify(made.plaintext, count_use=True)
+    assert database.key_ids() == [made.row.id]
+    assert [path.name for path in (site.folder / "elsewhere").iterdir()] == []
+
+
 def test_nothing_secret_is_in_a_repr(gateway: LangflowStore, key: SampleKey) -> None:
     made = gateway.api_keys.create("app")
     shown = f"{gateway!r}{gateway.verify(key.plaintext)!r}{made!r}"

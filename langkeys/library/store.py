@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
 
+from langkeys import places
 from langkeys.errors import FailedError, InvalidKeyError, UnauthenticatedError
 from langkeys.library.api_keys import ApiKeys
 from langkeys.library.variables import Variables
@@ -57,6 +58,7 @@ class LangflowStore:
         self._open: list[Session] = []
         self._counter: Store | None = None
         self._reopen()
+        self._pin()
         self.api_keys = ApiKeys(self._acting)
         self.variables = Variables(self._acting)
 
@@ -127,6 +129,15 @@ class LangflowStore:
             self._counts = not reader.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
             self._verifier = reader.verifier
             self._reader = reader
+
+    def _pin(self) -> None:
+        """Keep to what was opened, should the program go to another working folder."""
+        settings = self._reader.settings
+        if settings.env_file is not None:
+            self._env_file = str(settings.env_file)
+        database, folder = places.database(settings), places.config_folder(settings)
+        self._given["LANGFLOW_DATABASE_URL"] = (self.location, database.source)
+        self._given["LANGFLOW_CONFIG_DIR"] = (str(folder.path.absolute()), folder.source)
 
     def _open_counter(self) -> Store:
         with self._opening:

@@ -3,56 +3,98 @@
 import os
 import statistics
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+LANGKEYS = (sys.executable, "-m", "langkeys")
+
+_LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launched.py")))
+_BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
+
 
 @dataclass(frozen=True)
-class Ratio:
-    """How long A takes against B: medians in seconds, and the median of the pairs' ratios."""
+class Run:
+    """What one process cost: seconds of wall time, and its peak memory in megabytes."""
 
-    a_seconds: float
-    b_seconds: float
-    ratio: float
-
-
-def seconds(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes = b""
-) -> float:
-    """Run a command to its end and return its wall time; raise where it fails."""
-    started = time.perf_counter()
-    subprocess.run(
-        command,
-        env=dict(environment),
-        cwd=folder,
-        check=True,
-        input=stdin,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return time.perf_counter() - started
+    seconds: float
+    megabytes: float
+    stdout: Path | None = None
 
 
-def compared(
-    a: Sequence[str],
-    b: Sequence[str],
-    *,
+@dataclass(frozen=True)
+class Pairs:
+    """A against B: medians, and the medians of the pairs' ratios A/B."""
+
+    a: Run
+    b: Run
+    seconds_ratio: float
+    megabytes_ratio: float
+    count: int
+
+
+class CommandError(Exception):
+    """A measured command ended with another exit code than it should: there is no figure."""
+
+
+def run(
+    command: Sequence[str],
     environment: Mapping[str, str],
     folder: Path,
-    pairs: int = 15,
-) -> Ratio:
-    """Run A and B in turn, after one warm-up each."""
-    seconds(a, environment, folder)
-    seconds(b, environment, folder)
-    times = [
-        (seconds(a, environment, folder), seconds(b, environment, folder)) for _ in range(pairs)
-    ]
-    return Ratio(
-        statistics.median(first for first, _ in times),
-        statistics.median(second for _, second in times),
-        statistics.median(first / second for first, second in times),
+    *,
+    stdin: bytes = b"",
+    stdout: Path | None = None,
+    expected: int = 0,
+) -> Run:
+    """Run a command to its end; stdout goes to a file if one is given, else to /dev/null.
+
+    Raises CommandError, with the end of what it said, unless it ends with ``expected``.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        report, said, given = (Path(name) / part for part in ("report", "stderr", "stdin"))
+        given.write_bytes(stdin)
+        target = Path(os.devnull) if stdout is None else stdout
+        with given.open("rb") as source, target.open("wb") as sink, said.open("wb") as errors:
+            subprocess.run(
+                [*_LAUNCHER, str(report), *command],
+                env=dict(environment),
+                cwd=folder,
+                check=True,
+                stdin=source,
+                stdout=sink,
+                stderr=errors,
+            )
+        seconds, peak, code = report.read_text().split()
+        if int(code) != expected:
+            end = said.read_text(errors="replace")[-2000:]
+            raise CommandError(f"{' '.join(command)} ended with {code}, not {expected}:\n{end}")
+    return Run(float(seconds), int(peak) * _BYTES_OF_MAXRSS / 1e6, stdout)
+
+
+def in_turn(
+    a: Callable[[], Run], b: Callable[[], Run], pairs: int, *, warm_up: bool = True
+) -> Pairs:
+    """Run A and B in turn, after one of each that does not count."""
+    if warm_up:
+        a()
+        b()
+    runs = [(a(), b()) for _ in range(pairs)]
+    return Pairs(
+        median_of([first for first, _ in runs]),
+        median_of([second for _, second in runs]),
+        statistics.median(first.seconds / second.seconds for first, second in runs),
+        statistics.median(first.megabytes / second.megabytes for first, second in runs),
+        pairs,
+    )
+
+
+def median_of(runs: Sequence[Run]) -> Run:
+    """Return the median of the times beside the median of the peaks."""
+    return Run(
+        statistics.median(one.seconds for one in runs),
+        statistics.median(one.megabytes for one in runs),
     )
 
 

@@ -37,8 +37,9 @@ def prune(
 ) -> None:
     """Revoke all API keys that match every filter given, anybody's; at least one filter.
 
-    Never the key that langkeys itself acts by. It asks first; --yes skips the question. Piped
-    columns: those of list.
+    All of them or none, however many: they are deleted in batches of one transaction. Never the key
+    that langkeys itself acts by. It asks first; --yes skips the question. Piped columns: those of
+    list.
 
     \b
     Examples:

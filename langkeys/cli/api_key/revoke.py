@@ -30,7 +30,8 @@ def revoke(
     """Revoke API keys, anybody's: a running server refuses them at once.
 
     All of them or none. It asks first; --yes skips the question, and is needed to revoke the key
-    that langkeys itself acts by. Piped columns: those of list.
+    that langkeys itself acts by. To find a key by its visible start (sk-XXXXX) every key is
+    decrypted, so that it takes longer the more there are. Piped columns: those of list.
 
     \b
     Examples:

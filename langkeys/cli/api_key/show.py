@@ -20,6 +20,9 @@ def show(
 ) -> None:
     """Show one API key, anybody's; never the key itself.
 
+    To find a key by its visible start (sk-XXXXX) every key is decrypted, so that it takes longer
+    the more there are; by id and by name it does not.
+
     Piped columns: those of list.
 
     \b

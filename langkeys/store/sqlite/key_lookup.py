@@ -12,6 +12,9 @@ from langkeys.store.sqlite.database import PAGE_ROWS, stored_time
 from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.users import UserTable
 
+USERS = 16_384
+"""Users whose rows are kept as they were read, some 20 MB of them."""
+
 
 class KeyLookup(ApiKeyTable, UserTable):
     """The part of a store that answers whose API key this is."""
@@ -77,8 +80,9 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     @cached_property
     def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
-        # By the whole row, so that what has changed is read anew: few users present many keys.
-        return lru_cache(maxsize=1024)(self._user)
+        # By the whole row, so that what has changed is read anew: a user has many keys, and making
+        # sense of their row takes as long as finding it.
+        return lru_cache(maxsize=USERS)(self._user)
 
     def _owned(self, sql: str, value: str) -> list[OwnedKey]:
         return [
