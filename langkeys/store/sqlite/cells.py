@@ -180,7 +180,7 @@ class Cells(Database):
             cursor = self._connection.execute(sql, parameters)
             for row in cursor:
                 rows.append(row)
-                size += sum(len(text) for text in row[first_text:] if text is not None)
+                size += sum(map(len, filter(None, row[first_text:])))
                 if len(rows) >= PAGE_ROWS or size >= PAGE_BYTES:
                     break
             cursor.close()
