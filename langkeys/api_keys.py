@@ -6,7 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.batches import in_batches
-from langkeys.errors import FailedError, NotFoundError, UnsupportedError, UsageError
+from langkeys.errors import (
+    FailedError,
+    LangkeysError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
 from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.progress import Advance
 from langkeys.store.base import KeyBatch, KeyFilter, Store
@@ -143,8 +149,15 @@ def store_delivered(
         try:
             check_stored(store, batch)
             deliver(key.plaintext)
-        except BaseException:
-            take_back(store, batch)
+        except BaseException as error:
+            try:
+                take_back(store, batch)
+            except LangkeysError as second:
+                raise FailedError(
+                    f"the new API key {dashed(key.row.id)} has not been delivered, and could not be"
+                    f" taken back: {second.message}",
+                    hint="revoke it by its id",
+                ) from error
             raise
 
 

@@ -106,6 +106,23 @@ def test_a_new_key_that_is_not_delivered_is_taken_back_and_the_old_one_stays(
     assert refused(gateway, key.plaintext) == "unknown"
 
 
+def test_a_new_key_that_can_neither_be_delivered_nor_taken_back_is_named(
+    gateway: LangflowStore, database: Database
+) -> None:
+    def fail(_: str) -> None:
+        database.rows(
+            "CREATE TRIGGER stay BEFORE DELETE ON apikey BEGIN SELECT RAISE(ABORT, 'stays'); END"
+        )
+        raise ConnectionError
+
+    old = database.add_key(database.rows("SELECT id FROM user")[0][0], "old")
+    with pytest.raises(langkeys.FailedError, match="could not be taken back") as caught:
+        gateway.api_keys.rotate("old", deliver=fail)
+    (left,) = set(database.key_ids()) - {old.id}
+    assert langkeys.models.dashed(left) in caught.value.message
+    assert isinstance(caught.value.__cause__, ConnectionError)
+
+
 def test_a_whole_key_that_is_none_is_not_in_the_error(gateway: LangflowStore) -> None:
     value = new_api_key()
     for ask in (gateway.api_keys.get, gateway.api_keys.revoke, gateway.api_keys.rotate):

@@ -99,13 +99,14 @@ def _taken_back(session: Session, batch: KeyBatch) -> Iterator[None]:
         yield
     except BaseException as error:
         what = "the new API key" if len(batch) == 1 else f"the {len(batch)} new API keys"
+        has = "has" if len(batch) == 1 else "have"
         ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
         try:
             api_keys.take_back(session.store, batch)
         except LangkeysError as second:
             hint = f"revoke what nobody has received: {ids} ({second.message})"
         else:
-            hint = f"{what} could not be delivered and has been taken back"
+            hint = f"{what} could not be delivered and {has} been taken back"
         if isinstance(error, LangkeysError):
             error.hint = hint
         raise

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from types import TracebackType
 
 from langkeys import places
 from langkeys.errors import FailedError, InvalidKeyError, UnauthenticatedError
@@ -65,12 +64,7 @@ class LangflowStore:
     def __enter__(self) -> "LangflowStore":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

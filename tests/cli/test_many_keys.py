@@ -122,6 +122,17 @@ def test_a_disk_that_is_full_for_what_is_spooled_leaves_no_key(
     assert database.key_ids() == []
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no file")
+def test_without_a_folder_for_temporary_files_it_says_so(site: Site, database: Database) -> None:
+    # So many that SQLite's memory for them is not enough.
+    settings = {"TMPDIR": "/proc", "SQLITE_TMPDIR": "/proc"}
+    result = site.run("api-key", "create", "--count", "20000", **settings)
+    result.failed(6, "in a temporary file", "TMPDIR")
+    assert database.key_ids() == []
+    # What is small needs none.
+    site.run("api-key", "create", "--count", "3", **settings).done()
+
+
 # The audit trail
 
 

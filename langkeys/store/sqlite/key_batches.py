@@ -11,7 +11,7 @@ from itertools import groupby, zip_longest
 from typing import Any
 
 from langkeys.batches import in_batches
-from langkeys.errors import LangkeysError
+from langkeys.errors import LangkeysError, StoreError
 from langkeys.models import ApiKey
 from langkeys.progress import Advance
 from langkeys.store.base import Change, KeyFilter
@@ -46,6 +46,21 @@ class KeyBatches(ApiKeyTable):
             self._rows(f"DROP TABLE {_TABLE}")
 
 
+@contextmanager
+def _in_temporary_file(store: KeyBatches) -> Iterator[None]:
+    """Say of what fails where it fails: the database itself has been opened long ago."""
+    try:
+        yield
+    except StoreError as error:
+        if "unable to open" not in error.message and "full" not in error.message:
+            raise
+        raise StoreError(
+            f"cannot prepare so many API keys of {store.location}: there is no room for them in a"
+            " temporary file; nothing was done",
+            hint="set TMPDIR to a folder that can be written and has room",
+        ) from None
+
+
 class SqliteKeyBatch:
     """A batch of a store on a SQLite file; see ``langkeys.store.base.KeyBatch``."""
 
@@ -64,7 +79,7 @@ class SqliteKeyBatch:
         store = self._store
         rows = [(*key_row(key), key.username) for key in keys]
         # One transaction for all of them, which locks nothing: the table is this connection's own.
-        with store._translated():
+        with _in_temporary_file(store), store._translated():
             store._connection.execute("BEGIN")
             try:
                 store._connection.executemany(
@@ -76,12 +91,13 @@ class SqliteKeyBatch:
 
     def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
         where, parameters = self._store._conditions(wanted)
-        self._count += self._store._changed_rows(
-            f"INSERT INTO {_TABLE} SELECT {self._store._key_columns} FROM apikey k"
-            ' LEFT JOIN "user" u ON u.id = k.user_id'
-            f" WHERE {where} AND k.id IS NOT ? ORDER BY k.rowid",
-            (*parameters, spared),
-        )
+        with _in_temporary_file(self._store):
+            self._count += self._store._changed_rows(
+                f"INSERT INTO {_TABLE} SELECT {self._store._key_columns} FROM apikey k"
+                ' LEFT JOIN "user" u ON u.id = k.user_id'
+                f" WHERE {where} AND k.id IS NOT ? ORDER BY k.rowid",
+                (*parameters, spared),
+            )
 
     def insert(self) -> None:
         store = self._store
