@@ -10,6 +10,7 @@
   them are shown, not obeyed.
 """
 
+import math
 import os
 import stat
 import sys
@@ -24,7 +25,7 @@ from langkeys.errors import FailedError, LangkeysError
 from langkeys.progress import Advance
 from langkeys.text import visible
 
-SPOOL_CHARACTERS = 1 << 20
+SPOOL_CHARACTERS = 1 << 19
 """Data up to this size is completed in memory, more of it in an unnamed temporary file."""
 
 MOST_TABLE_ROWS = 1000
@@ -48,12 +49,14 @@ class Spool:
     """Lines that are complete before the first of them is written, in memory as long as they fit.
 
     tempfile's SpooledTemporaryFile does this too, and its import is a part of a small command's
-    time that shows. The file has no name, and nobody else can open it.
+    time that shows. The file has no name, and nobody else can open it; where there is no folder for
+    it, as in a container that may write nothing, all stays in memory.
     """
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._characters = 0
+        self._most: float = SPOOL_CHARACTERS
         self._file: IO[str] | None = None
 
     def __enter__(self) -> "Spool":
@@ -68,14 +71,18 @@ class Spool:
         for line in lines:
             self._lines.append(line)
             self._characters += len(line) + 1
-            if self._characters >= SPOOL_CHARACTERS:
+            if self._characters >= self._most:
                 self._to_file()
 
     def _to_file(self) -> None:
         if self._file is None:
             from tempfile import TemporaryFile
 
-            self._file = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+            try:
+                self._file = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+            except FileNotFoundError:  # none of the folders that it could be in may be written
+                self._most = math.inf
+                return
         self._lines.append("")
         self._file.write("\n".join(self._lines))
         self._lines.clear()

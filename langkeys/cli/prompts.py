@@ -4,6 +4,7 @@ Prompts appear when stdin and stderr are terminals, whatever stdout is.
 """
 
 import getpass
+import select
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from langkeys.errors import (
 )
 from langkeys.settings import without_newline
 from langkeys.text import visible
+
+LOOKING_UP = 0.2
+"""Seconds between two looks at whether somebody wants to leave a question."""
 
 
 def can_ask() -> bool:
@@ -71,6 +75,9 @@ def is_wanted(question: str) -> bool:
     """Ask the person at the terminal, who is there; anything but a yes is a no."""
     sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()
+    # Ctrl-C between the question and a read that waits would wait, too: this looks up from it.
+    while not select.select([sys.stdin], [], [], LOOKING_UP)[0]:
+        pass
     answer = sys.stdin.readline()
     if not answer:
         sys.stderr.write("\n")

@@ -213,6 +213,26 @@ def test_a_long_list_is_whole(
     assert [row_id.replace("-", "") for row_id in found] == sorted(ids)
 
 
+@pytest.mark.usefixtures("small_spool")
+def test_a_long_list_needs_no_folder_for_temporary_files(
+    site: Site, database: Database, superuser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = fill(database, superuser)
+
+    def no_folder() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    from langkeys.cli.output import Spool
+
+    spool = Spool()
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile._get_default_tempdir", no_folder)
+        patch.setattr("tempfile.tempdir", None)
+        spool.fill(sorted(ids))
+        assert "".join(spool.chunks()).split() == sorted(ids)
+    assert len(site.call("api-key", "list").done().rows) == len(ids)
+
+
 def test_a_long_table_has_its_titles_again(site: Site, database: Database, superuser: str) -> None:
     fill(database, superuser)
     text = shown(site, "api-key", "list").text
