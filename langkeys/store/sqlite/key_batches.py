@@ -85,8 +85,10 @@ class SqliteKeyBatch:
                 store._connection.executemany(
                     f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * KEY_CELLS)})", rows
                 )
-            finally:
-                store._connection.execute("COMMIT")
+            except BaseException:
+                store._connection.rollback()  # a full disk has done that already
+                raise
+            store._connection.execute("COMMIT")
         self._count += len(rows)
 
     def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
