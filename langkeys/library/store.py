@@ -56,8 +56,12 @@ class LangflowStore:
         self._opening = Lock()
         self._open: list[Session] = []
         self._counter: Store | None = None
-        self._reopen()
-        self._pin()
+        try:
+            self._reopen()
+            self._pin()
+        except BaseException:
+            self.close()
+            raise
         self.api_keys = ApiKeys(self._acting)
         self.variables = Variables(self._acting)
 
@@ -115,8 +119,8 @@ class LangflowStore:
         # expired. The connections of before stay open until the end: threads may be using them.
         with self._opening:
             reader = self._session(cache_kib=CACHE_KIB)
-            self._open.append(reader)
             self.location = reader.store.location
+            self._open.append(reader)
             self.release = reader.generation.release
             self._schema_version = reader.store.schema_version()
             self._looked_at = time.monotonic()
@@ -137,8 +141,8 @@ class LangflowStore:
         with self._opening:
             if self._counter is None:
                 session = self._session(writes=True)
-                self._open.append(session)
                 self._counter = session.store
+                self._open.append(session)
             return self._counter
 
     def _session(

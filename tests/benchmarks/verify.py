@@ -12,6 +12,7 @@ import sqlite3
 import statistics
 import subprocess
 import time
+from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import partial
@@ -263,7 +264,8 @@ def _slices(stack: ExitStack, batches: Batches) -> Slice:
 
 def _first_times(opening: Opening, store: Store) -> Batches:
     """Yield all keys of a store, and open it anew before the first of them comes again."""
-    numbers = list(range(store.keys))
+    # No list: Python's garbage collection would go through a million entries again and again.
+    numbers = array("L", range(store.keys))
     random.Random(store.keys).shuffle(numbers)
     while True:
         with opening() as call:
