@@ -59,6 +59,12 @@ def fill(database: Database, owner: str, count: int = MANY) -> set[str]:
 # create
 
 
+@pytest.mark.parametrize("count", ["0", "-1", "10000001", "9" * 20, "three"])
+def test_a_count_that_makes_no_sense_is_refused(call: Call, database: Database, count: str) -> None:
+    call("api-key", "--count", count).failed(2, "--count")
+    assert database.key_ids() == []
+
+
 @pytest.mark.usefixtures("small_spool")
 def test_every_key_that_is_made_is_delivered_and_works(call: Call, database: Database) -> None:
     result = call("api-key", "create", "--name", "fleet", "--count", str(MANY)).done()

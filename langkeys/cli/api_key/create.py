@@ -22,6 +22,9 @@ from langkeys.users import get_user
 
 app = new_app()
 
+MOST_KEYS = 10_000_000
+"""What --count takes: more is a slip of the finger, which would fill the disk."""
+
 
 @app.command(cls=JsonCommand)
 def create(
@@ -34,7 +37,7 @@ def create(
         str | None, typer.Option(metavar="WHEN", help="A time (ISO 8601) or a span (90d).")
     ] = None,
     count: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Make N keys at once.")
+        int | None, typer.Option(metavar="N", min=1, max=MOST_KEYS, help="Make N keys at once.")
     ] = None,
     write_to: Annotated[
         Path | None,
