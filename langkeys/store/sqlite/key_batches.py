@@ -106,8 +106,11 @@ class SqliteKeyBatch:
         columns = ", ".join(store._own_columns)
         store._rows(MORE_CACHE)
         (self._before,) = store._rows("SELECT coalesce(max(rowid), 0) FROM apikey")[0]
+        # OR FAIL: what fails undoes the whole transaction, so that SQLite need not keep what it
+        # takes to undo the statement alone.
         store._rows(
-            f"INSERT INTO apikey ({columns}) SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
+            f"INSERT OR FAIL INTO apikey ({columns})"
+            f" SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
         )
         if self._count:
             store._note_unread(self._insertions())
