@@ -18,7 +18,7 @@ from langkeys.library import store as library_store
 from . import databases
 from .databases import Database, SampleKey, ago, ahead
 from .gateways import refused
-from .samples import SECRET_KEY, new_api_key
+from .samples import SECRET_KEY, decrypted, new_api_key
 from .sites import Site
 
 DAY = timedelta(days=1)
@@ -93,6 +93,18 @@ def test_settings_come_from_an_env_file_as_on_the_command_line(
         monkeypatch.chdir(site.folder)
     with langkeys.open_store(env_file=env if given == "argument" else None) as store:
         assert store.verify(key.plaintext).user.username == "administrator"
+
+
+def test_what_is_given_empty_counts_as_unset(
+    site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in site.settings.items():
+        monkeypatch.setenv(name, text)
+    empty = {"LANGKEYS_API_KEY": "", "LANGFLOW_AUTO_LOGIN": "", "LANGFLOW_SUPERUSER": ""}
+    with langkeys.open_store(secret_key="", settings=empty) as store:
+        assert store.verify(key.plaintext)
+        made = store.api_keys.create("app")
+        assert decrypted(made.row.stored) == made.plaintext
 
 
 def test_what_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:

@@ -125,10 +125,15 @@ def test_a_new_key_that_can_neither_be_delivered_nor_taken_back_is_named(
 
 def test_a_whole_key_that_is_none_is_not_in_the_error(gateway: LangflowStore) -> None:
     value = new_api_key()
-    for ask in (gateway.api_keys.get, gateway.api_keys.revoke, gateway.api_keys.rotate):
-        with pytest.raises(langkeys.NotFoundError) as caught:
-            ask(value)
-        assert value not in caught.value.message
+    for text in (value, f"{value}\n", f" {value}", f"Bearer {value}", f"{value}é", f"'{value}'"):
+        for ask in (gateway.api_keys.get, gateway.api_keys.revoke, gateway.api_keys.rotate):
+            with pytest.raises(langkeys.NotFoundError) as caught:
+                ask(text)
+            assert value not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
+
+
+def test_a_whole_key_may_have_white_space_around_it(gateway: LangflowStore, key: SampleKey) -> None:
+    assert gateway.api_keys.get(f" {key.plaintext}\n").id == key.id
 
 
 def test_all_are_revoked_or_none(

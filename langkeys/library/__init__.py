@@ -41,6 +41,7 @@ def open_store(
             f"open_store() knows no setting {', '.join(unknown)}",
             hint=f"it may be one of {', '.join(KNOWN)}",
         )
+    given = {name: text for name, text in given.items() if text}  # as everywhere: empty is unset
     return LangflowStore(
         given, env_file=None if env_file is None else os.fspath(env_file), reason=reason
     )

@@ -18,7 +18,7 @@ from langkeys.verification import KeyFinder
 End = datetime | timedelta | None
 """When something ends: at a time (naive means UTC), after a span, or never."""
 
-_WHOLE_KEY = re.compile(r"sk-[!-~]{32,}")
+_WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
 
 
 class ApiKeys:
@@ -125,7 +125,9 @@ class ApiKeys:
 def _resolved(
     session: Session, ref: str, *, destroys: bool = False, working: bool = False
 ) -> ApiKey:
-    if _WHOLE_KEY.fullmatch(ref):
+    ref = ref.strip()  # of a file, say
+    # Whatever else is around a key: it must not come into a message.
+    if _WHOLE_KEY.search(ref):
         finder = KeyFinder(session.store, lambda: session.cipher)
         return references.resolved_value(session.store, finder, ref, "the API key given")
     return references.resolved(

@@ -204,7 +204,7 @@ def _cells(
     for row in rows:
         label, title = _shown(row[0]) or "?", _shown(row[1])
         position = row[2:first_text]
-        if not isinstance(position[0], int):
+        if len(position) > 1 or not isinstance(position[0], int):
             position = tuple(map(_decoded, position))
         for place, column, kind in columns:
             text = row[place]

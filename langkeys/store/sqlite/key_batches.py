@@ -36,14 +36,15 @@ class KeyBatches(ApiKeyTable):
     @contextmanager
     def key_batch(self) -> Iterator["SqliteKeyBatch"]:
         with self._lock:
+            self._rows(f"DROP TABLE IF EXISTS {_TABLE}")
             self._rows(f"CREATE TABLE {_TABLE} ({_CELLS})")
             try:
                 yield SqliteKeyBatch(self)
-            except BaseException:
-                with suppress(LangkeysError):  # the error that led here is the one to tell
+            finally:
+                # Where no folder takes temporary files it may stay, until the connection ends: what
+                # was to be done is done, or has said why not.
+                with suppress(LangkeysError):
                     self._rows(f"DROP TABLE {_TABLE}")
-                raise
-            self._rows(f"DROP TABLE {_TABLE}")
 
 
 @contextmanager

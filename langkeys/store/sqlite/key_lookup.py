@@ -35,7 +35,7 @@ class KeyLookup(ApiKeyTable, UserTable):
                 "SELECT api_key, rowid FROM apikey WHERE api_key_hash IS NULL AND rowid > ?"
                 " AND +api_key >= ? AND +api_key < ? ORDER BY rowid LIMIT ?"
             )
-            last: object = 0
+            last: object = -(1 << 63)  # rows may have numbers below 0
         else:
             # From the index on api_key alone: the rows themselves are not read.
             sql = (
