@@ -52,8 +52,8 @@ class KeyFinder:
         self._store = store
         self._cipher = cipher
         self._progress = progress
-        # Of what has been decrypted: the token by its key's hash, and all the tokens.
-        self._tokens: dict[str, str] = {}
+        # Of what has been decrypted: the tokens by their key's hash, and all of them.
+        self._tokens: dict[str, tuple[str, ...]] = {}
         self._tried: set[str] = set()
         self._pass: Iterator[str] | None = None
         self._pass_version = self._complete_version = -1
@@ -87,14 +87,13 @@ class KeyFinder:
 
     def _encrypted(self, hashed: str) -> list[OwnedKey]:
         with self._decrypting:
-            token = self._tokens.get(hashed)
-            if token is not None:
+            for known in self._tokens.get(hashed, ()):
                 # Read each time: where the row is gone, the key is revoked.
-                found = self._unhashed_stored_as(token)
+                found = self._unhashed_stored_as(known)
                 if found:
                     return found
-                del self._tokens[hashed]
-                self._tried.discard(token)
+            # Should they come back, they are tried again.
+            self._tried.difference_update(self._tokens.pop(hashed, ()))
             token = self._decrypted_until(hashed)
         return [] if token is None else self._unhashed_stored_as(token)
 
@@ -136,7 +135,7 @@ class KeyFinder:
                 self._tried.add(token)
                 if plaintext is not None:
                     found = key_hash(plaintext)
-                    self._tokens[found] = token
+                    self._tokens[found] = (*self._tokens.get(found, ()), token)
                     if found == hashed:
                         return token
                 if done is not None and len(self._tried) % 100 == 0:

@@ -118,14 +118,19 @@ def test_what_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
         langkeys.open_store(env_file=tmp_path / "none.env")
 
 
+@pytest.mark.parametrize("in_file", [False, True])
 def test_a_store_stays_what_it_is_when_the_working_folder_changes(
-    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
+    site: Site, database: Database, in_file: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {**site.settings, "LANGFLOW_DATABASE_URL": "sqlite:///./langflow.db"}
     del settings["LANGFLOW_SECRET_KEY"]
     (site.folder / "config").mkdir()
     (site.folder / "config" / "secret_key").write_text(SECRET_KEY)
     settings["LANGFLOW_CONFIG_DIR"] = "config"
+    settings["LANGKEYS_AUDIT_LOG"] = "audit.jsonl"
+    if in_file:
+        (site.folder / "config" / "secret_key").rename(site.folder / "key")
+        settings["LANGFLOW_SECRET_KEY_FILE"] = "key"
     site.write_env("\n".join(f"{name}={text}" for name, text in settings.items()))
     monkeypatch.chdir(site.folder)
     with langkeys.open_store() as store:
@@ -135,6 +140,14 @@ def test_a_store_stays_what_it_is_when_the_working_folder_changes(
         assert store.verify(made.plaintext, count_use=True)
     assert database.key_ids() == [made.row.id]
     assert [path.name for path in (site.folder / "elsewhere").iterdir()] == []
+
+
+def test_an_env_file_that_was_not_there_at_the_opening_does_not_count(
+    site: Site, gateway: LangflowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site.folder)
+    site.write_env("LANGFLOW_VARIABLE_STORE=kubernetes\n")
+    assert list(gateway.variables.list()) == []
 
 
 def test_nothing_secret_is_in_a_repr(gateway: LangflowStore, key: SampleKey) -> None:
@@ -263,6 +276,17 @@ def test_a_server_that_is_upgraded_beside_it_is_noticed(
         site.database.rows("UPDATE apikey SET expires_at = ?", (databases.stored(ago(days=1)),))
         assert refused(store, key.plaintext) == "expired"
         assert store.release == "1.10.2"
+
+
+def test_a_database_that_is_vacuumed_costs_no_connection(
+    database: Database, key: SampleKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_store, "SCHEMA_SECONDS", -1.0)
+    with langkeys.open_store(database.path, secret_key=SECRET_KEY) as store:
+        for _ in range(5):
+            database.rows("VACUUM")
+            store.verify(key.plaintext)
+        assert len(store._open) == 1
 
 
 # Threads and processes

@@ -132,6 +132,19 @@ def test_a_whole_key_that_is_none_is_not_in_the_error(gateway: LangflowStore) ->
             assert value not in f"{caught.value!r}{caught.value.message}{caught.value.hint}"
 
 
+def test_a_rotation_that_cannot_end_the_old_key_names_both(
+    gateway: LangflowStore, database: Database, key: SampleKey
+) -> None:
+    def gone(_: str) -> None:
+        database.rows("DELETE FROM apikey WHERE id = ?", (key.id,))
+
+    with pytest.raises(langkeys.NotFoundError) as caught:
+        gateway.api_keys.rotate("ci", deliver=gone)
+    (left,) = database.key_ids()
+    assert langkeys.models.dashed(left) in (caught.value.hint or "")
+    assert key.dashed in (caught.value.hint or "")
+
+
 def test_a_whole_key_may_have_white_space_around_it(gateway: LangflowStore, key: SampleKey) -> None:
     assert gateway.api_keys.get(f" {key.plaintext}\n").id == key.id
 

@@ -195,6 +195,17 @@ def test_a_secret_key_that_is_none_is_told_without_showing_it(filled: Vault, key
 # rotate
 
 
+def test_a_row_that_is_found_by_a_number_and_a_text_is_rotated(filled: Vault) -> None:
+    token = encrypted("x")
+    filled.site.database.rows(
+        "CREATE TABLE extra (n INTEGER, t TEXT, v TEXT, PRIMARY KEY (n, t)) WITHOUT ROWID"
+    )
+    filled.site.database.rows("INSERT INTO extra VALUES (1, 'é', ?)", (token,))
+    filled.site.call(*ROTATE).done()
+    ((now,),) = filled.site.database.rows("SELECT v FROM extra")
+    assert now != token
+
+
 @pytest.mark.parametrize("release", sorted(databases.SHAPES))
 def test_a_database_of_every_generation_is_rotated(
     site_of: Callable[[str], Site], release: str

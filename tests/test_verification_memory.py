@@ -264,6 +264,29 @@ def test_a_revoked_key_that_comes_back_is_found_again(
     assert verifier.verify(key.plaintext).user.username == "alice"
 
 
+@pytest.mark.parametrize("gone", [0, 1])
+def test_of_two_rows_of_one_key_the_one_that_is_left_lets_in(
+    old_database: Database, owner: str, old: Store, counting: CountingCipher, gone: int
+) -> None:
+    key = old_database.add_key(owner, "one")
+    old_database.add_key(owner, "two", plaintext=key.plaintext)
+    verifier = Verifier(old, counting)
+    assert refused(verifier, new_api_key()) == "unknown"  # all are decrypted now
+    verifier.verify(key.plaintext)
+    old_database.rows("DELETE FROM apikey WHERE name = ?", (("one", "two")[gone],))
+    assert verifier.verify(key.plaintext).user.username == "alice"
+    old_database.rows("DELETE FROM apikey")
+    assert refused(verifier, key.plaintext) == "unknown"
+
+
+def test_a_row_numbered_below_zero_is_found(
+    database: Database, superuser: str, store: Store
+) -> None:
+    key = database.add_key(superuser, hashed=False)
+    database.rows("UPDATE apikey SET rowid = -7")
+    assert Verifier(store, cipher).verify(key.plaintext).api_key is not None
+
+
 def test_a_row_that_gets_its_hash_is_found_by_it(
     database: Database, superuser: str, store: Store, counting: CountingCipher
 ) -> None:

@@ -79,12 +79,23 @@ class Spool:
             from tempfile import TemporaryFile
 
             try:
-                self._file = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+                self._file = TemporaryFile(  # noqa: SIM115 - closed where the block ends
+                    "w+", encoding="utf-8", errors="surrogatepass", newline=""
+                )
             except FileNotFoundError:  # none of the folders that it could be in may be written
                 self._most = math.inf
                 return
         self._lines.append("")
-        self._file.write("\n".join(self._lines))
+        try:
+            self._file.write("\n".join(self._lines))
+            self._file.flush()
+        except OSError as error:
+            from tempfile import gettempdir
+
+            raise FailedError(
+                f"cannot keep so much in a temporary file in {gettempdir()}: {error.strerror}",
+                hint="set TMPDIR to a folder that has room",
+            ) from None
         self._lines.clear()
         self._characters = 0
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 from langkeys import api_keys, references, rotation
 from langkeys.api_keys import DEFAULT_NAME, NewApiKey
-from langkeys.errors import UsageError
+from langkeys.errors import LangkeysError, UsageError
 from langkeys.library.acting import Sessions, owner_of
-from langkeys.models import ApiKey
+from langkeys.models import ApiKey, dashed
 from langkeys.rotation import Replacement
 from langkeys.session import Session
 from langkeys.store.base import KeyFilter
@@ -118,7 +118,14 @@ class ApiKeys:
             api_keys.store_delivered(
                 session.store, replacement.new, session.check_secret_key, deliver
             )
-            rotation.end_old(session.store, [replacement])
+            try:
+                rotation.end_old(session.store, [replacement])
+            except LangkeysError as error:
+                error.hint = (
+                    f"the new key {dashed(replacement.new.row.id)} works, and the old one"
+                    f" {dashed(key.id)} has not been ended: revoke one of them by its id"
+                )
+                raise
             return replacement
 
 

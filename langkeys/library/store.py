@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 
-from langkeys import places
+from langkeys import audit, places
 from langkeys.errors import FailedError, InvalidKeyError, UnauthenticatedError
 from langkeys.library.api_keys import ApiKeys
 from langkeys.library.variables import Variables
@@ -120,6 +120,11 @@ class LangflowStore:
         with self._opening:
             reader = self._session(cache_kib=CACHE_KIB)
             self.location = reader.store.location
+            if self._open and reader.generation == self._reader.generation:
+                # Another table, or a VACUUM: what is read here is as it was.
+                self._schema_version = reader.store.schema_version()
+                reader.close_store()
+                return
             self._open.append(reader)
             self.release = reader.generation.release
             self._schema_version = reader.store.schema_version()
@@ -131,8 +136,16 @@ class LangflowStore:
     def _pin(self) -> None:
         """Keep to what was opened, should the program go to another working folder."""
         settings = self._reader.settings
-        if settings.env_file is not None:
-            self._env_file = str(settings.env_file)
+        # Where there was none, none that is there later counts.
+        self._env_file = os.devnull if settings.env_file is None else str(settings.env_file)
+        for name, path in settings.value_files():
+            value = settings.find(name)
+            if value is not None and not path.is_absolute():
+                self._given[name] = (value.text, value.source)
+        log = settings.find(audit.SETTING)
+        if log is not None:
+            file = audit.log_path(settings)
+            self._given[audit.SETTING] = (audit.OFF if file is None else str(file), log.source)
         database, folder = places.database(settings), places.config_folder(settings)
         self._given["LANGFLOW_DATABASE_URL"] = (self.location, database.source)
         self._given["LANGFLOW_CONFIG_DIR"] = (str(folder.path.absolute()), folder.source)

@@ -227,7 +227,7 @@ def test_a_long_list_is_whole(
 
 @pytest.mark.usefixtures("small_spool")
 def test_a_long_list_needs_no_folder_for_temporary_files(
-    site: Site, database: Database, superuser: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, superuser: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = fill(database, superuser)
 
@@ -242,7 +242,15 @@ def test_a_long_list_needs_no_folder_for_temporary_files(
         patch.setattr("tempfile.tempdir", None)
         spool.fill(sorted(ids))
         assert "".join(spool.chunks()).split() == sorted(ids)
-    assert len(site.call("api-key", "list").done().rows) == len(ids)
+
+
+@pytest.mark.usefixtures("small_spool")
+def test_what_no_encoding_holds_is_spooled_all_the_same() -> None:
+    from langkeys.cli.output import Spool
+
+    with Spool() as spool:
+        spool.fill(["\ud800" * 2000])
+        assert "".join(spool.chunks()) == "\ud800" * 2000 + "\n"
 
 
 def test_a_long_table_has_its_titles_again(site: Site, database: Database, superuser: str) -> None:

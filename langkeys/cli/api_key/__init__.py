@@ -32,6 +32,7 @@ def api_key() -> None:
     """Make, list, rotate and revoke API keys (x-api-key: sk-...).
 
     Without a command: create. A REF names a key by its id, its exact name, the visible start of
-    the key (sk-XXXXX; the one way that takes longer the more keys there are, as each is decrypted
-    for it) or a unique start of its id; - reads whole keys from stdin, one a line.
+    the key (sk-XXXXX; it takes longer the more keys there are, as each is decrypted for it) or a
+    unique start of its id; - reads whole keys from stdin, one a line (which up to Langflow 1.8
+    have to be decrypted for, too).
     """

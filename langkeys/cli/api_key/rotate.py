@@ -154,7 +154,13 @@ def _selected(
 
 def _report_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
     chosen = {key.id for key in keys}
+    oldest: dict[tuple[str, str | None], ApiKey] = {}
     for key in keys:
+        first = oldest.setdefault((key.user_id, key.name), key)
+        if key.created_at < first.created_at:
+            oldest[key.user_id, key.name] = key
+    # Once for all keys of one name and owner, of whom there may be thousands.
+    for key in oldest.values():
         for other in rotation.leftovers(session.store, key):
             if other.id not in chosen:
                 session.warn(

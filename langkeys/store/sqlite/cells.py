@@ -188,12 +188,13 @@ class Cells(Database):
 
     @contextmanager
     def _as_bytes(self) -> Iterator[None]:
-        self._connection.text_factory = bytes
-        try:
-            with self._translated():
-                yield
-        finally:
-            self._connection.text_factory = str
+        with self._lock:  # no other thread may read meanwhile
+            self._connection.text_factory = bytes
+            try:
+                with self._translated():
+                    yield
+            finally:
+                self._connection.text_factory = str
 
 
 def _cells(
