@@ -12,7 +12,7 @@ from langkeys.models import ApiKey, dashed
 from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
 from langkeys.times import now
-from langkeys.users import get_user
+from langkeys.users import get_user_by_id
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -73,7 +73,7 @@ def prepared(
         (new,) = api_keys.prepared(
             store.generation,
             cipher,
-            owner=get_user(store, key.user_id),
+            owner=get_user_by_id(store, key.user_id),
             name=key.name,
             expires_at=new_expiry,
         )

@@ -4,8 +4,10 @@ The one place that knows which implementations exist; what is slow to import is 
 it is needed.
 """
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +17,12 @@ from langkeys import places
 from langkeys.authentication import Acting, authenticated, require_superuser
 from langkeys.errors import LangkeysError, SecretKeyError
 from langkeys.files import is_there
-from langkeys.models import ApiKey
+from langkeys.models import ApiKey, User
 from langkeys.progress import Progress, unseen
 from langkeys.settings import UNPREFIXED, Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
+from langkeys.users import get_user
 from langkeys.verification import Verifier, key_hash
 
 if TYPE_CHECKING:
@@ -29,10 +32,26 @@ if TYPE_CHECKING:
     from langkeys.initialization import Plan
 
 
+class Access(Enum):
+    """What a command declares: who must be acting before it gets the store, and what for."""
+
+    WRITE = "write"
+    """An active superuser; the store is open for writing."""
+    READ = "read"
+    """An active superuser."""
+    USER = "user"
+    """Anybody who can be authenticated."""
+    NOBODY = "nobody"
+    """Nobody: what is shown needs nobody's leave, or a key that is presented."""
+    COUNT = "count"
+    """Nobody; the store is open for writing, to count the use of a key that has been verified."""
+
+
 class Session:
     """Opens what a command needs and no more.
 
-    ``writes`` opens the store for writing. ``ask_password`` asks for a password by a hidden prompt
+    ``access`` says who must be acting: without that user the store is not to be had, whatever the
+    command asks of the session. ``ask_password`` asks for a password by a hidden prompt
     and raises UnauthenticatedError where nobody can be asked; ``note`` and ``warn`` take a sentence
     for the person at the terminal, ``progress`` is told how far long work is; ``command`` and
     ``reason`` go into the audit trail. ``cache_kib`` is how much of the database may be kept in
@@ -44,7 +63,7 @@ class Session:
         self,
         settings: Settings,
         *,
-        writes: bool = False,
+        access: Access,
         ask_password: Callable[[str], str],
         note: Callable[[str], None],
         warn: Callable[[str], None],
@@ -59,7 +78,7 @@ class Session:
         self.warn = warn
         self.progress = progress
         self._ask_password = ask_password
-        self._writes = writes
+        self._access = access
         self._command = command
         self._cache_kib = cache_kib
         self._verify_password = verify_password or self.verify_password
@@ -67,6 +86,12 @@ class Session:
         self._location: str | None = None
 
     def __enter__(self) -> "Session":
+        if self._access in (Access.WRITE, Access.READ, Access.USER):
+            try:
+                self.store  # noqa: B018 - who may not act finds out before anything is done
+            except BaseException:
+                self.__exit__(*sys.exc_info())
+                raise
         return self
 
     def __exit__(
@@ -75,15 +100,28 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None and self._writes:
+        if error is not None and self._access is Access.WRITE:
             with suppress(LangkeysError):  # the error that led here is the one to tell
                 self.recorder.refused(error)
-        if "store" in self.__dict__:
-            self.store.close()
+        if "_opened_store" in self.__dict__:
+            self._opened_store.close()
 
     @cached_property
     def store(self) -> Store:
-        """The database in force."""
+        """The database in force; raises where the acting user may not have it.
+
+        The only way to the store, so that no command can forget to ask who acts.
+        """
+        store = self._opened_store
+        if self._access in (Access.WRITE, Access.READ):
+            self.acting  # noqa: B018 - raises unless an active superuser acts
+        elif self._access is Access.USER:
+            self.known_user  # noqa: B018 - raises where nobody is known
+        return store
+
+    @cached_property
+    def _opened_store(self) -> Store:
+        """The database in force, for those who find out who acts."""
         self.settings.check()
         for name in self.settings.unprefixed_names:
             self.warn(f"{self.settings.env_file} sets {name}; {UNPREFIXED}")
@@ -92,7 +130,7 @@ class Session:
         self._location = store.location
         # It may have waited for the end of a rotation.
         self.settings.reload_if_changed()
-        if self._writes:
+        if self._access is Access.WRITE:
             store.committing = self.recorder.committing
         if store.generation.note:
             self.note(f"{store.location}: {store.generation.note}")
@@ -123,13 +161,13 @@ class Session:
     @property
     def has_store(self) -> bool:
         """Whether the store is open."""
-        return "store" in self.__dict__
+        return "_opened_store" in self.__dict__
 
     def close_store(self) -> None:
         """Close the store and forget what was read through it."""
         if self.has_store:
-            self.store.close()
-            for name in ("store", "cipher", "verifier"):
+            self._opened_store.close()
+            for name in ("store", "_opened_store", "cipher", "verifier"):
                 self.__dict__.pop(name, None)
 
     def was_revoked(self, api_key: str) -> bool:
@@ -143,7 +181,7 @@ class Session:
 
         return SqliteStore(
             places.database(self.settings).path,
-            writable=self._writes,
+            writable=self._access in (Access.WRITE, Access.COUNT),
             cache_kib=self._cache_kib,
         )
 
@@ -187,14 +225,14 @@ class Session:
     @property
     def generation(self) -> Generation:
         """Which Langflow wrote the database."""
-        return self.store.generation
+        return self._opened_store.generation
 
     @cached_property
     def cipher(self) -> "Cipher":
         """The cipher under the secret key in force; SecretKeyError where there is none."""
         from langkeys.crypto import Cipher
 
-        self.store  # noqa: B018 - settles a rotation that died, which may change the secret key
+        self._opened_store  # noqa: B018 - settles a rotation that died, which may change the key
         secret_key = places.find_secret_key(self.settings)
         if secret_key is None:
             raise SecretKeyError(
@@ -215,7 +253,7 @@ class Session:
             # Two releases of one revision: the newest value says which of them wrote it.
             from langkeys.crypto import opens_by_prng
 
-            values = (value.value for value in self.store.sample_of_encrypted_values())
+            values = (value.value for value in self._opened_store.sample_of_encrypted_values())
             told = opens_by_prng(secret_key, values)
         return told
 
@@ -223,7 +261,7 @@ class Session:
     def acting(self) -> Acting:
         """The active superuser that this command acts as; raises where there is none."""
         acting = self.known_user
-        require_superuser(acting, self.store.location)
+        require_superuser(acting, self._opened_store.location)
         return acting
 
     @cached_property
@@ -231,11 +269,15 @@ class Session:
         """The user that this command acts as, superuser or not; raises where there is none."""
         return authenticated(
             self.settings,
-            self.store,
+            self._opened_store,
             cipher=lambda: self.cipher,
             verify_password=self._verify_password,
             ask_password=self._ask_password,
         )
+
+    def owner(self, user: str | None) -> User:
+        """Return the user that ``--user`` names, by id or name, or else the acting one."""
+        return self.acting.user if user is None else get_user(self.store, user, warn=self.warn)
 
     @staticmethod
     def verify_password(password: str, password_hash: str | None) -> bool:
@@ -269,8 +311,8 @@ class Session:
 
         def store() -> Store:
             # Whatever else is wrong with the settings: that is a finding of its own.
-            self.store = self._opened()
-            return self.store
+            self._opened_store = self._opened()
+            return self._opened_store
 
         return examined(
             self.settings,

@@ -12,18 +12,44 @@ from langkeys.store.base import KeyFilter, Store
 from langkeys.times import now
 
 
-def get_user(store: Store, text: str) -> User:
-    """Return the user with this name, or else this id; raise NotFoundError."""
-    user = store.find_user_named(text)
+def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
+    """Return the user with this id, or else this name; raise NotFoundError.
+
+    The id comes first: names can be chosen by whoever signs up, ids cannot. ``warn`` is told of a
+    user who is named like the id of another one. For an id that the program itself holds there is
+    ``get_user_by_id``.
+    """
+    user_id = parsed_id(text)
+    user = None if user_id is None else store.find_user(user_id)
     if user is None:
-        user_id = parsed_id(text)
-        user = None if user_id is None else store.find_user(user_id)
+        user = store.find_user_named(text)
+    else:
+        for name in _spellings(user.id) | {text}:
+            if (other := store.find_user_named(name)) is not None and other.id != user.id:
+                warn(
+                    f"user {dashed(other.id)} of {store.location} is named {name!r}, like the id of"
+                    f" user {user.username!r}; the user with the id is meant"
+                )
     if user is None:
         alike = "".join(f"; there is {name!r}" for name in store.usernames_like(text)[:3])
         raise NotFoundError(
             f"no user {text!r} in {store.location}", hint=f"name a user by user name or id{alike}"
         )
     return user
+
+
+def get_user_by_id(store: Store, user_id: str) -> User:
+    """Return the user with the id that a row refers to; raise NotFoundError."""
+    user = store.find_user(user_id)
+    if user is None:
+        raise NotFoundError(f"there is no user {dashed(user_id)} in {store.location}")
+    return user
+
+
+def _spellings(user_id: str) -> set[str]:
+    return {
+        spelling for text in (user_id, dashed(user_id)) for spelling in (text.lower(), text.upper())
+    }
 
 
 def get_summary(store: Store, user_id: str) -> UserSummary:

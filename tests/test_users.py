@@ -41,14 +41,35 @@ def test_a_user_is_named_by_name_or_by_id_dashed_or_not(
     database: Database, superuser: str, store: Store
 ) -> None:
     for text in (SUPERUSER, superuser, superuser.upper(), dashed(superuser)):
-        assert users.get_user(store, text).id == superuser
+        assert users.get_user(store, text, warn=pytest.fail).id == superuser
 
 
 def test_a_name_that_nobody_has_is_not_found_and_one_alike_is_pointed_out(store: Store) -> None:
     with pytest.raises(NotFoundError, match="no user 'ADMINISTRATOR'") as caught:
-        users.get_user(store, SUPERUSER.upper())
+        users.get_user(store, SUPERUSER.upper(), warn=pytest.fail)
     assert caught.value.hint is not None
     assert f"there is {SUPERUSER!r}" in caught.value.hint
+
+
+@pytest.mark.parametrize("spelling", [str, str.upper, dashed, lambda text: dashed(text).upper()])
+def test_an_id_is_an_id_though_somebody_is_named_so(
+    spelling: Callable[[str], str], database: Database, superuser: str, store: Store
+) -> None:
+    impostor = database.add_user(spelling(superuser), is_superuser=False)
+    for text in (superuser, dashed(superuser), superuser.upper()):
+        said: list[str] = []
+        assert users.get_user(store, text, warn=said.append).id == superuser
+        assert len(said) == 1
+        assert dashed(impostor) in said[0]
+    assert users.get_user_by_id(store, superuser).id == superuser
+    assert users.get_user(store, impostor, warn=pytest.fail).id == impostor
+
+
+def test_a_name_like_the_id_of_nobody_is_a_name(database: Database, store: Store) -> None:
+    strange = database.add_user("0" * 32, is_superuser=False)
+    assert users.get_user(store, "0" * 32, warn=pytest.fail).id == strange
+    with pytest.raises(NotFoundError, match="no user 00000000-0000-"):
+        users.get_user_by_id(store, "0" * 32)
 
 
 # Names for new users

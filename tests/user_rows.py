@@ -21,7 +21,7 @@ OTHER_NAMED = Settings(environ={"LANGFLOW_SUPERUSER": "somebody-else"})
 
 
 def the(store: Store, name: str = SUPERUSER) -> User:
-    return users.get_user(store, name)
+    return users.get_user(store, name, warn=pytest.fail)
 
 
 def row(database: Database, name: str) -> dict[str, Any]:

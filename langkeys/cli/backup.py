@@ -11,7 +11,7 @@ from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files import StagedFile
 from langkeys.secret_rotation import PAGE
-from langkeys.session import Session
+from langkeys.session import Access, Session
 
 app = new_app()
 
@@ -43,7 +43,7 @@ def backup(
     out.require_stdout()
     path = file.absolute()
     with ExitStack() as stack:
-        session = stack.enter_context(session_of(context))
+        session = stack.enter_context(session_of(context, access=Access.NOBODY))
         store = session.store
         staged = None
         if with_secret_key is not None:

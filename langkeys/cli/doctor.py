@@ -9,6 +9,7 @@ from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.diagnostics import Report
 from langkeys.models import dashed
+from langkeys.session import Access
 from langkeys.store.generations import Generation
 
 app = new_app()
@@ -31,7 +32,7 @@ def doctor(context: typer.Context) -> None:
     """
     call = invocation(context)
     call.output.require_stdout()
-    with session_of(context) as session:
+    with session_of(context, access=Access.NOBODY) as session:
         report = session.examined()
     if call.output.as_json:
         call.output.document(_document(report))

@@ -4,7 +4,7 @@ import typer
 
 from langkeys.cli import prompts
 from langkeys.cli.options import invocation
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.settings import Settings
 
 
@@ -18,13 +18,13 @@ def settings_of(context: typer.Context) -> Settings:
     )
 
 
-def session_of(context: typer.Context, *, writes: bool = False) -> Session:
-    """Make the session of a command; ``writes`` where it changes the store."""
+def session_of(context: typer.Context, *, access: Access) -> Session:
+    """Make the session of a command, which declares who must be acting."""
     output = invocation(context).output
     reason = invocation(context).given.get("reason")
     return Session(
         settings_of(context),
-        writes=writes,
+        access=access,
         ask_password=prompts.superuser_password,
         note=output.note,
         warn=output.warn,

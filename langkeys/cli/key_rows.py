@@ -15,7 +15,7 @@ from langkeys.cli.output import Output
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.references import resolved, resolved_value
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 from langkeys.verification import KeyFinder
 
@@ -191,7 +191,7 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
     """Carry out ``activate`` and ``deactivate``."""
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context, writes=True) as session:
+    with session_of(context, access=Access.WRITE) as session:
         acting = session.acting
         require_key_state(session.generation)
         key = resolved_key(session, ref)

@@ -10,6 +10,7 @@ from langkeys import running
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.variable_rows import variable_session
 from langkeys.errors import FailedError
+from langkeys.session import Access
 
 app = new_app()
 
@@ -56,7 +57,7 @@ def run(
       langkeys run --only OPENAI_API_KEY -- sh -c 'test -n "$OPENAI_API_KEY" && exec ./serve'
     """
     out = invocation(context).output
-    with variable_session(context) as session:
+    with variable_session(context, access=Access.READ) as session:
         owner = session.acting.user
         prepared = running.prepared(
             session.store, lambda: session.cipher, owner, session.settings.environ, only or []

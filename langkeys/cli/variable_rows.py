@@ -9,10 +9,9 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import person_time
 from langkeys.cli.output import Output
-from langkeys.models import CREDENTIAL, User, Variable, dashed
-from langkeys.session import Session
+from langkeys.models import CREDENTIAL, Variable, dashed
+from langkeys.session import Access, Session
 from langkeys.times import iso_or_none
-from langkeys.users import get_user
 from langkeys.variables import find_value, require_in_database, shown_value
 
 VariableArgument = Annotated[
@@ -21,17 +20,11 @@ VariableArgument = Annotated[
 ]
 
 
-def variable_session(context: typer.Context, *, writes: bool = False) -> Session:
+def variable_session(context: typer.Context, *, access: Access) -> Session:
     """Make a session whose variables are in the database; raise ConfigError where they are not."""
-    session = session_of(context, writes=writes)
+    session = session_of(context, access=access)
     require_in_database(session.settings)
     return session
-
-
-def owner_of(session: Session, user: str | None) -> User:
-    """Return the user that ``--user`` names, or the acting one; nobody may look who may not act."""
-    acting = session.acting.user
-    return acting if user is None else get_user(session.store, user)
 
 
 def variable_object(variable: Variable, value: str | None, *, opens: bool) -> dict[str, Any]:

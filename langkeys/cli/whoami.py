@@ -12,7 +12,7 @@ from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import user_object
 from langkeys.errors import ConfigError, FailedError, UsageError
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Session, remote_whoami
+from langkeys.session import Access, Session, remote_whoami
 from langkeys.settings import Settings
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 
@@ -75,7 +75,8 @@ def whoami(
         described = _from_server(settings_of(context), url, key, via)
         how = "as the server says"
     else:
-        with session_of(context) as session:
+        access = Access.USER if key is None else Access.NOBODY
+        with session_of(context, access=access) as session:
             described, how = _from_store(session, key)
     _show(call, described, how)
     if require_superuser and described["is_superuser"] is not True:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 from langkeys import api_keys, references, rotation
 from langkeys.api_keys import DEFAULT_NAME, NewApiKey
 from langkeys.errors import LangkeysError, UsageError
-from langkeys.library.acting import Sessions, owner_of
+from langkeys.library.acting import Sessions
 from langkeys.models import ApiKey, dashed
 from langkeys.rotation import Replacement
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.store.base import KeyFilter
 from langkeys.times import iso, now
 from langkeys.verification import KeyFinder
@@ -37,8 +37,8 @@ class ApiKeys:
         """Make an API key; ``plaintext`` of what is returned is the key itself, to be had once."""
         api_keys.checked_name(name)
         expires_at = _moment(expires)
-        with self._acting("api-key create", writes=True) as session:
-            owner = owner_of(session, user)
+        with self._acting("api-key create", access=Access.WRITE) as session:
+            owner = session.owner(user)
             if expires_at is not None:
                 api_keys.require_expiry(session.generation)
             session.check_secret_key()
@@ -68,7 +68,7 @@ class ApiKeys:
         with self._acting("api-key list") as session:
             wanted = KeyFilter(
                 now=moment,
-                user_id=None if all_users else owner_of(session, user).id,
+                user_id=None if all_users else session.owner(user).id,
                 status=status,
                 unused_since=None if unused_for is None else moment - unused_for,
                 expires_before=None if expires_within is None else moment + expires_within,
@@ -82,7 +82,7 @@ class ApiKeys:
 
     def revoke(self, *refs: str) -> Sequence[ApiKey]:
         """Revoke API keys, all or none, and return them as they were: they are dead at once."""
-        with self._acting("api-key revoke", writes=True) as session:
+        with self._acting("api-key revoke", access=Access.WRITE) as session:
             found = [_resolved(session, ref, destroys=True) for ref in refs]
             keys = tuple({key.id: key for key in found}.values())
             session.check_secret_key()
@@ -104,7 +104,7 @@ class ApiKeys:
         taken back and the old one stays.
         """
         expires_at = _moment(expires)
-        with self._acting("api-key rotate", writes=True) as session:
+        with self._acting("api-key rotate", access=Access.WRITE) as session:
             if grace is not None:
                 rotation.require_grace(session.generation)
             if expires_at is not None:

@@ -11,7 +11,7 @@ from langkeys import audit, places
 from langkeys.errors import FailedError, InvalidKeyError, UnauthenticatedError
 from langkeys.library.api_keys import ApiKeys
 from langkeys.library.variables import Variables
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.times import now
@@ -153,17 +153,21 @@ class LangflowStore:
     def _open_counter(self) -> Store:
         with self._opening:
             if self._counter is None:
-                session = self._session(writes=True)
+                session = self._session(access=Access.COUNT)
                 self._counter = session.store
                 self._open.append(session)
             return self._counter
 
     def _session(
-        self, command: str = "", *, writes: bool = False, cache_kib: int | None = None
+        self,
+        command: str = "",
+        *,
+        access: Access = Access.NOBODY,
+        cache_kib: int | None = None,
     ) -> Session:
         return Session(
             Settings(self._given, env_file=self._env_file),
-            writes=writes,
+            access=access,
             ask_password=_no_password,
             note=_logger.info,
             warn=_logger.warning,
@@ -174,10 +178,9 @@ class LangflowStore:
         )
 
     @contextmanager
-    def _acting(self, command: str, *, writes: bool = False) -> Iterator[Session]:
+    def _acting(self, command: str, *, access: Access = Access.READ) -> Iterator[Session]:
         """Open a session of its own for one operation, as for one command, and see who acts."""
-        with self._session(command, writes=writes) as session:
-            session.acting  # noqa: B018 - raises where nobody may act
+        with self._session(command, access=access) as session:
             yield session
 
     def _verified_password(self, password: str, password_hash: str | None) -> bool:

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from langkeys import variables
 from langkeys.errors import SecretKeyError, UsageError
-from langkeys.library.acting import Sessions, owner_of
+from langkeys.library.acting import Sessions
 from langkeys.models import CREDENTIAL, GENERIC, Variable
-from langkeys.session import Session
+from langkeys.session import Access, Session
 
 
 class Variables:
@@ -17,8 +17,8 @@ class Variables:
         self._acting = acting
 
     @contextmanager
-    def _session(self, command: str, *, writes: bool = False) -> Iterator[Session]:
-        with self._acting(command, writes=writes) as session:
+    def _session(self, command: str, *, access: Access = Access.READ) -> Iterator[Session]:
+        with self._acting(command, access=access) as session:
             variables.require_in_database(session.settings)
             yield session
 
@@ -37,8 +37,8 @@ class Variables:
         """
         if type not in (None, CREDENTIAL, GENERIC):
             raise UsageError(f"there is no type {type!r}: it is Credential or Generic")
-        with self._session("variable set", writes=True) as session:
-            owner = owner_of(session, user)
+        with self._session("variable set", access=Access.WRITE) as session:
+            owner = session.owner(user)
             session.check_secret_key()
             wish = variables.wished(
                 session.generation,
@@ -56,13 +56,13 @@ class Variables:
     def list(self, *, user: str | None = None, all_users: bool = False) -> Iterator[Variable]:
         """Yield variables, oldest first, without their values."""
         with self._session("variable list") as session:
-            owner = owner_of(session, user)
+            owner = session.owner(user)
             yield from session.store.variables(None if all_users else owner.id)
 
     def reveal(self, name: str, *, user: str | None = None) -> str:
         """Return the value of a variable; NotFoundError, SecretKeyError where it does not open."""
         with self._session("variable show") as session:
-            variable = variables.resolved(session.store, owner_of(session, user), name)
+            variable = variables.resolved(session.store, session.owner(user), name)
             value = variables.find_value(variable, lambda: session.cipher)
             if value is None:
                 raise SecretKeyError(
@@ -74,8 +74,8 @@ class Variables:
 
     def delete(self, *names: str, user: str | None = None) -> Sequence[Variable]:
         """Delete variables, all or none, and return them as they were."""
-        with self._session("variable delete", writes=True) as session:
-            owner = owner_of(session, user)
+        with self._session("variable delete", access=Access.WRITE) as session:
+            owner = session.owner(user)
             found = [variables.resolved(session.store, owner, name) for name in names]
             rows = tuple({row.id: row for row in found}.values())
             session.check_secret_key()

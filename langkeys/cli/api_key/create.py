@@ -16,9 +16,8 @@ from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.times import iso, parsed_future
-from langkeys.users import get_user
 
 app = new_app()
 
@@ -62,9 +61,8 @@ def create(
     api_keys.checked_name(name)
     expires_at = None if expires is None else parsed_future(expires, "--expires")
     with ExitStack() as stack:
-        session = stack.enter_context(session_of(context, writes=True))
-        acting = session.acting
-        owner = acting.user if user is None else get_user(session.store, user)
+        session = stack.enter_context(session_of(context, access=Access.WRITE))
+        owner = session.owner(user)
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))

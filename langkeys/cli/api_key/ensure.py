@@ -13,8 +13,8 @@ from langkeys.cli.key_rows import UserOption, key_object, show_plain_keys
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.files import OTHERS
 from langkeys.models import dashed, masked
+from langkeys.session import Access
 from langkeys.times import parsed_future
-from langkeys.users import get_user
 
 app = new_app()
 
@@ -50,9 +50,8 @@ def ensure(
     api_keys.checked_name(name)
     expires_at = None if expires is None else parsed_future(expires, "--expires")
     path = value_file.absolute()
-    with session_of(context, writes=True) as session:
-        acting = session.acting
-        owner = acting.user if user is None else get_user(session.store, user)
+    with session_of(context, access=Access.WRITE) as session:
+        owner = session.owner(user)
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
         session.check_secret_key()

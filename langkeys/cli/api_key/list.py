@@ -12,9 +12,9 @@ from langkeys.cli.key_rows import UserOption, show_keys
 from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
+from langkeys.session import Access
 from langkeys.store.base import KeyFilter
 from langkeys.times import now, parsed_span
-from langkeys.users import get_user
 
 app = new_app()
 
@@ -66,9 +66,8 @@ def list_(
         None if expires_within is None else moment + parsed_span(expires_within, "--expires-within")
     )
     call.output.require_stdout()
-    with session_of(context) as session:
-        acting = session.acting.user
-        owner = acting if user is None else get_user(session.store, user)
+    with session_of(context, access=Access.READ) as session:
+        owner = session.owner(user)
         wanted = KeyFilter(
             now=moment,
             user_id=None if all_users else owner.id,

@@ -6,6 +6,7 @@ from langkeys import migration
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Command, DryRun, invocation, new_app
 from langkeys.models import dashed
+from langkeys.session import Access
 
 app = new_app()
 
@@ -25,8 +26,7 @@ def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
     """
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context, writes=True) as session:
-        session.acting  # noqa: B018 - raises where nobody may act
+    with session_of(context, access=Access.WRITE) as session:
         session.check_secret_key()
         total = session.store.counts()["API keys"]
         with out.progress("reading API keys", total) as done:

@@ -10,10 +10,9 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption, plural_keys, show_plain_keys
 from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
 from langkeys.errors import UsageError
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.store.base import KeyFilter
 from langkeys.times import now, parsed_span
-from langkeys.users import get_user
 
 app = new_app()
 
@@ -57,13 +56,13 @@ def prune(
     unused = None if unused_for is None else parsed_span(unused_for, "--unused-for")
     age = None if older_than is None else parsed_span(older_than, "--older-than")
     moment = now()
-    with session_of(context, writes=True) as session:
+    with session_of(context, access=Access.WRITE) as session:
         acting = session.acting
         if unused is not None and not force:
             _require_counted_use(session)
         wanted = KeyFilter(
             now=moment,
-            user_id=None if user is None else get_user(session.store, user).id,
+            user_id=None if user is None else session.owner(user).id,
             unused_since=None if unused is None else moment - unused,
             created_before=None if age is None else moment - age,
             is_expired=expired,

@@ -15,6 +15,7 @@ from langkeys.cli.key_rows import (
 )
 from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
 from langkeys.models import dashed
+from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
@@ -41,7 +42,7 @@ def revoke(
     """
     call = invocation(context)
     call.output.require_stdout()
-    with session_of(context, writes=True) as session:
+    with session_of(context, access=Access.WRITE) as session:
         acting = session.acting
         keys = resolved_keys(session, refs, destroys=True)
         session.check_secret_key()

@@ -24,9 +24,8 @@ from langkeys.errors import LangkeysError, NotFoundError, UsageError
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, dashed
 from langkeys.rotation import Replacement
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.times import iso, iso_or_none, now, parsed_future, parsed_span
-from langkeys.users import get_user
 
 app = new_app()
 
@@ -82,7 +81,7 @@ def rotate(
     age = None if older_than is None else parsed_span(older_than, "--older-than")
     _check_selection(refs, user=user, all_keys=all_keys, age=age)
     with ExitStack() as stack:
-        session = stack.enter_context(session_of(context, writes=True))
+        session = stack.enter_context(session_of(context, access=Access.WRITE))
         acting = session.acting
         if span is not None:
             rotation.require_grace(session.generation)
@@ -141,7 +140,7 @@ def _selected(
         keys = resolved_keys(session, refs, working=True)
         rotation.require_rotatable(keys)
         return keys
-    owner = None if user is None else get_user(session.store, user)
+    owner = None if user is None else session.owner(user)
     keys = rotation.working_keys(
         session.store,
         user_id=None if owner is None else owner.id,

@@ -8,6 +8,7 @@ from langkeys import api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import card_value, key_object, resolved_key, show_keys
 from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
@@ -32,8 +33,7 @@ def show(
     """
     call = invocation(context)
     call.output.require_stdout()
-    with session_of(context) as session:
-        session.acting  # noqa: B018 - who may not act may not look either
+    with session_of(context, access=Access.READ) as session:
         key, moment = resolved_key(session, ref), now()
         value = api_keys.masked_value(key, lambda: session.cipher)
         if not call.output.is_sentences:

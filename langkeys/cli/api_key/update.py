@@ -10,6 +10,7 @@ from langkeys.cli.key_rows import resolved_key, show_plain_keys
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.models import dashed
+from langkeys.session import Access
 from langkeys.times import parsed_future
 
 app = new_app()
@@ -41,8 +42,7 @@ def update(
         api_keys.checked_name(name)
     never = expires is not None and expires.strip().lower() == "never"
     expires_at = None if expires is None or never else parsed_future(expires, "--expires")
-    with session_of(context, writes=True) as session:
-        session.acting  # noqa: B018 - raises where nobody may act
+    with session_of(context, access=Access.WRITE) as session:
         if expires is not None:
             api_keys.require_expiry(session.generation)
         key = resolved_key(session, ref)

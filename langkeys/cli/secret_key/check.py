@@ -14,6 +14,7 @@ from langkeys.errors import SecretKeyError
 from langkeys.key_session import Key, key_from_file, key_in_force
 from langkeys.models import dashed
 from langkeys.reencryption import Checked, checked_values
+from langkeys.session import Access
 
 app = new_app()
 
@@ -44,7 +45,7 @@ def check(
     """
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context) as session:
+    with session_of(context, access=Access.NOBODY) as session:
         keys = [key_in_force(session)]
         keys += [key_from_file(session, path) for path in old_key_file or ()]
         tally = _Tally(len(keys))

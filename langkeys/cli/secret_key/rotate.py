@@ -13,6 +13,7 @@ from langkeys.cli.options import Command, DryRun, Yes, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.reencryption import Survey
 from langkeys.secret_rotation import Plan, rotated_counts
+from langkeys.session import Access
 
 app = new_app()
 
@@ -55,8 +56,7 @@ def rotate(
     """
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context, writes=True) as session:
-        session.acting  # noqa: B018 - raises where nobody may act
+    with session_of(context, access=Access.WRITE) as session:
         plan = key_session.planned(
             session,
             new_key_file=new_key_file,

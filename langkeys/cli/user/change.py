@@ -7,7 +7,7 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user, warn_of_fate
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.times import now
 
 
@@ -23,9 +23,9 @@ def carry_out(
     """Carry out a verb of one change; ``done`` and ``state`` say it: ``activated``, ``active``."""
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context, writes=True) as session:
+    with session_of(context, access=Access.WRITE) as session:
         acting = session.acting.user
-        user = users.get_user(session.store, name)
+        user = session.owner(name)
         session.check_secret_key()
         change = users.change(
             session.store,

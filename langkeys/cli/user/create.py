@@ -17,6 +17,7 @@ from langkeys.cli.new_password import (
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.models import dashed
+from langkeys.session import Access
 
 app = new_app()
 
@@ -47,8 +48,7 @@ def create(
     out.require_stdout()
     users.checked_username(name)
     password = given_password(password_file, random)
-    with session_of(context, writes=True) as session:
-        session.acting  # noqa: B018 - raises where nobody may act
+    with session_of(context, access=Access.WRITE) as session:
         users.check_new(session.store, session.settings, name, is_superuser=superuser)
         session.check_secret_key()
         if password is None:

@@ -12,7 +12,7 @@ from langkeys.cli.options import DryRun, JsonCommand, invocation, new_app
 from langkeys.cli.user.change import say_changed
 from langkeys.cli.user_rows import UserArgument, show_user
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.times import now
 
 app = new_app()
@@ -41,9 +41,9 @@ def deactivate(
     """
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context, writes=True) as session:
+    with session_of(context, access=Access.WRITE) as session:
         acting = session.acting.user
-        chosen = users.get_user(session.store, user)
+        chosen = session.owner(user)
         planned = users.planned_change(
             session.store, session.settings, acting, chosen, is_active=False
         )

@@ -7,6 +7,7 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import show_users
+from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
@@ -34,6 +35,5 @@ def list_(
     """
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context) as session:
-        session.acting  # noqa: B018 - who may not act may not look either
+    with session_of(context, access=Access.READ) as session:
         show_users(out, session.store.users(limit=limit, offset=offset), now())

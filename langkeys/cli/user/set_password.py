@@ -14,6 +14,7 @@ from langkeys.cli.new_password import (
 )
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import UserArgument
+from langkeys.session import Access
 
 app = new_app()
 
@@ -41,9 +42,8 @@ def set_password(
     out = invocation(context).output
     out.require_stdout()
     password = given_password(password_file, random)
-    with session_of(context, writes=True) as session:
-        session.acting  # noqa: B018 - raises where nobody may act
-        chosen = users.get_user(session.store, user)
+    with session_of(context, access=Access.WRITE) as session:
+        chosen = session.owner(user)
         session.check_secret_key()
         if password is None:
             password = asked_password(chosen.username)

@@ -6,8 +6,9 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import person_time
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import UserArgument, show_user, summary_object
+from langkeys.session import Access
 from langkeys.times import now
-from langkeys.users import get_summary, get_user
+from langkeys.users import get_summary
 
 app = new_app()
 
@@ -27,9 +28,8 @@ def show(context: typer.Context, user: UserArgument) -> None:
     """
     out = invocation(context).output
     out.require_stdout()
-    with session_of(context) as session:
-        session.acting  # noqa: B018 - who may not act may not look either
-        summary = get_summary(session.store, get_user(session.store, user).id)
+    with session_of(context, access=Access.READ) as session:
+        summary = get_summary(session.store, session.owner(user).id)
         moment = now()
         if not out.is_sentences:
             show_user(out, summary, moment)

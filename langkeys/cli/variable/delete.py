@@ -8,8 +8,9 @@ from langkeys import variables
 from langkeys.cli import prompts
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
-from langkeys.cli.variable_rows import opened, owner_of, show_variables, variable_session
+from langkeys.cli.variable_rows import opened, show_variables, variable_session
 from langkeys.environment_names import imported_names
+from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
@@ -38,8 +39,9 @@ def delete(
     """
     out = invocation(context).output
     out.require_stdout()
-    with variable_session(context, writes=not dry_run) as session:
-        owner = owner_of(session, user)
+    access = Access.READ if dry_run else Access.WRITE
+    with variable_session(context, access=access) as session:
+        owner = session.owner(user)
         found = [variables.resolved(session.store, owner, name) for name in names]
         rows = list({row.id: row for row in found}.values())
         session.check_secret_key()

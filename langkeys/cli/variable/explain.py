@@ -8,9 +8,10 @@ import typer
 from langkeys import precedence
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.variable_rows import owner_of, variable_object, variable_session
+from langkeys.cli.variable_rows import variable_object, variable_session
 from langkeys.models import Variable, dashed
 from langkeys.precedence import Explanation, is_raw
+from langkeys.session import Access
 
 app = new_app()
 
@@ -43,8 +44,8 @@ def explain(
     """
     out = invocation(context).output
     out.require_stdout()
-    with variable_session(context) as session:
-        owner = owner_of(session, user)
+    with variable_session(context, access=Access.READ) as session:
+        owner = session.owner(user)
         found = precedence.explained(
             session.store,
             session.settings,

@@ -11,11 +11,11 @@ import typer
 from langkeys import variables
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
-from langkeys.cli.variable_rows import opened, owner_of, variable_session
+from langkeys.cli.variable_rows import opened, variable_session
 from langkeys.errors import SecretKeyError, UsageError
 from langkeys.files import StagedFile
 from langkeys.models import User
-from langkeys.session import Session
+from langkeys.session import Access, Session
 from langkeys.variable_formats import FORMATS
 
 app = new_app()
@@ -68,8 +68,8 @@ def export(
         out.require_stdout()
     with ExitStack() as stack:
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
-        session = stack.enter_context(variable_session(context))
-        values = _Values(session, owner_of(session, user))
+        session = stack.enter_context(variable_session(context, access=Access.READ))
+        values = _Values(session, session.owner(user))
         lines = FORMATS[format_.value](values)
         if staged is None:
             out.exact_lines(values.checked(lines))

@@ -13,10 +13,11 @@ from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import DryRun, JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import warn_of_fate
-from langkeys.cli.variable_rows import owner_of, variable_session, warn_of_overwriting
+from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
 from langkeys.environment_names import imported_names
 from langkeys.errors import UsageError
 from langkeys.models import dashed
+from langkeys.session import Access
 from langkeys.settings import Settings, parsed_dotenv, read_dotenv
 from langkeys.variables import Outcome
 
@@ -73,9 +74,10 @@ def import_(
     out.require_stdout()
     if user is not None and all_users:
         raise UsageError("--user and --all-users exclude each other")
-    with variable_session(context, writes=not dry_run) as session:
+    access = Access.READ if dry_run else Access.WRITE
+    with variable_session(context, access=access) as session:
         values, source = _read(session.settings, file)
-        owner = owner_of(session, user)
+        owner = session.owner(user)
         chosen = variables.chosen(values, only, imported_names(session.settings), source)
         owners = variables.everybody if all_users else variables.only(owner)
         session.check_secret_key()

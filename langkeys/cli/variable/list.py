@@ -7,9 +7,10 @@ import typer
 
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.variable_rows import opened, owner_of, show_variables, variable_session
+from langkeys.cli.variable_rows import opened, show_variables, variable_session
 from langkeys.errors import UsageError
 from langkeys.models import Variable
+from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
@@ -36,8 +37,8 @@ def list_(
     if user is not None and all_users:
         raise UsageError("--user and --all-users exclude each other")
     call.output.require_stdout()
-    with variable_session(context) as session:
-        owner = owner_of(session, user)
+    with variable_session(context, access=Access.READ) as session:
+        owner = session.owner(user)
         closed = 0
 
         def shown() -> Iterator[tuple[Variable, str | None]]:

@@ -13,13 +13,13 @@ from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.cli.variable_rows import (
     opened,
-    owner_of,
     show_variables,
     variable_session,
     warn_of_overwriting,
 )
 from langkeys.errors import UsageError
 from langkeys.models import CREDENTIAL, GENERIC
+from langkeys.session import Access
 from langkeys.settings import Settings
 from langkeys.times import now
 
@@ -80,8 +80,8 @@ def set_(
     if call.output.as_json:
         call.output.require_stdout()
     variables.check_name(name)
-    with variable_session(context, writes=True) as session:
-        owner = owner_of(session, user)
+    with variable_session(context, access=Access.WRITE) as session:
+        owner = session.owner(user)
         session.check_secret_key()
         value = _value(session.settings, name, value_file, from_env)
         wish = variables.wished(

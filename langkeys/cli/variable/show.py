@@ -10,7 +10,6 @@ from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.variable_rows import (
     VariableArgument,
-    owner_of,
     person_value,
     show_variables,
     variable_object,
@@ -18,6 +17,7 @@ from langkeys.cli.variable_rows import (
 )
 from langkeys.errors import SecretKeyError
 from langkeys.models import Variable, dashed
+from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
@@ -41,8 +41,8 @@ def show(
     """
     out = invocation(context).output
     out.require_stdout()
-    with variable_session(context) as session:
-        owner = owner_of(session, user)
+    with variable_session(context, access=Access.READ) as session:
+        owner = session.owner(user)
         variable = variables.resolved(session.store, owner, name)
         value = variables.find_value(variable, lambda: session.cipher)
         if reveal:

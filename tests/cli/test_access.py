@@ -1,0 +1,136 @@
+"""Who may use which command: every command there is, as everybody who may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..commands import EVERY, KEY_NAME, NEED_A_USER, NEED_NOBODY, USER, VARIABLE, Walked, paths
+from ..conftest import SUPERUSER
+from ..databases import ago
+from ..samples import CREDENTIAL, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
+from ..sites import Site
+
+NO_SUPERUSER = "no superuser"
+REFUSED = {
+    NO_SUPERUSER: "forbidden",
+    "no superuser, by password": "forbidden",
+    "no superuser, by AUTO_LOGIN": "forbidden",
+    "an inactive superuser, by password": "forbidden",
+    "wrong password": "unauthenticated",
+    "unknown user": "unauthenticated",
+    "no password": "unauthenticated",
+    "revoked key": "invalid_key",
+    "expired key": "invalid_key",
+    "inactive key": "invalid_key",
+    "key of an inactive owner": "invalid_key",
+}
+"""Ways to act without being an active superuser, and the code of the refusal."""
+
+
+def _settings(site: Site, superuser: str, way: str) -> dict[str, str | None]:
+    database = site.database
+    (alice,) = (row[0] for row in database.rows("SELECT id FROM user WHERE username = ?", (USER,)))
+    key: str | None = None
+    settings: dict[str, str | None] = {"LANGFLOW_AUTO_LOGIN": "false"}
+    if way == NO_SUPERUSER:
+        key = database.add_key(alice, "hers").plaintext
+    elif way == "revoked key":
+        key = new_api_key()
+    elif way == "expired key":
+        key = database.add_key(superuser, "old", expires_at=ago(hours=1)).plaintext
+    elif way == "inactive key":
+        key = database.add_key(superuser, "off", is_active=False).plaintext
+    elif way == "key of an inactive owner":
+        gone = database.add_user("gone", is_active=False)
+        key = database.add_key(gone, "left").plaintext
+    elif way == "no superuser, by AUTO_LOGIN":
+        return {"LANGFLOW_AUTO_LOGIN": "true", "LANGFLOW_SUPERUSER": USER}
+    else:
+        name, password = {
+            "no superuser, by password": (USER, PASSWORD),
+            "an inactive superuser, by password": ("gone", PASSWORD),
+            "wrong password": (SUPERUSER, WRONG_PASSWORD),
+            "unknown user": ("nobody", PASSWORD),
+            "no password": (SUPERUSER, None),
+        }[way]
+        if name == "gone":
+            database.add_user("gone", is_active=False)
+        settings |= {"LANGFLOW_SUPERUSER": name, "LANGFLOW_SUPERUSER_PASSWORD": password}
+    return settings | {"LANGKEYS_API_KEY": key}
+
+
+@pytest.fixture
+def walked_site(site: Site, superuser: str) -> Site:
+    """A site on which every command has something to do."""
+    alice = site.database.add_user(USER, is_superuser=False)
+    site.database.add_key(alice, KEY_NAME)
+    site.database.add_variable(superuser, VARIABLE, encrypted(CREDENTIAL))
+    site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")
+    return site
+
+
+def test_every_command_is_walked() -> None:
+    assert [command.path for command in EVERY] == paths()
+    assert len(EVERY) == 35
+    assert {*NEED_NOBODY, *NEED_A_USER} <= {*paths()}
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda command: command.path)
+def test_a_superuser_may_use_it(command: Walked, walked_site: Site) -> None:
+    # Else what follows would hold for a command line that nobody could use.
+    walked_site.run(*command.line, stdin=command.stdin).done()
+
+
+@pytest.mark.parametrize("way", REFUSED)
+@pytest.mark.parametrize(
+    "command",
+    [command for command in EVERY if command.path not in NEED_NOBODY | NEED_A_USER],
+    ids=lambda command: command.path,
+)
+def test_nobody_else_may(command: Walked, way: str, walked_site: Site, superuser: str) -> None:
+    settings = _settings(walked_site, superuser, way)
+    before, files = walked_site.database.content(), sorted(walked_site.folder.iterdir())
+    result = walked_site.call(*command.line, stdin=command.stdin, **settings)
+    result.failed(4)
+    assert walked_site.database.content() == before
+    assert set(walked_site.folder.iterdir()) - {walked_site.folder / "config"} == set(files)
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_the_refusal_has_its_code(way: str, walked_site: Site, superuser: str) -> None:
+    settings = _settings(walked_site, superuser, way)
+    result = walked_site.call("api-key", "list", "--json", **settings)
+    assert (result.code, result.error["code"]) == (4, REFUSED[way])
+
+
+@pytest.mark.parametrize("way", REFUSED)
+@pytest.mark.parametrize(
+    "command",
+    [command for command in EVERY if command.path in NEED_NOBODY],
+    ids=lambda command: command.path,
+)
+def test_what_needs_nobody_works_for_anybody(
+    command: Walked, way: str, walked_site: Site, superuser: str
+) -> None:
+    settings = _settings(walked_site, superuser, way)
+    result = walked_site.call(*command.line, stdin=command.stdin, **settings)
+    # What doctor then says of who acts is a finding of its own.
+    assert result.code in ((0, 1) if command.path == "doctor" else (0,)), result
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_whoami_needs_a_user_and_no_superuser(way: str, walked_site: Site, superuser: str) -> None:
+    settings = _settings(walked_site, superuser, way)
+    result = walked_site.call("whoami", **settings)
+    if REFUSED[way] == "forbidden":
+        assert result.done().rows[0][3 if "inactive" not in way else 2] == "false"
+    else:
+        result.failed(4)
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_whoami_with_a_key_needs_only_the_key(way: str, walked_site: Site, superuser: str) -> None:
+    settings = _settings(walked_site, superuser, way)
+    presented = walked_site.database.add_key(superuser, "presented").plaintext
+    result = walked_site.call("whoami", "--api-key", "-", stdin=presented, **settings)
+    assert result.done().rows[0][1] == SUPERUSER
