@@ -108,14 +108,9 @@ def set_aside(batch: KeyBatch, keys: Iterable[NewApiKey]) -> Iterator[NewApiKey]
         yield from some
 
 
-def store_batch(store: Store, batch: KeyBatch, check_secret_key: Callable[[], None]) -> None:
-    """Store new keys, all or none.
-
-    ``check_secret_key`` is called once more under the lock: a rotation of the secret key may have
-    come between the encryption and now.
-    """
+def store_batch(store: Store, batch: KeyBatch) -> None:
+    """Store new keys, all or none."""
     with store.transaction():
-        check_secret_key()
         batch.insert()
 
 
@@ -139,13 +134,12 @@ def take_back(store: Store, batch: KeyBatch) -> None:
 def store_delivered(
     store: Store,
     key: NewApiKey,
-    check_secret_key: Callable[[], None],
     deliver: Callable[[str], None],
 ) -> None:
     """Store one new key and hand it to ``deliver``; where that raises it is taken back."""
     with store.key_batch() as batch:
         batch.add([key.row])
-        store_batch(store, batch, check_secret_key)
+        store_batch(store, batch)
         try:
             check_stored(store, batch)
             deliver(key.plaintext)

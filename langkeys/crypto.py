@@ -46,6 +46,7 @@ class Cipher:
         pads_always: bool = False,
     ) -> None:
         self.source = source
+        self.error: SecretKeyError | None = None
         self._secret_key = secret_key
         if len(secret_key) >= SHORT_SECRET_LENGTH:
             missing = -len(secret_key) % 4
@@ -142,6 +143,31 @@ class Cipher:
             self._fernets[0].decrypt(token.encode())
         except (InvalidToken, UnicodeError):
             return self.find_plaintext(token) is not None
+        return False
+
+
+class ClosedCipher(Cipher):
+    """Stands for a secret key that is missing or malformed: decrypts nothing.
+
+    ``error`` is why there is no cipher; ``encrypt`` raises it.
+    """
+
+    def __init__(self, error: SecretKeyError) -> None:
+        self.source = "nowhere"
+        self.error = error
+        self._fernets = []
+
+    def encrypt(self, plaintext: str) -> str:  # noqa: ARG002
+        """Raise the error that there is no cipher for."""
+        assert self.error is not None
+        raise self.error
+
+    def find_sealed(self, envelope: str) -> str | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    def is_old_form(self, token: str) -> bool:  # noqa: ARG002
+        """Return False."""
         return False
 
 

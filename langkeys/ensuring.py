@@ -85,7 +85,6 @@ def ensured(
     owner: User,
     expires_at: datetime | None,
     replace_others: bool,
-    check_secret_key: Callable[[], None],
     was_revoked: Callable[[str], bool] = lambda _: False,
 ) -> Ensured:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
@@ -98,7 +97,6 @@ def ensured(
         store.generation, cipher, owner=owner, name=name, expires_at=expires_at, value=value
     )
     with store.transaction():
-        check_secret_key()
         # Looked for under the write lock: ten processes that start at once make one row.
         rows = [found.key for found in KeyFinder(store, cipher).find(value)]
         if rows:

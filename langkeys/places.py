@@ -155,6 +155,18 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
     return SecretKey(text, f"file {path}", path) if text else None
 
 
+def get_secret_key(settings: Settings) -> SecretKey:
+    """Return the secret key in force; SecretKeyError where there is none."""
+    secret_key = find_secret_key(settings)
+    if secret_key is None:
+        raise SecretKeyError(
+            "there is no secret key: LANGFLOW_SECRET_KEY is not set and"
+            f" {secret_key_file(settings)} does not exist",
+            hint="set LANGFLOW_SECRET_KEY, or LANGFLOW_CONFIG_DIR to the server's folder",
+        )
+    return secret_key
+
+
 def without_password(url: str) -> str:
     """Return a URL without the password that it may hold."""
     scheme, separator, rest = url.partition("://")

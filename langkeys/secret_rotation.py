@@ -70,6 +70,14 @@ def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
 
 
 def _require_opened(store: Store, plan: Plan, survey: Survey) -> None:
+    if survey.unopened_known and not survey.opened:
+        raise SecretKeyError(
+            f"none of the keys given can decrypt any of the {survey.unopened_known} values of"
+            f" {store.location}; nothing was written",
+            hint="give the secret key that they were written with (--old-key-file FILE); where it"
+            " is gone for good there is nothing to rotate: langkeys variable set and langkeys"
+            " api-key create write anew, with --accept-secret-key",
+        )
     if survey.unopened_known and not plan.skips_unreadable:
         named = survey.named(is_known=True)
         raise SecretKeyError(

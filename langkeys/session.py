@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from langkeys.errors import LangkeysError, SecretKeyError
 from langkeys.files import is_there
 from langkeys.models import ApiKey, User
 from langkeys.progress import Progress, unseen
+from langkeys.secret_key_trial import find_lost, question, warning
 from langkeys.settings import UNPREFIXED, Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from langkeys.audit import Recorder
     from langkeys.crypto import Cipher
     from langkeys.diagnostics import Report
-    from langkeys.initialization import Plan
 
 
 class Access(Enum):
@@ -54,8 +53,10 @@ class Session:
     command asks of the session. ``ask_password`` asks for a password by a hidden prompt
     and raises UnauthenticatedError where nobody can be asked; ``note`` and ``warn`` take a sentence
     for the person at the terminal, ``progress`` is told how far long work is; ``command`` and
-    ``reason`` go into the audit trail. ``cache_kib`` is how much of the database may be kept in
-    memory, if not SQLite's own 2000; ``verify_password`` stands in for the method of that name. Use
+    ``reason`` go into the audit trail. ``accept_secret_key`` asks whether what a lost secret key
+    has encrypted is given up, and raises at a no; without it that is never done. ``cache_kib`` is
+    how much of the database may be kept in memory, if not SQLite's own 2000; ``verify_password``
+    stands in for the method of that name. Use
     as a context manager.
     """
 
@@ -70,6 +71,7 @@ class Session:
         progress: Progress = unseen,
         command: str = "",
         reason: str | None = None,
+        accept_secret_key: Callable[[str], None] | None = None,
         cache_kib: int | None = None,
         verify_password: Callable[[str, str | None], bool] | None = None,
     ) -> None:
@@ -83,6 +85,8 @@ class Session:
         self._cache_kib = cache_kib
         self._verify_password = verify_password or self.verify_password
         self._reason = reason
+        self._accept_secret_key = accept_secret_key
+        self._has_accepted = False
         self._location: str | None = None
 
     def __enter__(self) -> "Session":
@@ -100,9 +104,13 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None and self._access is Access.WRITE:
+        if self._access is Access.WRITE:
             with suppress(LangkeysError):  # the error that led here is the one to tell
-                self.recorder.refused(error)
+                if error is None:
+                    if (lost := self._find_lost_secret_key()) is not None:
+                        self.warn(warning(lost))
+                else:
+                    self.recorder.refused(error)
         if "_opened_store" in self.__dict__:
             self._opened_store.close()
 
@@ -132,6 +140,7 @@ class Session:
         self.settings.reload_if_changed()
         if self._access is Access.WRITE:
             store.committing = self.recorder.committing
+            store.before_encrypted = self._require_secret_key
         if store.generation.note:
             self.note(f"{store.location}: {store.generation.note}")
         return store
@@ -155,7 +164,7 @@ class Session:
         if key.hash is not None:
             return key.hash
         if key.at_rest == "fernet":
-            plaintext = self.cipher.find_plaintext(key.stored)
+            plaintext = self.reading_cipher.find_plaintext(key.stored)
         return None if plaintext is None else key_hash(plaintext)
 
     @property
@@ -167,7 +176,7 @@ class Session:
         """Close the store and forget what was read through it."""
         if self.has_store:
             self._opened_store.close()
-            for name in ("store", "_opened_store", "cipher", "verifier"):
+            for name in ("store", "_opened_store", "cipher", "reading_cipher", "verifier"):
                 self.__dict__.pop(name, None)
 
     def was_revoked(self, api_key: str) -> bool:
@@ -233,19 +242,26 @@ class Session:
         from langkeys.crypto import Cipher
 
         self._opened_store  # noqa: B018 - settles a rotation that died, which may change the key
-        secret_key = places.find_secret_key(self.settings)
-        if secret_key is None:
-            raise SecretKeyError(
-                "there is no secret key: LANGFLOW_SECRET_KEY is not set and"
-                f" {places.secret_key_file(self.settings)} does not exist",
-                hint="set LANGFLOW_SECRET_KEY, or LANGFLOW_CONFIG_DIR to the server's folder",
-            )
+        secret_key = places.get_secret_key(self.settings)
         return Cipher(
             secret_key.text,
             source=secret_key.source,
             short_keys_by_prng=self._uses_prng(secret_key.text),
             pads_always=self.generation.pads_always,
         )
+
+    @cached_property
+    def reading_cipher(self) -> "Cipher":
+        """The cipher for what is only to be shown: where there is none, one that decrypts nothing.
+
+        A leaked key must be revocable when the secret key is lost, and a list must be to be had.
+        """
+        try:
+            return self.cipher
+        except SecretKeyError as error:
+            from langkeys.crypto import ClosedCipher
+
+            return ClosedCipher(error)
 
     def _uses_prng(self, secret_key: str) -> bool:
         told = self.generation.short_keys_by_prng
@@ -324,61 +340,36 @@ class Session:
             ),
         )
 
-    def check_secret_key(self) -> None:
-        """Try the secret key on what is stored; raise SecretKeyError if nothing tried opens.
+    def check_secret_key(self, *, encrypts: bool = True) -> None:
+        """Try the secret key on what is stored, before anything is made that it is to encrypt.
 
-        To be called before every write: a wrong secret key is most often a sign that settings and
-        database do not belong together.
+        Raises SecretKeyError if nothing that is tried can be decrypted: most often settings and
+        database do not belong together. Where the old key is gone for good, ``accept_secret_key``
+        is asked. ``encrypts`` is false where this generation stores the thing in plaintext. The
+        store asks again under its lock, so that no command can forget this.
         """
-        tried = set()
-        for value in self.store.sample_of_encrypted_values():
-            tried.add((value.table, value.row, value.value))
-            if self.cipher.opens(value.value):
-                return
-        if tried:
-            raise SecretKeyError(
-                f"the secret key from {self.cipher.source} opens none of the {len(tried)} encrypted"
-                f" values tried in {self.store.location}; nothing was written",
-                hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or"
-                " the file secret_key in its config folder",
-            )
+        lost = self._find_lost_secret_key() if encrypts else None
+        if lost is None:
+            return
+        if self._accept_secret_key is None or self.reading_cipher.error is not None:
+            raise lost
+        from langkeys.crypto import fingerprint
 
-
-def check_database(path: Path) -> None:
-    """Raise StoreError or UnsupportedError unless this is a Langflow database."""
-    from langkeys.store.sqlite import SqliteStore
-
-    SqliteStore(path).close()
-
-
-def initialize(
-    plan: "Plan", settings: Settings, *, reason: str | None, warn: Callable[[str], None]
-) -> None:
-    """Carry out what ``init`` has planned; see ``langkeys.initialization``."""
-    from langkeys.audit import Recorder, Trail
-    from langkeys.crypto import Cipher
-    from langkeys.initialization import carry_out
-    from langkeys.passwords import hashed
-    from langkeys.store.sqlite import create_database
-
-    recorder = Recorder(
-        Trail(settings, warn),
-        command="init",
-        reason=reason,
-        acting=lambda: None,
-        database=lambda: str(plan.database),
-        sha256_of=lambda _: None,
-    )
-    written = [path for path in (plan.env_path, plan.secret_key_file, plan.database) if path]
-    changes = [{"action": "insert", "kind": "file", "name": str(path)} for path in written]
-    user = {"action": "insert", "kind": "user", "name": plan.superuser, "is_superuser": True}
-    with recorder.writing([*changes, user]):
-        carry_out(
-            plan,
-            cipher=lambda text, source: Cipher(text, source=source),
-            hashed=hashed,
-            create_database=create_database,
+        secret_key = places.get_secret_key(self.settings)
+        self._accept_secret_key(
+            question(self.store, self.cipher, secret_key, fingerprint(secret_key.text))
         )
+        self._has_accepted = True
+
+    def _require_secret_key(self) -> None:
+        lost = self._find_lost_secret_key()
+        if lost is not None:
+            raise lost
+
+    def _find_lost_secret_key(self) -> SecretKeyError | None:
+        if self._has_accepted:
+            return None
+        return find_lost(self._opened_store, self.reading_cipher)
 
 
 def new_secret_key() -> str:

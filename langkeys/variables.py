@@ -158,17 +158,13 @@ def set_all(
     owners: Owners,
     wishes: Sequence[Wish],
     policy: Policy = "overwrite",
-    *,
-    check: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
     """Set variables for users, all or none, in one transaction, and read them back.
 
-    ``check`` is called first in the transaction, and raises where the secret key that the wishes
-    were encrypted with is no longer the one of the database. Raises ConflictError for the policy
-    ``fail`` where one exists already, NotFoundError where an owner is gone.
+    Raises ConflictError for the policy ``fail`` where one exists already, NotFoundError where an
+    owner is gone.
     """
     with store.transaction():
-        check()
         outcomes = planned(store, owners, wishes, policy)
         written = [row for outcome in outcomes if outcome.action != "kept" for row in outcome.rows]
         added = {id(row) for o in outcomes if o.action == "added" for row in o.rows}

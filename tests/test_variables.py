@@ -297,8 +297,9 @@ def test_a_secret_key_that_was_rotated_meanwhile_writes_nothing(
             pass
         raise SecretKeyError("rotated")
 
+    writer.before_encrypted = check
     with pytest.raises(SecretKeyError):
-        variables.set_all(writer, variables.everybody, [wish(writer)], check=check)
+        variables.set_all(writer, variables.everybody, [wish(writer)])
     assert variable_rows.rows(database) == []
 
 

@@ -42,7 +42,7 @@ def store_and_deliver(
         spool.fill(_lines(out, made, as_array=as_array, staged=staged, additions=additions))
         if staged is not None:
             staged.sync()
-        api_keys.store_batch(store, batch, session.check_secret_key)
+        api_keys.store_batch(store, batch)
         with _taken_back(session, batch):
             api_keys.check_stored(store, batch)
             if staged is None:

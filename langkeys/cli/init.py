@@ -8,7 +8,7 @@ from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConfigError
 from langkeys.files import is_there
-from langkeys.session import check_database, initialize
+from langkeys.init_session import check_database, initialize
 from langkeys.settings import UNPREFIXED
 
 app = new_app()
@@ -35,7 +35,7 @@ def init(context: typer.Context) -> None:
     for name in settings.unprefixed_names:
         out.warn(f"{settings.env_file} sets {name}; {UNPREFIXED}")
     if is_there(database):
-        check_database(database)
+        check_database(database, settings, out.warn)
         say(f"{database} is there already; nothing was changed")
         return
     plan = initialization.planned(settings)

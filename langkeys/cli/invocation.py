@@ -21,7 +21,13 @@ def settings_of(context: typer.Context) -> Settings:
 def session_of(context: typer.Context, *, access: Access) -> Session:
     """Make the session of a command, which declares who must be acting."""
     output = invocation(context).output
-    reason = invocation(context).given.get("reason")
+    given = invocation(context).given
+    reason = given.get("reason")
+    yes = bool(given.get("yes") or context.params.get("yes"))
+
+    def accept(question: str) -> None:
+        prompts.confirm(question, yes=yes)
+
     return Session(
         settings_of(context),
         access=access,
@@ -31,4 +37,5 @@ def session_of(context: typer.Context, *, access: Access) -> Session:
         progress=output.progress,
         command=context.command_path.partition(" ")[2],
         reason=None if reason is None else str(reason),
+        accept_secret_key=accept if given.get("accept_secret_key") else None,
     )

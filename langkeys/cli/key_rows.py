@@ -167,8 +167,17 @@ def show_plain_keys(
     as_array: bool = True,
 ) -> None:
     """Show keys with their masked form; see ``show_keys``."""
-    values = ((key, masked_value(key, lambda: session.cipher)) for key in keys)
+    values = ((key, masked_value(key, lambda: session.reading_cipher)) for key in keys)
     show_keys(out, values, moment or now(), as_array=as_array)
+
+
+def warn_of_closed(session: Session, what: str) -> None:
+    """Say what cannot be decrypted, with which secret key or for want of one."""
+    cipher = session.reading_cipher
+    if cipher.error is None:
+        session.warn(f"the secret key from {cipher.source} cannot decrypt {what}")
+    else:
+        session.warn(f"{cipher.error.message}: cannot decrypt {what}")
 
 
 def plural_keys(keys: Sized) -> str:
@@ -195,7 +204,6 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
         acting = session.acting
         require_key_state(session.generation)
         key = resolved_key(session, ref)
-        session.check_secret_key()
         new = key._replace(is_active=is_active)
         what = "active" if is_active else "inactive"
         if key.is_active == is_active:

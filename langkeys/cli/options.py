@@ -122,6 +122,33 @@ class JsonCommand(Command):
         )
 
 
+class EncryptingCommand(JsonCommand):
+    """A command that writes encrypted values, and may be told that an old secret key is gone."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        options = [
+            TyperOption(
+                param_decls=["--accept-secret-key"],
+                is_flag=True,
+                expose_value=False,
+                callback=_keep,
+                help="Go on though the secret key decrypts nothing: the old one is gone for good.",
+            )
+        ]
+        if all(parameter.name != "yes" for parameter in self.params):
+            options.append(
+                TyperOption(
+                    param_decls=["--yes"],
+                    is_flag=True,
+                    expose_value=False,
+                    callback=_keep,
+                    help="Do that without asking.",
+                )
+            )
+        self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = options
+
+
 class Group(TyperGroup):
     """A group with the global options, whose members are imported when they are called.
 

@@ -48,7 +48,7 @@ def opened(
 ) -> Iterator[tuple[Variable, str | None]]:
     """Yield variables with their values, None where the secret key does not open one."""
     for variable in variables:
-        yield variable, find_value(variable, lambda: session.cipher)
+        yield variable, find_value(variable, lambda: session.reading_cipher)
 
 
 def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:

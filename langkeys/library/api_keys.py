@@ -41,7 +41,7 @@ class ApiKeys:
             owner = session.owner(user)
             if expires_at is not None:
                 api_keys.require_expiry(session.generation)
-            session.check_secret_key()
+            session.check_secret_key(encrypts=session.generation.encrypts_keys)
             (key,) = api_keys.prepared(
                 session.generation,
                 lambda: session.cipher,
@@ -49,7 +49,7 @@ class ApiKeys:
                 name=name,
                 expires_at=expires_at,
             )
-            api_keys.store_delivered(session.store, key, session.check_secret_key, lambda _: None)
+            api_keys.store_delivered(session.store, key, lambda _: None)
             return key
 
     def list(
@@ -85,7 +85,6 @@ class ApiKeys:
         with self._acting("api-key revoke", access=Access.WRITE) as session:
             found = [_resolved(session, ref, destroys=True) for ref in refs]
             keys = tuple({key.id: key for key in found}.values())
-            session.check_secret_key()
             api_keys.revoke(session.store, keys)
             return keys
 
@@ -111,13 +110,11 @@ class ApiKeys:
                 api_keys.require_expiry(session.generation)
             key = _resolved(session, ref, working=True)
             rotation.require_rotatable([key])
-            session.check_secret_key()
+            session.check_secret_key(encrypts=session.generation.encrypts_keys)
             (replacement,) = rotation.prepared(
                 session.store, lambda: session.cipher, [key], expires_at=expires_at, grace=grace
             )
-            api_keys.store_delivered(
-                session.store, replacement.new, session.check_secret_key, deliver
-            )
+            api_keys.store_delivered(session.store, replacement.new, deliver)
             try:
                 rotation.end_old(session.store, [replacement])
             except LangkeysError as error:

@@ -48,9 +48,7 @@ class Variables:
                 type_=type,
                 default_fields=default_fields,
             )
-            (outcome,) = variables.set_all(
-                session.store, variables.only(owner), [wish], check=session.check_secret_key
-            )
+            (outcome,) = variables.set_all(session.store, variables.only(owner), [wish])
             return outcome.rows[0]
 
     def list(self, *, user: str | None = None, all_users: bool = False) -> Iterator[Variable]:
@@ -78,6 +76,5 @@ class Variables:
             owner = session.owner(user)
             found = [variables.resolved(session.store, owner, name) for name in names]
             rows = tuple({row.id: row for row in found}.values())
-            session.check_secret_key()
             variables.delete(session.store, rows)
             return rows

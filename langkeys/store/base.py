@@ -136,6 +136,10 @@ class Store(Protocol):
     committing: Committing | None
     """Set by whoever keeps an audit trail; the methods that write then note what they change."""
 
+    before_encrypted: Callable[[], None] | None
+    """Set by whoever knows the secret key, and called in a transaction before it writes what is
+    encrypted. It raises where that must not be: what only ends or deletes is not stopped by it."""
+
     @property
     def location(self) -> str:
         """The database's path or URL without a password, to name it in messages."""

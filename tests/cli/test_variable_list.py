@@ -54,7 +54,7 @@ def test_what_does_not_open_is_counted_in_a_warning(
     call: Call, database: Database, superuser: str
 ) -> None:
     add_one_of_each(database, superuser)
-    assert "does not open 1 of these" in call(*LIST).done().stderr
+    assert "cannot decrypt 1 of these" in call(*LIST).done().stderr
     database.rows("DELETE FROM variable WHERE name = 'CLOSED'")
     assert call(*LIST).done().stderr == ""
 

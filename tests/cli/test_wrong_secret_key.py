@@ -23,7 +23,6 @@ WRITES = [
     ("api-key", "create"),
     ("api-key", "create", "--count", "3", "--json"),
     ("api-key", "create", "--write-to", "key"),
-    ("api-key", "revoke", "ci", "--yes"),
 ]
 WRONG = {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY}
 
@@ -137,7 +136,7 @@ def test_a_locked_database_is_an_error_of_every_command_that_writes(
     database.add_key(superuser, "ci")
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for arguments in WRITES:
+        for arguments in (*WRITES, ("api-key", "revoke", "ci", "--yes")):
             result = site.call(*arguments).failed(6, "locked", str(database.path))
             assert "fuser" in result.stderr
         # What only reads goes on.

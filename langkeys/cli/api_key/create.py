@@ -12,7 +12,7 @@ from langkeys import api_keys
 from langkeys.cli.delivery import store_and_deliver, warn_of_file, warn_of_owner
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import EncryptingCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, User, dashed
@@ -25,7 +25,7 @@ MOST_KEYS = 10_000_000
 """What --count takes: more is a slip of the finger, which would fill the disk."""
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=EncryptingCommand)
 def create(
     context: typer.Context,
     name: Annotated[
@@ -66,7 +66,7 @@ def create(
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
-        session.check_secret_key()
+        session.check_secret_key(encrypts=session.generation.encrypts_keys)
         made = _made(session, owner, name, expires_at, count or 1)
         first, stored = store_and_deliver(
             session,

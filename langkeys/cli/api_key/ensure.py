@@ -10,7 +10,7 @@ from langkeys import api_keys, ensuring
 from langkeys.cli.delivery import warn_of_owner
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption, key_object, show_plain_keys
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import EncryptingCommand, invocation, new_app
 from langkeys.files import OTHERS
 from langkeys.models import dashed, masked
 from langkeys.session import Access
@@ -19,7 +19,7 @@ from langkeys.times import parsed_future
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=EncryptingCommand)
 def ensure(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name.")],
@@ -54,7 +54,7 @@ def ensure(
         owner = session.owner(user)
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
-        session.check_secret_key()
+        session.check_secret_key(encrypts=session.generation.encrypts_keys)
         value = ensuring.value_in(path)
         is_new_file = value is None
         if value is None:
@@ -69,7 +69,6 @@ def ensure(
             owner=owner,
             expires_at=expires_at,
             replace_others=replace,
-            check_secret_key=session.check_secret_key,
             was_revoked=session.was_revoked,
         )
         what = f"API key {dashed(result.row.id)} ({name}) of {owner.username}"

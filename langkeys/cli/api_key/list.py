@@ -8,7 +8,7 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import UserOption, show_keys
+from langkeys.cli.key_rows import UserOption, show_keys, warn_of_closed
 from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
@@ -80,12 +80,10 @@ def list_(
         def shown() -> Iterator[tuple[ApiKey, str | None]]:
             nonlocal closed
             for key in session.store.api_keys(wanted, limit=limit, offset=offset):
-                value = api_keys.masked_value(key, lambda: session.cipher)
+                value = api_keys.masked_value(key, lambda: session.reading_cipher)
                 closed += value is None
                 yield key, value
 
         show_keys(call.output, shown(), moment)
         if closed:
-            call.output.warn(
-                f"the secret key from {session.cipher.source} does not open {closed} of these keys"
-            )
+            warn_of_closed(session, f"{closed} of these keys")

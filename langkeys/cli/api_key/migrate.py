@@ -4,14 +4,14 @@ import typer
 
 from langkeys import migration
 from langkeys.cli.invocation import session_of
-from langkeys.cli.options import Command, DryRun, invocation, new_app
+from langkeys.cli.options import DryRun, EncryptingCommand, invocation, new_app
 from langkeys.models import dashed
 from langkeys.session import Access
 
 app = new_app()
 
 
-@app.command(cls=Command)
+@app.command(cls=EncryptingCommand)
 def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
     """Bring API keys at rest into the form that the server's generation prefers.
 
@@ -27,7 +27,7 @@ def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
-        session.check_secret_key()
+        session.check_secret_key(encrypts=session.generation.encrypts_keys)
         total = session.store.counts()["API keys"]
         with out.progress("reading API keys", total) as done:
             found = migration.planned(session.store, lambda: session.cipher, done)
@@ -40,11 +40,14 @@ def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
     else:
         out.note(f"changed {many} in {location}; the others are in the preferred form")
     for row in found.unopened[:20]:
-        out.warn(f"API key {dashed(row.id)} ({row.name}) does not open; it was left as it is")
+        out.warn(f"API key {dashed(row.id)} ({row.name}) cannot be decrypted; it was left as it is")
     rows = [
         (dashed(new.id), new.name or "", new.username or "", what) for _, new, what in found.changes
     ]
-    if out.is_terminal and rows:
+    if out.as_json:
+        fields = ("id", "name", "username", "change")
+        out.array(dict(zip(fields, row, strict=True)) for row in rows)
+    elif out.is_terminal and rows:
         out.table(("ID", "NAME", "USER", "CHANGE"), rows)
     elif not out.is_terminal:
         out.rows(rows)

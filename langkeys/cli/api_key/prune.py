@@ -67,7 +67,6 @@ def prune(
             created_before=None if age is None else moment - age,
             is_expired=expired,
         )
-        session.check_secret_key()
         spared = None if acting.api_key is None else acting.api_key.id
         with session.store.key_batch() as batch:
             batch.add_matching(wanted, spared=spared)

@@ -45,13 +45,12 @@ def revoke(
     with session_of(context, access=Access.WRITE) as session:
         acting = session.acting
         keys = resolved_keys(session, refs, destroys=True)
-        session.check_secret_key()
         if not dry_run:
             require_yes_for_acting(acting, keys, yes=yes)
             names = ", ".join(f"{dashed(k.id)} ({k.name}, {k.username})" for k in keys[:10])
             more = "" if len(keys) <= 10 else f" and {len(keys) - 10} more"
             prompts.confirm(f"Revoke {names}{more}?", yes=yes)
-        values = [api_keys.masked_value(key, lambda: session.cipher) for key in keys]
+        values = [api_keys.masked_value(key, lambda: session.reading_cipher) for key in keys]
         if not dry_run:
             api_keys.revoke(session.store, keys)
         many = plural_keys(keys)

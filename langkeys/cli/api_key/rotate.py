@@ -19,7 +19,7 @@ from langkeys.cli.key_rows import (
     resolved_keys,
     show_plain_keys,
 )
-from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.cli.options import DryRun, EncryptingCommand, Yes, invocation, new_app
 from langkeys.errors import LangkeysError, NotFoundError, UsageError
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, dashed
@@ -30,7 +30,7 @@ from langkeys.times import iso, iso_or_none, now, parsed_future, parsed_span
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=EncryptingCommand)
 def rotate(
     context: typer.Context,
     refs: Annotated[
@@ -89,7 +89,7 @@ def rotate(
             require_expiry(session.generation)
         keys = _selected(session, refs, user=user, age=age)
         require_yes_for_acting(acting, keys, yes=yes or dry_run)
-        session.check_secret_key()
+        session.check_secret_key(encrypts=session.generation.encrypts_keys)
         if dry_run:
             out.note(f"dry run: {plural_keys(keys)} would be rotated; nothing was done")
             show_plain_keys(session, out, keys)

@@ -6,7 +6,7 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import card_value, key_object, resolved_key, show_keys
+from langkeys.cli.key_rows import card_value, key_object, resolved_key, show_keys, warn_of_closed
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.session import Access
 from langkeys.times import now
@@ -35,7 +35,9 @@ def show(
     call.output.require_stdout()
     with session_of(context, access=Access.READ) as session:
         key, moment = resolved_key(session, ref), now()
-        value = api_keys.masked_value(key, lambda: session.cipher)
+        value = api_keys.masked_value(key, lambda: session.reading_cipher)
+        if value is None:
+            warn_of_closed(session, "this API key")
         if not call.output.is_sentences:
             show_keys(call.output, [(key, value)], moment, as_array=False)
             return

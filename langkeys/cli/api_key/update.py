@@ -46,7 +46,6 @@ def update(
         if expires is not None:
             api_keys.require_expiry(session.generation)
         key = resolved_key(session, ref)
-        session.check_secret_key()
         new = key._replace(
             name=key.name if name is None else name,
             expires_at=key.expires_at if expires is None else expires_at,

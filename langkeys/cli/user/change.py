@@ -26,7 +26,6 @@ def carry_out(
     with session_of(context, access=Access.WRITE) as session:
         acting = session.acting.user
         user = session.owner(name)
-        session.check_secret_key()
         change = users.change(
             session.store,
             session.settings,

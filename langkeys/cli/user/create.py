@@ -50,7 +50,6 @@ def create(
     password = given_password(password_file, random)
     with session_of(context, access=Access.WRITE) as session:
         users.check_new(session.store, session.settings, name, is_superuser=superuser)
-        session.check_secret_key()
         if password is None:
             password = asked_password(name)
         user = users.new_user(name, session.hashed_password(password), is_superuser=superuser)

@@ -47,7 +47,6 @@ def deactivate(
         planned = users.planned_change(
             session.store, session.settings, acting, chosen, is_active=False
         )
-        session.check_secret_key()
         open_keys = _still_open(session, chosen)
         if dry_run:
             keys = users.keys_of(session.store, chosen) if revoke_keys else []

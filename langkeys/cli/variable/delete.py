@@ -44,7 +44,6 @@ def delete(
         owner = session.owner(user)
         found = [variables.resolved(session.store, owner, name) for name in names]
         rows = list({row.id: row for row in found}.values())
-        session.check_secret_key()
         many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {owner.username}"
         pairs = list(opened(session, rows))
         if dry_run:

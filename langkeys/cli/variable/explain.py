@@ -49,7 +49,7 @@ def explain(
         found = precedence.explained(
             session.store,
             session.settings,
-            lambda: session.cipher,
+            lambda: session.reading_cipher,
             owner,
             name,
             has_tweak=tweak,

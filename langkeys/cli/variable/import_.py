@@ -10,7 +10,7 @@ import typer
 from langkeys import variables
 from langkeys.cli import prompts
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import DryRun, JsonCommand, invocation, new_app
+from langkeys.cli.options import DryRun, EncryptingCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
@@ -32,7 +32,7 @@ class Policy(str, Enum):
     FAIL = "fail"
 
 
-@app.command("import", cls=JsonCommand)
+@app.command("import", cls=EncryptingCommand)
 def import_(
     context: typer.Context,
     file: Annotated[
@@ -88,9 +88,7 @@ def import_(
         if dry_run:
             outcomes = variables.planned(session.store, owners, wishes, policy.value)
         else:
-            outcomes = variables.set_all(
-                session.store, owners, wishes, policy.value, check=session.check_secret_key
-            )
+            outcomes = variables.set_all(session.store, owners, wishes, policy.value)
         _say(out, outcomes, source, session.store.location, dry_run=dry_run)
         left_out = len(values) - len(chosen)
         if left_out and not only:

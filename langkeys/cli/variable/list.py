@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys.cli.key_rows import UserOption
+from langkeys.cli.key_rows import UserOption, warn_of_closed
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.variable_rows import opened, show_variables, variable_session
 from langkeys.errors import UsageError
@@ -50,7 +50,4 @@ def list_(
 
         show_variables(call.output, session, shown(), now())
         if closed:
-            call.output.warn(
-                f"the secret key from {session.cipher.source} does not open {closed} of these"
-                " variables"
-            )
+            warn_of_closed(session, f"{closed} of these variables")

@@ -9,7 +9,7 @@ import typer
 from langkeys import variables
 from langkeys.cli import prompts
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import EncryptingCommand, invocation, new_app
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.cli.variable_rows import (
     opened,
@@ -33,7 +33,7 @@ class Type(str, Enum):
     GENERIC = GENERIC
 
 
-@app.command("set", cls=JsonCommand)
+@app.command("set", cls=EncryptingCommand)
 def set_(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The variable's name.")],
@@ -92,9 +92,7 @@ def set_(
             type_=None if type_ is None else type_.value,
             default_fields=apply_to or None,
         )
-        (outcome,) = variables.set_all(
-            session.store, variables.only(owner), [wish], check=session.check_secret_key
-        )
+        (outcome,) = variables.set_all(session.store, variables.only(owner), [wish])
         row = outcome.rows[0]
         many = "" if len(outcome.rows) == 1 else f", {len(outcome.rows)} rows of that name"
         call.output.note(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langkeys import variables
-from langkeys.cli.key_rows import UserOption, person_time
+from langkeys.cli.key_rows import UserOption, person_time, warn_of_closed
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.variable_rows import (
@@ -44,13 +44,15 @@ def show(
     with variable_session(context, access=Access.READ) as session:
         owner = session.owner(user)
         variable = variables.resolved(session.store, owner, name)
-        value = variables.find_value(variable, lambda: session.cipher)
+        value = variables.find_value(variable, lambda: session.reading_cipher)
+        if value is None and not reveal:
+            warn_of_closed(session, "this variable")
         if reveal:
             if value is None:
                 raise SecretKeyError(
-                    f"the secret key from {session.cipher.source} does not open variable"
+                    f"the secret key from {session.cipher.source} cannot decrypt variable"
                     f" {variable.name} of {owner.username} in {session.store.location}",
-                    hint="langkeys doctor tells what else it does not open",
+                    hint="langkeys doctor tells what else it cannot decrypt",
                 )
             if out.as_json:
                 out.document(variable_object(variable, value, opens=True))

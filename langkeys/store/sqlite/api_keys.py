@@ -146,12 +146,14 @@ class ApiKeyTable(Database):
             }
             for old, new in changes
         )
+        self._allow_encrypted(new.stored for old, new in changes if new.stored != old.stored)
         self._note(noted("update", new, at_rest=new.at_rest) for _, new in changes)
         with self._translated():
             return self._connection.executemany(sql, values).rowcount
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
         keys = list(keys)
+        self._allow_encrypted(key.stored for key in keys)
         self._note(
             noted("insert", key, username=key.username, expires_at=stored_time(key.expires_at))
             for key in keys

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError
+from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Change, Committing
 from langkeys.store.generations import Generation, told_from
 from langkeys.store.sqlite.places import (
@@ -52,6 +53,8 @@ class Database:
         self._writable = writable
         self._busy_timeout = busy_timeout
         self.committing: Committing | None = None
+        self.before_encrypted: Callable[[], None] | None = None
+        self._writes_encrypted = False
         self._changes: list[Iterable[Change]] = []
         # Held for a statement, or for a whole transaction: several threads share the connection.
         self._lock = threading.RLock()
@@ -121,6 +124,7 @@ class Database:
     def _transaction(self) -> Iterator[None]:
         self._rows("BEGIN IMMEDIATE")
         self._changes = []
+        self._writes_encrypted = False
         try:
             yield
             changes = chain.from_iterable(self._changes)
@@ -133,6 +137,14 @@ class Database:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error that led here is the one to tell
                     self._connection.rollback()
+
+    def _allow_encrypted(self, stored: Iterable[str]) -> None:
+        """Have it allowed, once a transaction, that an encrypted value is written."""
+        if self.before_encrypted is None or self._writes_encrypted:
+            return
+        if any(value.startswith(FERNET_PREFIX) for value in stored):
+            self.before_encrypted()
+            self._writes_encrypted = True
 
     def note(self, change: Change) -> None:
         self._note([change])

@@ -12,7 +12,7 @@ from typing import Any
 
 from langkeys.batches import in_batches
 from langkeys.errors import LangkeysError, StoreError
-from langkeys.models import ApiKey
+from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
 from langkeys.store.base import Change, KeyFilter
 from langkeys.store.sqlite.api_keys import (
@@ -23,6 +23,7 @@ from langkeys.store.sqlite.api_keys import (
     noted_delete,
 )
 from langkeys.store.sqlite.database import MORE_CACHE, PAGE_ROWS
+from langkeys.store.sqlite.places import PAST_FERNET
 
 _TABLE = "temp.langkeys_batch"
 _CELLS = ", ".join((*KEY_COLUMNS, "username"))
@@ -106,6 +107,13 @@ class SqliteKeyBatch:
         store = self._store
         columns = ", ".join(store._own_columns)
         store._rows(MORE_CACHE)
+        store._allow_encrypted(
+            row[0]
+            for row in store._rows(
+                f"SELECT api_key FROM {_TABLE} WHERE api_key >= ? AND api_key < ? LIMIT 1",
+                (FERNET_PREFIX, PAST_FERNET),
+            )
+        )
         (self._before,) = store._rows("SELECT coalesce(max(rowid), 0) FROM apikey")[0]
         # OR FAIL: what fails undoes the whole transaction, so that SQLite need not keep what it
         # takes to undo the statement alone.

@@ -44,6 +44,7 @@ class VariableTable(Database):
 
     def insert_variables(self, variables: Iterable[Variable]) -> None:
         variables = list(variables)
+        self._allow_encrypted(variable.stored for variable in variables)
         self._note(_noted("insert", variable) for variable in variables)
         columns = ["id", *_COLUMNS]
         if self._has_managed:
@@ -57,6 +58,7 @@ class VariableTable(Database):
 
     def update_variables(self, variables: Iterable[Variable]) -> int:
         variables = list(variables)
+        self._allow_encrypted(variable.stored for variable in variables)
         self._note(_noted("update", variable) for variable in variables)
         columns = list(_COLUMNS)
         if self._has_managed:

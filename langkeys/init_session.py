@@ -1,0 +1,77 @@
+"""What ``init`` needs: whether there is a Langflow database, and how one is made.
+
+Beside ``langkeys.session`` another place that knows which implementations exist.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys import places
+from langkeys.errors import SecretKeyError
+from langkeys.secret_key_trial import find_lost
+from langkeys.settings import Settings
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+    from langkeys.initialization import Plan
+    from langkeys.store.base import Store
+
+
+def check_database(path: Path, settings: Settings, warn: Callable[[str], None]) -> None:
+    """Raise StoreError or UnsupportedError unless this is a Langflow database.
+
+    ``warn`` is told where the secret key in force can decrypt nothing that is in it: no reason to
+    fail in a container's entry point, and none to say nothing.
+    """
+    from langkeys.store.sqlite import SqliteStore
+
+    store = SqliteStore(path)
+    try:
+        lost = find_lost(store, _cipher(settings, store))
+    finally:
+        store.close()
+    if lost is not None:
+        warn(f"{lost.message}; langkeys doctor says what to do")
+
+
+def _cipher(settings: Settings, store: "Store") -> "Cipher":
+    from langkeys.crypto import Cipher, ClosedCipher
+
+    try:
+        secret_key = places.get_secret_key(settings)
+        return Cipher(
+            secret_key.text, source=secret_key.source, pads_always=store.generation.pads_always
+        )
+    except SecretKeyError as error:
+        return ClosedCipher(error)
+
+
+def initialize(
+    plan: "Plan", settings: Settings, *, reason: str | None, warn: Callable[[str], None]
+) -> None:
+    """Carry out what ``init`` has planned; see ``langkeys.initialization``."""
+    from langkeys.audit import Recorder, Trail
+    from langkeys.crypto import Cipher
+    from langkeys.initialization import carry_out
+    from langkeys.passwords import hashed
+    from langkeys.store.sqlite import create_database
+
+    recorder = Recorder(
+        Trail(settings, warn),
+        command="init",
+        reason=reason,
+        acting=lambda: None,
+        database=lambda: str(plan.database),
+        sha256_of=lambda _: None,
+    )
+    written = [path for path in (plan.env_path, plan.secret_key_file, plan.database) if path]
+    changes = [{"action": "insert", "kind": "file", "name": str(path)} for path in written]
+    user = {"action": "insert", "kind": "user", "name": plan.superuser, "is_superuser": True}
+    with recorder.writing([*changes, user]):
+        carry_out(
+            plan,
+            cipher=lambda text, source: Cipher(text, source=source),
+            hashed=hashed,
+            create_database=create_database,
+        )

@@ -1,0 +1,58 @@
+"""Try the secret key on what is stored, before anything is encrypted with it.
+
+Nothing that is encrypted is written where it is not, unless somebody has said that the old secret
+key is gone for good. What only ends, deletes or changes plain columns needs no secret key.
+"""
+
+from typing import TYPE_CHECKING
+
+from langkeys.errors import SecretKeyError
+from langkeys.places import SecretKey
+from langkeys.store.base import Store
+
+if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
+
+_UNWRITTEN = "; nothing was written"
+
+
+def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
+    """Return what is to be said where nothing that is tried can be decrypted, else None.
+
+    None, too, where nothing is encrypted: then any secret key will do.
+    """
+    tried = set()
+    for value in store.sample_of_encrypted_values():
+        tried.add((value.table, value.row, value.value))
+        if cipher.opens(value.value):
+            return None
+    if not tried:
+        return None
+    if cipher.error is not None:
+        return SecretKeyError(f"{cipher.error.message}{_UNWRITTEN}", hint=cipher.error.hint)
+    many = f"the {len(tried)} encrypted values" if len(tried) > 1 else "the encrypted value"
+    return SecretKeyError(
+        f"the secret key from {cipher.source} cannot decrypt {many} tried in"
+        f" {store.location}{_UNWRITTEN}",
+        hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or the file"
+        " secret_key in its config folder; if that key is gone for good, --accept-secret-key goes"
+        " on with this one",
+    )
+
+
+def warning(lost: SecretKeyError) -> str:
+    """Say after something has been done that could be done without the secret key."""
+    return (
+        f"{lost.message.removesuffix(_UNWRITTEN)}: what needs no secret key was done all the same;"
+        " langkeys doctor says what to do"
+    )
+
+
+def question(store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str) -> str:
+    """Ask whether everything that this secret key cannot decrypt is to be given up."""
+    closed = sum(not cipher.opens(value.value) for value in store.encrypted_values())
+    return (
+        f"Go on with the secret key from {secret_key.source} (fingerprint {fingerprint}) and give"
+        f" up {closed} encrypted value{'' if closed == 1 else 's'} of {store.location} that it"
+        " cannot decrypt?"
+    )

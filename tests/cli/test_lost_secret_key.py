@@ -1,0 +1,184 @@
+"""The secret key is lost: what ends or deletes goes on, what encrypts asks for leave."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..commands import EVERY, KEY_NAME, USER, VARIABLE, Walked
+from ..databases import SampleKey
+from ..samples import CREDENTIAL, OTHER_SECRET_KEY, decrypted, encrypted
+from ..sites import Site
+from ..terminals import Terminal
+
+ENCRYPTING = frozenset(
+    (
+        "api-key create", "api-key ensure", "api-key migrate", "api-key rotate", "variable import",
+        "variable set",
+    )
+)  # fmt: skip
+"""Commands that write encrypted values. ``secret-key rotate`` wants every value decrypted."""
+
+READING_SECRETS = frozenset(
+    ("run", "secret-key check", "secret-key rotate", "variable export", "whoami")
+)
+"""Commands that cannot do without decrypting; ``whoami`` where its key has no hash."""
+
+SILENT = frozenset(
+    (
+        "api-key list", "audit", "secret-key generate", "variable explain", "user list",
+        "user show", "whoami",
+    )
+)  # fmt: skip
+"""Commands that write nothing and have nothing here to decrypt, or say so in their answer."""
+
+LOST = {
+    "wrong": {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY},
+    "missing": {"LANGFLOW_SECRET_KEY": None},
+    "malformed": {"LANGFLOW_SECRET_KEY": "x" * 40},
+}
+
+
+@pytest.fixture
+def lost_site(site: Site, superuser: str) -> Site:
+    """A site on which every command has something to do, and whose values are encrypted."""
+    alice = site.database.add_user(USER, is_superuser=False)
+    site.database.add_key(alice, KEY_NAME)
+    site.database.add_variable(superuser, VARIABLE, encrypted(CREDENTIAL))
+    site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")
+    return site
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize(
+    "command",
+    [c for c in EVERY if c.path not in ENCRYPTING | READING_SECRETS and c.path != "doctor"],
+    ids=lambda command: command.path,
+)
+def test_what_encrypts_nothing_goes_on(command: Walked, how: str, lost_site: Site) -> None:
+    result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).done()
+    # A copy and an explanation say so in words of their own; what opens no database, not at all.
+    if command.path not in SILENT:
+        expected = "cannot decrypt" if how == "wrong" else "secret key"
+        assert expected in result.stderr, result
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize(
+    "command", [c for c in EVERY if c.path in ENCRYPTING], ids=lambda command: command.path
+)
+def test_what_encrypts_is_refused_and_writes_nothing(
+    command: Walked, how: str, lost_site: Site, superuser: str
+) -> None:
+    if command.path == "api-key migrate":
+        lost_site.database.add_key(superuser, "old", at_rest="plaintext", hashed=False)
+    before = (lost_site.database.content(), _names(lost_site))
+    result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).failed(7)
+    # A malformed or missing key is never accepted: then there is nothing to go on with.
+    assert ("--accept-secret-key" in result.stderr) == (how == "wrong")
+    assert (lost_site.database.content(), _names(lost_site)) == before
+
+
+def _names(site: Site) -> set[str]:
+    return {path.name for path in site.folder.iterdir()} - {"config"}
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in EVERY if c.path in ENCRYPTING], ids=lambda command: command.path
+)
+def test_a_key_that_is_accepted_encrypts(command: Walked, lost_site: Site, superuser: str) -> None:
+    if command.path == "api-key migrate":
+        lost_site.database.add_key(superuser, "old", at_rest="plaintext", hashed=False)
+    line = (*command.line, "--accept-secret-key")
+    asked = lost_site.call(*line, stdin=command.stdin, **LOST["wrong"])
+    if command.path != "api-key rotate":  # it has its own --yes among the arguments
+        before = lost_site.database.content()
+        asked.failed(2, "--yes")
+        assert lost_site.database.content() == before
+        lost_site.call(*line, "--yes", stdin=command.stdin, **LOST["wrong"]).done()
+    tokens = lost_site.database.rows(
+        "SELECT api_key FROM apikey UNION ALL SELECT value FROM variable"
+    )
+    assert any(_opens(token) for (token,) in tokens)
+
+
+def _opens(token: str) -> bool:
+    try:
+        decrypted(token, OTHER_SECRET_KEY)
+    except Exception:  # noqa: BLE001 - of any kind: it does not open
+        return False
+    return True
+
+
+@pytest.mark.parametrize("how", ["missing", "malformed"])
+def test_a_missing_or_malformed_key_is_not_accepted(how: str, lost_site: Site) -> None:
+    before = lost_site.database.content()
+    lost_site.call("api-key", "create", "--accept-secret-key", "--yes", **LOST[how]).failed(7)
+    assert lost_site.database.content() == before
+
+
+def test_the_question_says_what_is_given_up(lost_site: Site) -> None:
+    fingerprint = (
+        lost_site.call("doctor", **LOST["wrong"]).stdout.split("fingerprint ")[1].split()[0]
+    )
+    line = ("api-key", "create", "--accept-secret-key")
+    with Terminal(lost_site, *line, **LOST["wrong"]) as terminal:
+        terminal.expect("[y/N]")
+        terminal.send("n\n")
+        question = terminal.finish(1).text
+    assert "2 encrypted values" in question
+    assert fingerprint in question
+    assert "LANGFLOW_SECRET_KEY (environment)" in question
+    assert len(lost_site.database.key_ids()) == 1
+
+
+def test_where_the_key_is_right_nothing_is_asked(lost_site: Site) -> None:
+    lost_site.call("api-key", "create", "--accept-secret-key").done()
+
+
+def test_on_a_generation_that_keeps_keys_in_plaintext_making_one_encrypts_nothing(
+    site_of: object,
+) -> None:
+    site = site_of("1.6")  # type: ignore[operator]
+    owner = str(site.database.rows("SELECT id FROM user WHERE username = 'langflow'")[0][0])
+    site.database.add_variable(owner, "TOKEN", encrypted("x"))
+    site.call("api-key", "create", **LOST["wrong"]).done()
+    site.call("variable", "set", "A", "--value-file", "-", stdin="1", **LOST["wrong"]).failed(7)
+
+
+def test_init_in_an_entry_point_only_warns(lost_site: Site) -> None:
+    before = lost_site.database.content()
+    for settings in LOST.values():
+        result = lost_site.call("init", **settings).done()
+        assert "warning: " in result.stderr
+        assert "nothing was changed" in result.stderr
+    assert lost_site.database.content() == before
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_list_has_what_can_be_shown(how: str, lost_site: Site) -> None:
+    (listed,) = lost_site.call("api-key", "list", "--all-users", "--json", **LOST[how]).json()
+    assert (listed["name"], listed["api_key"]) == (KEY_NAME, None)
+    (variable,) = lost_site.call("variable", "list", "--json", **LOST[how]).json()
+    assert (variable["name"], variable["opens"]) == (VARIABLE, False)
+
+
+def test_a_rotation_that_would_skip_everything_is_refused(lost_site: Site) -> None:
+    before = lost_site.database.content()
+    for dry_run in ((), ("--dry-run",)):
+        lost_site.call(
+            "secret-key", "rotate", "--new-key-file", "new", "--skip-unreadable", "--yes", *dry_run,
+            **LOST["wrong"],
+        ).failed(7)  # fmt: skip
+    assert lost_site.database.content() == before
+    assert not (lost_site.folder / "new").exists()
+
+
+@pytest.fixture
+def leaked(site: Site, superuser: str) -> SampleKey:
+    return site.database.add_key(superuser, "leaked")
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_leaked_key_is_revoked_by_itself(how: str, site: Site, leaked: SampleKey) -> None:
+    site.call("api-key", "revoke", "-", "--yes", stdin=leaked.plaintext, **LOST[how]).done()
+    assert site.database.key_ids() == []
