@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from langkeys import api_keys
 from langkeys.errors import ConflictError, FailedError, UsageError
-from langkeys.files import StagedFile
+from langkeys.files import StagedFile, find_bytes, without_newline
 from langkeys.models import ApiKey, User, dashed
-from langkeys.settings import without_newline
 from langkeys.store.base import KeyFilter, Store
 from langkeys.times import iso, now
 from langkeys.verification import KeyFinder
@@ -39,14 +38,11 @@ def value_in(path: Path) -> str | None:
     Exactly one trailing newline is dropped. Raises UsageError for what is no API key, FailedError
     where the file cannot be read; a symbolic link (a mounted secret) is followed.
     """
-    try:
-        text = without_newline(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise FailedError(f"{path} is a symbolic link to nothing") from None
+    content = find_bytes(path, "an API key")
+    if content is None:
         return None
-    except OSError as error:
-        raise FailedError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        text = without_newline(content.decode("utf-8"))
     except UnicodeDecodeError:
         text = ""
     if not _KEY.fullmatch(text):

@@ -1,16 +1,131 @@
-"""Files that receive secrets: staged beside their place, 0600 from the start, synced, renamed."""
+"""Files with secrets: one reader of small regular files, one writer that never half-does it.
+
+What is read is opened without blocking and bounded; what is written is staged beside its place,
+0600 from the start, synced, renamed. Whose file it may be is in ``langkeys.ownership``.
+"""
 
 import contextlib
+import errno
 import os
 import secrets
+import select
 import stat
+import time
 from pathlib import Path
 from types import TracebackType
 
-from langkeys.errors import FailedError
+from langkeys import ownership
+from langkeys.errors import ConflictError, FailedError, LangkeysError
 
 OTHERS = 0o007
 """Mode bits that let everybody on the machine in."""
+
+MOST_BYTES = 1 << 20
+"""The size of the largest file with a secret or with settings that is read."""
+
+PIPE_SECONDS = 30.0
+"""How long whoever writes into a pipe may take in all: a password manager may ask somebody."""
+
+_CHUNK = 1 << 16
+
+
+def read_bytes(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> bytes:
+    """Return the content of a small regular file, or of a pipe that somebody writes into.
+
+    Links are followed, as mounted secrets are links. ``what`` is what is expected in the file, and
+    ``by`` who named it. Raises ``error`` where it cannot be read, is neither of the two or too
+    large, ConfigError where somebody else could have put it there (``ownership``).
+    """
+    content = find_bytes(path, what, error=error, by=by)
+    if content is None:
+        raise error(
+            f"cannot read {what} from {path}{by}: {os.strerror(errno.ENOENT)}",
+            hint="correct the name of the file",
+        )
+    return content
+
+
+def find_bytes(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> bytes | None:
+    """Return what ``read_bytes`` does, or None where there is no file, nor a link to nowhere."""
+    ownership.require_trusted(path, what)
+    try:
+        return _content(path)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise error(f"{path}{by} is a symbolic link to nothing") from None
+        return None
+    except (OSError, ValueError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise error(
+            f"cannot read {what} from {path}{by}: {reason}",
+            hint="run langkeys as a user who may read it"
+            if isinstance(cause, PermissionError)
+            else "name a small regular file",
+        ) from None
+
+
+def read_text(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> str:
+    """Return the text of a file; see ``read_bytes``. Also raises ``error`` where it is no UTF-8."""
+    try:
+        return read_bytes(path, what, error=error, by=by).decode("utf-8")
+    except UnicodeDecodeError:
+        raise error(f"{what} in {path}{by} is not UTF-8 text") from None
+
+
+def read_secret(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> str:
+    """Return a secret that is a file's whole content, without exactly one trailing newline.
+
+    See ``read_text``. Also raises ``error`` where there is nothing in the file.
+    """
+    text = without_newline(read_text(path, what, error=error, by=by))
+    if not text:
+        raise error(f"{path}{by} is empty; {what} was expected in it")
+    return text
+
+
+def without_newline(text: str) -> str:
+    """Drop exactly one trailing newline, ``\\n`` or ``\\r\\n``, from a secret that was a file."""
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def _content(path: Path) -> bytes:
+    _require_form(path.stat().st_mode)  # a device is not even opened
+    # Without blocking: opening a pipe that nobody writes into would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        _require_form(mode)
+        chunks: list[bytes] = []
+        size, deadline = 0, time.monotonic() + PIPE_SECONDS
+        while size <= MOST_BYTES:
+            try:
+                chunk = os.read(descriptor, _CHUNK)
+            except BlockingIOError:  # somebody has the other end of the pipe open
+                if not select.select([descriptor], [], [], deadline - time.monotonic())[0]:
+                    raise ValueError("nothing came through the pipe") from None
+                continue
+            if not chunk:
+                if not size and stat.S_ISFIFO(mode):
+                    raise ValueError("it is a pipe that nobody writes into")
+                return b"".join(chunks)
+            chunks.append(chunk)
+            size += len(chunk)
+        raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+    finally:
+        os.close(descriptor)
+
+
+def _require_form(mode: int) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise ValueError("it is not a regular file")
 
 
 class StagedFile:
@@ -21,14 +136,30 @@ class StagedFile:
     replaced passes on its owner, group and mode, unless others could read it (``narrowed``, then
     0600). Raises FailedError, naming the file.
 
-    ``staged`` is a name for the staged file that somebody else can find, if this process should
-    not live to publish it; ``keeps`` leaves it there where it has not been published.
+    ``what`` is what is to be in it. A file that somebody else could have put there is not replaced
+    (ConfigError), nor with ``replaces`` false one that is not empty (ConflictError). With
+    ``for_server`` what root makes anew belongs to the owner of the folder. ``warnings`` are what is
+    to be said in the end. ``staged`` is a name for the staged file that somebody else can find, if
+    this process should not live to publish it; ``keeps`` leaves it there where it has not been
+    published.
     """
 
-    def __init__(self, path: Path, *, staged: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        what: str = "the file",
+        staged: Path | None = None,
+        replaces: bool = True,
+        for_server: bool = False,
+    ) -> None:
         self.path = path.absolute()
         self.narrowed = False
         self.keeps = False
+        self.warnings: list[str] = []
+        self._what = what
+        self._replaces = replaces
+        self._for_server = for_server
         self._staged = staged or self.path.with_name(
             f".{self.path.name}.{secrets.token_hex(4)}.tmp"
         )
@@ -42,10 +173,13 @@ class StagedFile:
             )
             if replaced is not None:
                 self._take_over(replaced)
+            elif self._for_server:
+                warning = ownership.adopt(self._descriptor, self.path.parent)
+                self.warnings += [] if warning is None else [f"{self.path}: {warning}"]
         except OSError as error:
             self._discard()
             raise self._failure(error) from None
-        except FailedError:
+        except LangkeysError:
             self._discard()
             raise
         return self
@@ -70,15 +204,33 @@ class StagedFile:
             )
         if not stat.S_ISREG(found.st_mode):
             raise FailedError(f"{self.path} is not a regular file; it is not replaced")
+        ownership.require_trusted(self.path, self._what)
+        if not self._replaces and found.st_size:
+            raise ConflictError(
+                f"{self.path} exists already and is not empty; nothing was done",
+                hint="name another file, or give --replace",
+            )
         return found
 
     def _take_over(self, replaced: os.stat_result) -> None:
         own = os.fstat(self._descriptor)
-        if (own.st_uid, own.st_gid) != (replaced.st_uid, replaced.st_gid):
-            os.fchown(self._descriptor, replaced.st_uid, replaced.st_gid)
         mode = stat.S_IMODE(replaced.st_mode)
+        try:
+            if own.st_gid != replaced.st_gid:
+                os.fchown(self._descriptor, -1, replaced.st_gid)
+            if own.st_uid != replaced.st_uid:
+                os.fchown(self._descriptor, replaced.st_uid, -1)
+        except OSError as error:
+            self.warnings.append(
+                f"{self.path} belonged to {ownership.user_name(replaced.st_uid)} and cannot be"
+                f" given back: {error.strerror}"
+            )
+            if os.fstat(self._descriptor).st_gid != replaced.st_gid:
+                mode &= ~0o070  # its group was another one
         self.narrowed = bool(mode & OTHERS)
-        os.fchmod(self._descriptor, 0o600 if self.narrowed else mode)
+        os.fchmod(self._descriptor, 0o600 if self.narrowed else mode & 0o777)
+        if self.narrowed:
+            self.warnings.append(f"{self.path} could be read by others; its mode is 0600 now")
 
     def write(self, text: str) -> None:
         """Add text to the staged file and sync it to the disk."""
@@ -111,7 +263,7 @@ class StagedFile:
             if replace:
                 self._staged.rename(self.path)
             else:
-                os.link(self._staged, self.path)
+                publish_new(self._staged, self.path)
             sync_folder(self.path.parent)
         except FileExistsError:
             raise
@@ -132,6 +284,66 @@ class StagedFile:
             f"cannot write {self.path}: {error.strerror}",
             hint="the file is replaced by a rename, so its folder must be writable",
         )
+
+
+def publish_new(staged: Path, path: Path) -> None:
+    """Give a complete file its name, which must be new; FileExistsError where it is not.
+
+    By a hard link, which never replaces anything, unlike a rename; where the file system has none
+    by a rename that does not replace, and where it has not that either by a copy. The caller
+    removes ``staged`` if it is still there, and syncs the folder.
+    """
+    try:
+        os.link(staged, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if not _rename_new(staged, path):
+            _copy_new(staged, path)
+
+
+_NO_LINKS = frozenset(
+    (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
+)
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+
+
+def _rename_new(staged: Path, path: Path) -> bool:
+    """Rename without replacing; False where the system or the file system cannot."""
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    arguments = (_AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(path), _RENAME_NOREPLACE)
+    if rename(*arguments) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, *_NO_LINKS):
+        return False
+    raise OSError(number, os.strerror(number), str(path))
+
+
+def _copy_new(staged: Path, path: Path) -> None:
+    source = os.open(staged, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        target = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            found = os.fstat(source)
+            with contextlib.suppress(OSError):  # said already where the staged file was given away
+                os.fchown(target, found.st_uid, found.st_gid)
+            while chunk := os.read(source, _CHUNK):
+                data = memoryview(chunk)
+                while data:
+                    data = data[os.write(target, data) :]
+            os.fsync(target)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
 
 
 def is_there(path: Path) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from langkeys import places
 from langkeys.errors import ConfigError, FailedError
-from langkeys.settings import Settings, dotenv_lines, parsed_dotenv, without_newline
+from langkeys.files import read_text, without_newline
+from langkeys.settings import Settings, dotenv_lines, parsed_dotenv
 
 NAME = "LANGFLOW_SECRET_KEY"
 BARE_NAME = "SECRET_KEY"
@@ -142,9 +143,4 @@ def _values(text: str) -> Mapping[str, str]:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise FailedError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FailedError(f"{path} is not UTF-8 text") from None
+    return read_text(path, "the secret key")

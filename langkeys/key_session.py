@@ -21,13 +21,13 @@ from langkeys.errors import (
     SecretKeyError,
     UsageError,
 )
+from langkeys.files import read_secret
 from langkeys.key_places import located
 from langkeys.progress import Progress
 from langkeys.reencryption import Survey
 from langkeys.rotation_journal import is_living
 from langkeys.secret_rotation import Plan, Rotated, Rotation, checked
 from langkeys.session import Session
-from langkeys.settings import without_newline
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -62,7 +62,7 @@ def key_from_file(session: Session, path: Path) -> Key:
     """Return the secret key in a file, without the newline at its end; SecretKeyError."""
     from langkeys.crypto import Cipher, fingerprint
 
-    text = _text_in(path)
+    text = read_secret(path, "a secret key", error=SecretKeyError)
     source = f"file {path}"
     generation = session.generation
     cipher = Cipher(
@@ -72,18 +72,6 @@ def key_from_file(session: Session, path: Path) -> Key:
         pads_always=generation.pads_always,
     )
     return Key(source, fingerprint(text), text, cipher)
-
-
-def _text_in(path: Path) -> str:
-    try:
-        text = without_newline(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise SecretKeyError(f"cannot read the secret key in {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SecretKeyError(f"the secret key in {path} is not UTF-8 text") from None
-    if not text:
-        raise SecretKeyError(f"{path} is empty; a secret key was expected in it")
-    return text
 
 
 def planned(
@@ -108,7 +96,7 @@ def planned(
         )
     makes_file = False
     if new_key_file is not None and (new_key_file.exists() or new_key_file.is_symlink()):
-        new = _text_in(new_key_file)
+        new = read_secret(new_key_file, "a secret key", error=SecretKeyError)
         _require_sound(new, new_key_file)
     else:
         new = new_secret_key()

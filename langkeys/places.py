@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from langkeys.errors import ConfigError, SecretKeyError, UnsupportedError
-from langkeys.files import is_file
+from langkeys.files import find_bytes, is_file
 from langkeys.models import shown_without
 from langkeys.settings import Settings
 from langkeys.text import unshowable_in
@@ -141,17 +141,15 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
     if value is not None:
         return SecretKey(value.text, f"LANGFLOW_SECRET_KEY ({value.source})")
     path = secret_key_file(settings)
-    try:
-        text = path.read_text(encoding="utf-8")  # any newline as \n, as the server reads it
-    except FileNotFoundError:
+    content = find_bytes(path, "the secret key", error=SecretKeyError)
+    if content is None:
         return None
-    except OSError as error:
-        raise SecretKeyError(
-            f"cannot read the secret key file {path}: {error.strerror}",
-            hint="run langkeys as a user who may read it (the server's own)",
-        ) from None
+    try:
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise SecretKeyError(f"the secret key file {path} is not UTF-8 text") from None
+    # Any newline as \n, as the server reads it.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return SecretKey(text, f"file {path}", path) if text else None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from langkeys.errors import ConfigError, SecretKeyError
+from langkeys.files import read_secret, read_text
 from langkeys.models import shown_without
 
 TRUE_WORDS = frozenset({"true", "1", "yes", "on", "t", "y"})
@@ -256,25 +257,9 @@ def _require_text(name: str, text: str, source: str) -> None:
 
 
 def _file_content(name: str, file_name: str, source: str) -> str:
-    error_class = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
-    named = f"{file_name}, named by {name}_FILE ({source})"
-    try:
-        text = without_newline(Path(file_name).read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise error_class(
-            f"cannot read {named}: {error.strerror}",
-            hint=f"correct {name}_FILE, or make the file readable",
-        ) from None
-    except UnicodeDecodeError:
-        raise error_class(f"{named}, is not UTF-8 text") from None
-    if not text:
-        raise error_class(f"{named}, is empty")
-    return text
-
-
-def without_newline(text: str) -> str:
-    """Drop exactly one trailing newline, ``\\n`` or ``\\r\\n``, from a secret that was a file."""
-    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+    error = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
+    by = f", named by {name}_FILE ({source})"
+    return read_secret(Path(file_name), f"the value of {name}", error=error, by=by)
 
 
 def read_dotenv(path: Path, *, by: str = "") -> Mapping[str, str]:
@@ -282,15 +267,7 @@ def read_dotenv(path: Path, *, by: str = "") -> Mapping[str, str]:
 
     ``by`` says in an error who named the file. Raises ConfigError; no value is in its message.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the settings file {path}{by}: {error.strerror}",
-            hint="correct the name, or make the file readable",
-        ) from None
-    except ValueError:
-        raise ConfigError(f"the settings file {path} is not UTF-8 text") from None
+    text = read_text(path, "settings", error=ConfigError, by=by)
     return parsed_dotenv(text, str(path)) if text.strip() else {}
 
 

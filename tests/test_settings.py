@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langkeys.errors import ConfigError, SecretKeyError
-from langkeys.settings import ENV_FILE, KNOWN, Settings, without_newline
+from langkeys.files import without_newline
+from langkeys.settings import ENV_FILE, KNOWN, Settings
 
 FLAGS = sorted(name for name, definition in KNOWN.items() if definition.kind == "flag")
 CHOICES = sorted(name for name, definition in KNOWN.items() if definition.kind == "choice")

@@ -113,9 +113,9 @@ def _taken_back(session: Session, batch: KeyBatch) -> Iterator[None]:
 
 
 def warn_of_file(out: Output, staged: StagedFile | None) -> None:
-    """Say that a file that others could read has been narrowed."""
-    if staged is not None and staged.narrowed:
-        out.warn(f"{staged.path} could be read by others; its mode is 0600 now")
+    """Say what became of the owner and the mode of a file that has been replaced."""
+    for warning in () if staged is None else staged.warnings:
+        out.warn(warning)
 
 
 def warn_of_owner(session: Session, owner: User) -> None:

@@ -14,8 +14,11 @@ from langkeys.errors import (
     UnauthenticatedError,
     UsageError,
 )
-from langkeys.settings import without_newline
+from langkeys.files import MOST_BYTES, read_bytes, read_secret, without_newline
 from langkeys.text import visible
+
+MOST_KEY_BYTES = 64 << 20
+"""How much is read of keys on stdin, one a line: more than a million of them."""
 
 LOOKING_UP = 0.2
 """Seconds between two looks at whether somebody wants to leave a question."""
@@ -86,7 +89,7 @@ def is_wanted(question: str) -> bool:
 
 def secret_lines(what: str) -> list[str]:
     """Read secrets from stdin, one a line, or one by a hidden prompt where stdin is a terminal."""
-    text = (hidden(what) or "") if can_ask() else _stdin_text(what)
+    text = (hidden(what) or "") if can_ask() else _stdin_text(what, most=MOST_KEY_BYTES)
     # Keys are pasted from logs: no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -105,26 +108,17 @@ def secret_from_stdin(what: str) -> str:
     return text
 
 
-def _stdin_text(what: str) -> str:
+def _stdin_text(what: str, *, most: int = MOST_BYTES) -> str:
     try:
-        text = "" if sys.stdin is None else sys.stdin.read()
-        text.encode()  # in some locales Python hands on as surrogates what it cannot decode
+        return _stdin_bytes(what, most=most).decode("utf-8")
     except UnicodeError:
+        # In some locales Python hands on as surrogates what it cannot decode.
         raise UsageError(f"{what} on stdin is not UTF-8 text") from None
-    return text
 
 
 def secret_from_file(path: Path, what: str) -> str:
     """Read one secret from a file; exactly one trailing newline is dropped."""
-    try:
-        text = without_newline(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise FailedError(f"cannot read {what} from {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FailedError(f"{what} in {path} is not UTF-8 text") from None
-    if not text:
-        raise FailedError(f"{path} is empty; {what} was expected in it")
-    return text
+    return read_secret(path, what)
 
 
 def exact_text(path: Path, what: str) -> str:
@@ -133,21 +127,25 @@ def exact_text(path: Path, what: str) -> str:
     Its bytes otherwise stay as they are, ``\\r\\n`` included. Asks for it at a terminal.
     """
     if str(path) != "-":
-        source, read = str(path), path.read_bytes
+        source, content = str(path), read_bytes(path, what)
     elif can_ask():
         return hidden(what[:1].upper() + what[1:]) or ""
     else:
-        source, read = "stdin", _stdin_bytes
+        source, content = "stdin", _stdin_bytes(what)
     try:
-        return without_newline(read().decode("utf-8"))
-    except OSError as error:
-        raise FailedError(f"cannot read {what} from {source}: {error.strerror}") from None
+        return without_newline(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise UsageError(f"{what} from {source} is not UTF-8 text") from None
 
 
-def _stdin_bytes() -> bytes:
+def _stdin_bytes(what: str, *, most: int = MOST_BYTES) -> bytes:
     if sys.stdin is None:
         return b""
     buffer = getattr(sys.stdin, "buffer", None)
-    return sys.stdin.read().encode() if buffer is None else bytes(buffer.read())
+    try:
+        content = sys.stdin.read(most + 1).encode() if buffer is None else buffer.read(most + 1)
+    except OSError as error:  # stdin is a folder, say
+        raise FailedError(f"cannot read {what} from stdin: {error.strerror}") from None
+    if len(content) > most:
+        raise UsageError(f"{what} on stdin is larger than {most} bytes")
+    return bytes(content)

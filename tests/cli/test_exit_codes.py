@@ -96,7 +96,7 @@ def _an_old_generation(site: Site) -> None:
 PASSWORD_ONLY = {"LANGFLOW_AUTO_LOGIN": "false"}
 CASES = {
     "a file to read that is missing": Case(
-        "failed", ("whoami", "--api-key-file", "missing"), has_hint=False
+        "failed", ("whoami", "--api-key-file", "missing"), has_hint=True
     ),
     "an unknown option": Case("usage", ("api-key", "list", "--nonsense")),
     "an unknown command": Case("usage", ("nonsense",)),

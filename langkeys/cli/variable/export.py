@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from langkeys import variables
+from langkeys.cli.delivery import warn_of_file
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.variable_rows import opened, variable_session
@@ -80,8 +81,7 @@ def export(
             staged.publish()
         where = "" if staged is None else f" to {staged.path}"
         out.note(f"wrote {values.written} variables of {session.store.location}{where}")
-        if staged is not None and staged.narrowed:
-            out.warn(f"{staged.path} could be read by others; its mode is 0600 now")
+        warn_of_file(out, staged)
         if values.closed:
             out.warn(
                 f"left out, as the secret key from {session.cipher.source} does not open them:"

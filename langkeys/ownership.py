@@ -1,0 +1,161 @@
+"""Whose files are believed, and who owns what is made.
+
+A file in a folder that others may write to can be anybody's: a planted one must neither give a
+secret nor receive one. What root makes for a server must be the server's, or its next start fails.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from langkeys.errors import ConfigError
+
+ROOT = 0
+_MOST_LINKS = 40
+
+
+def callers() -> frozenset[int]:
+    """Return the user ids of whoever runs langkeys: under sudo also the user who called it."""
+    uid = os.geteuid()
+    by_sudo = os.environ.get("SUDO_UID", "") if uid == ROOT else ""
+    return frozenset((uid, int(by_sudo)) if by_sudo.isascii() and by_sudo.isdigit() else (uid,))
+
+
+def is_ours(owner: int) -> bool:
+    """Tell whether a file with this owner is the caller's or root's."""
+    return owner == ROOT or owner in callers()
+
+
+def user_name(uid: int) -> str:
+    """Name a user id for a person: ``langflow (uid 1000)``, or ``uid 1000`` without an entry."""
+    import pwd
+
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except (KeyError, OverflowError):
+        return f"uid {uid}"
+
+
+def require_trusted(path: Path, what: str) -> None:
+    """Raise ConfigError where somebody else could have put this file there.
+
+    A file is taken if it is the caller's or root's; or if only the caller, root, its own owner and
+    a group may write to its folder. The same holds for every link on the way to it, and a link of
+    somebody else's may only lead to a file of their own. Nothing is said where there is no file.
+    """
+    strangers: set[int] = set()
+    owner: int | None = None
+    for step, found in _steps(path):
+        owner = found.st_uid
+        if not is_ours(owner) and not stat.S_ISDIR(found.st_mode):
+            _require_folder(path, step, owner, what)
+        if stat.S_ISLNK(found.st_mode) and not is_ours(owner):
+            strangers.add(owner)
+    if owner is not None and strangers and owner not in strangers:
+        (stranger, *_) = strangers
+        raise ConfigError(
+            f"{what} {path} is a link of {user_name(stranger)} to a file of {user_name(owner)}; it"
+            " is not followed",
+            hint="name the file itself",
+        )
+
+
+def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield every link on the way to a file, and the file at its end, if it is there."""
+    waiting = [part for part in reversed(path.absolute().parts) if part != "/"]
+    current, links = "/", 0
+    while waiting:
+        part = waiting.pop()
+        step = os.path.join(current, part)  # noqa: PTH118 - Path would drop the dots
+        try:
+            found = os.lstat(step)
+            target = os.readlink(step) if stat.S_ISLNK(found.st_mode) else None  # noqa: PTH115
+        except OSError:
+            return
+        if target is None:
+            current = step
+            if not waiting:
+                yield step, found
+            continue
+        yield step, found
+        if step.startswith("/proc/") and ":[" in target:
+            # A pipe of this process, as a shell's <(...) makes it: no path leads there.
+            yield step, os.stat(step)  # noqa: PTH116 - as above
+            return
+        links += 1
+        if links > _MOST_LINKS:
+            return  # opening it says so
+        waiting += [piece for piece in reversed(Path(target).parts) if piece != "/"]
+        if target.startswith("/"):
+            current = "/"
+
+
+def _require_folder(path: Path, step: str, owner: int, what: str) -> None:
+    folder = Path(step).parent
+    found = os.stat(folder)  # noqa: PTH116 - as above
+    is_one_of_three = is_ours(found.st_uid) or found.st_uid == owner
+    if is_one_of_three and not found.st_mode & stat.S_IWOTH:
+        return
+    who = "everybody" if found.st_mode & stat.S_IWOTH else user_name(found.st_uid)
+    raise ConfigError(
+        f"{what} {path} belongs to {user_name(owner)}, and {who} may write to its folder {folder}:"
+        " it may have been put there",
+        hint="use a file of your own, or a folder that others may not write to",
+    )
+
+
+def belongs_to(path: Path, owners: frozenset[int]) -> bool:
+    """Tell whether a path is one of these users', or not there yet in a folder of theirs."""
+    for place in (path, path.parent):
+        try:
+            return place.stat().st_uid in owners
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return False
+
+
+def adopt(descriptor: int, folder: Path) -> str | None:
+    """Give what root makes for a server to the owner and group of its folder.
+
+    As SQLite does with its ``-wal``. Returns what is to be warned of where that cannot be.
+    """
+    if os.geteuid() != ROOT:
+        return None
+    found = os.stat(folder)  # noqa: PTH116 - as above
+    own = os.fstat(descriptor)
+    if (own.st_uid, own.st_gid) == (found.st_uid, found.st_gid):
+        return None
+    try:
+        os.fchown(descriptor, found.st_uid, found.st_gid)
+    except OSError as error:
+        return f"cannot give it to {user_name(found.st_uid)}, whose folder it is in: " + (
+            error.strerror or errno.errorcode.get(error.errno or 0, "?")
+        )
+    return None
+
+
+def make_folder(folder: Path) -> list[str]:
+    """Make a folder and its missing parents, as a server would; return what is to be warned of.
+
+    With the mode that the umask gives, and as root each of them its parent's. Raises OSError.
+    """
+    missing = []
+    place = folder.absolute()
+    while not place.exists():
+        missing.append(place)
+        place = place.parent
+    warnings = []
+    for made in reversed(missing):
+        made.mkdir(exist_ok=True)
+        descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            warning = adopt(descriptor, made.parent)
+        finally:
+            os.close(descriptor)
+        if warning is not None:
+            warnings.append(f"{made}: {warning}")
+    return warnings

@@ -1,0 +1,305 @@
+"""Whose files are taken for a secret, or get one."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from langkeys import files, ownership
+from langkeys.errors import ConfigError, ConflictError, FailedError
+
+from .other_users import OTHER, SERVER, give, needs_root
+
+pytestmark = needs_root
+SECRET = "the-secret-that-nobody-may-see"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of root's that only root may write to."""
+    made = tmp_path / "folder"
+    made.mkdir(mode=0o755)
+    return made
+
+
+def put(path: Path, owner: int = 0, text: str = SECRET) -> Path:
+    path.write_text(text)
+    return give(path, owner)
+
+
+def is_taken(path: Path) -> bool:
+    """Tell whether a file is read, and whether it would be replaced: both by one rule."""
+    try:
+        taken = files.read_secret(path, "a secret") == SECRET
+    except ConfigError as error:
+        taken = False
+        said = error.message
+    if taken:
+        with files.StagedFile(path) as staged:
+            staged.write(SECRET)
+            staged.publish()
+    else:
+        assert str(path) in said
+        assert SECRET not in said
+        with pytest.raises(ConfigError), files.StagedFile(path):
+            pass
+        assert path.read_text() == SECRET
+    return taken
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o775, 0o777, 0o1777])
+@pytest.mark.parametrize("folders_owner", [0, SERVER, OTHER])
+@pytest.mark.parametrize("owner", [0, SERVER])
+def test_the_rule(folder: Path, owner: int, folders_owner: int, mode: int) -> None:
+    path = put(folder / "secret", owner)
+    give(folder, folders_owner, mode=mode)
+    expected = owner == 0 or (folders_owner in (0, SERVER) and not mode & 0o002)
+    assert is_taken(path) == expected
+
+
+def test_a_refusal_names_owner_and_folder(folder: Path) -> None:
+    path = put(folder / "secret", SERVER)
+    give(folder, 0, mode=0o1777)
+    with pytest.raises(ConfigError, match=f"uid {SERVER}") as caught:
+        files.read_secret(path, "a secret")
+    assert str(folder) in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_file_is_nobodys(folder: Path) -> None:
+    give(folder, OTHER, mode=0o1777)
+    assert files.find_bytes(folder / "new", "a secret") is None
+    with files.StagedFile(folder / "new") as staged:
+        staged.write(SECRET)
+        staged.publish()
+    assert (folder / "new").stat().st_uid == 0
+
+
+def test_under_sudo_the_caller_is_also_the_one_who_called(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(folder / "secret", SERVER)
+    give(folder, OTHER, mode=0o1777)
+    assert not is_taken(path)
+    for nobody in ("", "x", "-1", "²", str(OTHER)):
+        monkeypatch.setenv("SUDO_UID", nobody)
+        assert not is_taken(path)
+    monkeypatch.setenv("SUDO_UID", str(SERVER))
+    assert is_taken(path)
+
+
+# Links
+
+
+def test_a_mounted_secret_is_read_through_its_links(folder: Path) -> None:
+    # As kubelet mounts one: root's links, on a file system that everybody may seem to write to.
+    give(folder, 0, mode=0o1777)
+    dated = folder / "..2026_11_29"
+    dated.mkdir()
+    put(dated / "key")
+    (folder / "..data").symlink_to(dated.name)
+    (folder / "key").symlink_to("..data/key")
+    assert files.read_secret(folder / "key", "a secret") == SECRET
+
+
+def _link(folder: Path, target: Path) -> Path:
+    path = folder / "link"
+    path.symlink_to(target)
+    return path
+
+
+def _folder_link(folder: Path, target: Path) -> Path:
+    give(_link(folder, target.parent), SERVER)
+    return folder / "link" / target.name
+
+
+@pytest.mark.parametrize("form", [_link, _folder_link])
+def test_somebody_elses_link_leads_to_nobody_elses_file(
+    folder: Path, tmp_path: Path, form: Callable[[Path, Path], Path]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    of_root = put(other / "of-root")
+    path = form(give(folder, SERVER), of_root)
+    if path.is_symlink():
+        give(path, SERVER)
+    with pytest.raises(ConfigError, match="is a link of"):
+        files.read_secret(path, "a secret")
+    give(of_root, SERVER)
+    assert files.read_secret(path, "a secret") == SECRET
+
+
+def test_a_link_in_a_folder_that_others_may_write_to_is_not_followed(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = give(_link(folder, put(tmp_path / "of-root")), SERVER)
+    give(folder, 0, mode=0o1777)
+    with pytest.raises(ConfigError, match="may write to its folder"):
+        files.read_secret(path, "a secret")
+
+
+def test_a_chain_of_links_is_followed_to_its_end_and_a_ring_is_an_error(folder: Path) -> None:
+    put(folder / "0")
+    for number in range(1, 20):
+        (folder / str(number)).symlink_to(str(number - 1))
+    assert files.read_secret(folder / "19", "a secret") == SECRET
+    (folder / "a").symlink_to("b")
+    (folder / "b").symlink_to("a")
+    with pytest.raises(FailedError, match="Too many levels"):
+        files.read_secret(folder / "a", "a secret")
+
+
+# What is no small regular file
+
+
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/dev/null", "/dev/full", "/dev/tty", "/", "/dev/ptmx"]
+)
+def test_a_device_or_folder_is_an_error_at_once(path: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(FailedError, match=r"regular file|Is a directory|No such device"):
+        files.read_bytes(Path(path), "a secret")
+    assert time.monotonic() - began < 1
+
+
+def test_a_pipe_that_nobody_writes_into_is_an_error_at_once(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    began = time.monotonic()
+    with pytest.raises(FailedError, match="nobody writes"):
+        files.read_bytes(folder / "pipe", "a secret")
+    assert time.monotonic() - began < 1
+
+
+def test_a_pipe_that_somebody_writes_into_is_read_to_its_end(folder: Path) -> None:
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        for part in (SECRET[:5], SECRET[5:], "\n"):
+            time.sleep(0.05)
+            os.write(writing, part.encode())
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert files.read_secret(Path(f"/dev/fd/{reading}"), "a secret") == SECRET
+    finally:
+        writer.join()
+        os.close(reading)
+
+
+def test_a_pipe_into_which_nothing_comes_is_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "PIPE_SECONDS", 0.05)
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(FailedError, match="nothing came"):
+            files.read_bytes(Path(f"/dev/fd/{reading}"), "a secret")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_large_file_is_not_taken_into_memory(folder: Path) -> None:
+    with (folder / "large").open("wb") as large:
+        large.truncate(1 << 40)
+    with pytest.raises(FailedError, match="larger than"):
+        files.read_bytes(folder / "large", "a secret")
+    (folder / "just").write_bytes(b"x" * files.MOST_BYTES)
+    assert len(files.read_bytes(folder / "just", "a secret")) == files.MOST_BYTES
+
+
+# What is made
+
+
+def test_what_root_makes_for_a_server_is_the_servers(folder: Path) -> None:
+    give(folder, SERVER, OTHER)
+    for name, for_server in (("for-server", True), ("of-root", False)):
+        with files.StagedFile(folder / name, for_server=for_server) as staged:
+            staged.write(SECRET)
+            staged.publish(replace=False)
+        found = (folder / name).stat()
+        owner = (SERVER, OTHER) if for_server else (0, os.getegid())
+        assert (found.st_uid, found.st_gid) == owner
+        assert stat.S_IMODE(found.st_mode) == 0o600
+
+
+def test_what_replaces_a_file_is_its_owners(folder: Path) -> None:
+    path = give(put(folder / "secret"), SERVER, OTHER, mode=0o640)
+    with files.StagedFile(path) as staged:
+        staged.write("new")
+        staged.publish()
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (SERVER, OTHER, 0o640)
+
+
+def test_where_nothing_can_be_given_away_it_is_a_warning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    give(folder, SERVER)
+    path = give(put(folder / "secret"), SERVER, OTHER, mode=0o640)
+    monkeypatch.setattr(os, "fchown", refused)
+    with files.StagedFile(path) as staged:
+        staged.write("new")
+        staged.publish()
+    # Its group is another one now, which may not read it.
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "cannot be given back" in staged.warnings[0]
+    with files.StagedFile(folder / "new", for_server=True) as staged:
+        staged.publish(replace=False)
+    assert f"uid {SERVER}" in staged.warnings[0]
+
+
+def test_folders_are_made_as_a_server_makes_them(folder: Path) -> None:
+    give(folder, SERVER)
+    assert ownership.make_folder(folder / "a" / "b") == []
+    for made in (folder / "a", folder / "a" / "b"):
+        assert made.stat().st_uid == SERVER
+        assert stat.S_IMODE(made.stat().st_mode) == 0o755
+    assert ownership.make_folder(folder / "a" / "b") == []
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_a_new_file_replaces_nothing_where_there_are_no_hard_links(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, also: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    if also:  # no rename that does not replace, either
+        monkeypatch.setattr(files, "_rename_new", lambda *_: False)
+    path = folder / "new"
+    for number in range(2):
+        with files.StagedFile(path) as staged:
+            staged.write(f"{number}")
+            if number == 0:
+                staged.publish(replace=False)
+            else:
+                with pytest.raises(FileExistsError):
+                    staged.publish(replace=False)
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("0", 0o600)
+    assert [found.name for found in folder.iterdir()] == ["new"]
+
+
+def test_what_must_not_replace_a_file_takes_an_empty_one(folder: Path) -> None:
+    path = put(folder / "secret", text="")
+    with files.StagedFile(path, replaces=False) as staged:
+        staged.write(SECRET)
+        staged.publish()
+    with (
+        pytest.raises(ConflictError, match="not empty"),
+        files.StagedFile(path, replaces=False),
+    ):
+        pass
+    assert path.read_text() == SECRET
