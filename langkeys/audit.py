@@ -20,6 +20,7 @@ from typing import Any
 from langkeys import places
 from langkeys.authentication import Acting
 from langkeys.errors import (
+    ConfigError,
     FailedError,
     ForbiddenError,
     InvalidKeyError,
@@ -47,7 +48,11 @@ def log_path(settings: Settings) -> Path | None:
     value = settings.find(SETTING)
     if value is None:
         return places.config_folder(settings).path.absolute() / FILE_NAME
-    return None if value.text.strip().lower() == OFF else Path(value.text).absolute()
+    if value.text.strip().lower() == OFF:
+        return None
+    path = Path(value.text).absolute()
+    settings.require_vouched(value, path, "an audit log")
+    return path
 
 
 class Trail:
@@ -57,10 +62,17 @@ class Trail:
     """
 
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
-        self.path = log_path(settings)
         self.environ = settings.environ
         self._is_required = settings.is_given(SETTING)
         self._warn = warn
+        try:
+            self.path = log_path(settings)
+        except ConfigError as error:
+            if self._is_required or settings.is_given("LANGFLOW_CONFIG_DIR"):
+                raise
+            # No home folder: nothing else may need one.
+            self.path = None
+            warn(f"there is no audit log: {error.message} ({SETTING} names a file, or is {OFF})")
 
     def check(self) -> None:
         """Raise FailedError where a log that must be written cannot be; writes nothing to it."""

@@ -36,6 +36,7 @@ def authenticated(
     cipher: Callable[[], "Cipher"],
     verify_password: Callable[[str, str | None], bool],
     ask_password: Callable[[str], str],
+    warn: Callable[[str], None],
 ) -> Acting:
     """Return who is acting: the first of API key, AUTO_LOGIN and password that is set counts.
 
@@ -62,7 +63,7 @@ def authenticated(
         return Acting(verified.user, "api key", verified.api_key)
     if settings.auto_login:
         return _by_auto_login(settings, store)
-    return _by_password(settings, store, verify_password, ask_password)
+    return _by_password(settings, store, verify_password, ask_password, warn)
 
 
 def known_without_password(settings: Settings) -> bool:
@@ -85,7 +86,9 @@ def _by_auto_login(settings: Settings, store: Store) -> Acting:
     if user is None:
         named = store.generation.auto_login_is_named
         raise UnauthenticatedError(
-            f"LANGFLOW_AUTO_LOGIN is true, but there is no user {name!r} in {store.location}",
+            "LANGFLOW_AUTO_LOGIN is true, but there is no user"
+            f" {_shown_superuser(settings) if store.generation.auto_login_is_named else repr(name)}"
+            f" in {store.location}",
             hint="set LANGFLOW_SUPERUSER to the name of its superuser"
             if named
             else "a server of this generation makes that user when it starts; or set"
@@ -94,21 +97,40 @@ def _by_auto_login(settings: Settings, store: Store) -> Acting:
     return Acting(user, "auto login")
 
 
+def _shown_superuser(settings: Settings) -> str:
+    value = settings.find("LANGFLOW_SUPERUSER")
+    return repr(settings.superuser) if value is None else value.shown
+
+
 def _by_password(
     settings: Settings,
     store: Store,
     verify_password: Callable[[str, str | None], bool],
     ask_password: Callable[[str], str],
+    warn: Callable[[str], None],
 ) -> Acting:
     name = settings.superuser
     value = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
     password = ask_password(name) if value is None else value.text
     user = store.find_user_named(name)
-    if not verify_password(password, None if user is None else user.password_hash) or user is None:
+    stored = None if user is None else user.password_hash
+    is_right = verify_password(password, stored)
+    if not is_right and value is not None and value.dropped:
+        # A server that got it with the newline has set it so.
+        is_right = verify_password(password + value.dropped, stored)
+        if is_right and user is not None:
+            warn(
+                f"the password of {name!r} ends with the newline that is at the end of"
+                f" {value.file}: set it anew without (langkeys user set-password), or give servers"
+                " and programs the same file"
+            )
+    if not is_right or user is None:
         by = "typed" if value is None else f"LANGFLOW_SUPERUSER_PASSWORD, {value.source}"
+        shown = _shown_superuser(settings)
         raise UnauthenticatedError(
-            f"name and password of the superuser {name!r} ({by}) do not match in {store.location}",
-            hint="check LANGFLOW_SUPERUSER, LANGFLOW_SUPERUSER_PASSWORD and the database; if the"
+            f"name and password of the superuser {shown} ({by}) do not match in {store.location}",
+            hint=(None if value is None else value.quotes_hint)
+            or "check LANGFLOW_SUPERUSER, LANGFLOW_SUPERUSER_PASSWORD and the database; if the"
             " password is lost, LANGFLOW_AUTO_LOGIN=true lets you in without it",
         )
     return Acting(user, "password")

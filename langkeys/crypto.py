@@ -59,13 +59,18 @@ class Cipher:
         try:
             self._fernets = [Fernet(key) for key in candidates]
         except ValueError:
-            newline = secret_key.endswith("\n")
+            hint = "use the one that the server has used so far"
+            if secret_key.endswith("\n"):
+                hint = "the newline at its end is part of it, for Langflow too: remove that"
+            elif secret_key[0] == secret_key[-1] and secret_key[0] in "\"'":
+                hint = (
+                    "it has quotes around it, which are a part of it: docker --env-file and kubectl"
+                    " do not remove them; write it without quotes"
+                )
             raise SecretKeyError(
                 f"the secret key from {source} is no Fernet key: it has {len(secret_key)}"
                 " characters, and from 32 on it must be the url-safe base64 of 32 bytes",
-                hint="the newline at its end is part of it, for Langflow too: remove that"
-                if newline
-                else "use the one that the server has used so far",
+                hint=hint,
             ) from None
 
     def encrypt(self, plaintext: str) -> str:

@@ -22,8 +22,9 @@ from langkeys.authentication import (
 )
 from langkeys.errors import LangkeysError
 from langkeys.files import OTHERS
+from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.models import dashed
-from langkeys.settings import ENV_FILE, KNOWN, UNPREFIXED, Settings
+from langkeys.settings import Settings
 from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
 from langkeys.times import now
@@ -141,7 +142,7 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
         elif name.endswith("_URL"):
             shown = places.without_password(shown)
         report.settings.append(SettingShown(name, shown, value.source))
-        overriding = settings.env_file_text(name)
+        overriding = settings.env_file_setting(name)
         if value.source == "environment" and overriding not in (None, value.text):
             report.add(
                 "settings",
@@ -149,8 +150,8 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
                 f"{name} is set in the environment, and to something else in {settings.env_file}:"
                 " langkeys takes the environment's, a server started with --env-file the file's",
             )
-    for name in settings.unprefixed_names:
-        report.add("settings", "note", f"{settings.env_file} sets {name}; {UNPREFIXED}")
+    for warning in settings.warnings:
+        report.add("settings", "note", warning)
     if settings.env_file is None:
         report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
 

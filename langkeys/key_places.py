@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from langkeys import places
+from langkeys import dotenv_files, places
 from langkeys.errors import ConfigError, FailedError
 from langkeys.files import read_text, without_newline
-from langkeys.settings import Settings, dotenv_lines, parsed_dotenv
+from langkeys.settings import Settings
 
 NAME = "LANGFLOW_SECRET_KEY"
 BARE_NAME = "SECRET_KEY"
@@ -74,27 +74,29 @@ def located(settings: Settings, old: str) -> Located:
     """
     found: list[KeyPlace] = []
     fixed: list[str] = []
-    for name in (NAME, BARE_NAME):
-        if settings.environ.get(name) == old:
+    for name, text in settings.environ.items():
+        if name.upper() in (NAME, BARE_NAME) and text == old:
             fixed.append(f"{name} in the process environment")
     env_file = settings.env_file
     if env_file is not None:
         values = _values(_text(env_file))
-        other = values.get(NAME)
+        other = settings.env_file_setting(NAME)
         if other and other != old:
             raise ConfigError(
-                f"{NAME} in {env_file} is another one than that in force, which is from"
-                f" {'the environment' if settings.environ.get(NAME) else 'a file'}; which of them a"
-                " server takes depends on how it is started",
+                f"{NAME} in {env_file} is another one than that in force, which is from elsewhere;"
+                " which of them a server takes depends on how it is started",
                 hint="make them the same, or remove one",
             )
-        names = tuple(name for name in (NAME, BARE_NAME) if values.get(name) == old)
+        names = tuple(
+            name
+            for name, text in values.items()
+            if name.upper() in (NAME, BARE_NAME) and text == old
+        )
         if names:
             _add(found, fixed, KeyPlace("env", env_file, names=names), old)
-    for values in (settings.environ, {} if env_file is None else _values(_text(env_file))):
-        named = values.get(f"{NAME}_FILE")
-        if named:
-            path = Path(named).absolute()
+    for name, path in settings.all_value_files():
+        if name == NAME:
+            path = path.absolute()
             _add(found, fixed, KeyPlace("file", path, newline=_text(path).endswith("\n")), old)
     _add(found, fixed, KeyPlace("file", places.secret_key_file(settings).absolute()), old)
     return Located(tuple(found), tuple(fixed))
@@ -122,7 +124,7 @@ def rewritten_env(text: str, path: Path, names: tuple[str, ...], old: str, new: 
     hold the old key as it is.
     """
     parts: list[str] = []
-    lines = dotenv_lines(text)
+    lines = dotenv_files.split(text)
     for name, value, part in lines:
         if name not in names:
             parts.append(part)
@@ -139,7 +141,7 @@ def rewritten_env(text: str, path: Path, names: tuple[str, ...], old: str, new: 
 
 
 def _values(text: str) -> Mapping[str, str]:
-    return parsed_dotenv(text, "the settings file")
+    return dotenv_files.parse(text, "the settings file", environ={}).values
 
 
 def _text(path: Path) -> str:

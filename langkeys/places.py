@@ -8,8 +8,9 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
-from langkeys.errors import ConfigError, SecretKeyError, UnsupportedError
+from langkeys.errors import ConfigError, SecretKeyError, StoreError, UnsupportedError
 from langkeys.files import find_bytes, is_file
+from langkeys.known_settings import Value
 from langkeys.models import shown_without
 from langkeys.settings import Settings
 from langkeys.text import unshowable_in
@@ -25,6 +26,7 @@ class Place(NamedTuple):
 
     path: Path
     source: str
+    is_relative: bool = False
 
 
 class SecretKey(NamedTuple):
@@ -42,10 +44,23 @@ def config_folder(settings: Settings) -> Place:
     """Return ``LANGFLOW_CONFIG_DIR``, or the cache folder that Langflow uses without it."""
     value = settings.find("LANGFLOW_CONFIG_DIR")
     if value is not None:
-        return Place(Path(value.text), f"LANGFLOW_CONFIG_DIR ({value.source})")
+        path = Path(value.text)
+        settings.require_vouched(value, path.absolute(), "a config folder")
+        return Place(path, f"LANGFLOW_CONFIG_DIR ({value.source})")
     from platformdirs import user_cache_path
 
-    return Place(user_cache_path("langflow", "langflow"), "default")
+    try:
+        path = user_cache_path("langflow", "langflow")
+    except (RuntimeError, OSError):
+        path = Path("~")
+    if not path.is_absolute():
+        # Of a user without HOME and without an entry in the list of users, as in OpenShift.
+        raise ConfigError(
+            "there is no config folder: LANGFLOW_CONFIG_DIR is not set, and this user has no home"
+            " folder",
+            hint="set LANGFLOW_CONFIG_DIR to the server's config folder",
+        )
+    return Place(path, "default")
 
 
 def database(settings: Settings) -> Place:
@@ -57,12 +72,19 @@ def database(settings: Settings) -> Place:
     value = settings.find("LANGFLOW_DATABASE_URL")
     if value is not None:
         source = value.source if value.source.startswith("--") else f"{value.name} ({value.source})"
-        return Place(_sqlite_path(value.text, source), source)
+        path = _sqlite_path(value, source)
+        if value.file is not None:
+            settings.conceal(str(path))
+            settings.conceal("" if path.parent == Path(path.anchor) else str(path.parent))
+        settings.require_vouched(value, path.absolute(), "a database")
+        return Place(path, source, is_relative=not path.is_absolute())
     folder = config_folder(settings)
     in_config_folder = Place(
         folder.path / DATABASE_NAME, f"{DATABASE_NAME} in the config folder ({folder.source})"
     )
     if settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
+        for name in ("LANGFLOW_CONFIG_DIR", "LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
+            settings.require_vouched(settings.find(name), in_config_folder.path, "a database")
         return in_config_folder
     spec = importlib.util.find_spec("langflow")
     if spec is not None and spec.origin is not None:
@@ -105,7 +127,25 @@ def database_url(path: Path) -> str:
     return f"sqlite:///{text}"
 
 
-def _sqlite_path(text: str, source: str) -> Path:
+def explain_missing(settings: Settings, error: StoreError) -> None:
+    """Say of a database that is not there what its path is relative to, and what to do."""
+    found = database(settings)
+    said = "name the server's database with --database or LANGFLOW_DATABASE_URL"
+    if found.is_relative:
+        said = (
+            f"{found.source} is relative to the folder that langkeys runs in, {Path.cwd()};"
+            " sqlite://// with four slashes, or a path from /, is not"
+        )
+    error.hint = f"{said}; langkeys init makes a new store where there is none"
+
+
+_ENGINES = ("postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle")
+
+
+def _sqlite_path(value: Value, source: str) -> Path:
+    text = value.text
+    if value.quotes_hint is not None:
+        raise ConfigError(f"{source} does not name a SQLite file", hint=value.quotes_hint)
     scheme, separator, rest = text.partition("://")
     if not separator:
         path_text = text
@@ -115,7 +155,7 @@ def _sqlite_path(text: str, source: str) -> Path:
         path_text = rest.removeprefix("/").partition("?")[0] if rest[:1] == "/" else ""
     else:
         raise UnsupportedError(
-            f"{source} names a {scheme or 'nameless'} database; langkeys works on SQLite",
+            f"{source} names {_engine(scheme)} database; langkeys works on SQLite",
             hint="use sqlite:///PATH or a plain path",
         )
     if not path_text or path_text.startswith((":memory:", "file:")) or "\0" in path_text:
@@ -124,6 +164,12 @@ def _sqlite_path(text: str, source: str) -> Path:
             hint="use sqlite:///relative/langflow.db, sqlite:////absolute/langflow.db or a path",
         )
     return Path(path_text)
+
+
+def _engine(scheme: str) -> str:
+    # By a name of ours: what stands there may be anything, a secret too.
+    known = next((name for name in _ENGINES if scheme.lower().partition("+")[0] == name), None)
+    return "another" if known is None else f"a {known}"
 
 
 def secret_key_file(settings: Settings) -> Path:

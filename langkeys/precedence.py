@@ -136,7 +136,7 @@ def is_kept(variable: Variable, generation: Generation) -> bool:
 def _environment(settings: Settings, name: str) -> str | None:
     if settings.environ.get(name):
         return "this environment"
-    return str(settings.env_file) if settings.env_file_text(name) else None
+    return str(settings.env_file) if settings.env_file_values.get(name) else None
 
 
 def _no_fallback(settings: Settings, generation: Generation, name: str) -> str | None:

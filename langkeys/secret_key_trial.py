@@ -40,7 +40,7 @@ def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
     )
 
 
-def warning(lost: SecretKeyError) -> str:
+def warning_of(lost: SecretKeyError) -> str:
     """Say after something has been done that could be done without the secret key."""
     return (
         f"{lost.message.removesuffix(_UNWRITTEN)}: what needs no secret key was done all the same;"

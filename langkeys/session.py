@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from langkeys import places
 from langkeys.authentication import Acting, authenticated, require_superuser
-from langkeys.errors import LangkeysError, SecretKeyError
+from langkeys.errors import LangkeysError, SecretKeyError, StoreError
 from langkeys.files import is_there
 from langkeys.models import ApiKey, User
 from langkeys.progress import Progress, unseen
-from langkeys.secret_key_trial import find_lost, question, warning
-from langkeys.settings import UNPREFIXED, Settings
+from langkeys.secret_key_trial import find_lost, question, warning_of
+from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
 from langkeys.users import get_user
@@ -104,11 +104,13 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, LangkeysError):
+            self.settings.explain(error)
         if self._access is Access.WRITE:
             with suppress(LangkeysError):  # the error that led here is the one to tell
                 if error is None:
                     if (lost := self._find_lost_secret_key()) is not None:
-                        self.warn(warning(lost))
+                        self.warn(warning_of(lost))
                 else:
                     self.recorder.refused(error)
         if "_opened_store" in self.__dict__:
@@ -130,9 +132,22 @@ class Session:
     @cached_property
     def _opened_store(self) -> Store:
         """The database in force, for those who find out who acts."""
+        try:
+            return self._open_store()
+        except LangkeysError as error:
+            self.settings.explain(error)
+            raise
+
+    def _open_store(self) -> Store:
         self.settings.check()
-        for name in self.settings.unprefixed_names:
-            self.warn(f"{self.settings.env_file} sets {name}; {UNPREFIXED}")
+        for warning in self.settings.warnings:
+            self.warn(warning)
+        if self._access is Access.WRITE and (names := self.settings.conflicts):
+            self.warn(
+                f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} set in the environment"
+                f" and to something else in {self.settings.env_file}: the environment counts for"
+                " langkeys, the file for a server that is started with it"
+            )
         self.settle_rotation()
         store = self._opened()
         self._location = store.location
@@ -188,11 +203,17 @@ class Session:
     def _opened(self) -> Store:
         from langkeys.store.sqlite import SqliteStore
 
-        return SqliteStore(
-            places.database(self.settings).path,
-            writable=self._access in (Access.WRITE, Access.COUNT),
-            cache_kib=self._cache_kib,
-        )
+        path = places.database(self.settings).path
+        try:
+            return SqliteStore(
+                path,
+                writable=self._access in (Access.WRITE, Access.COUNT),
+                cache_kib=self._cache_kib,
+            )
+        except StoreError as error:
+            if not is_there(path):
+                places.explain_missing(self.settings, error)
+            raise
 
     def settle_rotation(self) -> None:
         """Complete or undo a rotation of the secret key that died; see ``langkeys.recovery``."""
@@ -289,6 +310,7 @@ class Session:
             cipher=lambda: self.cipher,
             verify_password=self._verify_password,
             ask_password=self._ask_password,
+            warn=self.warn,
         )
 
     def owner(self, user: str | None) -> User:

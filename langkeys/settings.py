@@ -1,77 +1,43 @@
 """Every setting with its source: option, then process environment, then ``.env``, then default.
 
-The only module that reads ``os.environ`` and ``.env`` files. python-dotenv is imported when there
-is an ``.env`` to read and not before: it costs a third of a small command's start.
+Names are read without regard to case, as servers read them, only LANGFLOW_DATABASE_URL exactly.
+Whose ``.env`` it is decides what is believed of it: see ``langkeys.ownership``.
 """
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from langkeys.errors import ConfigError, SecretKeyError
-from langkeys.files import read_secret, read_text
-from langkeys.models import shown_without
+from langkeys import dotenv_files, ownership
+from langkeys.dotenv_files import DotenvFile
+from langkeys.errors import ConfigError, LangkeysError, SecretKeyError
+from langkeys.files import is_file, read_text, without_newline
+from langkeys.known_settings import (
+    DECIDING,
+    ENV_FILE,
+    EXACT,
+    FALSE_WORDS,
+    KNOWN,
+    TRUE_WORDS,
+    UNPREFIXED,
+    Value,
+    folded,
+    is_setting,
+)
 
-TRUE_WORDS = frozenset({"true", "1", "yes", "on", "t", "y"})
-FALSE_WORDS = frozenset({"false", "0", "no", "off", "f", "n"})
-
-
-class Definition(NamedTuple):
-    """What a setting may be.
-
-    ``kind`` is ``text``, ``secret`` (never shown), ``flag`` (pydantic's words for a boolean) or
-    ``choice`` (one of ``choices``).
-    """
-
-    kind: str
-    default: str | None = None
-    choices: tuple[str, ...] = ()
-
-
-KNOWN: Mapping[str, Definition] = {
-    "LANGFLOW_DATABASE_URL": Definition("text"),
-    "LANGFLOW_CONFIG_DIR": Definition("text"),
-    "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": Definition("flag", "false"),
-    "LANGFLOW_SECRET_KEY": Definition("secret"),
-    "LANGFLOW_AUTO_LOGIN": Definition("flag", "false"),
-    "LANGFLOW_SKIP_AUTH_AUTO_LOGIN": Definition("flag"),
-    "LANGFLOW_SUPERUSER": Definition("text", "langflow"),
-    "LANGFLOW_SUPERUSER_PASSWORD": Definition("secret"),
-    "LANGFLOW_API_KEY": Definition("secret"),
-    "LANGFLOW_API_KEY_SOURCE": Definition("choice", "db", ("db", "env")),
-    "LANGFLOW_URL": Definition("text"),
-    "LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT": Definition("text"),
-    "LANGFLOW_STORE_ENVIRONMENT_VARIABLES": Definition("flag", "true"),
-    "LANGFLOW_FALLBACK_TO_ENV_VAR": Definition("flag", "true"),
-    "LANGFLOW_VARIABLE_STORE": Definition("choice", "db", ("db", "kubernetes")),
-    "LANGFLOW_DISABLE_TRACK_APIKEY_USAGE": Definition("flag", "false"),
-    "LANGKEYS_API_KEY": Definition("secret"),
-    "LANGKEYS_AUDIT_LOG": Definition("text"),
-}
-"""The settings that langkeys reads; each may also come from a file that ``NAME_FILE`` names."""
-
-UNPREFIXED = "langkeys does not read it without its prefix, though a Langflow server may"
-"""Servers started with ``--env-file`` do read the names of their authentication settings so."""
-
-ENV_FILE = "LANGKEYS_ENV_FILE"
-"""Names the ``.env`` file; read from the process environment only."""
+_ENVIRONMENT = "environment"
+_FOR_WANT_OF_SETTINGS = frozenset(("store", "secret_key", "unauthenticated"))
+"""Codes of errors that a missing ``.env`` is behind, more often than not."""
 
 
-class Value(NamedTuple):
-    """A setting's text and where it came from, in words."""
+class _Given(NamedTuple):
+    """A name and its text as one source gives them."""
 
-    name: str
+    spelling: str
     text: str
-    source: str
-
-    def __repr__(self) -> str:
-        return shown_without(self, "text")
-
-    @property
-    def is_default(self) -> bool:
-        """Whether nobody set it."""
-        return self.source == "default"
+    is_expanded: bool = False
 
 
 class Settings:
@@ -90,13 +56,20 @@ class Settings:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.environ = os.environ if environ is None else environ
+        self._concealed: set[str] = set()
         self._options = dict(options or {})
         self._env_file_named = env_file
         self.reload()
 
     def reload(self) -> None:
         """Read the ``.env`` file again, and forget what was found."""
-        self.env_file, self._dotenv = self._read_env_file(self._env_file_named)
+        self._given = {name: _Given(name, text) for name, text in _folded(self.environ)}
+        self.env_file, self.is_env_file_named, self._dotenv = self._read_env_file()
+        self._in_file = {
+            folded(binding.name): _Given(binding.name, binding.value, binding.is_expanded)
+            for binding in self._dotenv.bindings
+            if binding.value
+        }
         self._values: dict[str, Value | None] = {}
         self._env_file_state = self._state()
 
@@ -112,25 +85,149 @@ class Settings:
             return None
         return None if found is None else (found.st_ino, found.st_mtime_ns)
 
-    def _read_env_file(self, named: str | None) -> tuple[Path | None, Mapping[str, str]]:
-        source = "--env-file"
+    def _read_env_file(self) -> tuple[Path | None, bool, DotenvFile]:
+        named, source = self._env_file_named, "--env-file"
+        if named is None and ENV_FILE in self._given:
+            named, source = self._given[ENV_FILE].text, ENV_FILE
+        self.foreign_owner: int | None = None
+        """Whose implicit ``.env`` it is, where it is neither the caller's nor root's."""
+        path = Path(".env" if named is None else named).absolute()
         if named is None:
-            named, source = self.environ.get(ENV_FILE) or None, ENV_FILE
-        if named is None:
-            path = Path(".env")
-            if not path.is_file():
-                return None, {}
-        else:
-            path = Path(named)
-        by = "" if named is None else f" (named by {source})"
-        return path.absolute(), read_dotenv(path.absolute(), by=by)
+            if not is_file(path):
+                return None, False, DotenvFile()
+            self._require_implicit(path)
+        return (
+            path,
+            named is not None,
+            dotenv_files.read(
+                path,
+                # Somebody else's file must not lead what stands in this environment anywhere.
+                environ=self.environ if self.foreign_owner is None else {},
+                by="" if named is None else f" (named by {source})",
+                is_ours=is_setting,
+            ),
+        )
+
+    def _require_implicit(self, path: Path) -> None:
+        """Raise ConfigError for an ``.env`` in this folder that anybody could have written."""
+        ownership.require_trusted(path, "the settings file")
+        found = path.stat()
+        if found.st_mode & stat.S_IWOTH:
+            raise ConfigError(
+                f"everybody may write to the settings file {path}; it is not read",
+                hint=f"chmod o-w {path}, after a look at what is in it; --env-file .env vouches"
+                " for it",
+            )
+        if not ownership.is_ours(found.st_uid):
+            self.foreign_owner = found.st_uid
+
+    def require_vouched(self, value: Value | None, path: Path, what: str) -> None:
+        """Raise ConfigError where somebody else's ``.env`` leads to what is not theirs.
+
+        ``value`` is the setting that names ``path``. Who gives --env-file vouches for all of it.
+        """
+        owner = self.foreign_owner
+        if owner is None or value is None or not value.is_in_env_file:
+            return
+        owners = {owner} if os.geteuid() == ownership.ROOT else {owner, *ownership.callers()}
+        if not ownership.belongs_to(path, frozenset(owners)):
+            raise ConfigError(
+                f"{value.name} in {self.env_file}, which belongs to {ownership.user_name(owner)},"
+                f" names {what} that is not theirs: {path if value.file is None else value.shown}",
+                hint=f"--env-file {self.env_file} vouches for what it names",
+            )
+
+    def conceal(self, text: str) -> None:
+        """Keep a text out of errors: it is made of what came from a file."""
+        self._concealed.add(text)
+
+    def explain(self, error: LangkeysError) -> None:
+        """Keep what came from a file out of an error, and say where there are no settings."""
+        for value in self._values.values():
+            if value is not None and value.file is not None:
+                self._concealed |= {value.text, str(Path(value.text))}
+        # The longest first, as one may be a part of another.
+        for text in sorted(filter(None, self._concealed), key=len, reverse=True):
+            error.message = error.message.replace(text, "(from a file)")
+            error.hint = error.hint and error.hint.replace(text, "(from a file)")
+            error.candidates = tuple(
+                line.replace(text, "(from a file)") for line in error.candidates
+            )
+        if self.env_file is None and error.code in _FOR_WANT_OF_SETTINGS:
+            self._explain_no_env_file(error)
+        error.args = (error.message,)
+
+    def _explain_no_env_file(self, error: LangkeysError) -> None:
+        here = Path.cwd()
+        said = f"there is no .env in {here}"
+        if any(self.is_given(name) for name in DECIDING):
+            return
+        if not error.message.startswith(said):
+            error.message = f"{said}; {error.message}"
+            above = (folder / ".env" for folder in here.parents)
+            if (found := next(filter(is_file, above), None)) is not None:
+                one = f"there is one in a parent folder: --env-file {found}"
+                error.hint = f"{one}; {error.hint}" if error.hint else one
+
+    def server_url(self, key: Value | None) -> str | None:
+        """Return LANGFLOW_URL, if it is set, for a request with ``key``; None is a key of stdin's.
+
+        Raises ConfigError where a variable is put into the address, and where somebody else's
+        ``.env`` gives it and not the key: it could lead the key, or any secret, to themselves.
+        """
+        value = self.find("LANGFLOW_URL")
+        if value is None:
+            return None
+        if value.is_expanded or "${" in value.text:
+            raise ConfigError(
+                f"LANGFLOW_URL ({value.source}) has a ${{...}} in it, which could put a secret into"
+                " the address",
+                hint="write the address as it is, or give --url",
+            )
+        is_theirs = key is not None and key.is_in_env_file and not key.is_expanded
+        if self.foreign_owner is not None and value.is_in_env_file and not is_theirs:
+            raise ConfigError(
+                f"LANGFLOW_URL is from {self.env_file}, which belongs to"
+                f" {ownership.user_name(self.foreign_owner)}, and the API key is not: it is not"
+                " sent there",
+                hint=f"give --url with the address, or vouch for it: --env-file {self.env_file}",
+            )
+        return value.text
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said of the settings before anything is done by them."""
+        said = list(self._dotenv.warnings)
+        names: list[str] = [*self.environ, *self._dotenv.values]
+        for name in dict.fromkeys(names):
+            if name.upper() == EXACT and name != EXACT:
+                said.append(f"{name} is not read: servers read {EXACT} in that spelling alone")
+        said += [f"{self.env_file} sets {name}; {UNPREFIXED}" for name in self.unprefixed_names]
+        return said
+
+    @property
+    def conflicts(self) -> list[str]:
+        """What a named ``.env`` file and the environment differ in that decides where and as whom.
+
+        langkeys takes the environment's, and a server that is started with ``--env-file`` the
+        file's.
+        """
+        if not self.is_env_file_named:
+            return []
+        return [
+            name
+            for name in DECIDING
+            if name in self._given
+            and name in self._in_file
+            and self._given[name].text != self._in_file[name].text
+        ]
 
     @property
     def unprefixed_names(self) -> list[str]:
         """Names in the ``.env`` file that lack their prefix; see ``UNPREFIXED``."""
         found = []
-        for name in self._dotenv:
-            for full in (f"LANGFLOW_{name}", f"LANGKEYS_{name}"):
+        for name in self._dotenv.values:
+            for full in (f"LANGFLOW_{name.upper()}", f"LANGKEYS_{name.upper()}"):
                 if full.removesuffix("_FILE") in KNOWN:
                     found.append(f"{name} (did you mean {full}?)")
         return found
@@ -138,23 +235,30 @@ class Settings:
     @property
     def env_file_has_secrets(self) -> bool:
         """Whether the ``.env`` file gives a secret itself."""
-        return any(KNOWN[name].kind == "secret" and self._dotenv.get(name) for name in KNOWN)
+        return any(KNOWN[name].kind == "secret" and name in self._in_file for name in KNOWN)
 
-    def env_file_text(self, name: str) -> str | None:
+    def env_file_setting(self, name: str) -> str | None:
         """Return what the ``.env`` file says of a setting, in force or not."""
-        return self._dotenv.get(name) or None
+        return self._in_file[name].text if name in self._in_file else None
 
     @property
     def env_file_values(self) -> Mapping[str, str]:
         """Everything that the ``.env`` file says, settings of langkeys or not."""
-        return self._dotenv
+        return self._dotenv.values
+
+    def all_value_files(self) -> Iterator[tuple[str, Path]]:
+        """Yield what ``value_files`` does, and what another source names that is not in force."""
+        for given in (self._given, self._in_file):
+            for name in KNOWN:
+                if f"{name}_FILE" in given:
+                    yield name, Path(given[f"{name}_FILE"].text)
 
     def value_files(self) -> Iterator[tuple[str, Path]]:
         """Yield the settings whose value is in a file that ``NAME_FILE`` names, with the file."""
         for name in KNOWN:
-            for values in (self.environ, self._dotenv):
-                if values.get(f"{name}_FILE"):
-                    yield name, Path(values[f"{name}_FILE"])
+            for given in (self._given, self._in_file):
+                if f"{name}_FILE" in given:
+                    yield name, Path(given[f"{name}_FILE"].text)
                     break
 
     def find(self, name: str) -> Value | None:
@@ -167,28 +271,47 @@ class Settings:
         definition = KNOWN[name]
         if name in self._options:
             return Value(name, *self._options[name])
-        for source, values in (
-            ("environment", self.environ),
-            (str(self.env_file), self._dotenv),
-        ):
-            direct, file_name = values.get(name), values.get(f"{name}_FILE")
-            if direct and file_name:
+        for given, is_in_file in ((self._given, False), (self._in_file, True)):
+            source = str(self.env_file) if is_in_file else _ENVIRONMENT
+            direct, named = given.get(name), given.get(f"{name}_FILE")
+            if direct and named:
                 raise ConfigError(
                     f"{name} and {name}_FILE are both set ({source})", hint="set one of the two"
                 )
-            for text in (direct or "", file_name or ""):
-                _require_text(name, text, source)
-            if direct:
-                return Value(name, direct, source)
-            if file_name:
-                return Value(
+            if direct or named:
+                found = direct or named
+                assert found is not None
+                _require_text(name, found.text, source)
+                if found.spelling not in (name, f"{name}_FILE"):
+                    source = f"{found.spelling} in {source}"
+                value = Value(
                     name,
-                    _file_content(name, file_name, source),
-                    f"file {file_name}, named by {name}_FILE ({source})",
+                    found.text,
+                    source,
+                    is_in_env_file=is_in_file,
+                    is_expanded=found.is_expanded,
                 )
+                return value if direct else self._from_file(value)
         if definition.default is not None:
             return Value(name, definition.default, "default")
         return None
+
+    def _from_file(self, named: Value) -> Value:
+        """Return a value from the file that ``named`` names, by the setting's NAME_FILE."""
+        name, path = named.name, Path(named.text)
+        self.require_vouched(named, path, "a file")
+        error = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
+        by = f", named by {name}_FILE ({named.source})"
+        whole = read_text(path, f"the value of {name}", error=error, by=by)
+        text = without_newline(whole)
+        if not text:
+            raise error(f"{path}{by} is empty; the value of {name} was expected in it")
+        return named._replace(
+            text=text,
+            source=f"file {path}{by}",
+            file=path,
+            dropped=whole[len(text) :],
+        )
 
     def is_given(self, name: str) -> bool:
         """Tell whether somebody gave this setting."""
@@ -203,8 +326,8 @@ class Settings:
         definition = KNOWN[name]
         if definition.choices and value.text.lower() not in definition.choices:
             raise ConfigError(
-                f"{name}={value.text!r} ({value.source}) is not one of its values",
-                hint=f"it may be {' or '.join(definition.choices)}",
+                f"{name}={value.shown} ({value.source}) is not one of its values",
+                hint=value.quotes_hint or f"it may be {' or '.join(definition.choices)}",
             )
         return value.text.lower() if definition.choices else value.text
 
@@ -219,8 +342,9 @@ class Settings:
         if word in FALSE_WORDS:
             return False
         raise ConfigError(
-            f"{name}={value.text!r} ({value.source}) is not a boolean",
-            hint="it may be true/false, 1/0, yes/no, on/off, t/f or y/n, in any case",
+            f"{name}={value.shown} ({value.source}) is not a boolean",
+            hint=value.quotes_hint
+            or "it may be true/false, 1/0, yes/no, on/off, t/f or y/n, in any case",
         )
 
     def check(self) -> None:
@@ -256,53 +380,13 @@ def _require_text(name: str, text: str, source: str) -> None:
         raise error_class(f"{name} ({source}) is not UTF-8 text") from None
 
 
-def _file_content(name: str, file_name: str, source: str) -> str:
-    error = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
-    by = f", named by {name}_FILE ({source})"
-    return read_secret(Path(file_name), f"the value of {name}", error=error, by=by)
-
-
-def read_dotenv(path: Path, *, by: str = "") -> Mapping[str, str]:
-    """Read the names and values of a dotenv file, as a server started with ``--env-file`` does.
-
-    ``by`` says in an error who named the file. Raises ConfigError; no value is in its message.
-    """
-    text = read_text(path, "settings", error=ConfigError, by=by)
-    return parsed_dotenv(text, str(path)) if text.strip() else {}
-
-
-def dotenv_lines(text: str) -> list[tuple[str | None, str | None, str]]:
-    """Split a dotenv file into its parts: name, value as it is written, and the part itself.
-
-    Together the parts are the whole text.
-    """
-    from io import StringIO
-
-    from dotenv.parser import parse_stream
-
-    bindings = parse_stream(StringIO(text, newline=""))
-    return [(binding.key, binding.value, binding.original.string) for binding in bindings]
+def _folded(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    # Of two spellings the later one counts, as for a server; what is empty is not there.
+    for name, text in environ.items():
+        if text and is_setting(name):
+            yield folded(name), text
 
 
 def failpoint() -> str:
     """Return where a test wants this process to fail; see ``langkeys.failpoints``."""
     return os.environ.get("LANGKEYS_FAILPOINT", "")
-
-
-def parsed_dotenv(text: str, source: str) -> Mapping[str, str]:
-    """Read the text of a dotenv file, called ``source`` in errors; see ``read_dotenv``."""
-    from io import StringIO
-
-    from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
-
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            # The line itself stays out of the message: it may hold a secret.
-            raise ConfigError(
-                f"line {binding.original.line} of {source} is not NAME=VALUE",
-                hint="correct or remove the line; values with spaces or # need quotes",
-            )
-    # Interpolated as a server does it that is started with --env-file.
-    found = dotenv_values(stream=StringIO(text))
-    return {name: value for name, value in found.items() if value is not None}

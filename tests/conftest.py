@@ -11,7 +11,7 @@ import pytest
 
 import langkeys
 from langkeys import LangflowStore
-from langkeys.settings import ENV_FILE, KNOWN
+from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.store.base import Store
 
 from . import databases, stores

@@ -51,7 +51,7 @@ def importers(*packages: str, for_types: bool = False) -> set[str]:
 
 def test_the_walk_sees_imports_wherever_they_are() -> None:
     assert "langkeys.errors" in set(imports("langkeys.settings"))
-    assert "dotenv" in set(imports("langkeys.settings"))
+    assert "dotenv.parser" in set(imports("langkeys.dotenv_files"))
     assert "langkeys.crypto" in set(imports("langkeys.verification"))
     assert "langkeys.crypto" not in set(imports("langkeys.verification", for_types=False))
 
@@ -151,7 +151,7 @@ def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
         ("cryptography", ("langkeys.crypto",)),
         ("bcrypt", ("langkeys.passwords",)),
         ("rich", ("langkeys.cli.tables",)),
-        ("dotenv", ("langkeys.settings",)),
+        ("dotenv", ("langkeys.dotenv_files",)),
         ("typer", ("langkeys.cli",)),
         ("getpass", ("langkeys.cli.prompts",)),
         ("urllib.request", ("langkeys.remote",)),

@@ -41,6 +41,7 @@ def acting_on(
             cipher=cipher,
             verify_password=verify,
             ask_password=ask,
+            warn=pytest.fail,
         )
 
 

@@ -100,7 +100,7 @@ def test_another_engine_is_unsupported_and_its_password_does_not_show(url: str) 
     with pytest.raises(UnsupportedError) as caught:
         places.database(settings_of({"LANGFLOW_DATABASE_URL": url}))
     assert "LANGFLOW_DATABASE_URL" in caught.value.message
-    assert url.partition(":")[0] in caught.value.message
+    assert url.partition(":")[0].partition("+")[0] in caught.value.message
     assert "pass-of-postgres" not in f"{caught.value!r} {caught.value.message} {caught.value.hint}"
 
 

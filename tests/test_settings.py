@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from langkeys.errors import ConfigError, SecretKeyError
 from langkeys.files import without_newline
-from langkeys.settings import ENV_FILE, KNOWN, Settings
+from langkeys.known_settings import ENV_FILE, KNOWN
+from langkeys.settings import Settings
 
 FLAGS = sorted(name for name, definition in KNOWN.items() if definition.kind == "flag")
 CHOICES = sorted(name for name, definition in KNOWN.items() if definition.kind == "choice")
@@ -325,15 +326,32 @@ def test_an_env_file_that_is_a_folder_or_no_text_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["=hidden-part", "LANGFLOW_SECRET_KEY='hidden-part", "LANGFLOW SECRET KEY=hidden-part"]
+    "line",
+    [
+        "LANGFLOW_SECRET_KEY='hidden-part",
+        "langflow_secret_key: hidden-part",
+        "export LANGKEYS_API_KEY hidden-part",
+        "  LANGFLOW_URL_FILE hidden-part",
+    ],
 )
-def test_a_malformed_line_is_named_by_number_and_not_by_content(line: str) -> None:
+def test_a_malformed_line_of_ours_is_named_by_number_and_not_by_content(line: str) -> None:
     Path(".env").write_text(f"# settings\nLANGFLOW_SUPERUSER=bob\n{line}\nLANGFLOW_URL=http://x\n")
     with pytest.raises(ConfigError) as caught:
         Settings(environ={})
     assert "line 3" in caught.value.message
     assert str(Path(".env").absolute()) in caught.value.message
     assert "hidden-part" not in f"{caught.value.message}{caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "line", ["=hidden-part", "OTHER SECRET KEY=hidden-part", "OTHER: hidden-part", "- hidden-part"]
+)
+def test_a_malformed_line_of_somebody_elses_is_a_warning(line: str) -> None:
+    settings = settings_of({}, f"LANGFLOW_SUPERUSER=bob\n{line}\nLANGFLOW_URL=http://x\n")
+    assert (settings.superuser, settings.text("LANGFLOW_URL")) == ("bob", "http://x")
+    (warning,) = settings.warnings
+    assert "line 2" in warning
+    assert "hidden-part" not in warning
 
 
 def test_an_empty_env_file_gives_nothing() -> None:

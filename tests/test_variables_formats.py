@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langkeys import dotenv_files
 from langkeys.errors import UsageError
-from langkeys.settings import read_dotenv
 from langkeys.variable_formats import FORMATS
 
 # What formats trip over, more often than chance would have it.
@@ -47,7 +47,7 @@ def read_by_python_dotenv(text: str) -> dict[str, str | None]:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()
-        by_langkeys = read_dotenv(Path(file.name))
+        by_langkeys = dotenv_files.read(Path(file.name), environ={}).values
         found = dict(dotenv.dotenv_values(file.name))
     assert by_langkeys == found
     return found

@@ -70,17 +70,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run langkeys and return its exit code; arguments are the process's own by default."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in own_arguments(args))
+    call = Invocation(output)
     signal.signal(signal.SIGTERM, _terminated)
     try:
         own = own_arguments(args)
         args = [*map(_as_text, own), *map(_as_it_is, args[len(own) :])]
         refuse_keys_in_arguments(args)
-        result = _run(args, Invocation(output))
+        result = _run(args, call)
     except UndeliveredError as error:
         if not error.closed_pipe or error.hint:
             output.error(error)
         return error.exit_code
     except LangkeysError as error:
+        if call.settings is not None:
+            call.settings.explain(error)
         output.error(error)
         return error.exit_code
     except OSError as error:

@@ -9,7 +9,6 @@ from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConfigError
 from langkeys.files import is_there
 from langkeys.init_session import check_database, initialize
-from langkeys.settings import UNPREFIXED
 
 app = new_app()
 
@@ -32,8 +31,8 @@ def init(context: typer.Context) -> None:
     say = out.note
     settings = settings_of(context)
     database = initialization.database_path(settings)
-    for name in settings.unprefixed_names:
-        out.warn(f"{settings.env_file} sets {name}; {UNPREFIXED}")
+    for warning in settings.warnings:
+        out.warn(warning)
     if is_there(database):
         check_database(database, settings, out.warn)
         say(f"{database} is there already; nothing was changed")

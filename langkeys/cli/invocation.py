@@ -10,12 +10,13 @@ from langkeys.settings import Settings
 
 def settings_of(context: typer.Context) -> Settings:
     """Read the settings that the global options and their sources give."""
-    given = invocation(context).given
-    database, env_file = given.get("database"), given.get("env_file")
-    return Settings(
+    call = invocation(context)
+    database, env_file = call.given.get("database"), call.given.get("env_file")
+    call.settings = Settings(
         {} if database is None else {"LANGFLOW_DATABASE_URL": (str(database), "--database")},
         env_file=None if env_file is None else str(env_file),
     )
+    return call.settings
 
 
 def session_of(context: typer.Context, *, access: Access) -> Session:

@@ -7,13 +7,16 @@ one nearest to the end counts.
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from langkeys.cli.output import Output
 from langkeys.errors import UsageError
+
+if TYPE_CHECKING:
+    from langkeys.settings import Settings
 
 MOST_ROWS = 1_000_000_000
 """What --limit and --offset take at the most."""
@@ -32,6 +35,8 @@ class Invocation:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.given: dict[str, str | bool] = {}
+        self.settings: Settings | None = None
+        """What was read of settings, as soon as it has been."""
 
 
 def invocation(context: typer.Context) -> Invocation:

@@ -125,10 +125,11 @@ def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
 
 def _from_server(settings: Settings, url: str | None, key: str | None, via: Via) -> dict[str, Any]:
     settings.check()
-    address = url or settings.text("LANGFLOW_URL")
+    found = None if key else settings.find("LANGFLOW_API_KEY")
+    address = url or settings.server_url(found)
     if address is None:
         raise ConfigError("--remote needs an address", hint="give --url URL, or set LANGFLOW_URL")
-    key = key or settings.text("LANGFLOW_API_KEY")
+    key = key or (None if found is None else found.text)
     if key is None:
         raise ConfigError(
             "there is no API key to ask the server with",

@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 
 from langkeys.errors import ConfigError
+from langkeys.known_settings import KNOWN
 from langkeys.library.store import LangflowStore
-from langkeys.settings import KNOWN
 
 __all__ = ["LangflowStore", "open_store"]
 

@@ -124,7 +124,9 @@ CASES = {
         "config", ("api-key", "list"), settings={"LANGFLOW_FALLBACK_TO_ENV_VAR": "maybe"}
     ),
     "a missing settings file": Case("config", ("whoami", "--env-file", "missing.env")),
-    "a malformed settings file": Case("config", ("whoami",), lambda site: site.write_env("=x\n")),
+    "a malformed settings file": Case(
+        "config", ("whoami",), lambda site: site.write_env("LANGFLOW_URL x\n")
+    ),
     "a database URL that names no file": Case("config", ("whoami", "--database", "sqlite://")),
     "no address for --remote": Case("config", ("whoami", "--remote")),
     "another database engine": Case("unsupported", ("whoami", "--database", "postgresql://h/d")),

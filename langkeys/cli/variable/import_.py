@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import variables
+from langkeys import dotenv_files, ownership, variables
 from langkeys.cli import prompts
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import DryRun, EncryptingCommand, invocation, new_app
@@ -17,8 +17,7 @@ from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
 from langkeys.environment_names import imported_names
 from langkeys.errors import UsageError
 from langkeys.models import dashed
-from langkeys.session import Access
-from langkeys.settings import Settings, parsed_dotenv, read_dotenv
+from langkeys.session import Access, Session
 from langkeys.variables import Outcome
 
 app = new_app()
@@ -76,9 +75,10 @@ def import_(
         raise UsageError("--user and --all-users exclude each other")
     access = Access.READ if dry_run else Access.WRITE
     with variable_session(context, access=access) as session:
-        values, source = _read(session.settings, file)
+        imported = imported_names(session.settings)
+        values, source = _read(session, file, only or imported)
         owner = session.owner(user)
-        chosen = variables.chosen(values, only, imported_names(session.settings), source)
+        chosen = variables.chosen(values, only, imported, source)
         owners = variables.everybody if all_users else variables.only(owner)
         session.check_secret_key()
         wishes = [
@@ -99,7 +99,10 @@ def import_(
         _show(out, outcomes)
 
 
-def _read(settings: Settings, file: Path | None) -> tuple[Mapping[str, str], str]:
+def _read(
+    session: Session, file: Path | None, wanted: Sequence[str]
+) -> tuple[Mapping[str, str], str]:
+    settings = session.settings
     if file is None:
         if settings.env_file is None:
             raise UsageError(
@@ -113,9 +116,27 @@ def _read(settings: Settings, file: Path | None) -> tuple[Mapping[str, str], str
                 "- stands for a .env file on stdin, and stdin is a terminal",
                 hint="langkeys variable import - < FILE, or langkeys variable set NAME",
             )
-        return parsed_dotenv(prompts.exact_text(file, "the .env file"), "stdin"), "stdin"
-    path = file.absolute()
-    return read_dotenv(path), str(path)
+        text = prompts.exact_text(file, "the .env file")
+        read = dotenv_files.parse(
+            text, "stdin", environ=settings.environ, is_ours=wanted.__contains__
+        )
+        source = "stdin"
+    else:
+        path = file.absolute()
+        source = str(path)
+        # Somebody else's file must not lead what stands in this environment anywhere.
+        environ = settings.environ if _is_ours(path) else {}
+        read = dotenv_files.read(path, environ=environ, is_ours=wanted.__contains__)
+    for warning in read.warnings:
+        session.warn(warning)
+    return read.values, source
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return ownership.is_ours(path.stat().st_uid)
+    except OSError:
+        return False  # reading it says why
 
 
 def _say(

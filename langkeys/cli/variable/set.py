@@ -112,7 +112,7 @@ def _value(settings: Settings, name: str, value_file: Path | None, from_env: boo
     if from_env:
         value = settings.environ.get(name)
         if value is None:
-            in_file = settings.env_file is not None and settings.env_file_text(name)
+            in_file = settings.env_file is not None and settings.env_file_values.get(name)
             raise UsageError(
                 f"{name} is not set in the process environment",
                 hint=f"{settings.env_file} has it: langkeys variable import --only {name}"
