@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from langkeys import places
+from langkeys import ownership, places
 from langkeys.authentication import Acting
 from langkeys.errors import (
     ConfigError,
@@ -34,7 +34,11 @@ from langkeys.times import iso, now, parsed_iso
 
 SETTING = "LANGKEYS_AUDIT_LOG"
 FILE_NAME = "langkeys-audit.jsonl"
+SUFFIX = ".jsonl"
 OFF = "off"
+
+MOST_LINE_BYTES = 1 << 20
+"""How much of the first line of a log is looked at."""
 
 MOST_CHANGES = 1000
 """Things that are changed on one line; where there are more of them it takes several."""
@@ -98,8 +102,14 @@ class Trail:
         try:
             if not self._is_required:
                 # A server makes its config folder at its first start; langkeys may be earlier.
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _append(self.path, lines)
+                for warning in ownership.make_folder(self.path.parent):
+                    self._warn(warning)
+            if (said := _append(self.path, lines)) is not None:
+                self._warn(said)
+        except ConfigError as error:
+            if self._is_required:
+                raise
+            self._warn(f"cannot write the audit log: {error.message}")
         except OSError as error:
             message = f"cannot write the audit log {self.path}: {error.strerror}"
             if self._is_required:
@@ -224,14 +234,15 @@ def _numbered(part: int) -> dict[str, int]:
     return {} if part == 1 else {"part": part}
 
 
-def _append(path: Path, lines: Iterable[str]) -> None:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o600)
+def _append(path: Path, lines: Iterable[str]) -> str | None:
+    """Append lines, all or none; return what is to be warned of. OSError, ConfigError."""
+    ownership.require_trusted(path, "the audit log")
+    descriptor, warning = _opened(path)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is not a regular file")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
+        if size and not _is_ours(os.pread(descriptor, MOST_LINE_BYTES, 0)):
+            raise OSError(0, "it is not an audit log of langkeys: its first line is none")
         is_cut_off = size and os.pread(descriptor, 1, size - 1) != b"\n"
         try:
             for line in lines:
@@ -248,6 +259,40 @@ def _append(path: Path, lines: Iterable[str]) -> None:
             raise
     finally:
         os.close(descriptor)
+    return warning
+
+
+def _opened(path: Path) -> tuple[int, str | None]:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        if not path.name.endswith(SUFFIX):
+            # What names it may be a slip, or worse: no other file of this name gets our lines.
+            raise OSError(
+                0, f"it does not exist, and a new one has a name that ends in {SUFFIX}"
+            ) from None
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return _opened(path)  # another command has been faster
+        warning = ownership.adopt(descriptor, path.parent)
+        return descriptor, None if warning is None else f"{path}: {warning}"
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is not a regular file")
+    return descriptor, None
+
+
+def _is_ours(start: bytes) -> bool:
+    try:
+        record = json.loads(start.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        # A very long line is cut off; ours begin with these fields.
+        return start.startswith(b'{"id": "') and b'"outcome": ' in start
+    return isinstance(record, dict) and all(
+        name in record for name in ("id", "time", "outcome", "command")
+    )
 
 
 def new_record(
@@ -294,7 +339,11 @@ def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any
     Yields nothing where there is no log; raises FailedError where it cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", errors="backslashreplace", newline="\n") as log:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        # By the descriptor: a pipe or a device must not keep us waiting.
+        with open(descriptor, encoding="utf-8", errors="backslashreplace", newline="\n") as log:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(0, "it is not a regular file")
             for number, line in enumerate(log, 1):
                 if not line.strip():
                     continue
@@ -316,13 +365,24 @@ def moment(record: Mapping[str, Any]) -> datetime:
     return parsed_iso(record["time"])
 
 
-def was_revoked(path: Path | None, sha256: str) -> bool:
+def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) -> bool:
     """Tell whether the trail knows an API key as revoked, by the SHA-256 of the whole key.
 
-    A revocation whose commit failed, and said so, was none.
+    A revocation whose commit failed, and said so, was none. A log that cannot be read, or that
+    somebody else could have written, is an error where a setting names it, else a warning.
     """
-    if path is None:
+    try:
+        path = log_path(settings)
+        return path is not None and _was_revoked(path, sha256)
+    except (FailedError, ConfigError) as error:
+        if settings.is_given(SETTING):
+            raise
+        warn(f"{error.message}: a key that was revoked before would not be known by it")
         return False
+
+
+def _was_revoked(path: Path, sha256: str) -> bool:
+    ownership.require_trusted(path, "the audit log")
     revocations = set()
     # The failure of a commit always comes after the line that it is about.
     for record in read(path, lambda _: None):

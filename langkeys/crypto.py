@@ -9,6 +9,7 @@ import hashlib
 import random
 import secrets
 from collections.abc import Iterable
+from copy import copy
 from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -72,6 +73,12 @@ class Cipher:
                 " characters, and from 32 on it must be the url-safe base64 of 32 bytes",
                 hint=hint,
             ) from None
+
+    def also(self, *others: "Cipher") -> "Cipher":
+        """Return a cipher that decrypts what this one or one of the others does."""
+        joined = copy(self)
+        joined._fernets = [fernet for cipher in (self, *others) for fernet in cipher._fernets]
+        return joined
 
     def encrypt(self, plaintext: str) -> str:
         """Encrypt with the derivation that this generation's server reads."""

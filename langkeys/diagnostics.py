@@ -24,6 +24,7 @@ from langkeys.errors import LangkeysError
 from langkeys.files import OTHERS
 from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.models import dashed
+from langkeys.rotation_journal import find_unfinished
 from langkeys.settings import Settings
 from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
@@ -159,10 +160,9 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
 def _secret_key(report: Report, settings: Settings, means: Means) -> None:
     section = "secret key"
     try:
-        if journal := places.find_rotation_journal(settings):
-            message = f"a rotation of it has not come to its end: {journal}"
-            hint = "unless it is at work, any other langkeys command completes or undoes it"
-            report.add(section, "problem", message, hint)
+        if said := find_unfinished(places.rotation_journal(places.database(settings).path)):
+            hint = "the next langkeys command that writes, as the user who rotated it, completes or"
+            report.add(section, "problem", said, f"{hint} undoes it: langkeys api-key migrate")
         found = places.find_secret_key(settings)
         if found is None:
             report.add(

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from langkeys import ownership
 from langkeys.errors import ConflictError, FailedError, LangkeysError
+from langkeys.new_files import publish_new
 
 OTHERS = 0o007
 """Mode bits that let everybody on the machine in."""
@@ -66,6 +67,50 @@ def find_bytes(
             if isinstance(cause, PermissionError)
             else "name a small regular file",
         ) from None
+
+
+def find_private(path: Path, owners: frozenset[int]) -> bytes | None:
+    """Return the content of a regular file that only one of ``owners`` can have written.
+
+    No link is followed, nothing blocks. None where there is no such file; DisbelievedError where
+    there is one that somebody else could have written.
+    """
+    try:
+        descriptor = open_private(path, owners)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(descriptor, MOST_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def open_private(path: Path, owners: frozenset[int]) -> int:
+    """Open a file as ``find_private`` reads it; also raises FileNotFoundError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    owner = path.lstat().st_uid
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:  # a link, somebody else's, a socket
+        raise DisbelievedError(owner) from None
+    found = os.fstat(descriptor)
+    if (
+        stat.S_ISREG(found.st_mode)
+        and found.st_uid in owners
+        and found.st_nlink == 1
+        and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ):
+        return descriptor
+    os.close(descriptor)
+    raise DisbelievedError(found.st_uid)
+
+
+class DisbelievedError(OSError):
+    """Somebody else could have written a file; ``owner`` is the user id that it belongs to."""
+
+    def __init__(self, owner: int) -> None:
+        super().__init__(errno.EPERM, "somebody else could have written it")
+        self.owner = owner
 
 
 def read_text(
@@ -284,66 +329,6 @@ class StagedFile:
             f"cannot write {self.path}: {error.strerror}",
             hint="the file is replaced by a rename, so its folder must be writable",
         )
-
-
-def publish_new(staged: Path, path: Path) -> None:
-    """Give a complete file its name, which must be new; FileExistsError where it is not.
-
-    By a hard link, which never replaces anything, unlike a rename; where the file system has none
-    by a rename that does not replace, and where it has not that either by a copy. The caller
-    removes ``staged`` if it is still there, and syncs the folder.
-    """
-    try:
-        os.link(staged, path)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if not _rename_new(staged, path):
-            _copy_new(staged, path)
-
-
-_NO_LINKS = frozenset(
-    (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
-)
-_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
-
-
-def _rename_new(staged: Path, path: Path) -> bool:
-    """Rename without replacing; False where the system or the file system cannot."""
-    import ctypes
-
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    arguments = (_AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(path), _RENAME_NOREPLACE)
-    if rename(*arguments) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, *_NO_LINKS):
-        return False
-    raise OSError(number, os.strerror(number), str(path))
-
-
-def _copy_new(staged: Path, path: Path) -> None:
-    source = os.open(staged, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        target = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            found = os.fstat(source)
-            with contextlib.suppress(OSError):  # said already where the staged file was given away
-                os.fchown(target, found.st_uid, found.st_gid)
-            while chunk := os.read(source, _CHUNK):
-                data = memoryview(chunk)
-                while data:
-                    data = data[os.write(target, data) :]
-            os.fsync(target)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(target)
-    finally:
-        os.close(source)
 
 
 def is_there(path: Path) -> bool:

@@ -4,16 +4,21 @@ A ``secret_key`` file, a line of an ``.env`` file, a file that ``LANGFLOW_SECRET
 What cannot be changed from here (the process environment, a mounted secret) is told.
 """
 
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from langkeys import dotenv_files, places
+from langkeys import dotenv_files, ownership, places
 from langkeys.errors import ConfigError, FailedError
-from langkeys.files import read_text, without_newline
+from langkeys.files import find_private, read_text, without_newline
 from langkeys.settings import Settings
 
 NAME = "LANGFLOW_SECRET_KEY"
+SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
+"""The form of a secret key as servers make them: 32 random bytes in url-safe base64."""
 BARE_NAME = "SECRET_KEY"
 """Servers read it, too, and write it over their ``secret_key`` file."""
 
@@ -36,6 +41,20 @@ class KeyPlace:
         """The name under which the new content waits for the commit."""
         return self.path.with_name(f".{self.path.name}{places.ROTATION_SUFFIX}")
 
+    def staged_key(self) -> str | None:
+        """Return the key in the staged file; None where there is none that can be believed.
+
+        It may be the owner's of the file that it is to replace: with that owner it is staged.
+        """
+        owners = {ownership.ROOT, os.geteuid()}
+        with suppress(OSError):
+            owners.add(self.path.lstat().st_uid)
+        try:
+            content = find_private(self.staged, frozenset(owners))
+            return None if content is None else self._key_of(content.decode("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return None
+
     @property
     def title(self) -> str:
         """The place in words."""
@@ -53,6 +72,9 @@ class KeyPlace:
             text = _text(path)
         except FailedError:
             return None
+        return self._key_of(text)
+
+    def _key_of(self, text: str) -> str | None:
         if self.kind == "file":
             return (without_newline(text) if self.newline else text) or None
         values = _values(text)
@@ -65,6 +87,15 @@ class Located:
 
     places: tuple[KeyPlace, ...]
     fixed: tuple[str, ...]
+
+
+def named_places(settings: Settings) -> dict[tuple[str, Path], Path]:
+    """Return the files that settings name for a secret key, by kind and real path."""
+    found = [("file", path.absolute()) for name, path in settings.all_value_files() if name == NAME]
+    found.append(("file", places.secret_key_file(settings).absolute()))
+    if settings.env_file is not None:
+        found.append(("env", settings.env_file))
+    return {(kind, path.resolve()): path for kind, path in found}
 
 
 def located(settings: Settings, old: str) -> Located:

@@ -3,7 +3,6 @@
 Beside ``langkeys.session`` the other place that knows which implementations exist.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.files import read_secret
-from langkeys.key_places import located
+from langkeys.key_places import SOUND_KEY, located
 from langkeys.progress import Progress
 from langkeys.reencryption import Survey
 from langkeys.rotation_journal import is_living
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from langkeys.crypto import Cipher
     from langkeys.store.base import Store
 
-_SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
 ALONE_TIMEOUT = 3.0
 """Seconds to wait for others who have the database open for a moment: commands, not servers."""
 
@@ -56,6 +54,13 @@ def key_in_force(session: Session) -> Key:
     found = places.find_secret_key(session.settings)
     assert found is not None  # there is a cipher
     return Key(found.source, fingerprint(found.text), found.text, cipher)
+
+
+def new_secret_key() -> str:
+    """Make a secret key; see ``langkeys.crypto``."""
+    from langkeys import crypto
+
+    return crypto.new_secret_key()
 
 
 def key_from_file(session: Session, path: Path) -> Key:
@@ -81,7 +86,7 @@ def planned(
 
     Raises UsageError where a file for the new key is needed, SecretKeyError for a key that is none.
     """
-    from langkeys.crypto import Cipher, fingerprint, new_secret_key
+    from langkeys.crypto import Cipher, fingerprint
 
     old = key_in_force(session)
     where = located(session.settings, old.text)
@@ -123,7 +128,7 @@ def planned(
 
 
 def _require_sound(text: str, path: Path) -> None:
-    if not _SOUND_KEY.fullmatch(text):
+    if not SOUND_KEY.fullmatch(text):
         raise SecretKeyError(
             f"what is in {path} is no secret key as servers make them: 32 random bytes in url-safe"
             " base64, 43 characters",

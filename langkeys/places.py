@@ -103,12 +103,6 @@ def rotation_journal(database: Path) -> Path:
     return database.with_name(f".{database.name}{ROTATION_SUFFIX}")
 
 
-def find_rotation_journal(settings: Settings) -> Path | None:
-    """Return the journal of a rotation of the database in force, where there is one."""
-    path = rotation_journal(database(settings).path)
-    return path if path.exists() else None
-
-
 def is_database_given(settings: Settings) -> bool:
     """Tell whether a setting names the database, or the folder that it is in."""
     return settings.is_given("LANGFLOW_DATABASE_URL") or bool(

@@ -9,14 +9,16 @@ from pathlib import Path
 
 from langkeys.errors import ConfigError, FailedError, SecretKeyError
 from langkeys.files import StagedFile, sync_folder
-from langkeys.key_places import KeyPlace
-from langkeys.rotation_journal import Entry, Journal, digest
+from langkeys.key_places import BARE_NAME, NAME, SOUND_KEY, KeyPlace, named_places
+from langkeys.rotation_journal import Entry, Journal, digest, find_entry
+from langkeys.settings import Settings
 from langkeys.store.base import Store
 
 
-def settled(
+def settle(
     journal: Journal,
     store: Store,
+    settings: Settings,
     *,
     fingerprint: Callable[[str], str],
     key_in_force: Callable[[], str | None],
@@ -24,10 +26,13 @@ def settled(
 ) -> None:
     """Complete or undo what the journal tells of, and remove it.
 
-    ``key_in_force`` is what settings and files say afterwards. Raises SecretKeyError where only a
-    person can end it: it names what was found and what to do, and the journal stays.
+    ``key_in_force`` is what settings and files say afterwards. Only files that ``settings`` name
+    for a secret key are touched, and only where the old key is in them: ConfigError for others.
+    Raises SecretKeyError where only a person can end it: it names what was found and what to do,
+    and the journal stays.
     """
     entry = journal.read()
+    _require_named(entry, settings)
     if is_committed(entry, store, fingerprint):
         _complete(entry, store.location, fingerprint)
         if entry.fixed:
@@ -38,6 +43,20 @@ def settled(
         what = "it was not committed: the database is under the old secret key, as before"
     journal.remove()
     say(f"a rotation of the secret key of {store.location} had been broken off; {what}")
+
+
+def _require_named(entry: Entry, settings: Settings) -> None:
+    named = named_places(settings)
+    for place in entry.places:
+        if (place.kind, place.path.resolve()) not in named or not all(
+            name.upper() in (NAME, BARE_NAME) for name in place.names
+        ):
+            raise ConfigError(
+                "a rotation of the secret key was broken off, and the settings do not name"
+                f" {place.title} any more, where the key is to be put",
+                hint="run langkeys with the settings of the rotation: the same .env, the same"
+                " LANGFLOW_CONFIG_DIR",
+            )
 
 
 def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) -> bool:
@@ -70,14 +89,25 @@ def _new_key_file(entry: Entry) -> Path | None:
 def find_new_key(entry: Entry, fingerprint: Callable[[str], str]) -> str | None:
     """Return the new key from wherever it waits, or from where it has arrived already."""
     candidates = [
-        key
-        for place in entry.places
-        for key in (place.key_in(place.staged), place.key_in(place.path))
+        key for place in entry.places for key in (place.staged_key(), place.key_in(place.path))
     ]
     if entry.new_key_file is not None:
         place = KeyPlace("file", Path(entry.new_key_file), newline=True)
         candidates.append(place.key_in(place.path))
-    return next((key for key in candidates if key and fingerprint(key) == entry.new), None)
+    return next(
+        (
+            key
+            for key in candidates
+            if key and SOUND_KEY.fullmatch(key) and fingerprint(key) == entry.new
+        ),
+        None,
+    )
+
+
+def find_staged_key(journal: Path, fingerprint: Callable[[str], str]) -> str | None:
+    """Return the new key that the journal of a dead rotation tells of, without settling it."""
+    entry = find_entry(journal)
+    return None if entry is None else find_new_key(entry, fingerprint)
 
 
 def _complete(entry: Entry, location: str, fingerprint: Callable[[str], str]) -> None:
@@ -97,7 +127,7 @@ def put(place: KeyPlace, new: str, is_old: Callable[[str], bool], location: str)
     found = place.key_in(place.path)
     try:
         if found != new:
-            if place.kind == "env" and (found is None or not is_old(found)):
+            if found is None or not is_old(found):
                 raise ConfigError("it holds another key by now")
             content = place.content(new, found or "")
             with StagedFile(place.path) as staged:

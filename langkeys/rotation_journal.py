@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from langkeys.errors import FailedError, SecretKeyError, StoreError
-from langkeys.files import sync_folder
+from langkeys.errors import ConfigError, FailedError, SecretKeyError, StoreError
+from langkeys.files import MOST_BYTES, DisbelievedError, open_private, sync_folder
 from langkeys.key_places import KeyPlace
+from langkeys.ownership import ROOT, user_name
 from langkeys.store.base import Cell
 
 VERSION = 1
@@ -106,14 +107,14 @@ class Journal:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = open_private(path, believed())
             except FileNotFoundError:
                 return None
-            except OSError as error:
-                raise SecretKeyError(
-                    f"a rotation of the secret key was broken off, and {path} cannot be read:"
-                    f" {error.strerror}",
-                    hint="run langkeys as the user who rotated it",
+            except DisbelievedError as error:
+                raise ConfigError(
+                    f"{disbelief(path, error.owner)}; nothing was done",
+                    hint=f"run the command as {user_name(error.owner)}, who can complete or undo"
+                    " it; if no rotation was broken off, remove that file",
                 ) from None
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,11 +132,16 @@ class Journal:
                     return cls(path, descriptor)
             os.close(descriptor)  # settled by somebody else meanwhile
 
+    def _text(self) -> str:
+        # By the descriptor: another file may be in its place by now.
+        content = os.pread(self._descriptor, MOST_BYTES, 0)
+        return content.decode("utf-8", "surrogateescape")
+
     def read(self) -> Entry:
         """Return what the journal says; SecretKeyError where it is none of ours."""
         try:
-            return _unpacked(json.loads(self.path.read_bytes().decode("utf-8", "surrogateescape")))
-        except (ValueError, KeyError, TypeError) as error:
+            return _unpacked(json.loads(self._text()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SecretKeyError(
                 f"{self.path} is not the journal of a rotation: {type(error).__name__}",
                 hint="langkeys secret-key check tells which key opens the database; remove that"
@@ -157,10 +163,53 @@ class Journal:
             self._descriptor = -1
 
 
+def believed() -> frozenset[int]:
+    """Return whose journals are believed: the caller's and root's."""
+    return frozenset((ROOT, os.geteuid()))
+
+
+def disbelief(path: Path, owner: int) -> str:
+    """Say of a journal that somebody else could have written it."""
+    return (
+        f"{path} may be what a rotation of the secret key has left that was broken off; it belongs"
+        f" to {user_name(owner)}, or others may write to it, and is not believed"
+    )
+
+
+def find_unfinished(path: Path) -> str | None:
+    """Say of the journal of a rotation that is not at work any more what it is; None of another."""
+    try:
+        os.close(open_private(path, believed()))
+    except FileNotFoundError:
+        return None
+    except DisbelievedError as error:
+        return disbelief(path, error.owner)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    if is_living(path):
+        return None
+    return f"a rotation of the secret key has not come to its end ({path})"
+
+
+def find_entry(path: Path) -> Entry | None:
+    """Return what the journal of a dead rotation says; None where there is none to believe."""
+    try:
+        descriptor = open_private(path, believed())
+    except OSError:
+        return None
+    journal = Journal(path, descriptor)
+    try:
+        return journal.read()
+    except SecretKeyError:
+        return None
+    finally:
+        journal.close()
+
+
 def is_living(path: Path) -> bool:
     """Tell whether the process lives whose journal this is."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_private(path, believed())
     except OSError:
         return False
     try:

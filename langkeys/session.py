@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langkeys import places
 from langkeys.authentication import Acting, authenticated, require_superuser
@@ -127,6 +128,8 @@ class Session:
             self.acting  # noqa: B018 - raises unless an active superuser acts
         elif self._access is Access.USER:
             self.known_user  # noqa: B018 - raises where nobody is known
+        if is_there(journal := self._journal_path):
+            self._meet_unfinished(journal)
         return store
 
     @cached_property
@@ -148,7 +151,6 @@ class Session:
                 f" and to something else in {self.settings.env_file}: the environment counts for"
                 " langkeys, the file for a server that is started with it"
             )
-        self.settle_rotation()
         store = self._opened()
         self._location = store.location
         # It may have waited for the end of a rotation.
@@ -196,9 +198,9 @@ class Session:
 
     def was_revoked(self, api_key: str) -> bool:
         """Tell whether the audit trail knows a whole API key as revoked."""
-        from langkeys.audit import log_path, was_revoked
+        from langkeys.audit import was_revoked
 
-        return was_revoked(log_path(self.settings), key_hash(api_key))
+        return was_revoked(self.settings, key_hash(api_key), self.warn)
 
     def _opened(self) -> Store:
         from langkeys.store.sqlite import SqliteStore
@@ -215,42 +217,29 @@ class Session:
                 places.explain_missing(self.settings, error)
             raise
 
+    @property
+    def _journal_path(self) -> Path:
+        return places.rotation_journal(places.database(self.settings).path)
+
+    def _meet_unfinished(self, journal: Path) -> None:
+        """Settle a rotation that died before something is written; else say that there is one."""
+        if self._access is Access.WRITE:
+            self.settle_rotation()
+            return
+        from langkeys.rotation_session import warn_of_unfinished
+
+        if self._access is not Access.COUNT:
+            warn_of_unfinished(journal, self.warn)
+
     def settle_rotation(self) -> None:
         """Complete or undo a rotation of the secret key that died; see ``langkeys.recovery``."""
-        path = places.rotation_journal(places.database(self.settings).path)
-        if not is_there(path):
-            return
-        from langkeys.rotation_journal import Journal
+        from langkeys.rotation_session import settle_unfinished
 
-        journal = Journal.seized(path)
-        if journal is None:
-            return
-        from langkeys.crypto import fingerprint
-        from langkeys.recovery import settled
-
-        try:
-            store = self._opened()
-            self._location = store.location
-            try:
-                settled(
-                    journal,
-                    store,
-                    fingerprint=fingerprint,
-                    key_in_force=self._key_read_again,
-                    say=self.warn,
-                )
-            finally:
-                store.close()
-        finally:
-            journal.close()
-        self.settings.reload()
-        with suppress(LangkeysError):  # the rotation itself has its line
-            self.recorder.has_settled()
-
-    def _key_read_again(self) -> str | None:
-        self.settings.reload()
-        found = places.find_secret_key(self.settings)
-        return None if found is None else found.text
+        if settle_unfinished(self._journal_path, self.settings, self._opened, self.warn):
+            for name in ("cipher", "reading_cipher", "verifier"):
+                self.__dict__.pop(name, None)
+            with suppress(LangkeysError):  # the rotation itself has its line
+                self.recorder.has_settled()
 
     @property
     def generation(self) -> Generation:
@@ -262,7 +251,6 @@ class Session:
         """The cipher under the secret key in force; SecretKeyError where there is none."""
         from langkeys.crypto import Cipher
 
-        self._opened_store  # noqa: B018 - settles a rotation that died, which may change the key
         secret_key = places.get_secret_key(self.settings)
         return Cipher(
             secret_key.text,
@@ -307,11 +295,23 @@ class Session:
         return authenticated(
             self.settings,
             self._opened_store,
-            cipher=lambda: self.cipher,
+            cipher=self._cipher_to_know_by,
             verify_password=self._verify_password,
             ask_password=self._ask_password,
             warn=self.warn,
         )
+
+    def _cipher_to_know_by(self) -> "Cipher":
+        """Return the cipher to find an API key with, which nothing but decrypting may tell.
+
+        After a rotation that died behind its commit only the key that is staged decrypts it. It is
+        tried, in memory: nothing is settled before it is known who acts.
+        """
+        if not is_there(self._journal_path):
+            return self.cipher
+        from langkeys.rotation_session import with_staged_key
+
+        return with_staged_key(self.cipher, self._journal_path)
 
     def owner(self, user: str | None) -> User:
         """Return the user that ``--user`` names, by id or name, or else the acting one."""
@@ -392,17 +392,3 @@ class Session:
         if self._has_accepted:
             return None
         return find_lost(self._opened_store, self.reading_cipher)
-
-
-def new_secret_key() -> str:
-    """Make a secret key; see ``langkeys.crypto``."""
-    from langkeys import crypto
-
-    return crypto.new_secret_key()
-
-
-def remote_whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
-    """Ask a live server whose API key this is; see ``langkeys.remote``."""
-    from langkeys.remote import whoami
-
-    return whoami(url, api_key, via=via)

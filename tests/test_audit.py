@@ -72,7 +72,7 @@ def test_a_revoked_key_is_known_whatever_the_generation_stores(
     site = site_of(release)
     owner = site.database.rows("SELECT id FROM user WHERE username = 'administrator'")[0][0]
     key = site.database.add_key(owner, "ci")
-    log = site.folder / "log"
+    log = site.folder / "log.jsonl"
     site.call("api-key", "revoke", "ci", "--yes", LANGKEYS_AUDIT_LOG=str(log)).done()
     assert lines(log)[0]["changes"][0]["sha256"] == hash_of(key.plaintext)
 
@@ -110,7 +110,7 @@ def test_reading_and_dry_runs_leave_no_line(call: Call, log: Path, key: SampleKe
 def test_a_write_is_refused_where_a_log_that_is_named_cannot_be_written(
     call: Call, site: Site, database: Database, key: SampleKey
 ) -> None:
-    named = str(site.folder / "missing" / "log")
+    named = str(site.folder / "missing" / "log.jsonl")
     refused = call("api-key", "revoke", "ci", "--yes", LANGKEYS_AUDIT_LOG=named)
     refused.failed(1, named, "nothing was written")
     assert database.key_ids() == [key.id]
@@ -233,7 +233,7 @@ def test_lines_of_many_at_once_are_all_there_and_whole(site: Site, log: Path) ->
 
 
 def test_init_writes_what_it_has_made(empty_site: Site) -> None:
-    log = empty_site.folder / "log"
+    log = empty_site.folder / "log.jsonl"
     empty_site.run("init", "--reason", "new", LANGKEYS_AUDIT_LOG=str(log)).done()
     (line,) = lines(log)
     assert line["command"] == "init"
@@ -264,7 +264,7 @@ def test_settling_a_rotation_that_died_is_written_down(
 ) -> None:
     filled = vault.made(site, superuser)
     site.run("secret-key", "rotate", "--yes", LANGKEYS_FAILPOINT="committed")
-    site.call("api-key", "list").done()
+    site.call("api-key", "migrate").done()
     filled.assert_whole()
     assert [line["changes"][0]["action"] for line in lines(log)] == ["rotate", "settle"]
     assert {line["database"] for line in lines(log)} == {str(filled.database)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from langkeys import files, ownership
+from langkeys import files, new_files, ownership
 from langkeys.errors import ConfigError, ConflictError, FailedError
 
 from .other_users import OTHER, SERVER, give, needs_root
@@ -278,7 +278,7 @@ def test_a_new_file_replaces_nothing_where_there_are_no_hard_links(
 
     monkeypatch.setattr(os, "link", refused)
     if also:  # no rename that does not replace, either
-        monkeypatch.setattr(files, "_rename_new", lambda *_: False)
+        monkeypatch.setattr(new_files, "_rename_new", lambda *_: False)
     path = folder / "new"
     for number in range(2):
         with files.StagedFile(path) as staged:

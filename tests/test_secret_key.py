@@ -243,7 +243,7 @@ def test_a_rotation_needs_a_superuser(filled: Vault) -> None:
 
 
 def test_the_trail_tells_of_a_rotation_without_a_key(filled: Vault) -> None:
-    log = filled.site.folder / "log"
+    log = filled.site.folder / "log.jsonl"
     filled.site.call(*ROTATE, "--reason", "yearly", LANGKEYS_AUDIT_LOG=str(log)).done()
     text = log.read_text()
     assert '"rotate"' in text

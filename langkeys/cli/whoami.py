@@ -12,7 +12,7 @@ from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import user_object
 from langkeys.errors import ConfigError, FailedError, UsageError
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Access, Session, remote_whoami
+from langkeys.session import Access, Session
 from langkeys.settings import Settings
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 
@@ -135,6 +135,8 @@ def _from_server(settings: Settings, url: str | None, key: str | None, via: Via)
             "there is no API key to ask the server with",
             hint="give --api-key -, --api-key-file FILE, or set LANGFLOW_API_KEY",
         )
+    from langkeys.remote import whoami as remote_whoami
+
     answer = remote_whoami(address, key, via=via.value)
     described = {name: answer.get(name) for name in _FIELDS}
     described["store_api_key"] = None

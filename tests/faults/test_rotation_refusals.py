@@ -171,7 +171,9 @@ def test_what_is_staged_without_a_journal_is_not_overwritten(filled: Vault) -> N
 def test_a_journal_that_is_none_is_told_and_nothing_is_done(filled: Vault, content: str) -> None:
     journal = filled.site.folder / ".langflow.db.langkeys-rotation"
     journal.write_text(content)
-    filled.site.call("api-key", "list").failed(7, str(journal))
+    journal.chmod(0o600)
+    assert str(journal) in filled.site.call("api-key", "list").done().stderr
+    filled.site.call("api-key", "create").failed(7, str(journal))
     assert journal.read_text() == content
     journal.unlink()
     assert_untouched(filled)
@@ -188,13 +190,14 @@ def test_a_broken_off_rotation_of_a_key_from_the_environment_says_what_to_set(
     environment = {"LANGFLOW_SECRET_KEY": SECRET_KEY}
     killed = site.run(*ROTATE, "--new-key-file", file, LANGKEYS_FAILPOINT=step, **environment)
     assert killed.code == -9
-    again = site.call("api-key", "list", **environment)
+    again = site.call("api-key", "migrate", **environment)
     if step == "before-commit":
         assert "not committed" in again.done().stderr
         return
     again.failed(7, f"set LANGFLOW_SECRET_KEY to what is in {file}")
     new = Path(file).read_text().strip()
-    assert "was committed" in site.call("api-key", "list", LANGFLOW_SECRET_KEY=new).done().stderr
+    done = site.call("api-key", "migrate", LANGFLOW_SECRET_KEY=new).done()
+    assert "was committed" in done.stderr
     assert filled.leftovers() == []
     assert filled.opened(new) == filled.reads
 
