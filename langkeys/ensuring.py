@@ -61,7 +61,7 @@ def publish_new_value(path: Path) -> str:
     """
     value = f"sk-{secrets.token_urlsafe(32)}"
     try:
-        with StagedFile(path) as staged:
+        with StagedFile(path, for_server=True) as staged:
             staged.write(f"{value}\n")
             staged.publish(replace=False)
     except FileExistsError:

@@ -74,4 +74,5 @@ def initialize(
             cipher=lambda text, source: Cipher(text, source=source),
             hashed=hashed,
             create_database=create_database,
+            warn=warn,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langkeys import password_rules, places
+from langkeys import ownership, password_rules, places
 from langkeys.authentication import DEFAULT_SUPERUSER
 from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import StagedFile
@@ -129,32 +129,38 @@ def carry_out(
     *,
     cipher: Callable[[str, str], "Cipher"],
     hashed: Callable[[str], str],
-    create_database: Callable[[Path, User], None],
+    create_database: Callable[[Path, User], str | None],
+    warn: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write what is planned, each file whole, and take it back where a later one fails.
 
     ``cipher`` makes a cipher from a secret key and its source, so that one that no server could
-    use is refused before anything is written. The settings come first: a crash between them and the
+    use is refused before anything is written. What root makes belongs to the owner of the folder
+    that it is in, for a server there; ``warn`` is told where that cannot be, and so is what
+    ``create_database`` returns. The settings come first: a crash between them and the
     database leaves what the next run completes.
     """
     assert plan.password is not None
     cipher(plan.secret_key, plan.secret_key_source)
     superuser = new_user(plan.superuser, hashed(plan.password), is_superuser=True)
     for folder in plan.new_folders:
-        _make_folder(folder)
+        for said in _make_folder(folder):
+            warn(said)
     with ExitStack() as undo:
         if plan.env_path is not None:
-            _write_new(plan.env_path, env_text(plan.env_lines))
+            _write_new(plan.env_path, env_text(plan.env_lines), warn)
             undo.callback(plan.env_path.unlink)
         if plan.secret_key_file is not None:
             # Without a newline: servers would take it for a part of the key.
-            _write_new(plan.secret_key_file, plan.secret_key)
+            _write_new(plan.secret_key_file, plan.secret_key, warn)
             undo.callback(plan.secret_key_file.unlink)
         try:
-            create_database(plan.database, superuser)
+            warning = create_database(plan.database, superuser)
         except ConflictError:
             undo.pop_all()  # another init was faster, perhaps by these very settings: they stay
             raise
+        if warning is not None:
+            warn(warning)
         undo.pop_all()
 
 
@@ -165,18 +171,20 @@ def env_text(lines: list[tuple[str, str]]) -> str:
     return header + "".join(f"{name}='{value}'\n" for name, value in quoted)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path) -> list[str]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return ownership.make_folder(folder)
     except OSError as error:
         raise FailedError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write_new(path: Path, text: str, warn: Callable[[str], None]) -> None:
     try:
-        with StagedFile(path) as staged:
+        with StagedFile(path, for_server=True) as staged:
             staged.write(text)
             staged.publish(replace=False)
+            for warning in staged.warnings:
+                warn(warning)
     except FileExistsError:
         raise ConflictError(
             f"{path} has just been made by another process", hint="run langkeys init again"

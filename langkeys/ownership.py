@@ -108,7 +108,7 @@ def _require_folder(path: Path, step: str, owner: int, what: str) -> None:
 
 def belongs_to(path: Path, owners: frozenset[int]) -> bool:
     """Tell whether a path is one of these users', or not there yet in a folder of theirs."""
-    for place in (path, path.parent):
+    for place in (path, *path.parents):
         try:
             return place.stat().st_uid in owners
         except FileNotFoundError:

@@ -5,22 +5,30 @@ import secrets
 import sqlite3
 from pathlib import Path
 
+from langkeys import ownership
 from langkeys.errors import ConflictError, StoreError
 from langkeys.files import sync_folder
 from langkeys.models import User
+from langkeys.new_files import publish_new
 from langkeys.store.sqlite.database import BUSY_TIMEOUT, store_error
 from langkeys.store.sqlite.store import SqliteStore
 
 
-def create_database(path: Path, superuser: User) -> None:
+def create_database(path: Path, superuser: User) -> str | None:
     """Make a database with Langflow 1.13's tables and one user, 0600; all of it or nothing.
 
-    Raises ConflictError where ``path`` exists, StoreError where it cannot be made.
+    What root makes belongs to the owner of the folder, as SQLite does with ``-wal``; returns what
+    is to be warned of where that cannot be. Raises ConflictError where ``path`` exists, StoreError
+    where it cannot be made.
     """
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
-        os.close(os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            warning = ownership.adopt(descriptor, path.parent)
+        finally:
+            os.close(descriptor)
         try:
             connection = sqlite3.connect(staged, isolation_level=None)
             try:
@@ -33,10 +41,11 @@ def create_database(path: Path, superuser: User) -> None:
                     store.insert_user(superuser)
             finally:
                 store.close()
-            os.link(staged, path)  # unlike a rename, never replaces what came in between
+            publish_new(staged, path)
             sync_folder(path.parent)
         finally:
             staged.unlink(missing_ok=True)
+        return None if warning is None else f"{path}: {warning}"
     except FileExistsError:
         raise ConflictError(f"{path} has just been made by another process") from None
     except OSError as error:
