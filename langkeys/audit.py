@@ -30,6 +30,7 @@ from langkeys.errors import (
 from langkeys.models import ApiKey, dashed
 from langkeys.settings import Settings
 from langkeys.store.base import Change
+from langkeys.text import json_visible
 from langkeys.times import iso, now, parsed_iso
 
 SETTING = "LANGKEYS_AUDIT_LOG"
@@ -213,7 +214,7 @@ def _code(error: BaseException) -> str:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return json_visible(json.dumps(record, ensure_ascii=False)) + "\n"
 
 
 def _parts(

@@ -1,19 +1,65 @@
 """Which characters can be shown: names come from people, and from databases that others write."""
 
 import re
+from functools import cache
 
-# Control characters, lone surrogates (no UTF-8 file can hold them), line and paragraph separators,
-# and what turns the direction of the text around it. Joiners and marks stay: emoji and
-# right-to-left names are made of them.
-_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What no terminal should get from somebody else. By Unicode's properties: control and format
+# characters, lone surrogates (no UTF-8 file can hold them), line and paragraph separators, and
+# everything that is to be ignored where it cannot be displayed: joiners, fillers, tags,
+# variation selectors (but those of an emoji's form, which are marks like accents). From Unicode 16;
+# listed here, as reading unicodedata takes its time.
+_INVISIBLE = (
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff\ud800-\udfff"
+)
+# Format characters that are seen: signs before Arabic and other numbers, hieroglyphs' joints.
+_FORMAT = (
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001343f"
+)  # fmt: skip
+_CONTROL = "\x7f-\x9f"
+
+# Emoji and some scripts are made of joiners, beside characters that are seen; a flag of a region is
+# made of tags. A name may have them.
+_SEEN = f"[^\x00-\xa0{_INVISIBLE}]"
+_JOINED = f"(?<={_SEEN})[\u200c\u200d](?={_SEEN})|(?<=\U0001f3f4)[\U000e0020-\U000e007e]+\U000e007f"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # At first use: most text is plain ASCII, and each of these costs most of a millisecond.
+    return re.compile(pattern)
 
 
 def unshowable_in(text: str) -> str | None:
-    """Return the first character that cannot be shown, as ``U+202E``, or None."""
-    found = _UNSHOWABLE.search(text)
+    """Return the first character that no new name may have, as ``U+202E``, or None.
+
+    A joiner between two characters that are seen, as in emoji, may stand in a name, although it is
+    shown escaped.
+    """
+    if text.isascii() and text.isprintable():
+        return None
+    refused = _compiled(f"[\x00-\x1f{_CONTROL}{_INVISIBLE}]")
+    found = refused.search(_compiled(_JOINED).sub("", text))
     return None if found is None else f"U+{ord(found[0]):04X}"
 
 
 def visible(text: str) -> str:
     """Write what cannot be shown as ``\\x1b``, ``\\n``, ``\\u202e`` and so on."""
-    return _UNSHOWABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    if text.isascii() and text.isprintable():
+        return text
+    unshowable = _compiled(f"[\x00-\x1f{_CONTROL}{_INVISIBLE}{_FORMAT}]")
+    return unshowable.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def json_visible(text: str) -> str:
+    """Write what cannot be shown in JSON text by JSON's own escapes: the values stay the same."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    # JSON itself escapes the first 32, and its text has newlines of its own.
+    return _compiled(f"[{_CONTROL}{_INVISIBLE}{_FORMAT}]").sub(_json_escape, text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

@@ -6,8 +6,9 @@
   header, colour or truncation; with --json one JSON document, the same in both cases.
 - With --json an error is one JSON object on stderr. Warnings that came before it stand in it, so
   that stderr stays one document.
-- Names and the like come from a database that others write: on a terminal, control characters in
-  them are shown, not obeyed.
+- Names and the like come from a database that others write: control, format and invisible
+  characters in them are shown, not obeyed, in sentences, lines and JSON, wherever these go. Only
+  new keys and revealed values are exact.
 """
 
 import math
@@ -23,7 +24,7 @@ from typing import IO, Any
 from langkeys.batches import in_batches
 from langkeys.errors import FailedError, LangkeysError
 from langkeys.progress import Advance
-from langkeys.text import visible
+from langkeys.text import json_visible, visible
 
 SPOOL_CHARACTERS = 1 << 19
 """Data up to this size is completed in memory, more of it in an unnamed temporary file."""
@@ -32,9 +33,6 @@ MOST_TABLE_ROWS = 1000
 """Rows of a table that are fitted to the terminal together."""
 
 _CHUNK_CHARACTERS = 1 << 16
-
-ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
-"""How tab, newline and backslash stand in a tab-separated line."""
 
 
 class UndeliveredError(FailedError):
@@ -290,12 +288,15 @@ class Output:
 
 
 def tab_separated(row: Sequence[object]) -> str:
-    """Write a row as a line: None as nothing, and nothing in it that breaks the line."""
+    """Write a row as a line: None as nothing, and nothing in it that breaks the line.
+
+    A backslash is doubled, so that a name cannot pass for what stands for another character.
+    """
     cells = ["" if cell is None else str(cell) for cell in row]
-    line = "\t".join(cells)
-    if "\\" in line or "\n" in line or line.count("\t") >= len(cells):
-        line = "\t".join(cell.translate(ESCAPED) for cell in cells)
-    return line
+    content = "".join(cells)
+    if not content.isascii() or not content.isprintable() or "\\" in content:
+        cells = [visible(cell.replace("\\", "\\\\")) for cell in cells]
+    return "\t".join(cells)
 
 
 def _encodable(line: str) -> str:
@@ -311,10 +312,10 @@ def _encodable(line: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Write JSON for people and programs: indented, in Unicode."""
+    """Write JSON for people and programs: indented, in Unicode as far as it can be shown."""
     import json
 
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json_visible(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def array_lines(values: Iterable[Any]) -> Iterator[str]:
@@ -325,7 +326,7 @@ def array_lines(values: Iterable[Any]) -> Iterator[str]:
     previous = None
     for value in values:
         yield "[" if previous is None else f"{previous},"
-        previous = f"  {encode(value)}"
+        previous = f"  {json_visible(encode(value))}"
     yield "[]" if previous is None else f"{previous}\n]"
 
 

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langkeys.cli.output import array_lines, json_text, tab_separated
+from langkeys.text import json_visible, unshowable_in, visible
+
+EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
+HIDDEN = [c for c in EVERY if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+# Letters and marks that leave no trace of themselves.
+FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0\ufe00\U000e0100\U000e01ef"
+
+
+def is_raw(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") or character in FILLERS
+
+
+def test_no_control_or_format_character_is_shown() -> None:
+    assert len(HIDDEN) > 2000
+    for character in (*HIDDEN, *FILLERS):
+        shown = visible(f"a{character}b")
+        assert shown.isascii()
+        assert shown.isprintable()
+        in_json = json_visible(json.dumps(f"a{character}b", ensure_ascii=False))
+        assert in_json.isascii()
+        assert in_json.isprintable()
+        assert json.loads(in_json) == f"a{character}b"
+
+
+def test_letters_marks_and_symbols_are_shown_as_they_are() -> None:
+    for character in EVERY:
+        if unicodedata.category(character)[0] in "LNPS" and character not in FILLERS:
+            assert visible(character) == character
+    for text in ("שלום", "é", "e\u0301", "鍵\u3000一", "👍🏽", "❤\ufe0f"):
+        assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("character", "shown"),
+    [
+        ("\r", "\\r"), ("\n", "\\n"), ("\x1b", "\\x1b"), ("\x7f", "\\x7f"), ("\x9b", "\\x9b"),
+        ("\xad", "\\xad"), ("\u202e", "\\u202e"), ("\u200b", "\\u200b"),
+        ("\U000e0041", "\\U000e0041"), ("\udcff", "\\udcff"),
+    ],
+)  # fmt: skip
+def test_what_is_not_shown_is_escaped_by_its_number(character: str, shown: str) -> None:
+    assert visible(character) == shown
+
+
+def unescaped(cell: str) -> str:
+    """Read a cell back: Python's own escapes, of which a line has some."""
+    return cell.encode("ascii", "backslashreplace").decode("unicode_escape")
+
+
+TEXT = st.text(
+    st.sampled_from([*HIDDEN, *FILLERS, "\\", "a", "é", "👩", "u", "x", "n"]), max_size=8
+)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=4))
+def test_cells_of_a_line_read_back_and_hide_what_cannot_be_shown(row: list[str]) -> None:
+    line = tab_separated(row)
+    assert not any(is_raw(character) for character in line if character != "\t")
+    assert [unescaped(cell) for cell in line.split("\t")] == row
+
+
+@given(st.lists(TEXT, max_size=4))
+def test_json_reads_back_and_hides_what_cannot_be_shown(values: list[str]) -> None:
+    for text in (json_text(values), "\n".join(array_lines(values))):
+        assert not any(is_raw(character) for character in text if character != "\n")
+        # A pair of lone surrogates becomes one character in any JSON.
+        expected = [v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in values]
+        found = json.loads(text)
+        assert [v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in found] == (
+            expected
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\u200bb", "a\u200cb", "a\u200db", "a\u200e", "\u200f", "a\u061cb", "a\xadb", "\ufeffa",
+        "a\u2060b", "a\ufff9b", "a\u3164", "a\U000e0041", "\U000e0041\U000e007f", "👩\u200d",
+        "\u200d👩", "👩\u200d\u200d💻", "👩\u200d\u202e💻", "\U0001f3f4\U000e0067", "é\u200d ",
+        "a\ufe00", "a\U000e0100",
+    ],
+)  # fmt: skip
+def test_a_new_name_has_nothing_that_is_invisible(name: str) -> None:
+    assert unshowable_in(name) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "👩\u200d💻", "❤\ufe0f\u200d🔥", "1\ufe0f\u20e3", "\u0645\u06cc\u200c\u062e",
+        "\U0001f3f4\U000e0067\U000e0062\U000e007f", "\u0600\u0661", "e\u0301",
+    ],
+)  # fmt: skip
+def test_emoji_and_scripts_that_need_joiners_may_have_them(name: str) -> None:
+    assert unshowable_in(name) is None
