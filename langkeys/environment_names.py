@@ -4,6 +4,8 @@ Read from the releases: ``VARIABLES_TO_GET_FROM_ENVIRONMENT`` of ``lfx.services.
 (of ``langflow.services.settings.constants`` up to 1.7) and ``lfx.utils.env_var_security``.
 """
 
+import re
+
 from langkeys.settings import Settings
 
 IMPORTED = (
@@ -35,10 +37,44 @@ _GUARDED = frozenset(
 )  # fmt: skip
 _GUARDED_PREFIXES = ("LANGFLOW_", "LFX_")
 
-_STEERING = frozenset(
-    ("PATH", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "IFS", "PS4", "PROMPT_COMMAND", "ZDOTDIR")
+_CREDENTIAL_ENDINGS = (
+    "KEY", "APIKEY", "ACCESSKEY", "SECRETKEY", "ACCESS_KEY_ID", "TOKEN", "AUTHTOKEN", "SECRET",
+    "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PAT", "CREDENTIAL", "CREDENTIALS",
+)  # fmt: skip
+_CREDENTIAL_WORDS = (
+    "API_KEY", "APIKEY", "ACCESS_KEY", "TOKEN", "SECRET", "PASSWORD", "PASSPHRASE", "PGPASSWORD",
+)  # fmt: skip
+
+# Letters are spelled out: with re.IGNORECASE the Kelvin sign would be a K.
+_CREDENTIAL_FORM = re.compile(
+    rf"[A-Z][A-Z0-9_]*_(?:{'|'.join(_CREDENTIAL_ENDINGS)})|{'|'.join(_CREDENTIAL_WORDS)}"
 )
-_STEERING_PREFIXES = ("LD_", "DYLD_", "PYTHON", "BASH_FUNC_")
+_PLAIN_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+# What servers and langkeys read; families of which a program takes any setting from its
+# environment; and those that steer loaders, interpreters, build tools and what asks for passwords.
+# A name in them may end like a credential: CARGO_ALIAS_MY_TOKEN is a command.
+_STEERING_PREFIXES = (
+    "LANGFLOW_", "LANGKEYS_", "LFX_",
+    "LD_", "DYLD_", "GLIBC_", "MALLOC_", "BASH", "ZSH_", "LESS",
+    "GIT_", "SSH_", "SUDO_", "DOAS_", "PASSWORD_STORE_", "PINENTRY_",
+    "SYSTEMD_", "DBUS_", "XDG_", "QT_", "QML_", "GTK_", "GDK_", "GIO_", "GST_",
+    "PYTHON", "PIP_", "PIPENV_", "PIPX_", "POETRY_", "PDM_", "UV_", "CONDA_", "PYENV_",
+    "PERL", "RUBY", "GEM_", "BUNDLE_", "BUNDLER_", "LUA_", "PHP_", "COMPOSER_", "JULIA_", "ERL_",
+    "NODE_OPTIONS", "NODE_PATH", "NPM_CONFIG_", "NPM_PACKAGE_", "YARN_", "PNPM_", "DENO_", "NVM_",
+    "ELECTRON_",
+    "JAVA_", "JDK_", "JVM_", "MAVEN_", "MVN_", "GRADLE_", "ORG_GRADLE_", "SBT_",
+    "DOTNET_", "CORECLR_", "COR_", "COMPLUS_", "MSBUILD",
+    "CARGO_", "RUST_", "RUSTC_", "RUSTUP_", "CGO_", "CMAKE_", "CCACHE_", "SCCACHE_", "PKG_CONFIG_",
+    "HOMEBREW_", "NIX_", "DPKG_", "DEB_", "RPM_",
+    "DOCKER_", "BUILDKIT_", "BUILDX_", "COMPOSE_", "PODMAN_", "CONTAINERS_", "KUBE", "HELM_",
+    "VAGRANT_", "PACKER_", "TF_", "TERRAFORM_", "TERRAGRUNT_", "ANSIBLE_", "CLOUDSDK_", "AIRFLOW__",
+    "OPENSSL_", "SSL_", "GNUTLS_", "CURL_", "PKCS11_", "P11_", "KRB5", "LDAPTLS_",
+)  # fmt: skip
+_STEERING = frozenset(
+    # What a Langflow server reads without the prefix too.
+    ("SECRET_KEY", "SUPERUSER_PASSWORD", "PRIVATE_KEY", "PUBLIC_KEY", "AUTH_SECRET_KEY")
+)
 
 
 def imported_names(settings: Settings) -> list[str]:
@@ -54,6 +90,19 @@ def is_guarded(name: str) -> bool:
     return upper in _GUARDED or upper.startswith(_GUARDED_PREFIXES)
 
 
-def steers(name: str) -> bool:
-    """Tell whether this name in its environment makes a program load or run something else."""
-    return name in _STEERING or name.startswith(_STEERING_PREFIXES)
+def is_credential(name: str) -> bool:
+    """Tell whether a name has the form of a credential, and steers no program.
+
+    The allow-list for what goes into an environment unasked: whoever may store a variable must not
+    decide by its name what a program loads or runs. Case does not count, as some programs read
+    their settings in any.
+    """
+    if name in IMPORTED:
+        return True
+    upper = name.upper()
+    return (
+        _PLAIN_NAME.fullmatch(name) is not None
+        and _CREDENTIAL_FORM.fullmatch(upper) is not None
+        and upper not in _STEERING
+        and not upper.startswith(_STEERING_PREFIXES)
+    )

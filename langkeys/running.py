@@ -1,11 +1,12 @@
 """The environment of a program that is run with a user's Credentials."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langkeys.environment_names import steers
+from langkeys.environment_names import is_credential
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
 from langkeys.models import CREDENTIAL, User
 from langkeys.store.base import Store
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 CLOSED = "the secret key does not open it"
 """A reason to leave a variable out."""
 
+NO_CREDENTIAL = "no names of credentials, or they steer programs"
+"""Another one: see ``langkeys.environment_names.is_credential``."""
+
+_OWN_SECRETS = ("LANGKEYS_API_KEY", "LANGFLOW_SUPERUSER_PASSWORD", "LANGFLOW_SECRET_KEY")
+_UNPREFIXED_SECRETS = ("SECRET_KEY", "SUPERUSER_PASSWORD")
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -27,6 +34,23 @@ class Prepared:
     left_out: Mapping[str, Sequence[str]]
 
 
+def without_own_secrets(inherited: Mapping[str, str], values: Iterable[str]) -> dict[str, str]:
+    """Return an environment without the secrets that langkeys itself acts by.
+
+    They go by their names in any case, with ``_FILE`` or without. ``SECRET_KEY`` and
+    ``SUPERUSER_PASSWORD``, which servers read too, may be another program's own: they go where they
+    hold one of ``values``.
+    """
+    own = frozenset(values)
+    kept = {}
+    for name, value in inherited.items():
+        bare = name.upper().removesuffix("_FILE")
+        if bare in _OWN_SECRETS or (bare in _UNPREFIXED_SECRETS and value in own):
+            continue
+        kept[name] = value
+    return kept
+
+
 def prepared(
     store: Store,
     cipher: Callable[[], "Cipher"],
@@ -34,16 +58,17 @@ def prepared(
     inherited: Mapping[str, str],
     only: Sequence[str],
 ) -> Prepared:
-    """Put a user's Credentials over ``inherited``: all, or those that ``only`` names.
+    """Put a user's Credentials over ``inherited``: those that ``only`` names.
 
-    Variables without a value are passed over. Raises NotFoundError where ``only`` names one that is
-    not there, SecretKeyError where it names one that does not open, or where none opens.
+    Without ``only`` those whose names are credentials by their form. Variables without a value are
+    passed over. Raises NotFoundError where ``only`` names one that is not there, SecretKeyError
+    where it names one that does not open, or where none opens.
     """
     # As bytes: values are UTF-8 whatever the locale is.
     environment = {os.fsencode(name): os.fsencode(value) for name, value in inherited.items()}
     left_out: dict[str, list[str]] = {}
     missing = dict.fromkeys(only)
-    added = 0
+    opens_one = False
     for variable in read_by_servers(store.variables(owner.id)):
         name = variable.name
         if variable.type != CREDENTIAL or (only and name not in missing):
@@ -51,10 +76,10 @@ def prepared(
         value = find_value(variable, cipher)
         if value == "":
             continue  # a server's placeholder
+        opens_one = opens_one or value is not None
         refusal = _refusal(name, value, is_named=bool(only))
         if value is not None and refusal is None:
             environment[name.encode()] = value.encode()
-            added += 1
             missing.pop(name, None)
         elif only:
             error = SecretKeyError if value is None else UsageError
@@ -68,7 +93,7 @@ def prepared(
             hint="langkeys variable list shows what there is",
         )
     closed = left_out.get(CLOSED, [])
-    if closed and not added:
+    if closed and not opens_one:
         raise SecretKeyError(
             f"the secret key opens none of the {len(closed)} Credentials of {owner.username} in"
             f" {store.location}; nothing was run",
@@ -84,6 +109,15 @@ def _refusal(name: str, value: str | None, *, is_named: bool) -> str | None:
         return CLOSED
     if not name or "=" in name or "\0" in name + value:
         return "no environment can hold it"
-    if not is_named and steers(name):
-        return "it would steer the loader or the shell (--only adds it)"
+    if not is_named and not is_credential(name):
+        return NO_CREDENTIAL
     return None
+
+
+def said_left_out(reason: str, names: Sequence[str]) -> str:
+    """Say what was left out for a reason, and where ``--only`` takes it, with which options."""
+    said = f"left out {', '.join(names)}: {reason}"
+    if reason != NO_CREDENTIAL:
+        return said
+    options = " ".join(f"--only {shlex.quote(name)}" for name in names)
+    return f"{said}; to take them: {options} (and --only for each other one that is wanted)"

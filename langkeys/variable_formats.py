@@ -10,25 +10,56 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from langkeys.errors import UsageError
+from langkeys.text import json_visible
 
 Pairs = Iterable[tuple[str, str]]
 
 SECRET_NAME = "langflow-variables"  # noqa: S105 - the name of the Kubernetes object
-"""``metadata.name`` of the Secret that ``k8s_secret`` describes."""
+"""``metadata.name`` of the Secret that ``k8s_secret`` describes, if no other is given."""
+
+DOTENV_HEAD = (
+    "# For python-dotenv (langflow run --env-file, langkeys); lines without quotes for Docker,"
+    " kubectl and systemd, too. Not for a shell to source."
+)
+"""The first line of a dotenv file."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Narrower than python-dotenv's own rule: what other readers of .env files take, too.
 _DOTENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _KUBERNETES_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
 
+_LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_KUBERNETES_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_KUBERNETES_NAMESPACE = re.compile(_LABEL)
+
+# Read the same by python-dotenv, Docker, kubectl and systemd, and nothing to run for a shell.
+_NEEDS_NO_QUOTES = re.compile(r"[\w./:@%+,=!*?^{}\[\]-]+")
+
 
 def dotenv(pairs: Pairs) -> Iterator[str]:
-    """Yield lines for python-dotenv, which Langflow reads its ``--env-file`` with."""
+    """Yield lines for python-dotenv, which Langflow reads its ``--env-file`` with.
+
+    A value that needs no quotes has none: Docker and kubectl take them for a part of it.
+    """
+    yield DOTENV_HEAD
     for name, value in pairs:
         yield f"{_held(name, _DOTENV_NAME, 'dotenv')}={_dotenv_quoted(value)}"
 
 
+def is_run_by_shells(value: str) -> bool:
+    """Tell whether a shell that sources a dotenv file might run a part of this value in it.
+
+    A shell knows no escape within single quotes: the first quote in a value ends them, and what
+    comes after it is a command. Double quotes, which a carriage return needs, let it substitute.
+    """
+    if _NEEDS_NO_QUOTES.fullmatch(value):
+        return False
+    return "'" in value or ("\r" in value and ("$" in value or "`" in value))
+
+
 def _dotenv_quoted(value: str) -> str:
+    if _NEEDS_NO_QUOTES.fullmatch(value):
+        return value
     # python-dotenv puts in the value of ${NAME} within any quotes, and knows no escape for it; but
     # ${NAME:-DEFAULT} of a name that cannot be set is its default.
     value = value.replace("${", "$${=:-{}")
@@ -61,12 +92,15 @@ def json_object(pairs: Pairs) -> Iterator[str]:
     yield "}"
 
 
-def k8s_secret(pairs: Pairs) -> Iterator[str]:
+def k8s_secret(
+    pairs: Pairs, name: str = SECRET_NAME, namespace: str | None = None
+) -> Iterator[str]:
     """Yield the lines of a Kubernetes Secret as a JSON manifest, for ``kubectl apply -f``."""
+    metadata = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
     yield "{"
     yield '  "apiVersion": "v1",'
     yield '  "kind": "Secret",'
-    yield f'  "metadata": {{"name": {json.dumps(SECRET_NAME)}}},'
+    yield f'  "metadata": {json.dumps(metadata)},'
     yield '  "type": "Opaque",'
     yield '  "data": {'
     encoded = (
@@ -81,12 +115,26 @@ def k8s_secret(pairs: Pairs) -> Iterator[str]:
     yield "}"
 
 
+def check_kubernetes_names(name: str, namespace: str | None) -> None:
+    """Raise UsageError for what cannot name a Kubernetes object, or a namespace."""
+    if not _KUBERNETES_NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a Kubernetes object",
+            hint="lower-case letters, digits, - and . between them, 253 characters at the most",
+        )
+    if namespace is not None and not _KUBERNETES_NAMESPACE.fullmatch(namespace):
+        raise UsageError(
+            f"{namespace!r} cannot name a Kubernetes namespace",
+            hint="lower-case letters, digits, and - between them, 63 characters at the most",
+        )
+
+
 def _members(pairs: Pairs, indent: str) -> Iterator[str]:
     previous = None
     for name, value in pairs:
         if previous is not None:
             yield f"{previous},"
-        previous = f"{indent}{json.dumps(name)}: {json.dumps(value)}"
+        previous = json_visible(f"{indent}{json.dumps(name)}: {json.dumps(value)}")
     if previous is not None:
         yield previous
 
@@ -106,3 +154,6 @@ FORMATS: dict[str, Callable[[Pairs], Iterator[str]]] = {
     "shell": shell,
     "k8s-secret": k8s_secret,
 }
+
+FOR_ENVIRONMENTS = frozenset({"dotenv", "shell"})
+"""The formats that end as environments; what ``run`` leaves out is left out of them."""

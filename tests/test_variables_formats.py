@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from langkeys import dotenv_files
 from langkeys.errors import UsageError
-from langkeys.variable_formats import FORMATS
+from langkeys.variable_formats import (
+    DOTENV_HEAD,
+    FORMATS,
+    check_kubernetes_names,
+    is_run_by_shells,
+    k8s_secret,
+)
 
 # What formats trip over, more often than chance would have it.
 _AWKWARD = st.sampled_from(
@@ -167,8 +173,8 @@ def test_nothing_is_a_document_too(format_: str) -> None:
     if format_ in ("json", "k8s-secret"):
         json.loads(text)
     else:
-        assert text == ""
-    assert dict(dotenv.dotenv_values(stream=io.StringIO(""))) == {}
+        assert text == (f"{DOTENV_HEAD}\n" if format_ == "dotenv" else "")
+        assert dict(dotenv.dotenv_values(stream=io.StringIO(text))) == {}
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -184,3 +190,87 @@ def test_lines_come_as_values_do(format_: str) -> None:
     for _ in range(8):
         next(lines)
     assert len(asked) < 12
+
+
+def read_as_it_is(text: str) -> dict[str, str]:
+    """Read lines as ``docker run --env-file`` and ``kubectl --from-env-file`` do."""
+    lines = [line for line in text.split("\n") if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+NEED_NO_QUOTES = (
+    "sk-proj-A_b.c", "https://u@h:1/p,q+r%20=", "é", "鍵", "a*b?", "!x", "[a]{b}", "^", "0", "=",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NEED_NO_QUOTES)
+def test_a_value_that_needs_no_quotes_has_none(value: str) -> None:
+    assert written("dotenv", {"A": value}) == f"{DOTENV_HEAD}\nA={value}\n"
+
+
+@given(VALUES)
+def test_a_value_without_quotes_reads_the_same_for_who_knows_none(value: str) -> None:
+    text = written("dotenv", {"A": value})
+    assert read_by_python_dotenv(text) == {"A": value}
+    if not text.partition("A=")[2].startswith(("'", '"')):
+        assert read_as_it_is(text) == {"A": value}
+        assert read_by_sh(text + "export A", ["A"]) == {"A": value}
+
+
+COMMAND = "touch was-run"
+INJECTIONS = (
+    f"$({COMMAND})", f"`{COMMAND}`", f"'$({COMMAND})'", f"x'; {COMMAND}; '", f"x; {COMMAND}",
+    f"x && {COMMAND}", f"x\n{COMMAND}", f"\r$({COMMAND})", f"\r`{COMMAND}`", f'"$({COMMAND})"',
+    f"\r\"; {COMMAND}; \"", f"${{A:-$({COMMAND})}}", f"x|{COMMAND}", f"it's\n{COMMAND}\n'",
+    f"\\'$({COMMAND})", f"#'\n{COMMAND}", f"x & {COMMAND}", "x > was-run", "x>was-run",
+    f"<({COMMAND})", f"\\\n{COMMAND}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", INJECTIONS)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_value_that_a_shell_would_run_is_known(value: str, shell: str, tmp_path: Path) -> None:
+    text = written("dotenv", {"A": value})
+    assert read_by_python_dotenv(text) == {"A": value}
+    (tmp_path / "env").write_text(text, newline="")
+    subprocess.run([shell, "-c", ". ./env"], cwd=tmp_path, capture_output=True, check=False)
+    if (tmp_path / "was-run").exists():
+        assert is_run_by_shells(value)
+
+
+def test_some_values_are_run_by_shells_and_most_are_not() -> None:
+    assert is_run_by_shells("x'; id; '")
+    assert is_run_by_shells("\r$(id)")
+    assert not any(map(is_run_by_shells, ("$(id)", "`id`", "x; id", "a\nb", *NEED_NO_QUOTES)))
+
+
+@pytest.mark.parametrize("name", ["a", "my-secret", "a.b-c.d", "0", "x" * 63, ("x" * 63 + ".") * 3])
+def test_names_of_kubernetes_objects_are_taken(name: str) -> None:
+    check_kubernetes_names(name.removesuffix("."), None)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "a_b", "-a", "a-", "a..b", ".a", "a.", "a/b", "é", "a\n", "a b", "x" * 254]
+)
+def test_other_names_are_refused_for_kubernetes_objects(name: str) -> None:
+    with pytest.raises(UsageError):
+        check_kubernetes_names(name, None)
+    with pytest.raises(UsageError):
+        check_kubernetes_names("fine", name)
+
+
+def test_a_namespace_is_one_label() -> None:
+    check_kubernetes_names("a", "production")
+    for namespace in ("a.b", "x" * 64):
+        with pytest.raises(UsageError):
+            check_kubernetes_names("a", namespace)
+    text = "".join(k8s_secret([("A", "x")], "mine", "production"))
+    assert json.loads(text)["metadata"] == {"name": "mine", "namespace": "production"}
+
+
+def test_no_control_character_stands_raw_in_json() -> None:
+    value = "a\x7f\x9b\u202e\U000e0041"
+    text = written("json", {value: value})
+    assert json.loads(text) == {value: value}
+    assert text.isascii()
+    assert "\x7f" not in text

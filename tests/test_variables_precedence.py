@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from langkeys.environment_names import imported_names, is_guarded, steers
+from langkeys.environment_names import imported_names, is_guarded
 from langkeys.errors import ConfigError
 from langkeys.precedence import Explanation, explained
 from langkeys.settings import Settings
@@ -231,20 +231,6 @@ def test_imported_names_are_langflows_and_those_of_the_setting_each_once() -> No
     assert len(set(names)) == len(names)
     assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY"} <= set(names)
     assert names[:-2] == imported_names(Settings(environ={}))
-
-
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [
-        ("PATH", True), ("LD_PRELOAD", True), ("LD_LIBRARY_PATH", True),
-        ("DYLD_INSERT_LIBRARIES", True), ("PYTHONPATH", True), ("PYTHONSTARTUP", True),
-        ("BASH_ENV", True), ("ENV", True), ("BASH_FUNC_ls%%", True), ("IFS", True),
-        ("OPENAI_API_KEY", False), ("PATHS", False), ("MY_PATH", False), ("LDAP_PASSWORD", False),
-        ("path", False), ("ENVIRONMENT", False), ("", False),
-    ],
-)  # fmt: skip
-def test_names_that_steer_the_loader_or_the_shell_are_known(name: str, is_one: bool) -> None:
-    assert steers(name) is is_one
 
 
 def test_guarded_names_are_known_in_any_case() -> None:

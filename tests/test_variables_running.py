@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import pytest
 
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
-from langkeys.running import CLOSED, Prepared, prepared
+from langkeys.running import (
+    CLOSED,
+    NO_CREDENTIAL,
+    Prepared,
+    prepared,
+    said_left_out,
+    without_own_secrets,
+)
 from langkeys.store.base import Store
 
 from . import variable_rows
@@ -14,6 +21,7 @@ from .databases import Database
 from .samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
 from .stores import cipher
 
+CYRILLIC = "\u041eK_KEY"
 INHERITED = {"HOME": "/home", "TOKEN": "inherited"}
 
 
@@ -37,11 +45,11 @@ def put(database: Database, owner: str, names: Sequence[str], value: str = CREDE
 def test_credentials_go_over_what_is_inherited(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["TOKEN", "MY KEY"], "é\n")
+    put(database, superuser, ["TOKEN", "MY_KEY"], "é\n")
     variable_rows.add(database, superuser, "GENERIC", "x", "Generic")
     put(database, database.add_user("alice"), ["HERS"])
     made = prepare(store)
-    assert added(made) == {b"TOKEN": "é\n".encode(), b"MY KEY": "é\n".encode()}
+    assert added(made) == {b"TOKEN": "é\n".encode(), b"MY_KEY": "é\n".encode()}
     assert made.environment[b"HOME"] == b"/home"
     assert made.left_out == {}
 
@@ -56,18 +64,58 @@ def test_a_prepared_environment_shows_no_value(
 def test_what_steers_or_does_not_fit_or_does_not_open_is_left_out_by_reason(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["OK", "PATH", "LD_PRELOAD", "DYLD_X", "PYTHONPATH", "a=b", ""])
-    put(database, superuser, ["NUL"], "a\0b")
+    put(database, superuser, ["OK_KEY", "PATH", "LD_TOKEN", "URL", CYRILLIC, "a=b", ""])
+    put(database, superuser, ["NUL_KEY"], "a\0b")
     token = encrypted("x", OTHER_SECRET_KEY)
     variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
     made = prepare(store)
-    assert list(added(made)) == [b"OK"]
+    assert list(added(made)) == [b"OK_KEY"]
     assert sorted(made.left_out.values()) == [
         ["CLOSED"],
-        ["PATH", "LD_PRELOAD", "DYLD_X", "PYTHONPATH"],
-        ["a=b", "", "NUL"],
+        ["PATH", "LD_TOKEN", "URL", CYRILLIC],
+        ["a=b", "", "NUL_KEY"],
     ]
     assert made.left_out[CLOSED] == ["CLOSED"]
+    assert made.left_out[NO_CREDENTIAL] == ["PATH", "LD_TOKEN", "URL", CYRILLIC]
+
+
+def test_what_is_left_out_by_its_name_alone_is_said_with_the_options_that_take_it() -> None:
+    said = said_left_out(NO_CREDENTIAL, ["PATH", "MY KEY", "$(id)"])
+    assert "--only PATH --only 'MY KEY' --only '$(id)'" in said
+    assert "--only" not in said_left_out(CLOSED, ["A"])
+
+
+def test_where_all_is_left_out_by_its_name_the_secret_key_is_not_to_blame(
+    store: Store, database: Database, superuser: str
+) -> None:
+    put(database, superuser, ["PATH"])
+    token = encrypted("x", OTHER_SECRET_KEY)
+    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    made = prepare(store)
+    assert added(made) == {}
+    assert made.left_out == {NO_CREDENTIAL: ["PATH"], CLOSED: ["CLOSED"]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LANGKEYS_API_KEY", "LANGFLOW_SUPERUSER_PASSWORD", "LANGFLOW_SECRET_KEY",
+        "langflow_secret_key", "Langkeys_Api_Key_File", "LANGFLOW_SECRET_KEY_FILE",
+    ],
+)  # fmt: skip
+def test_langkeys_own_secrets_are_not_handed_on(name: str) -> None:
+    assert without_own_secrets({name: "x", "HOME": "/"}, []) == {"HOME": "/"}
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SUPERUSER_PASSWORD", "secret_key"])
+def test_another_programs_secret_of_an_unprefixed_name_stays(name: str) -> None:
+    assert without_own_secrets({name: "the-key"}, ["the-key"]) == {}
+    assert without_own_secrets({name: "another"}, ["the-key"]) == {name: "another"}
+
+
+def test_the_key_that_programs_ask_a_server_with_is_handed_on() -> None:
+    inherited = {"LANGFLOW_API_KEY": "x", "LANGFLOW_URL": "y", "LANGKEYS_ENV_FILE": "z"}
+    assert without_own_secrets(inherited, ["x"]) == inherited
 
 
 def test_only_adds_what_it_names_and_nothing_else(
@@ -117,8 +165,8 @@ def test_a_servers_placeholders_are_passed_over_and_its_first_row_counts(
     # FLOW_ID as a server leaves it: a Generic one before a Credential, neither with a value.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic")
     put(database, superuser, ["FLOW_ID", "ASTRA_TOKEN"], "")
-    put(database, superuser, ["TWICE"], "first")
-    put(database, superuser, ["TWICE"], "second")
+    put(database, superuser, ["TWICE_KEY"], "first")
+    put(database, superuser, ["TWICE_KEY"], "second")
     made = prepare(store)
-    assert added(made) == {b"TWICE": b"first"}
+    assert added(made) == {b"TWICE_KEY": b"first"}
     assert made.left_out == {}

@@ -2,15 +2,18 @@
 
 import os
 import signal
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
 
-from langkeys import running
+from langkeys import places, running
+from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.variable_rows import variable_session
-from langkeys.errors import FailedError
+from langkeys.errors import FailedError, LangkeysError
 from langkeys.session import Access
+from langkeys.settings import Settings
 
 app = new_app()
 
@@ -42,14 +45,19 @@ def run(
         list[str] | None,
         typer.Option("--only", metavar="NAME", help="Only this variable; may be repeated."),
     ] = None,
+    user: UserOption = None,
 ) -> None:
-    """Run a program with the acting user's Credential variables in its environment.
+    """Run a program with the Credential variables of the acting user, or of --user.
 
     They are added to the process environment, not to that of .env, and go before what is in it.
-    Left out, with a warning, are names that steer the loader or the shell (PATH, LD_*, DYLD_*,
-    PYTHON*, BASH_ENV and the like) unless --only names them, and values that do not open. langkeys
-    replaces itself with the program: stdin, signals and exit status are the program's own. Exit 127
-    where there is no such program, 126 where it cannot be run.
+    Without --only they are those whose names are credentials by their form: those that Langflow
+    imports by itself, and NAME_KEY, NAME_TOKEN, NAME_SECRET, NAME_PASSWORD and the like. A warning
+    names what is left out: other names, what Langflow or langkeys reads, names that steer a program
+    (GIT_*, LD_*, CARGO_* and the like), and values that do not open. langkeys' own secrets
+    (LANGKEYS_API_KEY, the superuser's password, the secret key) are taken out of the environment.
+
+    langkeys replaces itself with the program: stdin, signals and exit status are the program's own.
+    Exit 127 where there is no such program, 126 where it cannot be run.
 
     \b
     Examples:
@@ -58,14 +66,25 @@ def run(
     """
     out = invocation(context).output
     with variable_session(context, access=Access.READ) as session:
-        owner = session.acting.user
+        owner = session.owner(user)
+        settings = session.settings
+        inherited = running.without_own_secrets(settings.environ, _own_secrets(settings))
         prepared = running.prepared(
-            session.store, lambda: session.cipher, owner, session.settings.environ, only or []
+            session.store, lambda: session.cipher, owner, inherited, only or []
         )
     for reason, names in prepared.left_out.items():
-        out.warn(f"left out {', '.join(names)}: {reason}")
+        out.warn(running.said_left_out(reason, names))
     out.finish()
     _become(command, prepared)
+
+
+def _own_secrets(settings: Settings) -> list[str]:
+    with suppress(LangkeysError):  # told by what needs it
+        secret_key = places.find_secret_key(settings)
+        password = settings.text("LANGFLOW_SUPERUSER_PASSWORD")
+        found = (None if secret_key is None else secret_key.text, password)
+        return [text for text in found if text is not None]
+    return []
 
 
 def _become(command: list[str], prepared: running.Prepared) -> NoReturn:

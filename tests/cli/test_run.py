@@ -12,8 +12,9 @@ import pytest
 
 from .. import variable_rows
 from ..databases import Database
-from ..samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
+from ..samples import CREDENTIAL, OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, encrypted
 from ..sites import Result, Site
+from ..steering_names import STEERING
 
 Call = Callable[..., Result]
 
@@ -21,7 +22,7 @@ Call = Callable[..., Result]
 @pytest.fixture
 def stored(database: Database, superuser: str) -> Database:
     variable_rows.add(database, superuser, "TOKEN", CREDENTIAL)
-    variable_rows.add(database, superuser, "OTHER", "other\nvalue é")
+    variable_rows.add(database, superuser, "OTHER_KEY", "other\nvalue é")
     variable_rows.add(database, superuser, "PLAIN", "generic", "Generic")
     return database
 
@@ -32,7 +33,7 @@ def printed(run: Call, name: str, *options: str, **settings: str | None) -> str:
 
 def test_a_program_has_the_credentials_over_what_it_inherits(run: Call, stored: Database) -> None:
     assert printed(run, "TOKEN", TOKEN="inherited") == f"{CREDENTIAL}\n"
-    assert printed(run, "OTHER") == "other\nvalue é\n"
+    assert printed(run, "OTHER_KEY") == "other\nvalue é\n"
     assert printed(run, "INHERITED", INHERITED="x") == "x\n"
     assert run("run", "--", "printenv", "PLAIN").code == 1
 
@@ -44,7 +45,7 @@ def test_the_env_file_is_no_part_of_the_environment(site: Site, stored: Database
 
 def test_only_what_is_named_is_added(run: Call, stored: Database) -> None:
     assert printed(run, "TOKEN", "--only", "TOKEN") == f"{CREDENTIAL}\n"
-    assert run("run", "--only", "OTHER", "--", "printenv", "TOKEN").code == 1
+    assert run("run", "--only", "OTHER_KEY", "--", "printenv", "TOKEN").code == 1
     run("run", "--only", "MISSING", "--", "touch", "x").failed(3, "MISSING")
     run("run", "--only", "PLAIN", "--", "touch", "x").failed(3, "PLAIN")
 
@@ -56,11 +57,13 @@ def test_what_is_left_out_is_named_in_a_warning(
         variable_rows.add(stored, superuser, name, "/nowhere")
     token = encrypted("x", OTHER_SECRET_KEY)
     variable_rows.add(stored, superuser, "CLOSED", token, is_encrypted=False)
-    result = run("run", "--", "printenv", "TOKEN").done()
+    result = run("run", "-q", "--", "printenv", "TOKEN").done()
     assert result.stdout == f"{CREDENTIAL}\n"
     warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == len(result.stderr.splitlines()) == 2
     assert "PATH, LD_PRELOAD, PYTHONPATH, BASH_ENV" in result.stderr
+    options = "--only PATH --only LD_PRELOAD --only PYTHONPATH --only BASH_ENV"
+    assert options in result.stderr
     assert "CLOSED" in result.stderr
     assert printed(run, "BASH_ENV", "--only", "BASH_ENV") == "/nowhere\n"
 
@@ -181,7 +184,7 @@ def test_who_may_not_act_runs_nothing(site: Site, stored: Database) -> None:
 
 def test_values_and_arguments_are_utf_8_whatever_the_locale_is(run: Call, stored: Database) -> None:
     ascii_ = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    assert printed(run, "OTHER", **ascii_) == "other\nvalue é\n"
+    assert printed(run, "OTHER_KEY", **ascii_) == "other\nvalue é\n"
     assert run("run", "--", "printf", "%s", "é", **ascii_).done().stdout == "é"
 
 
@@ -204,3 +207,57 @@ def test_arguments_of_the_program_may_be_no_text(site: Site, stored: Database) -
         command, cwd=site.folder, env=site.environment(), capture_output=True, check=True
     )
     assert done.stdout == b"\xff\xfe"
+
+
+def test_another_users_are_taken_by_naming_them_and_the_superuser_still_acts(
+    site: Site, stored: Database
+) -> None:
+    variable_rows.add(stored, stored.add_user("alice", is_superuser=False), "HER_KEY", "hers")
+    assert printed(site.run, "HER_KEY", "--user", "alice") == "hers\n"
+    assert site.run("run", "--user", "alice", "--", "printenv", "TOKEN").code == 1
+    site.run("run", "--user", "bob", "--", "touch", "x").failed(3, "bob")
+    site.run("run", "--user", "alice", "--", "touch", "x", LANGFLOW_SUPERUSER="alice").failed(4)
+    assert not (site.folder / "x").exists()
+
+
+def test_langkeys_own_secrets_are_not_in_the_programs_environment(
+    site: Site, stored: Database, superuser: str
+) -> None:
+    key = stored.add_key(superuser).plaintext
+    settings = {
+        "LANGKEYS_API_KEY": key,
+        "LANGFLOW_SUPERUSER_PASSWORD": PASSWORD,
+        "SUPERUSER_PASSWORD": PASSWORD,
+        "SECRET_KEY": SECRET_KEY,
+        "secret_key": "an application's own",
+        "LANGFLOW_API_KEY": "handed on",
+    }
+    shown = site.run("run", "--", "env", **settings).done().stdout
+    assert "LANGFLOW_API_KEY=handed on\n" in shown
+    assert "secret_key=an application's own\n" in shown
+    for secret in (key, PASSWORD, SECRET_KEY):
+        assert secret not in shown
+    variable_rows.add(stored, superuser, "LANGKEYS_API_KEY", "stored")
+    assert printed(site.run, "LANGKEYS_API_KEY", "--only", "LANGKEYS_API_KEY") == "stored\n"
+
+
+@pytest.mark.parametrize("format_", ["dotenv", "shell"])
+def test_no_stored_name_steers_a_program(
+    site: Site, stored: Database, superuser: str, format_: str
+) -> None:
+    names = sorted({name for group in STEERING.values() for name in group.split()})
+    assert len(names) > 400
+    for name in names:
+        variable_rows.add(stored, superuser, name, "stored-by-somebody")
+    shown = site.run("run", "--", "env").done()
+    assert "stored-by-somebody" not in shown.stdout
+    assert f"TOKEN={CREDENTIAL}\n" in shown.stdout
+    for name in names:
+        assert f"--only {name}" in shown.stderr
+    export = ("variable", "export", "--reveal", "--format", format_)
+    written = site.call(*export).done()
+    assert "stored-by-somebody" not in written.stdout
+    assert "--only LD_PRELOAD" in written.stderr
+    assert "stored-by-somebody" in site.call(*export, "--only", "LD_PRELOAD").done().stdout
+    everything = site.call("variable", "export", "--reveal", "--format", "json").done().json()
+    assert set(names) <= set(everything)

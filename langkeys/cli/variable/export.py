@@ -1,8 +1,9 @@
 """``langkeys variable export``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,23 @@ from langkeys import variables
 from langkeys.cli.delivery import warn_of_file
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
+from langkeys.cli.output import Output
 from langkeys.cli.variable_rows import opened, variable_session
-from langkeys.errors import SecretKeyError, UsageError
+from langkeys.environment_names import is_credential
+from langkeys.errors import ConflictError, NotFoundError, SecretKeyError, UsageError
 from langkeys.files import StagedFile
 from langkeys.models import User
+from langkeys.running import NO_CREDENTIAL, said_left_out
 from langkeys.session import Access, Session
-from langkeys.variable_formats import FORMATS
+from langkeys.variable_formats import (
+    FOR_ENVIRONMENTS,
+    FORMATS,
+    SECRET_NAME,
+    Pairs,
+    check_kubernetes_names,
+    is_run_by_shells,
+    k8s_secret,
+)
 
 app = new_app()
 
@@ -37,21 +49,38 @@ def export(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Needed: every value is written out in plain text.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this variable; may be repeated."),
+    ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="What is to read it.")
     ] = Format.DOTENV,
+    secret_name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"The k8s-secret's name, if not {SECRET_NAME}."),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NS", help="The k8s-secret's namespace.")
+    ] = None,
     write_to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write to FILE (0600) instead of stdout."),
+        typer.Option(metavar="FILE", help="Write to FILE (0600) instead of stdout, which is -."),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace FILE if it exists and is not empty.")
+    ] = False,
     user: UserOption = None,
 ) -> None:
     """Write out the names and values of the acting user, or of --user, in plain text.
 
     Each format reads back as the same values: dotenv by python-dotenv, and so by langkeys and
     Langflow; json is one object; shell is for eval; k8s-secret is a manifest in JSON, which kubectl
-    takes like YAML. A name that a format cannot hold is an error. Variables without a value are
-    left out, and with a warning those that the secret key does not open.
+    takes like YAML. Where a value needs no quotes dotenv has none: Docker and kubectl would keep
+    them. A name that a format cannot hold is an error. Variables without a value are left out.
+
+    A warning names what else is left out: values that the secret key does not open and, of dotenv
+    and shell without --only, the names that langkeys run leaves out; json and k8s-secret have all.
 
     \b
     Examples:
@@ -65,55 +94,143 @@ def export(
             "export writes every value out in plain text; nothing was done",
             hint="give --reveal if that is what you want",
         )
-    if write_to is None:
+    lines_of = _lines_of(format_, secret_name, namespace)
+    path = None if write_to is None or str(write_to) == "-" else write_to
+    if path is None:
         out.require_stdout()
     with ExitStack() as stack:
-        staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
+        staged = None if path is None else stack.enter_context(_staged(path, replace=replace))
         session = stack.enter_context(variable_session(context, access=Access.READ))
-        values = _Values(session, session.owner(user))
-        lines = FORMATS[format_.value](values)
+        values = _Values(session, session.owner(user), only or (), format_)
+        lines = values.checked(lines_of(values))
         if staged is None:
-            out.exact_lines(values.checked(lines))
+            out.exact_lines(lines)
         else:
-            for line in values.checked(lines):
+            for line in lines:
                 staged.add(f"{line}\n")
             staged.sync()
-            staged.publish()
+            _publish(staged, replace=replace)
         where = "" if staged is None else f" to {staged.path}"
-        out.note(f"wrote {values.written} variables of {session.store.location}{where}")
+        plural = "" if values.written == 1 else "s"
+        out.note(f"wrote {values.written} variable{plural} of {session.store.location}{where}")
         warn_of_file(out, staged)
-        if values.closed:
-            out.warn(
-                f"left out, as the secret key from {session.cipher.source} does not open them:"
-                f" {', '.join(values.closed)}"
-            )
+        values.warn(out)
+
+
+def _lines_of(
+    format_: Format, secret_name: str | None, namespace: str | None
+) -> Callable[[Pairs], Iterator[str]]:
+    if format_ is not Format.K8S_SECRET:
+        if secret_name is not None or namespace is not None:
+            raise UsageError("--secret-name and --namespace go with --format k8s-secret only")
+        return FORMATS[format_.value]
+    name = SECRET_NAME if secret_name is None else secret_name
+    check_kubernetes_names(name, namespace)
+    return partial(k8s_secret, name=name, namespace=namespace)
+
+
+def _staged(path: Path, *, replace: bool) -> StagedFile:
+    if not replace and _is_filled(path):
+        raise _exists(path)
+    return StagedFile(path)
+
+
+def _publish(staged: StagedFile, *, replace: bool) -> None:
+    # What was not there, or was empty, is not to be replaced if it has been filled meanwhile.
+    is_there = staged.path.exists()
+    if not replace and is_there and _is_filled(staged.path):
+        raise _exists(staged.path)
+    try:
+        staged.publish(replace=replace or is_there)
+    except FileExistsError:
+        raise _exists(staged.path) from None
+
+
+def _is_filled(path: Path) -> bool:
+    try:
+        return path.lstat().st_size > 0
+    except (OSError, ValueError):
+        return False  # told where it is opened
+
+
+def _exists(path: Path) -> ConflictError:
+    return ConflictError(
+        f"{path} exists and is not empty; nothing was written",
+        hint="give --replace to replace it, or another name",
+    )
 
 
 class _Values:
     """The names and values of a user as they are read, and what became of each."""
 
-    def __init__(self, session: Session, owner: User) -> None:
+    def __init__(self, session: Session, owner: User, only: Sequence[str], format_: Format) -> None:
         self._session = session
         self._owner = owner
+        self._only = frozenset(only)
+        self._missing = dict.fromkeys(only)
+        self._format = format_
         self.written = 0
-        self.closed: list[str] = []
+        self._opened = 0
+        self._closed: list[str] = []
+        self._left_out: list[str] = []
+        self._run_by_shells: list[str] = []
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        found = self._session.store.variables(self._owner.id)
-        for variable, value in opened(self._session, variables.read_by_servers(found)):
+        is_filtered = self._format.value in FOR_ENVIRONMENTS and not self._only
+        store = self._session.store
+        found = (
+            variable
+            for variable in variables.read_by_servers(store.variables(self._owner.id))
+            if not self._only or variable.name in self._only
+        )
+        for variable, value in opened(self._session, found):
+            name = variable.name
+            if value is None and self._only:
+                raise SecretKeyError(
+                    f"the secret key from {self._session.cipher.source} does not open {name} of"
+                    f" {store.location}; nothing was written"
+                )
             if value is None:
-                self.closed.append(variable.name)
+                self._closed.append(name)
             elif value:
+                self._opened += 1
+                if is_filtered and not is_credential(name):
+                    self._left_out.append(name)
+                    continue
+                if self._format is Format.DOTENV and is_run_by_shells(value):
+                    self._run_by_shells.append(name)
                 self.written += 1
-                yield variable.name, value
+                self._missing.pop(name, None)
+                yield name, value
 
     def checked(self, lines: Iterator[str]) -> Iterator[str]:
-        """Yield the lines; raise SecretKeyError at their end if no value could be opened."""
+        """Yield the lines; raise at their end if a named one is missing, or no value opened."""
         yield from lines
-        if self.closed and not self.written:
+        if self._missing:
+            raise NotFoundError(
+                f"{self._owner.username} has no variable {', '.join(self._missing)} with a value in"
+                f" {self._session.store.location}; nothing was written",
+                hint="langkeys variable list shows what there is",
+            )
+        if self._closed and not self._opened:
             raise SecretKeyError(
                 f"the secret key from {self._session.cipher.source} opens none of the"
-                f" {len(self.closed)} variables of {self._owner.username} in"
+                f" {len(self._closed)} variables of {self._owner.username} in"
                 f" {self._session.store.location}",
                 hint="use the secret key of the server that wrote them",
+            )
+
+    def warn(self, out: Output) -> None:
+        """Say what was left out, and what should not reach a shell."""
+        if self._left_out:
+            out.warn(said_left_out(NO_CREDENTIAL, self._left_out))
+        if self._closed:
+            out.warn(
+                f"left out, as the secret key from {self._session.cipher.source} does not open"
+                f" them: {', '.join(self._closed)}"
+            )
+        if self._run_by_shells:
+            out.warn(
+                "a shell that sources this would run a part of the value of"
+                f" {', '.join(self._run_by_shells)}: use --format shell for shells"
             )
