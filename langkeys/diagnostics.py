@@ -29,6 +29,7 @@ from langkeys.settings import Settings
 from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
 from langkeys.times import now
+from langkeys.urls import shown_url
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -140,8 +141,8 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
         shown = value.text
         if definition.kind == "secret":
             shown = f"fingerprint {means.fingerprint(value.text)}"
-        elif name.endswith("_URL"):
-            shown = places.without_password(shown)
+        elif name.endswith("_URL") or "://" in shown:
+            shown = shown_url(shown)
         report.settings.append(SettingShown(name, shown, value.source))
         overriding = settings.env_file_setting(name)
         if value.source == "environment" and overriding not in (None, value.text):

@@ -14,6 +14,7 @@ from langkeys.known_settings import Value
 from langkeys.models import shown_without
 from langkeys.settings import Settings
 from langkeys.text import unshowable_in
+from langkeys.urls import file_of, is_path, scheme_of
 
 DATABASE_NAME = "langflow.db"
 ROTATION_SUFFIX = ".langkeys-rotation"
@@ -133,23 +134,22 @@ def explain_missing(settings: Settings, error: StoreError) -> None:
     error.hint = f"{said}; langkeys init makes a new store where there is none"
 
 
-_ENGINES = ("postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle")
-
-
 def _sqlite_path(value: Value, source: str) -> Path:
     text = value.text
     if value.quotes_hint is not None:
         raise ConfigError(f"{source} does not name a SQLite file", hint=value.quotes_hint)
     scheme, separator, rest = text.partition("://")
     if not separator:
-        path_text = text
+        path_text = text if is_path(text) else ""
     elif scheme in ("sqlite", "sqlite+aiosqlite"):
         # As SQLAlchemy: three slashes and a relative path, or four for an absolute one; a percent
         # sign stands for itself.
-        path_text = rest.removeprefix("/").partition("?")[0] if rest[:1] == "/" else ""
+        path_text = file_of(rest)
     else:
+        named = scheme_of(text)
         raise UnsupportedError(
-            f"{source} names {_engine(scheme)} database; langkeys works on SQLite",
+            f"{source} names {f'a {named}' if named else 'another'} database; langkeys works on"
+            " SQLite",
             hint="use sqlite:///PATH or a plain path",
         )
     if not path_text or path_text.startswith((":memory:", "file:")) or "\0" in path_text:
@@ -158,12 +158,6 @@ def _sqlite_path(value: Value, source: str) -> Path:
             hint="use sqlite:///relative/langflow.db, sqlite:////absolute/langflow.db or a path",
         )
     return Path(path_text)
-
-
-def _engine(scheme: str) -> str:
-    # By a name of ours: what stands there may be anything, a secret too.
-    known = next((name for name in _ENGINES if scheme.lower().partition("+")[0] == name), None)
-    return "another" if known is None else f"a {known}"
 
 
 def secret_key_file(settings: Settings) -> Path:
@@ -203,13 +197,3 @@ def get_secret_key(settings: Settings) -> SecretKey:
             hint="set LANGFLOW_SECRET_KEY, or LANGFLOW_CONFIG_DIR to the server's folder",
         )
     return secret_key
-
-
-def without_password(url: str) -> str:
-    """Return a URL without the password that it may hold."""
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    if not separator or "@" not in authority:
-        return url
-    user = authority.rpartition("@")[0].partition(":")[0]
-    return f"{scheme}://{user}:***@{authority.rpartition('@')[2]}{slash}{path}"

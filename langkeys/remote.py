@@ -8,6 +8,7 @@ from http.client import HTTPException
 from typing import Any
 
 from langkeys.errors import FailedError, InvalidKeyError, UsageError
+from langkeys.urls import shown_url
 
 TIMEOUT = 10.0
 """Seconds to wait for the server."""
@@ -35,10 +36,17 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
         raise UsageError("the URL of the server is no URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError("the URL of the server is no http:// or https:// URL")
+    if "@" in parts.path + parts.query + parts.fragment:
+        # What follows would go to a host of the password's making, and show in errors.
+        raise UsageError(
+            "the URL of the server has an @ after its host: a password in it with a /, ? or #?",
+            hint="percent-encode the password, or leave it out: langkeys does not use it",
+        )
     # Without what may be secret in it: user, password, query.
     host = parts.netloc.rpartition("@")[2]
     base = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
     address = f"{base}/api/v1/users/whoami"
+    named = shown_url(base)
     headers = {"accept": "application/json"}
     target = address
     if via == "query":
@@ -56,17 +64,17 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
         detail = _detail(error, api_key)
         if error.code in (401, 403):
             raise InvalidKeyError(
-                f"{base} refuses the API key: {detail or error.code}",
+                f"{named} refuses the API key: {detail or error.code}",
                 reason="refused by the server",
             ) from None
         raise FailedError(
-            f"{address} answers {error.code}{f': {detail}' if detail else ''}",
+            f"{named} answers {error.code}{f': {detail}' if detail else ''}",
             hint="name the server's own address: nothing is followed to another one",
         ) from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise FailedError(
-            f"{base} does not answer: {str(reason) or type(error).__name__}",
+            f"{named} does not answer: {str(reason) or type(error).__name__}",
             hint="check --url or LANGFLOW_URL, and that the server is up: GET /health",
         ) from None
     except ValueError:
@@ -80,7 +88,7 @@ def whoami(url: str, api_key: str, *, via: str) -> dict[str, Any]:
         user = None
     if not isinstance(user, dict) or "username" not in user:
         raise FailedError(
-            f"{address} does not answer as a Langflow server does",
+            f"{named} does not answer as a Langflow server does",
             hint="check --url or LANGFLOW_URL",
         )
     return user

@@ -1,0 +1,103 @@
+"""URLs as they may be shown: without what may be secret in them, wherever it stands.
+
+People paste passwords that are not percent-encoded, so that a ``/``, ``@``, ``?`` or ``#`` of the
+password makes a parser see another URL. Nothing here believes a parser: what is shown is what has
+the form of something that is no secret, and the rest is hidden, rather too much than too little.
+"""
+
+import re
+
+HIDDEN = "***"
+
+_ENGINES = (
+    "sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "mongodb", "redis",
+    "rediss", "cockroachdb", "duckdb", "http", "https", "file",
+)  # fmt: skip
+_DRIVERS = (
+    "aiosqlite", "pysqlite", "pysqlcipher", "psycopg", "psycopg2", "psycopg_async", "asyncpg",
+    "pg8000", "pymysql", "aiomysql", "mysqldb", "mysqlconnector", "pyodbc", "oracledb", "srv",
+)  # fmt: skip
+# By name: another word before :// could be a part of a password.
+_SCHEME = re.compile(rf"(?i:({'|'.join(_ENGINES)})(?:\+(?:{'|'.join(_DRIVERS)}))?)")
+
+_ONE_HOST = r"(?:[\w.*-]*|\[[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?"
+_HOST = re.compile(f"{_ONE_HOST}(?:,{_ONE_HOST})*")
+_PATH = re.compile(r"[^=@:\\]*")
+# Parameters that are no secrets, with values that look like none.
+_SHOWN_PARAMETER = re.compile(
+    r"(?:sslmode|connect_timeout|application_name|target_session_attrs|mode|cache|timeout|uri"
+    r"|gssencmode|channel_binding)=[a-z0-9_-]{0,20}"
+)
+_ASSIGNMENT = re.compile(
+    r"(?i)\b(?:host(?:addr)?|user|uid|dbname|service|server|\w*(?:pass|pwd|secret|token|key)\w*)\s*="
+)
+
+
+def scheme_of(url: str) -> str | None:
+    """Return the scheme of a URL where it is one that may be named, or None."""
+    found = _SCHEME.fullmatch(url.partition("://")[0]) if "://" in url else None
+    return None if found is None else found[0]
+
+
+def is_path(text: str) -> bool:
+    """Tell whether this can only be the path of a file: no URL, and no connection string."""
+    if "://" in text:
+        return False
+    path, _, query = text.partition("?")
+    if text.startswith(("/", "./", "../")) and not text.startswith("//"):
+        return not (_ASSIGNMENT.search(query) or _ASSIGNMENT.search(path.partition(";")[2]))
+    return not query and not _looks_secret(path)
+
+
+def shown_url(url: str) -> str:
+    """Return a URL, or the path of a file, as it may be shown."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url if is_path(url) and not _looks_secret(url) else HIDDEN
+    found = _SCHEME.fullmatch(scheme)
+    if found is None:
+        return HIDDEN
+    if found[1].lower() == "sqlite":
+        return f"{scheme}://{_shown_file(rest)}"
+    credentials, at, place = rest.rpartition("@")
+    if re.search(r"[/?#;&=@]", credentials):
+        return f"{scheme}://{HIDDEN}"  # where the password ends is anybody's guess
+    # The user, too: it may be a token.
+    return f"{scheme}://{f'{HIDDEN}@' if at else ''}{_shown_place(place)}"
+
+
+def _looks_secret(text: str) -> bool:
+    """Tell whether text looks as if a password stood in it: ``u:p@h``, ``password=p``."""
+    return re.search(r":.*@", text, re.DOTALL) is not None or bool(_ASSIGNMENT.search(text))
+
+
+def file_of(rest: str) -> str:
+    """Return the path that comes after ``sqlite://``; nothing where it may hold a password."""
+    path, _, query = rest.partition("?")
+    if not path.startswith("/") or _looks_secret(path) or "@" in query:
+        return ""
+    return path.removeprefix("/")
+
+
+def _shown_file(rest: str) -> str:
+    path, mark, query = rest.partition("?")
+    return f"{path}{_shown_query(mark, query)}" if not path or file_of(rest) else HIDDEN
+
+
+def _shown_place(place: str) -> str:
+    end = re.search(r"[?#;&]", place)
+    start = len(place) if end is None else end.start()
+    host, slash, path = place[:start].partition("/")
+    if not _HOST.fullmatch(host):
+        return HIDDEN
+    shown_path = path if _PATH.fullmatch(path) else HIDDEN
+    return f"{host}{slash}{shown_path}{_shown_query(place[start : start + 1], place[start + 1 :])}"
+
+
+def _shown_query(mark: str, query: str) -> str:
+    if not query:
+        return mark
+    if mark != "?":
+        return f"{mark}{HIDDEN}"
+    parts = (part if _SHOWN_PARAMETER.fullmatch(part) else HIDDEN for part in query.split("&"))
+    return f"?{'&'.join(parts)}"
