@@ -387,6 +387,11 @@ def _folded(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield folded(name), text
 
 
+def is_debugging() -> bool:
+    """Tell whether an error that nobody foresaw is to be told with where it came from."""
+    return os.environ.get("LANGKEYS_DEBUG", "") not in ("", "0")
+
+
 def failpoint() -> str:
     """Return where a test wants this process to fail; see ``langkeys.failpoints``."""
     return os.environ.get("LANGKEYS_FAILPOINT", "")

@@ -14,7 +14,7 @@ _EXAMPLE_LINE = re.compile(r"(?:# )?([A-Z]+_[A-Z_]+)=.*")
 
 def test_the_example_lists_every_setting_and_no_other() -> None:
     matches = [_EXAMPLE_LINE.fullmatch(line) for line in EXAMPLE.splitlines()]
-    assert {match[1] for match in matches if match} == {*KNOWN, ENV_FILE}
+    assert {match[1] for match in matches if match} == {*KNOWN, ENV_FILE, "LANGKEYS_DEBUG"}
 
 
 def test_the_example_has_a_line_on_what_each_setting_does() -> None:

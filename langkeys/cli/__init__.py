@@ -20,6 +20,9 @@ from langkeys.cli.options import (
 from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
 
+MOST_FRAMES = 20
+"""Places shown at either end of a long traceback."""
+
 
 class Root(Group):
     """The commands of langkeys."""
@@ -70,6 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run langkeys and return its exit code; arguments are the process's own by default."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in own_arguments(args))
+    try:
+        return _answered(args, output)
+    except KeyboardInterrupt:
+        output.error(InterruptedCommandError("interrupted"))
+        return InterruptedCommandError.exit_code
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw
+        from langkeys.settings import is_debugging
+
+        output.error(_unexpected(error), details=_trace(error) if is_debugging() else ())
+        return FailedError.exit_code
+
+
+def _answered(args: list[str], output: Output) -> int:
     call = Invocation(output)
     signal.signal(signal.SIGTERM, _terminated)
     try:
@@ -77,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = [*map(_as_text, own), *map(_as_it_is, args[len(own) :])]
         refuse_keys_in_arguments(args)
         result = _run(args, call)
+        output.finish()
     except UndeliveredError as error:
         if not error.closed_pipe or error.hint:
             output.error(error)
@@ -86,13 +103,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
             call.settings.explain(error)
         output.error(error)
         return error.exit_code
-    except OSError as error:
-        # What nobody foresaw: a working folder that is gone, for one.
-        named = "" if error.filename is None else f": {error.filename}"
-        output.error(FailedError(f"{error.strerror or error}{named}"))
-        return FailedError.exit_code
-    output.finish()
     return result
+
+
+def _unexpected(error: Exception) -> FailedError:
+    """Describe an error without its message, which may repeat a value that is secret."""
+    if isinstance(error, OSError) and error.strerror:
+        # A working folder that is gone, for one.
+        named = "" if error.filename is None else f": {error.filename}"
+        return FailedError(f"{error.strerror}{named}")
+    where = _places_of(error)[-1].rpartition("/")[2]
+    return FailedError(
+        f"unexpected: {type(error).__name__} in {where}",
+        hint="this is a fault of langkeys; LANGKEYS_DEBUG=1 in the environment shows more of it",
+    )
+
+
+def _trace(error: BaseException) -> list[str]:
+    """Say how an error came about: types and places alone, no message and no value."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        lines += [f"{type(cause).__module__}.{type(cause).__qualname__}", *_places_of(cause)]
+        cause = cause.__cause__ or cause.__context__
+    return lines
+
+
+def _places_of(error: BaseException) -> list[str]:
+    """Return where an error passed, the outermost first: file, line and function."""
+    places = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        places.append(f"{code.co_filename}:{step.tb_lineno} ({code.co_name})")
+        step = step.tb_next
+    if len(places) > 2 * MOST_FRAMES:  # of a recursion
+        left_out = len(places) - 2 * MOST_FRAMES
+        places[MOST_FRAMES:-MOST_FRAMES] = [f"... {left_out} more"]
+    return places
 
 
 def _run(args: list[str], invocation: Invocation) -> int:

@@ -217,8 +217,8 @@ class Output:
             _to_stderr(f"warning: {visible(text)}")
         self._warnings.clear()
 
-    def error(self, error: LangkeysError) -> None:
-        """Say what went wrong, and the next step."""
+    def error(self, error: LangkeysError, *, details: Sequence[str] = ()) -> None:
+        """Say what went wrong, and the next step; ``details`` are for who looks for a fault."""
         if self.as_json:
             described: dict[str, Any] = {
                 "error": {"code": error.code, "message": error.message, "hint": error.hint}
@@ -227,6 +227,8 @@ class Output:
                 described["candidates"] = list(error.candidates)
             if self._warnings:
                 described["warnings"] = self._warnings
+            if details:
+                described["details"] = list(details)
             _to_stderr(json_text(described))
             return
         _to_stderr(f"error: {visible(error.message)}")
@@ -234,6 +236,8 @@ class Output:
             _to_stderr(f"  {visible(candidate)}")
         if error.hint:
             _to_stderr(f"hint: {visible(error.hint)}")
+        for line in details:
+            _to_stderr(f"debug: {visible(line)}")
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
