@@ -6,6 +6,7 @@ the form of something that is no secret, and the rest is hidden, rather too much
 """
 
 import re
+from functools import cache
 
 HIDDEN = "***"
 
@@ -18,24 +19,35 @@ _DRIVERS = (
     "pg8000", "pymysql", "aiomysql", "mysqldb", "mysqlconnector", "pyodbc", "oracledb", "srv",
 )  # fmt: skip
 # By name: another word before :// could be a part of a password.
-_SCHEME = re.compile(rf"(?i:({'|'.join(_ENGINES)})(?:\+(?:{'|'.join(_DRIVERS)}))?)")
+_SCHEME = rf"(?i:({'|'.join(_ENGINES)})(?:\+(?:{'|'.join(_DRIVERS)}))?)"
 
 _ONE_HOST = r"(?:[\w.*-]*|\[[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?"
-_HOST = re.compile(f"{_ONE_HOST}(?:,{_ONE_HOST})*")
-_PATH = re.compile(r"[^=@:\\]*")
+_HOST = f"{_ONE_HOST}(?:,{_ONE_HOST})*"
+_PATH = r"[^=@:\\]*"
 # Parameters that are no secrets, with values that look like none.
-_SHOWN_PARAMETER = re.compile(
+_SHOWN_PARAMETER = (
     r"(?:sslmode|connect_timeout|application_name|target_session_attrs|mode|cache|timeout|uri"
     r"|gssencmode|channel_binding)=[a-z0-9_-]{0,20}"
 )
-_ASSIGNMENT = re.compile(
-    r"(?i)\b(?:host(?:addr)?|user|uid|dbname|service|server|\w*(?:pass|pwd|secret|token|key)\w*)\s*="
+_ASSIGNMENT = (
+    r"(?i)\b(?:host(?:addr)?|user|uid|dbname|service|server"
+    r"|\w*(?:pass|pwd|secret|token|key)\w*)\s*="
 )
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # At first use: a plain path, the common case, needs none of them.
+    return re.compile(pattern)
+
+
+def _is_assignment_in(text: str) -> bool:
+    return "=" in text and _compiled(_ASSIGNMENT).search(text) is not None
 
 
 def scheme_of(url: str) -> str | None:
     """Return the scheme of a URL where it is one that may be named, or None."""
-    found = _SCHEME.fullmatch(url.partition("://")[0]) if "://" in url else None
+    found = _compiled(_SCHEME).fullmatch(url.partition("://")[0]) if "://" in url else None
     return None if found is None else found[0]
 
 
@@ -45,7 +57,7 @@ def is_path(text: str) -> bool:
         return False
     path, _, query = text.partition("?")
     if text.startswith(("/", "./", "../")) and not text.startswith("//"):
-        return not (_ASSIGNMENT.search(query) or _ASSIGNMENT.search(path.partition(";")[2]))
+        return not (_is_assignment_in(query) or _is_assignment_in(path.partition(";")[2]))
     return not query and not _looks_secret(path)
 
 
@@ -54,7 +66,7 @@ def shown_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return url if is_path(url) and not _looks_secret(url) else HIDDEN
-    found = _SCHEME.fullmatch(scheme)
+    found = _compiled(_SCHEME).fullmatch(scheme)
     if found is None:
         return HIDDEN
     if found[1].lower() == "sqlite":
@@ -68,7 +80,7 @@ def shown_url(url: str) -> str:
 
 def _looks_secret(text: str) -> bool:
     """Tell whether text looks as if a password stood in it: ``u:p@h``, ``password=p``."""
-    return re.search(r":.*@", text, re.DOTALL) is not None or bool(_ASSIGNMENT.search(text))
+    return "@" in text.partition(":")[2] or _is_assignment_in(text)
 
 
 def file_of(rest: str) -> str:
@@ -88,9 +100,9 @@ def _shown_place(place: str) -> str:
     end = re.search(r"[?#;&]", place)
     start = len(place) if end is None else end.start()
     host, slash, path = place[:start].partition("/")
-    if not _HOST.fullmatch(host):
+    if not _compiled(_HOST).fullmatch(host):
         return HIDDEN
-    shown_path = path if _PATH.fullmatch(path) else HIDDEN
+    shown_path = path if _compiled(_PATH).fullmatch(path) else HIDDEN
     return f"{host}{slash}{shown_path}{_shown_query(place[start : start + 1], place[start + 1 :])}"
 
 
@@ -99,5 +111,7 @@ def _shown_query(mark: str, query: str) -> str:
         return mark
     if mark != "?":
         return f"{mark}{HIDDEN}"
-    parts = (part if _SHOWN_PARAMETER.fullmatch(part) else HIDDEN for part in query.split("&"))
+    parts = (
+        part if _compiled(_SHOWN_PARAMETER).fullmatch(part) else HIDDEN for part in query.split("&")
+    )
     return f"?{'&'.join(parts)}"
