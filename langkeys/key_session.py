@@ -157,6 +157,7 @@ def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str]
         if is_living(places.rotation_journal(plan.database)):
             _refuse_second(plan)
         raise
+    store.listen(note=session.note, warn=say)
     rotation = Rotation(store, plan, progress)
     try:
         with ExitStack() as stack:

@@ -3,7 +3,8 @@
 The order makes a crash at any moment harmless: everything is written and read back within one
 transaction; then the journal and the staged keys are on the disk; then it commits; then the staged
 keys are renamed into their places. What dies before the commit is undone by the next langkeys
-command, what dies after it is completed; see ``langkeys.recovery``.
+command, what dies after it is completed; see ``langkeys.recovery``. Last of all free pages are
+cleaned: values under the old key may be in them from before.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from langkeys.key_places import KeyPlace
 from langkeys.progress import Progress
 from langkeys.reencryption import Survey, surveyed
 from langkeys.rotation_journal import Entry, Journal, witnesses
+from langkeys.settings import temporary_folders
 from langkeys.store.base import Change, Store
 from langkeys.times import iso, now
 
@@ -127,6 +129,7 @@ class Rotation:
             assert self.journal is not None
             self.journal.remove()
             failpoints.reach("journal-removed")
+        store.clean_free_pages(temporary_folders())
         return Rotated(written, backup, old_key_file)
 
     def _backed_up(self, undo: ExitStack) -> tuple[Path, Path]:

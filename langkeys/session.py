@@ -152,6 +152,7 @@ class Session:
                 " langkeys, the file for a server that is started with it"
             )
         store = self._opened()
+        store.listen(note=self.note, warn=self.warn)
         self._location = store.location
         # It may have waited for the end of a rotation.
         self.settings.reload_if_changed()

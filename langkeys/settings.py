@@ -395,3 +395,9 @@ def is_debugging() -> bool:
 def failpoint() -> str:
     """Return where a test wants this process to fail; see ``langkeys.failpoints``."""
     return os.environ.get("LANGKEYS_FAILPOINT", "")
+
+
+def temporary_folders() -> list[str]:
+    """Return the folders for SQLite's temporary files; it takes the first that can be written."""
+    named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
+    return [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp", "."]  # noqa: S108 - SQLite's

@@ -150,6 +150,14 @@ class Store(Protocol):
         """Which Langflow wrote it."""
         ...
 
+    def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        """Tell these what a person should know of this store: a sentence each, without a secret.
+
+        What has come up before is told at once. ``warn`` gets what may be missing from an answer,
+        ``note`` what else is worth knowing, when the store is closed, too.
+        """
+        ...
+
     def transaction(self) -> AbstractContextManager[None]:
         """Hold the write lock: commit at the end of the block, roll back where it raises."""
         ...
@@ -163,7 +171,10 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the connection back; harmless when repeated."""
+        """Give the connection back; harmless when repeated.
+
+        What was deleted is gone from the disk then, or listeners get a note until when it is not.
+        """
         ...
 
     def find_user(self, user_id: str) -> User | None:
@@ -335,9 +346,18 @@ class Store(Protocol):
     ) -> None:
         """Copy the database as of now into a new file, 0600, and check the copy.
 
+        Nothing that was deleted is in it.
         ``with_indexes``: hold each index against its table, too, which takes ten times as long.
         ``progress`` gets the pages copied and all pages. Raises ConflictError where ``path``
         exists, FailedError where it cannot be written.
+        """
+        ...
+
+    def clean_free_pages(self, temporary: Sequence[str]) -> None:
+        """Remove from the disk what anybody has deleted before, in a database held alone.
+
+        ``temporary`` are folders for temporary files: the first that can be written is taken.
+        Raises nothing of ours: where it cannot be done, listeners are warned.
         """
         ...
 

@@ -147,6 +147,7 @@ class ApiKeyTable(Database):
             for old, new in changes
         )
         self._allow_encrypted(new.stored for old, new in changes if new.stored != old.stored)
+        self._has_removed = True
         self._note(noted("update", new, at_rest=new.at_rest) for _, new in changes)
         with self._translated():
             return self._connection.executemany(sql, values).rowcount
@@ -198,6 +199,7 @@ class ApiKeyTable(Database):
         )
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
+        self._has_removed = True
         if self.committing is not None:
             ended = self._keys(
                 "k.id IN (SELECT value FROM json_each(?))", json.dumps(list(key_ids))

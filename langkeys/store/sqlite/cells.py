@@ -53,6 +53,7 @@ class Cells(Database):
         return sum(map(self._size, self._tables))
 
     def replace_cells(self, changes: Sequence[tuple[Cell, bytes]]) -> None:
+        self._has_removed = True
         keys = {table.name: table.quoted_key for table in self._tables}
         values = [(cell, _text_or_bytes(text)) for cell, text in changes]
         for (table, column, kind), some in groupby(values, _written_where):

@@ -1,4 +1,4 @@
-"""Copies of a live database, through SQLite's backup interface."""
+"""Copies of a live database, without what was deleted from it."""
 
 import os
 import secrets
@@ -12,6 +12,8 @@ from langkeys.files import sync_folder
 from langkeys.store.sqlite.database import Database, store_error
 
 STEP_PAGES = 2000
+STEPS = 20_000
+"""Steps of SQLite's machine between two looks at how far it is, and at Ctrl-C."""
 
 
 class Copying(Database):
@@ -38,8 +40,8 @@ class Copying(Database):
                     os.close(descriptor)
                 os.link(staged, path)  # unlike a rename, never replaces what came in between
             finally:
-                for name in (staged.name, f"{staged.name}-journal"):
-                    staged.with_name(name).unlink(missing_ok=True)
+                for suffix in ("", "-journal", "-wal", "-shm"):
+                    staged.with_name(staged.name + suffix).unlink(missing_ok=True)
             sync_folder(path.parent)
         except FileExistsError:
             raise ConflictError(f"{path} has just been made by another process") from None
@@ -47,6 +49,56 @@ class Copying(Database):
             raise FailedError(f"cannot write the backup {path}: {error.strerror}") from None
 
     def _copy(self, staged: Path, progress: Callable[[int, int], None]) -> None:
+        try:
+            with self._lock:
+                try:
+                    self._vacuum_into(staged, progress)
+                except sqlite3.OperationalError as error:
+                    if "no such" not in str(error):
+                        raise
+                    # The tables need what this SQLite does not have: they are copied as they are.
+                    os.truncate(staged, 0)
+                    self._copy_pages(staged, progress)
+                    self._tell(
+                        f"{self.location} could not be written anew ({error}): the copy has what"
+                        " was deleted in its free pages, too",
+                        is_warning=True,
+                    )
+            is_wal = self._rows("PRAGMA journal_mode") == [("wal",)]
+            with closing(sqlite3.connect(staged, isolation_level=None)) as copy:
+                copy.execute(f"PRAGMA journal_mode = {'WAL' if is_wal else 'DELETE'}")
+        except sqlite3.Error as error:
+            text = str(error)
+            if text == "interrupted":
+                raise KeyboardInterrupt from None
+            if "full" in text or "I/O" in text:
+                raise FailedError(
+                    f"cannot write the backup beside {staged.parent}: {text}",
+                    hint="make room on the disk, or name a file on another one",
+                ) from None
+            raise store_error(error, self._path, self._busy_timeout) from None
+
+    def _vacuum_into(self, staged: Path, progress: Callable[[int, int], None]) -> None:
+        """Write the database as of now anew, page by page: its free pages stay behind."""
+        (size,) = self._rows("PRAGMA page_size")[0]
+        (total,) = self._rows("PRAGMA page_count")[0]
+
+        def tell() -> int:
+            progress(min(staged.stat().st_size // size, total), total)
+            return 0
+
+        # It writes to another file, but is a statement that writes.
+        self._rows("PRAGMA query_only = OFF")
+        self._connection.set_progress_handler(tell, STEPS)
+        try:
+            self._connection.execute("VACUUM INTO ?", (str(staged),))
+        finally:
+            self._connection.set_progress_handler(None, 0)
+            if not self._writable:
+                self._rows("PRAGMA query_only = ON")
+        progress(total, total)
+
+    def _copy_pages(self, staged: Path, progress: Callable[[int, int], None]) -> None:
         # One read transaction for all of it: else each write by a server would start it anew.
         self._rows("BEGIN")
         try:
@@ -57,14 +109,6 @@ class Copying(Database):
                     pages=STEP_PAGES,
                     progress=lambda _, remaining, total: progress(total - remaining, total),
                 )
-        except sqlite3.Error as error:
-            text = str(error)
-            if "full" in text or "I/O" in text:
-                raise FailedError(
-                    f"cannot write the backup beside {staged.parent}: {text}",
-                    hint="make room on the disk, or name a file on another one",
-                ) from None
-            raise store_error(error, self._path, self._busy_timeout) from None
         finally:
             with suppress(sqlite3.Error):
                 self._connection.rollback()

@@ -15,6 +15,7 @@ from langkeys.errors import ConflictError, LangkeysError, StoreError
 from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Change, Committing
 from langkeys.store.generations import Generation, told_from
+from langkeys.store.sqlite.cleaning import remaining_wal
 from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
@@ -56,12 +57,17 @@ class Database:
         self.before_encrypted: Callable[[], None] | None = None
         self._writes_encrypted = False
         self._changes: list[Iterable[Change]] = []
+        self._has_written = False
+        self._has_removed = False
+        """Something was deleted or replaced that nobody should find any more."""
+        self._told: list[tuple[bool, str]] = []
+        self._listeners: tuple[Callable[[str], None], Callable[[str], None]] | None = None
         # Held for a statement, or for a whole transaction: several threads share the connection.
         self._lock = threading.RLock()
         self._connection = _connected(self._path, busy_timeout)
         try:
-            if not writable:
-                self._rows("PRAGMA query_only = ON")
+            # Whatever this SQLite was compiled with: what is deleted is overwritten.
+            self._rows("PRAGMA secure_delete = ON" if writable else "PRAGMA query_only = ON")
             if cache_kib is not None:
                 self._rows(f"PRAGMA cache_size = -{cache_kib:d}")
             if alone:
@@ -88,9 +94,32 @@ class Database:
         finally:
             store.close()
 
+    def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        self._listeners = (note, warn)
+        waiting, self._told = self._told, []
+        for is_warning, sentence in waiting:
+            self._tell(sentence, is_warning=is_warning)
+
+    def _tell(self, sentence: str, *, is_warning: bool) -> None:
+        if self._listeners is None:
+            self._told.append((is_warning, sentence))
+        else:
+            self._listeners[is_warning](sentence)
+
     def close(self) -> None:
         with self._lock:
+            remaining = None
+            if self._has_written and not self._connection.in_transaction:
+                self._has_written = False
+                remaining = remaining_wal(self._connection, self._path)
             self._connection.close()
+        if remaining is not None and self._has_removed:
+            self._tell(
+                f"another process is reading {self.location}: what has been deleted or replaced"
+                f" there can be found in {remaining}, or in the database itself, until a langkeys"
+                " command that writes or the last process that has it open can clean up",
+                is_warning=False,
+            )
 
     def _take_alone(self) -> None:
         """Lock everybody else out until the connection is closed.
@@ -104,7 +133,6 @@ class Database:
             self._connection.execute("COMMIT")  # the lock stays: that is what the mode means
             # In WAL mode a commit is otherwise not on the disk when it returns.
             self._connection.execute("PRAGMA synchronous = EXTRA")
-            self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute(MORE_CACHE)
         except sqlite3.Error as error:
             if "locked" not in str(error):
@@ -133,6 +161,7 @@ class Database:
                 with self._translated():
                     failpoints.reach("before-commit")
                 self._rows("COMMIT")
+                self._has_written = True
         finally:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error that led here is the one to tell

@@ -174,6 +174,7 @@ class SqliteKeyBatch:
 
     def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
         store = self._store
+        store._has_removed = True
         store._rows(MORE_CACHE)
         where, parameters = ("1", []) if wanted is None else store._conditions(wanted)
         # What has been used, changed or deleted meanwhile is none of it any more.

@@ -61,6 +61,7 @@ class KeyLookup(ApiKeyTable, UserTable):
             "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = ? WHERE id = ?",
             (stored_time(moment), key_id),
         )
+        self._has_written = True
         return counted == 1
 
     @cached_property

@@ -1,6 +1,7 @@
 """The whole store, put together of its tables."""
 
 from langkeys.store.sqlite.cells import Cells
+from langkeys.store.sqlite.compacting import Compacting
 from langkeys.store.sqlite.copying import Copying
 from langkeys.store.sqlite.encrypted import EncryptedValues
 from langkeys.store.sqlite.key_batches import KeyBatches
@@ -8,5 +9,7 @@ from langkeys.store.sqlite.key_lookup import KeyLookup
 from langkeys.store.sqlite.variables import VariableTable
 
 
-class SqliteStore(KeyLookup, KeyBatches, VariableTable, EncryptedValues, Cells, Copying):
+class SqliteStore(
+    KeyLookup, KeyBatches, VariableTable, EncryptedValues, Cells, Copying, Compacting
+):
     """A store on a SQLite file; see ``langkeys.store.base.Store`` for what its methods promise."""

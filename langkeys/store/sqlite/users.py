@@ -73,6 +73,7 @@ class UserTable(Database):
         )
 
     def update_user(self, user: User) -> None:
+        self._has_removed = True
         old = None if self.committing is None else self.find_user(user.id)
         if old is not None:
             fields = ("password_hash", "is_active", "is_superuser")
@@ -91,6 +92,7 @@ class UserTable(Database):
         )
 
     def delete_user(self, user_id: str) -> None:
+        self._has_removed = True
         user = None if self.committing is None else self.find_user(user_id)
         self._note([] if user is None else [_noted("delete", user)])
         self._rows('DELETE FROM "user" WHERE id = ?', (user_id,))

@@ -57,6 +57,7 @@ class VariableTable(Database):
             self._connection.executemany(sql, map(_row, variables))
 
     def update_variables(self, variables: Iterable[Variable]) -> int:
+        self._has_removed = True
         variables = list(variables)
         self._allow_encrypted(variable.stored for variable in variables)
         self._note(_noted("update", variable) for variable in variables)
@@ -70,6 +71,7 @@ class VariableTable(Database):
             ).rowcount
 
     def delete_variables(self, variable_ids: Sequence[str]) -> int:
+        self._has_removed = True
         if self.committing is not None:
             rows = self._rows(
                 f"{self._variable_select} WHERE v.id IN (SELECT value FROM json_each(?))",

@@ -1,0 +1,67 @@
+"""Rewriting a whole database, so that nothing is left in it of what was deleted long ago."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from langkeys import failpoints
+from langkeys.errors import LangkeysError
+from langkeys.store.sqlite.database import Database
+
+STEPS = 100_000
+"""Steps of SQLite's machine between two looks at whether somebody has pressed Ctrl-C."""
+
+
+class Compacting(Database):
+    """The part of a store that cleans free pages."""
+
+    def clean_free_pages(self, temporary: Sequence[str]) -> None:
+        try:
+            problem = self._missing_space(temporary)
+            if problem is None:
+                failpoints.reach("before-cleaning")
+                with self._lock:
+                    # In a callback Python sees Ctrl-C, and SQLite stops with "interrupted". It goes
+                    # no further: what led here is done, and whoever waits for it is to be told so.
+                    self._connection.set_progress_handler(lambda: 0, STEPS)
+                    try:
+                        self._connection.execute("VACUUM")
+                    finally:
+                        self._connection.set_progress_handler(None, 0)
+                self._has_written = self._has_removed = True
+        except (sqlite3.Error, OSError, LangkeysError) as error:
+            problem = str(error)
+        except KeyboardInterrupt:
+            problem = "interrupted"
+        if problem is not None:
+            self._tell(
+                f"what was deleted from {self.location} earlier may be found in its free pages:"
+                f" they could not be cleaned ({problem}); with the server stopped, run: sqlite3"
+                f" {self.location} VACUUM",
+                is_warning=True,
+            )
+
+    def _missing_space(self, temporary: Sequence[str]) -> str | None:
+        """Say where there is no room for a VACUUM: a copy, and a journal as large."""
+        pages, page_size = (
+            int(self._rows(f"PRAGMA {what}")[0][0]) for what in ("page_count", "page_size")
+        )
+        size = pages * page_size
+        beside = Path(os.path.realpath(self._path)).parent
+        copy = next(
+            (
+                Path(folder)
+                for folder in temporary
+                if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)
+            ),
+            beside,
+        )
+        is_one = beside.stat().st_dev == copy.stat().st_dev
+        wanted = {beside: size * 2} if is_one else {beside: size, copy: size}
+        for folder, needed in wanted.items():
+            free = shutil.disk_usage(folder).free
+            if free < needed:
+                return f"{folder} has {free} bytes free, and {needed} are needed"
+        return None

@@ -1,0 +1,86 @@
+"""After a rotation nothing that the old secret key opens is in the database, deleted or not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import InvalidToken
+
+from .. import vault
+from ..databases import Database
+from ..samples import SECRET_KEY, decrypted, encrypted
+from ..sites import Site
+from ..vault import Vault
+
+ROTATE = ("secret-key", "rotate", "--yes")
+STEP = "before-cleaning"
+
+
+@pytest.fixture
+def old(site: Site, superuser: str, database: Database) -> Vault:
+    """A site in whose free pages are tokens, as a SQLite leaves them that overwrites nothing."""
+    found = vault.made(site, superuser)
+    with closing(sqlite3.connect(found.database)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE gone (token TEXT)")
+        with connection:
+            connection.executemany("INSERT INTO gone VALUES (?)", [(encrypted("gone" * 99),)] * 50)
+        with connection:
+            connection.execute("DELETE FROM gone")
+    found.reads = found.opened(SECRET_KEY)
+    assert "gone" * 99 in tokens(found.database)
+    return found
+
+
+def under_the_old_key(found: Vault) -> int:
+    """Count the tokens in the database's files that the old secret key opens."""
+    files = found.database.parent.glob(f"{found.database.name}*")
+    return sum(len(tokens(path)) for path in files if ".backup-" not in path.name)
+
+
+def tokens(path: Path) -> list[str]:
+    """Return what is in the tokens in a file that the old secret key opens."""
+    found = []
+    for token in re.findall(rb"gAAAAA[A-Za-z0-9_-]{60,}={0,2}", path.read_bytes()):
+        with contextlib.suppress(InvalidToken):  # one that is cut, or under the new key
+            found.append(decrypted(token.decode()))
+    return found
+
+
+def test_after_a_rotation_no_old_token_can_be_carved(old: Vault) -> None:
+    done = old.site.run(*ROTATE).done()
+    assert "warning" not in done.stderr
+    assert under_the_old_key(old) == 0
+    old.assert_whole()
+    (backup,) = old.database.parent.glob("*.backup-*Z")
+    assert old.opened(SECRET_KEY, backup) == old.reads
+    assert "gone" * 99 not in tokens(backup)
+
+
+def test_free_pages_that_cannot_be_cleaned_undo_nothing(old: Vault) -> None:
+    done = old.site.run(*ROTATE, LANGKEYS_FAILPOINT=f"{STEP}=error").done()
+    assert "free pages" in done.stderr
+    assert str(old.database) in done.stderr
+    assert "the new secret key is in" in done.stderr
+    assert old.assert_whole() != SECRET_KEY
+
+
+def test_a_rotation_killed_while_it_cleans_is_complete(old: Vault) -> None:
+    assert old.site.run(*ROTATE, LANGKEYS_FAILPOINT=STEP).code == -9
+    assert old.assert_whole() != SECRET_KEY
+    assert "broken off" not in old.site.call("secret-key", "check").done().stderr
+
+
+@pytest.mark.skipif(not os.access("/sys/kernel", os.W_OK), reason="not root, or no sysfs")
+def test_where_there_is_no_room_for_temporary_files_it_is_a_warning(old: Vault) -> None:
+    # A file system without a free byte: SQLite would write its copy of the database there.
+    done = old.site.run(*ROTATE, SQLITE_TMPDIR="/sys/kernel").done()
+    assert "free pages" in done.stderr
+    assert "/sys/kernel has 0 bytes free" in done.stderr
+    assert old.assert_whole() != SECRET_KEY
