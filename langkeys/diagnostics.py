@@ -5,7 +5,6 @@ always has) or ``ok``. No finding holds a secret; secrets among the settings are
 """
 
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,19 +22,15 @@ from langkeys.authentication import (
 from langkeys.errors import LangkeysError
 from langkeys.files import OTHERS
 from langkeys.known_settings import ENV_FILE, KNOWN
-from langkeys.models import dashed
 from langkeys.rotation_journal import find_unfinished
 from langkeys.settings import Settings
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.base import Store
 from langkeys.store.generations import Generation
-from langkeys.times import now
+from langkeys.store_diagnostics import check_encrypted, check_keys, check_rows
 from langkeys.urls import shown_url
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
-
-MOST_NAMED = 20
-"""Failing values named one by one; the rest of them are counted."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +99,8 @@ def examined(settings: Settings, means: Means) -> Report:
     except LangkeysError as error:
         report.fail("database", error)
         return report
+    # What is left out of an answer here is a finding of its own.
+    store.listen(note=lambda _: None, warn=lambda _: None)
     report.generation = generation = store.generation
     report.database = store.location
     report.add("database", "ok", f"{store.location}, of Langflow {generation.release}")
@@ -113,8 +110,9 @@ def examined(settings: Settings, means: Means) -> Report:
         ("database", lambda: report.counts.update(store.counts())),
         ("acting", lambda: _acting(report, settings, store, means)),
         ("access", lambda: _access(report, settings, generation)),
-        ("encrypted", lambda: _encrypted(report, store, means)),
-        ("API keys", lambda: _keys(report, settings, store)),
+        ("rows", lambda: check_rows(report, store)),
+        ("encrypted", lambda: check_encrypted(report, store, means)),
+        ("API keys", lambda: check_keys(report, settings, store)),
     )
     for section, check in checks:
         try:
@@ -321,77 +319,4 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
             "note",
             f"the webhooks of Langflow {generation.release} (/api/v1/webhook/FLOW) ask for no key"
             " unless LANGFLOW_WEBHOOK_AUTH_ENABLE is true",
-        )
-
-
-def _encrypted(report: Report, store: Store, means: Means) -> None:
-    opened: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    old_form: Counter[str] = Counter()
-    named: list[str] = []
-    for value in store.encrypted_values():
-        place = f"{value.table}.{value.column}"
-        cipher = means.cipher()
-        if cipher.opens(value.value):
-            opened[place] += 1
-            if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
-                old_form[place] += 1
-            continue
-        failed[place] += 1
-        if len(named) < MOST_NAMED:
-            name = f" ({value.name})" if value.name else ""
-            named.append(f"{place} of row {dashed(value.row)}{name} does not open")
-    for place in sorted(opened | failed):
-        report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
-    hint = "find the secret key that it was written with, or set it anew in Langflow"
-    for message in named:
-        report.add("encrypted", "problem", message, hint)
-    if failed.total() > len(named):
-        report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
-    if opened and not failed:
-        report.add("encrypted", "ok", f"the secret key opens all {opened.total()} values")
-    for place, count in old_form.items():
-        report.add(
-            "encrypted",
-            "problem",
-            f"{count} values of {place} have the old derivation of a short secret key, which"
-            f" Langflow {store.generation.release} cannot read",
-            "langkeys api-key migrate brings API keys into the new one",
-        )
-
-
-def _keys(report: Report, settings: Settings, store: Store) -> None:
-    section = "API keys"
-    generation = store.generation
-    owner = store.find_user_named(DEFAULT_SUPERUSER)
-    risk = None if owner is None else superuser_at_risk(settings, generation, owner)
-    if owner is not None and risk is not None:
-        keys = sum(1 for _ in store.api_keys(KeyFilter(now=now(), user_id=owner.id)))
-        report.add(section, "problem" if keys else "note", f"{keys} keys at risk: {risk}")
-    plaintext = sum(1 for _ in store.plaintext_api_keys())
-    if plaintext and generation.encrypts_keys:
-        report.add(
-            section,
-            "problem",
-            f"{plaintext} keys are at rest as plaintext, from before Langflow 1.8",
-            "langkeys api-key migrate encrypts them",
-        )
-    elif plaintext:
-        report.add(
-            section,
-            "note",
-            f"{plaintext} keys are at rest as plaintext, as Langflow {generation.release} has them",
-        )
-    credentials = store.plaintext_credentials()
-    if credentials:
-        report.add(
-            section, "note", f"{credentials} variables of type Credential are at rest as plaintext"
-        )
-    inactive = report.counts.get("inactive API keys", 0)
-    if inactive and not generation.honours_key_state:
-        report.add(
-            section,
-            "problem",
-            f"{inactive} keys are marked inactive, and Langflow {generation.release} lets them in",
-            "langkeys api-key list --status inactive --all-users; revoke them to end them",
         )

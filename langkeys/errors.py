@@ -113,6 +113,23 @@ class StoreError(LangkeysError):
     exit_code = 6
 
 
+class UnreadableRowError(StoreError):
+    """A row of the database cannot become a value: a cell holds what no server writes there."""
+
+    def __init__(
+        self, location: str, *, table: str, row: str, name: str | None, column: str
+    ) -> None:
+        named = "" if name is None else f" ({name})"
+        super().__init__(
+            f"{location}: row {row}{named} of table {table} cannot be read: its {column} is not as"
+            " a server writes it",
+            hint="put the row right, or delete it; langkeys doctor names every row like it",
+        )
+        self.table = table
+        self.row = row
+        self.column = column
+
+
 class SecretKeyError(LangkeysError):
     """The secret key is missing, malformed, or does not open what is stored."""
 

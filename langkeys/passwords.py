@@ -1,5 +1,7 @@
 """bcrypt, as Langflow uses it. The only module that imports bcrypt."""
 
+import re
+
 import bcrypt
 
 from langkeys.password_rules import COUNTED_BYTES
@@ -12,9 +14,13 @@ ROUNDS = 12
 _NOBODY = b"$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZBZ5q1Xr5c5q7mQbG0p8d1v0b7h1vW"
 
 
+# What a cost above 16 asks for is minutes and hours: no server ever stores such a hash.
+_HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
+
+
 def _cut(password: str) -> bytes:
     """Cut at 72 bytes of UTF-8 as Langflow does; bcrypt 5 refuses more."""
-    return password.encode()[:COUNTED_BYTES]
+    return password.encode("utf-8", "surrogatepass")[:COUNTED_BYTES]
 
 
 def hashed(password: str, *, rounds: int = ROUNDS) -> str:
@@ -25,9 +31,10 @@ def hashed(password: str, *, rounds: int = ROUNDS) -> str:
 def matches(password: str, password_hash: str | None) -> bool:
     """Check a password against a stored hash, or against nobody's where that is None.
 
-    A stored hash that is no bcrypt hash matches nothing, at the same cost.
+    A stored hash that is no bcrypt hash, or whose own cost is above 16, matches nothing, at the
+    same cost as nobody's.
     """
-    if password_hash is not None:
+    if password_hash is not None and _HASH.fullmatch(password_hash):
         try:
             return bcrypt.checkpw(_cut(password), password_hash.encode())
         except ValueError:

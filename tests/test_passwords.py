@@ -91,6 +91,19 @@ def test_no_password_matches_nobody() -> None:
     assert not any(passwords.matches(text, None) for text in ("", PASSWORD, "langflow"))
 
 
+@pytest.mark.parametrize("cost", ["17", "24", "31", "+17", "99"])
+def test_a_hash_of_an_endless_cost_matches_nothing_at_the_usual_cost(
+    cost: str, checks: list[bytes]
+) -> None:
+    hashed = passwords.hashed(PASSWORD, rounds=4).replace("$04$", f"${cost}$")
+    assert not passwords.matches(PASSWORD, hashed)
+    assert [check[:7] for check in checks] == [b"$2b$12$"]
+
+
+def test_a_password_that_is_no_text_matches_nothing() -> None:
+    assert not passwords.matches("\udc80", password_hash())
+
+
 @pytest.mark.parametrize(
     "malformed", ["", "plaintext", "$2b$", "$2b$12$short", "$9z$12$" + "C" * 53, "\0", "é" * 60]
 )

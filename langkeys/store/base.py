@@ -8,77 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-from langkeys.models import ApiKey, EncryptedValue, User, UserSummary, Variable, shown_without
+from langkeys.models import ApiKey, EncryptedValue, User, UserSummary, Variable
 from langkeys.progress import Advance
 from langkeys.store.generations import Generation
+from langkeys.store.records import Cell, Change, KeyFilter, OwnedKey, RowStub
 
-
-class KeyFilter(NamedTuple):
-    """Which API keys are meant; conditions combine with *and*, None is no condition.
-
-    ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``: not
-    used since then, and not created since then either. ``never_used_since``: created since then,
-    and not used yet. ``expires_before`` means between ``now``
-    and then, ``is_expired`` before ``now``, active or not.
-    """
-
-    now: datetime
-    user_id: str | None = None
-    name: str | None = None
-    status: str | None = None
-    unused_since: datetime | None = None
-    expires_before: datetime | None = None
-    created_before: datetime | None = None
-    never_used_since: datetime | None = None
-    is_expired: bool = False
-
-
-class OwnedKey(NamedTuple):
-    """An API key and its user, None where there is no such user."""
-
-    key: ApiKey
-    owner: User | None
-
-
-class Change(NamedTuple):
-    """What a transaction does to one thing, for the audit trail; ``details`` hold no secret.
-
-    ``action`` is ``insert``, ``update`` or ``delete``, ``kind`` ``api_key``, ``user`` or
-    ``variable``. ``ended`` is the row of an API key that is deleted. Of things that differ in
-    nothing but their ids, ``id`` is the first, and ``more_ids`` are the others.
-    """
-
-    action: str
-    kind: str
-    id: str
-    name: str | None
-    user_id: str | None = None
-    details: Mapping[str, Any] = MappingProxyType({})
-    ended: ApiKey | None = None
-    more_ids: Sequence[str] = ()
-
-
-class Cell(NamedTuple):
-    """A text in the database that has something in it that a secret key may open.
-
-    ``kind`` is ``value`` (a known column whose value is a token), ``json`` (a known column with
-    tokens in it), ``envelope`` (one of ``langkeys.crypto``), or ``other``: a token in a column
-    that none should be in. ``position`` finds the row again.
-    """
-
-    table: str
-    column: str
-    row: str
-    name: str | None
-    kind: str
-    position: tuple[object, ...]
-    text: bytes
-
-    def __repr__(self) -> str:
-        return shown_without(self, "position", "text")
+__all__ = ["Cell", "Change", "Committing", "KeyBatch", "KeyFilter", "OwnedKey", "RowStub", "Store"]
 
 
 class KeyBatch(Protocol):
@@ -130,6 +67,9 @@ It gets the changes one by one, and each once: there may be a million of them.
 class Store(Protocol):
     """A Langflow database. Every method raises StoreError where the database cannot answer.
 
+    A row that makes no value is left out where several are asked for, and listeners are warned. Who
+    asks for one, by id, name, hash or stored form, gets an UnreadableRowError: it is there.
+
     Several threads may use one store; a transaction keeps the others waiting.
     """
 
@@ -174,6 +114,37 @@ class Store(Protocol):
         """Give the connection back; harmless when repeated.
 
         What was deleted is gone from the disk then, or listeners get a note until when it is not.
+        """
+        ...
+
+    def unreadable_rows(self) -> Iterator[RowStub]:
+        """Read every user, API key and variable; yield those rows that make none."""
+        ...
+
+    def api_key_stubs(
+        self,
+        *,
+        key_id: str | None = None,
+        name: str | None = None,
+        key_hash: str | None = None,
+        stored: str | None = None,
+    ) -> Sequence[RowStub]:
+        """Return the rows of API keys that have one of these, whether they can be read or not.
+
+        ``key_id`` is 32 hex digits, or an id as UnreadableRowError names it.
+        """
+        ...
+
+    def variable_stubs(
+        self, user_id: str, *, variable_id: str | None = None, name: str | None = None
+    ) -> Sequence[RowStub]:
+        """Return a user's variables with this id or name; see ``api_key_stubs``."""
+        ...
+
+    def delete_stubs(self, stubs: Sequence[RowStub]) -> int:
+        """Delete rows of API keys and variables, within a transaction; return how many there were.
+
+        Only what is still at its position by the same id.
         """
         ...
 

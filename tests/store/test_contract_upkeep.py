@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from langkeys.store.base import KeyFilter, Store
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from .conftest import NOW, Engine, added, api_key
+from langkeys.models import GENERIC, Variable
+from langkeys.store.base import Change, KeyFilter, Store
+
+from .conftest import NOW, OWNER, Engine, added, api_key
 
 ALL = KeyFilter(now=NOW)
 
@@ -29,3 +33,48 @@ def test_cleaning_free_pages_changes_nothing_that_is_there(writer: Store, reader
     assert warnings == []
     assert [key.id for key in reader.api_keys(ALL)] == [key.id for key in keys[1::2]]
     assert added(writer, api_key())
+
+
+def test_a_store_in_order_has_no_row_that_cannot_be_read(writer: Store) -> None:
+    added(writer, api_key())
+    assert list(writer.unreadable_rows()) == []
+
+
+def test_rows_are_told_and_ended_without_being_read(writer: Store, reader: Store) -> None:
+    first, second = added(writer, api_key("ci"), api_key("ci", hashed="other"))
+    assert [stub.id for stub in reader.api_key_stubs(name="ci")] == [first.id, second.id]
+    for found in (
+        reader.api_key_stubs(key_id=second.id),
+        reader.api_key_stubs(key_hash="other"),
+        reader.api_key_stubs(stored=second.stored),
+    ):
+        (stub,) = found
+        assert (stub.table, stub.id, stub.name) == ("apikey", second.id, "ci")
+        assert (stub.user_id, stub.problem) == (OWNER, None)
+    assert reader.api_key_stubs(name="nobody's") == []
+    changes: list[Change] = []
+
+    @contextmanager
+    def committing(noted: Iterable[Change]) -> Iterator[None]:
+        changes.extend(noted)
+        yield
+
+    writer.committing = committing
+    with writer.transaction():
+        assert writer.delete_stubs([stub]) == 1
+        assert writer.delete_stubs([stub]) == 0
+    assert [key.id for key in reader.api_keys(ALL)] == [first.id]
+    assert [(change.action, change.id) for change in changes] == [("delete", second.id)]
+
+
+def test_variables_are_told_and_ended_without_being_read(writer: Store, reader: Store) -> None:
+    token = Variable("c" * 32, "TOKEN", OWNER, "x", GENERIC, None, NOW, NOW)
+    with writer.transaction():
+        writer.insert_variables([token])
+    (stub,) = reader.variable_stubs(OWNER, name="TOKEN")
+    assert reader.variable_stubs(OWNER, variable_id=token.id) == [stub]
+    assert (stub.table, stub.id, stub.name) == ("variable", token.id, "TOKEN")
+    assert reader.variable_stubs("d" * 32, name="TOKEN") == []
+    with writer.transaction():
+        assert writer.delete_stubs([stub]) == 1
+    assert list(reader.variables()) == []

@@ -5,10 +5,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.store.base import Change, KeyFilter
-from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
+from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.places import PAST_FERNET
+from langkeys.store.sqlite.values import (
+    BadCellError,
+    loaded_id,
+    loaded_text,
+    loaded_time,
+    name_or_none,
+    shown_cell,
+    sql_time,
+    stored_time,
+)
 
 KEY_COLUMNS = (
     "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at", "total_uses",
@@ -26,15 +37,15 @@ class ApiKeyTable(Database):
         self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
     ) -> Iterator[ApiKey]:
         where, parameters = self._conditions(wanted)
-        last_row = 0
+        last_row = FIRST_ROW
         while limit is None or limit > 0:
             page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
             rows = self._rows(
-                f"{self._key_select} WHERE {where} AND k.rowid > ? ORDER BY k.rowid"
+                f"{self._key_select} WHERE {where} AND {self._key_row} > ? ORDER BY {self._key_row}"
                 " LIMIT ? OFFSET ?",
                 (*parameters, last_row, page, offset),
             )
-            yield from map(self._api_key, rows)
+            yield from self._readable(rows, self._api_key)
             if len(rows) < page:
                 return
             last_row, offset = rows[-1][-1], 0
@@ -42,7 +53,8 @@ class ApiKeyTable(Database):
 
     def _conditions(self, wanted: KeyFilter) -> tuple[str, list[object]]:
         now = stored_time(wanted.now)
-        expired = "0" if "expires_at" not in self._columns["apikey"] else "k.expires_at < ?"
+        expires_at, created_at = sql_time("k.expires_at"), sql_time("k.created_at")
+        expired = "0" if "expires_at" not in self._columns["apikey"] else f"{expires_at} < ?"
         expired_parameters: list[object] = [now] if "?" in expired else []
         conditions: list[tuple[str, list[object]]] = [("1", [])]
         user_column, name_column = "k.user_id", "k.name"
@@ -58,27 +70,29 @@ class ApiKeyTable(Database):
         if wanted.name is not None:
             conditions.append((f"{name_column} = ?", [wanted.name]))
         if wanted.status == "inactive":
-            conditions.append(("NOT k.is_active", []))
+            conditions.append(("k.is_active IS NOT 1", []))
         elif wanted.status == "expired":
-            conditions.append((f"k.is_active AND {expired}", expired_parameters))
+            conditions.append((f"k.is_active = 1 AND {expired}", expired_parameters))
         elif wanted.status == "active":
-            conditions.append((f"k.is_active AND coalesce(NOT ({expired}), 1)", expired_parameters))
+            conditions.append(
+                (f"k.is_active = 1 AND coalesce(NOT ({expired}), 1)", expired_parameters)
+            )
         if wanted.unused_since is not None:
-            since = stored_time(wanted.unused_since)
-            conditions.append(("coalesce(k.last_used_at, k.created_at) <= ?", [since]))
+            since, used_at = stored_time(wanted.unused_since), sql_time("k.last_used_at")
+            conditions.append((f"coalesce({used_at}, {created_at}) <= ?", [since]))
         if wanted.never_used_since is not None:
             since = stored_time(wanted.never_used_since)
-            conditions.append(("k.total_uses = 0 AND k.created_at > ?", [since]))
+            conditions.append((f"k.total_uses = 0 AND {created_at} > ?", [since]))
         if wanted.expires_before is not None:
             if expired_parameters:
                 until = stored_time(wanted.expires_before)
-                conditions.append(("k.expires_at BETWEEN ? AND ?", [now, until]))
+                conditions.append((f"{expires_at} BETWEEN ? AND ?", [now, until]))
             else:
                 conditions.append(("0", []))
         if wanted.is_expired:
             conditions.append((expired, expired_parameters))
         if wanted.created_before is not None:
-            conditions.append(("k.created_at <= ?", [stored_time(wanted.created_before)]))
+            conditions.append((f"{created_at} <= ?", [stored_time(wanted.created_before)]))
         return (
             " AND ".join(f"({sql})" for sql, _ in conditions),
             [parameter for _, parameters in conditions for parameter in parameters],
@@ -96,7 +110,7 @@ class ApiKeyTable(Database):
         return keys[0] if keys else None
 
     def api_keys_named(self, name: str, limit: int) -> Sequence[ApiKey]:
-        return self._keys("k.name = ? ORDER BY k.rowid LIMIT ?", name, limit)
+        return self._keys(f"k.name = ? ORDER BY {self._key_row} LIMIT ?", name, limit)
 
     def api_keys_by_id_start(self, hex_digits: str, limit: int) -> Sequence[ApiKey]:
         # A range instead of LIKE: it uses the primary key's index.
@@ -116,14 +130,14 @@ class ApiKeyTable(Database):
         return int(self._rows("SELECT count(*) FROM apikey")[0][0])
 
     def plaintext_api_keys(self) -> Iterator[ApiKey]:
-        last_row = 0
+        last_row = FIRST_ROW
         while True:
             rows = self._rows(
-                f"{self._key_select} WHERE k.rowid > ? AND NOT (k.api_key >= ? AND k.api_key < ?)"
-                " ORDER BY k.rowid LIMIT ?",
+                f"{self._key_select} WHERE {self._key_row} > ?"
+                f" AND NOT (k.api_key >= ? AND k.api_key < ?) ORDER BY {self._key_row} LIMIT ?",
                 (last_row, FERNET_PREFIX, PAST_FERNET, PAGE_ROWS),
             )
-            yield from map(self._api_key, rows)
+            yield from self._readable(rows, self._api_key)
             if len(rows) < PAGE_ROWS:
                 return
             last_row = rows[-1][-1]
@@ -201,10 +215,11 @@ class ApiKeyTable(Database):
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
         self._has_removed = True
         if self.committing is not None:
-            ended = self._keys(
-                "k.id IN (SELECT value FROM json_each(?))", json.dumps(list(key_ids))
+            ended = self._rows(
+                f"{self._key_select} WHERE k.id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(key_ids)),),
             )
-            self._note(map(noted_delete, ended))
+            self._note(map(self._noted_end, ended))
         with self._translated():
             return self._connection.executemany(
                 "DELETE FROM apikey WHERE id = ?", ((key_id,) for key_id in key_ids)
@@ -215,6 +230,17 @@ class ApiKeyTable(Database):
             self._api_key(row)
             for row in self._rows(f"{self._key_select} WHERE {where}", parameters)
         ]
+
+    def _noted_end(self, row: Sequence[Any]) -> Change:
+        try:
+            return noted_delete(self._api_key(row))
+        except UnreadableRowError as error:
+            row_id, name, user_id, _, key_hash = map(name_or_none, row[:5])
+            details = {"username": name_or_none(row[10]), "unreadable": error.column}
+            if key_hash is not None:
+                details["sha256"] = key_hash
+            shown_id = shown_cell(row[0]) if row_id is None else row_id
+            return Change("delete", "api_key", shown_id, name, user_id, details)
 
     @property
     def _own_columns(self) -> list[str]:
@@ -229,28 +255,37 @@ class ApiKeyTable(Database):
         return f"{', '.join(columns)}, u.username"
 
     @cached_property
+    def _key_row(self) -> str:
+        return f"k.{self._row_number('apikey')}"
+
+    @cached_property
     def _key_select(self) -> str:
         return (
-            f"SELECT {self._key_columns}, k.rowid FROM apikey k"
+            f"SELECT {self._key_columns}, {self._key_row} FROM apikey k"
             ' LEFT JOIN "user" u ON u.id = k.user_id'
         )
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
         # By position, in the order of KEY_COLUMNS: a million may be listed, or verified.
         row_id, name, user_id, stored, key_hash, created, used, uses, is_active, expires = row[:10]
-        return ApiKey(
-            row_id,
-            name,
-            user_id,
-            stored,
-            key_hash,
-            self._time(created, "apikey", row_id),
-            None if used is None else self._time(used, "apikey", row_id),
-            uses,
-            bool(is_active),
-            None if expires is None else self._time(expires, "apikey", row_id),
-            row[10],
-        )
+        try:
+            if type(uses) is not int:
+                raise BadCellError("total_uses")
+            return ApiKey(
+                loaded_id(row_id, "id"),
+                None if name is None else loaded_text(name, "name"),
+                loaded_id(user_id, "user_id"),
+                loaded_text(stored, "api_key"),
+                None if key_hash is None else loaded_text(key_hash, "api_key_hash"),
+                loaded_time(created, "created_at"),
+                None if used is None else loaded_time(used, "last_used_at"),
+                uses,
+                is_active == 1,  # a server takes nothing else for true
+                None if expires is None else loaded_time(expires, "expires_at"),
+                name_or_none(row[10]),
+            )
+        except BadCellError as error:
+            raise self._unreadable_row("apikey", row_id, name, error) from None
 
 
 def key_row(key: ApiKey) -> tuple[object, ...]:

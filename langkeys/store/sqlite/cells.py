@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -10,19 +9,19 @@ from typing import Any, NamedTuple
 from langkeys.errors import StoreError
 from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Cell
-from langkeys.store.sqlite.database import PAGE_ROWS, Database
+from langkeys.store.sqlite.database import PAGE_ROWS, ROW_NUMBERS, Database
 from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
     ENVELOPE_COLUMNS,
     KINDS,
 )
+from langkeys.store.sqlite.values import shown_name, text_or_bytes
 
 PAGE_BYTES = 8 << 20
 """Text read at a time: flows and messages may be large, and many."""
 
 _PREFIX = FERNET_PREFIX.encode()
-_ROW_NAMES = ("rowid", "_rowid_", "oid")
 
 
 class _Table(NamedTuple):
@@ -30,6 +29,8 @@ class _Table(NamedTuple):
     columns: tuple[str, ...]
     key: tuple[str, ...]
     """What finds a row: the rowid, or the primary key where there is none."""
+    has_numbers: bool
+    """The key is the rowid, by the name that is left for it."""
     label: str
     title: str
 
@@ -55,7 +56,7 @@ class Cells(Database):
     def replace_cells(self, changes: Sequence[tuple[Cell, bytes]]) -> None:
         self._has_removed = True
         keys = {table.name: table.quoted_key for table in self._tables}
-        values = [(cell, _text_or_bytes(text)) for cell, text in changes]
+        values = [(cell, self._text_parameter(text_or_bytes(text))) for cell, text in changes]
         for (table, column, kind), some in groupby(values, _written_where):
             # As text in the database's own encoding, and untouched where it is not valid.
             mark = "?" if kind is str else "CAST(? AS TEXT)"
@@ -72,7 +73,7 @@ class Cells(Database):
         for table in self._tables:
             if table.name == cell.table and cell.column in table.columns:
                 where = " AND ".join(f"{column} = ?" for column in table.quoted_key)
-                with self._as_bytes():
+                with self._texts_as(bytes):
                     row = self._connection.execute(
                         f"SELECT {_quoted(cell.column)} FROM {_quoted(table.name)} WHERE {where}",
                         cell.position,
@@ -83,8 +84,9 @@ class Cells(Database):
     @cached_property
     def _tables(self) -> list[_Table]:
         rows = self._rows("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        rows = [(self._named(name), shown_name(sql or "")) for name, sql in rows]
         virtual = tuple(
-            f"{name}_" for name, sql in rows if (sql or "").upper().startswith("CREATE VIRTUAL")
+            f"{name}_" for name, sql in rows if sql.upper().startswith("CREATE VIRTUAL")
         )
         return [
             self._described(name)
@@ -95,18 +97,22 @@ class Cells(Database):
 
     def _described(self, name: str) -> _Table:
         info = self._rows("SELECT name, pk FROM pragma_table_info(?)", (name,))
-        columns = tuple(column for column, _ in info)
+        columns = tuple(self._named(column) for column, _ in info)
         folded = {column.lower() for column in columns}
         primary = tuple(column for column, pk in sorted(info, key=lambda row: row[1]) if pk)
-        key = primary
-        for row_name in _ROW_NAMES:
-            if row_name not in folded:
-                try:
-                    self._connection.execute(f"SELECT {row_name} FROM {_quoted(name)} LIMIT 0")
-                except sqlite3.OperationalError:  # WITHOUT ROWID
-                    break
-                key = (row_name,)
-                break
+        key, has_numbers = primary, False
+        row_number = next((number for number in ROW_NUMBERS if number not in folded), None)
+        if row_number is not None:
+            try:
+                self._connection.execute(f"SELECT {row_number} FROM {_quoted(name)} LIMIT 0")
+                key, has_numbers = (row_number,), True
+            except sqlite3.OperationalError:  # WITHOUT ROWID
+                pass
+        if not key:
+            raise StoreError(
+                f"{self.location}: the rows of table {name} cannot be told apart: its columns have"
+                " taken every name of their number"
+            )
         places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
         known = next((place[2:] for place in places if place[0] == name), None)
         # Where columns are missing, an old generation's table of that name has others.
@@ -115,14 +121,23 @@ class Cells(Database):
             name,
             columns,
             key,
-            _quoted(label if label in columns or label in _ROW_NAMES else key[0]),
+            has_numbers,
+            _quoted(label if label in columns else key[0]),
             _quoted(title) if title in columns else "NULL",
         )
 
+    def _named(self, name: str | bytes) -> str:
+        """Return the name of a table or column, by which its texts can be asked for."""
+        if isinstance(name, str):
+            return name
+        raise StoreError(
+            f"{self.location} has a table or a column whose name is no UTF-8:"
+            f" {shown_name(name)}; what is in it cannot be read"
+        )
+
     def _size(self, table: _Table) -> int:
-        sql = f"SELECT max(rowid) FROM {_quoted(table.name)}"
-        if table.key[0] not in _ROW_NAMES:
-            sql = f"SELECT count(*) FROM {_quoted(table.name)}"
+        size = f"max({table.key[0]})" if table.has_numbers else "count(*)"
+        sql = f"SELECT {size} FROM {_quoted(table.name)}"
         return int(self._rows(sql)[0][0] or 0)
 
     def _cell_pages(self, table: _Table) -> Iterator[tuple[list[Cell], int]]:
@@ -177,7 +192,7 @@ class Cells(Database):
         """Read so many rows as make a page; texts are bytes: one that is no UTF-8 must survive."""
         rows = []
         size = 0
-        with self._as_bytes():
+        with self._texts_as(bytes):
             cursor = self._connection.execute(sql, parameters)
             for row in cursor:
                 rows.append(row)
@@ -186,16 +201,6 @@ class Cells(Database):
                     break
             cursor.close()
         return rows
-
-    @contextmanager
-    def _as_bytes(self) -> Iterator[None]:
-        with self._lock:  # no other thread may read meanwhile
-            self._connection.text_factory = bytes
-            try:
-                with self._translated():
-                    yield
-            finally:
-                self._connection.text_factory = str
 
 
 def _cells(
@@ -221,16 +226,9 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _written_where(change: tuple[Cell, str | bytes]) -> tuple[str, str, type]:
+def _written_where(change: tuple[Cell, object]) -> tuple[str, str, type]:
     cell, value = change
     return cell.table, cell.column, type(value)
-
-
-def _text_or_bytes(text: bytes) -> str | bytes:
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text
 
 
 def _shown(value: object) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from langkeys.errors import ConflictError, FailedError
 from langkeys.files import sync_folder
 from langkeys.store.sqlite.database import Database, store_error
+from langkeys.store.sqlite.values import text_or_bytes
 
 STEP_PAGES = 2000
 STEPS = 20_000
@@ -122,6 +123,7 @@ class Copying(Database):
             ) as copy:
                 check = "integrity_check" if with_indexes else "quick_check"
                 said = copy.execute(f"PRAGMA {check}").fetchall()
+                copy.text_factory = text_or_bytes
                 schema = copy.execute(_SCHEMA).fetchall()
         except sqlite3.Error as error:
             raise FailedError(f"the backup does not open: {error}") from None

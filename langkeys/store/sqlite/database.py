@@ -4,14 +4,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import datetime, timezone
-from functools import lru_cache
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from langkeys import failpoints
-from langkeys.errors import ConflictError, LangkeysError, StoreError
+from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Change, Committing
 from langkeys.store.generations import Generation, told_from
@@ -20,6 +19,14 @@ from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
     ENVELOPE_COLUMNS,
+)
+from langkeys.store.sqlite.values import (
+    BadCellError,
+    comparable_time,
+    name_or_none,
+    shown_cell,
+    shown_name,
+    text_or_bytes,
 )
 
 BUSY_TIMEOUT = 10.0
@@ -31,11 +38,17 @@ MORE_CACHE = "PRAGMA main.cache_size = -8192"
 PAGE_ROWS = 500
 """Rows read at a time; between pages no lock is held, however slowly they are consumed."""
 
-_STORED_LENGTH = len("2026-01-31 12:34:56.123456")
+FIRST_ROW = -(1 << 63)
+"""The number before those of all rows: they may be below 0."""
 
 Own = TypeVar("Own", bound="Database")
+Value = TypeVar("Value")
 
-_FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
+MOST_TOLD = 100
+"""Rows that cannot be read named one by one; doctor names all of them."""
+
+_FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError)
+ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 
 
 class Database:
@@ -60,6 +73,7 @@ class Database:
         self._has_written = False
         self._has_removed = False
         """Something was deleted or replaced that nobody should find any more."""
+        self._unreadable: set[tuple[str, str]] = set()
         self._told: list[tuple[bool, str]] = []
         self._listeners: tuple[Callable[[str], None], Callable[[str], None]] | None = None
         # Held for a statement, or for a whole transaction: several threads share the connection.
@@ -72,6 +86,13 @@ class Database:
                 self._rows(f"PRAGMA cache_size = -{cache_kib:d}")
             if alone:
                 self._take_alone()
+            (self._encoding,) = self._rows("PRAGMA encoding")[0]
+            self._connection.create_function(
+                "langkeys_time",
+                1,
+                partial(comparable_time, encoding=self._encoding),
+                deterministic=True,
+            )
             self._columns = self._read_columns()
             self._generation = told_from(self._columns, self._read_revision(), self.location)
         except LangkeysError:
@@ -105,6 +126,42 @@ class Database:
             self._told.append((is_warning, sentence))
         else:
             self._listeners[is_warning](sentence)
+
+    def _readable(
+        self, rows: Iterable[Sequence[Any]], load: Callable[[Sequence[Any]], Value]
+    ) -> Iterator[Value]:
+        """Yield the values of rows; a row that makes none is told of and left out."""
+        for row in rows:
+            try:
+                value = load(row)
+            except UnreadableRowError as error:
+                self._tell_unreadable(error)
+            else:
+                yield value
+
+    def _tell_unreadable(self, error: UnreadableRowError) -> None:
+        row = (error.table, error.row)
+        if row in self._unreadable or len(self._unreadable) > MOST_TOLD:
+            return
+        self._unreadable.add(row)
+        if len(self._unreadable) > MOST_TOLD:
+            self._tell(
+                f"{self.location} has more rows that cannot be read; doctor names all of them",
+                is_warning=True,
+            )
+        else:
+            self._tell(f"{error.message}; it is left out", is_warning=True)
+
+    def _unreadable_row(
+        self, table: str, row_id: object, name: object, error: BadCellError
+    ) -> UnreadableRowError:
+        return UnreadableRowError(
+            self.location,
+            table=table,
+            row=shown_cell(row_id),
+            name=name_or_none(name),
+            column=error.column,
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -192,19 +249,27 @@ class Database:
         # The known tables' columns; other tables only by name, as the generation is told by both.
         columns: dict[str, frozenset[str]] = {}
         for (table,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
-            columns[table] = frozenset()
+            columns[shown_name(table)] = frozenset()
         places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
         known = {table for table, *_ in places}
         for table in known & columns.keys():
             rows = self._rows("SELECT name FROM pragma_table_info(?)", (table,))
-            columns[table] = frozenset(name for (name,) in rows)
+            columns[table] = frozenset(shown_name(name) for (name,) in rows)
         return columns
+
+    def _row_number(self, table: str) -> str:
+        """Return the name by which a table's rows have their number: a column may have taken it."""
+        columns = {column.lower() for column in self._columns.get(table, ())}
+        name = next((name for name in ROW_NUMBERS if name not in columns), None)
+        if name is None:
+            raise StoreError(f"{self.location}: table {table} has columns {', '.join(ROW_NUMBERS)}")
+        return name
 
     def _read_revision(self) -> str | None:
         if "alembic_version" not in self._columns:
             return None
         rows = self._rows("SELECT version_num FROM alembic_version")
-        return rows[0][0] if len(rows) == 1 else None
+        return name_or_none(rows[0][0]) if len(rows) == 1 else None
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         # Not by _translated(): API keys are verified through here, tens of thousands a second.
@@ -212,7 +277,28 @@ class Database:
             with self._lock:
                 return self._connection.execute(sql, parameters).fetchall()
         except _FAILURES as error:
-            raise self._as_ours(error) from None
+            if "decode" not in str(error):
+                raise self._as_ours(error) from None
+        # A text that is no UTF-8 is bytes, and no other row is lost for it.
+        with self._texts_as(text_or_bytes):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _texts_as(self, factory: Callable[[bytes], object]) -> Iterator[None]:
+        with self._lock:  # no other thread may read meanwhile
+            self._connection.text_factory = factory
+            try:
+                with self._translated():
+                    yield
+            finally:
+                self._connection.text_factory = str
+
+    def _text_parameter(self, value: object) -> object:
+        """Return a text as bytes that ``CAST(? AS TEXT)`` makes the same text of."""
+        if isinstance(value, bytes) and self._encoding != "UTF-8":
+            text = value.decode("utf-8", "surrogatepass")
+            return text.encode(self._encoding, "surrogatepass")
+        return value
 
     def _changed_rows(self, sql: str, parameters: Sequence[object] = ()) -> int:
         with self._translated(), self._lock:
@@ -229,34 +315,6 @@ class Database:
         if isinstance(error, sqlite3.IntegrityError):
             return ConflictError(f"{self.location}: {error}")
         return store_error(error, self._path, self._busy_timeout)
-
-    def _time_or_none(self, text: Any, table: str, row_id: str) -> datetime | None:
-        return None if text is None else self._time(text, table, row_id)
-
-    def _time(self, text: Any, table: str, row_id: str) -> datetime:
-        try:
-            return loaded_time(text)
-        except (ValueError, TypeError):
-            raise StoreError(
-                f"{self.location}: {table} row {row_id} has a time that is none: {text!r}"
-            ) from None
-
-
-@lru_cache(maxsize=64)  # many rows are written with the same times
-def stored_time(moment: datetime | None) -> str | None:
-    """Write a time as SQLAlchemy does: naive UTC text with six digits of fraction."""
-    if moment is None:
-        return None
-    naive = moment.astimezone(timezone.utc).replace(tzinfo=None)
-    return naive.isoformat(sep=" ", timespec="microseconds")
-
-
-def loaded_time(text: str) -> datetime:
-    """Read a stored time; naive means UTC. Raises ValueError or TypeError."""
-    if len(text) == _STORED_LENGTH and text[19] == ".":
-        return datetime.fromisoformat(text + "+00:00")  # the usual form, in half the time
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
 def _connected(path: Path, busy_timeout: float) -> sqlite3.Connection:
@@ -306,6 +364,8 @@ def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError
             f"{'written' if 'readonly' in text else 'opened'}: {text}",
             hint=f"run langkeys as the server's user; {wal}",
         )
+    if "no such column" in text and text.endswith(ROW_NUMBERS):
+        return StoreError(f"the database {path} has a table WITHOUT ROWID, as no server makes it")
     if "malformed" in text or "not a database" in text or "decode" in text:
         return StoreError(
             f"the database {path} is corrupt or no SQLite database: {text}",

@@ -1,9 +1,10 @@
 """Where Langflow keeps what the secret key opens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from langkeys.models import FERNET_PREFIX, EncryptedValue
-from langkeys.store.sqlite.database import PAGE_ROWS, Database
+from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
@@ -12,6 +13,7 @@ from langkeys.store.sqlite.places import (
     PAST_FERNET,
     Place,
 )
+from langkeys.store.sqlite.values import name_or_none, shown_cell
 
 SAMPLE_ROWS = 4
 """Encrypted values taken from each end of each known column."""
@@ -23,7 +25,7 @@ class EncryptedValues(Database):
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
             # Only apikey has an index on its ciphertext, which starts with the time it was made.
-            order = column if table == "apikey" else "rowid"
+            order = column if table == "apikey" else self._row_number(table)
             # Both ends: where somebody has changed the secret key by hand, they differ.
             for direction in ("DESC", "ASC"):
                 rows = self._rows(
@@ -31,36 +33,37 @@ class EncryptedValues(Database):
                     f" WHERE {column} >= ? AND {column} < ? ORDER BY {order} {direction} LIMIT ?",
                     (FERNET_PREFIX, PAST_FERNET, SAMPLE_ROWS),
                 )
-                yield from (EncryptedValue(table, column, *row) for row in rows)
+                yield from (_value(table, column, row) for row in rows)
         for table, column, row_id, name in self._present(ENCRYPTED_JSON_COLUMNS):
             rows = self._rows(
                 f'SELECT {row_id}, {name}, {column} FROM "{table}"'
-                f" WHERE instr({column}, ?) ORDER BY rowid DESC LIMIT ?",
+                f" WHERE typeof({column}) = 'text' AND instr({column}, ?)"
+                f" ORDER BY {self._row_number(table)} DESC LIMIT ?",
                 (FERNET_PREFIX, SAMPLE_ROWS),
             )
             yield from _tokens(table, column, rows)
         for table, column, row_id, name in self._present(ENVELOPE_COLUMNS):
             rows = self._rows(
                 f'SELECT {row_id}, {name}, {column} FROM "{table}"'
-                f" WHERE {column} IS NOT NULL ORDER BY rowid DESC LIMIT ?",
+                f" WHERE typeof({column}) = 'text' ORDER BY {self._row_number(table)} DESC LIMIT ?",
                 (SAMPLE_ROWS,),
             )
-            yield from (EncryptedValue(table, column, *row) for row in rows)
+            yield from (_value(table, column, row) for row in rows)
 
     def encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
             for rows in self._pages(
                 table, column, row_id, name, f"substr({column}, 1, 6) = '{FERNET_PREFIX}'"
             ):
-                yield from (EncryptedValue(table, column, *row) for row in rows)
+                yield from (_value(table, column, row) for row in rows)
         for table, column, row_id, name in self._present(ENCRYPTED_JSON_COLUMNS):
             for rows in self._pages(
                 table, column, row_id, name, f"instr({column}, '{FERNET_PREFIX}')"
             ):
                 yield from _tokens(table, column, rows)
         for table, column, row_id, name in self._present(ENVELOPE_COLUMNS):
-            for rows in self._pages(table, column, row_id, name, f"{column} IS NOT NULL"):
-                yield from (EncryptedValue(table, column, *row) for row in rows)
+            for rows in self._pages(table, column, row_id, name, "1"):
+                yield from (_value(table, column, row) for row in rows)
 
     def plaintext_credentials(self) -> int:
         rows = self._rows(
@@ -73,9 +76,11 @@ class EncryptedValues(Database):
     def counts(self) -> dict[str, int]:
         sql = {
             "users": 'SELECT count(*) FROM "user"',
-            "active superusers": 'SELECT count(*) FROM "user" WHERE is_active AND is_superuser',
+            "active superusers": (
+                'SELECT count(*) FROM "user" WHERE is_active = 1 AND is_superuser = 1'
+            ),
             "API keys": "SELECT count(*) FROM apikey",
-            "inactive API keys": "SELECT count(*) FROM apikey WHERE NOT is_active",
+            "inactive API keys": "SELECT count(*) FROM apikey WHERE is_active IS NOT 1",
             "variables": "SELECT count(*) FROM variable",
             "credentials": "SELECT count(*) FROM variable WHERE type = 'Credential'",
         }
@@ -90,12 +95,12 @@ class EncryptedValues(Database):
 
     def _pages(
         self, table: str, column: str, row_id: str, name: str, condition: str
-    ) -> Iterator[list[tuple[str, str | None, str]]]:
-        last_row = 0
+    ) -> Iterator[list[Sequence[Any]]]:
+        last_row, number = FIRST_ROW, self._row_number(table)
         while True:
             rows = self._rows(
-                f'SELECT {row_id}, {name}, {column}, rowid FROM "{table}"'
-                f" WHERE rowid > ? AND {condition} ORDER BY rowid LIMIT ?",
+                f'SELECT {row_id}, {name}, {column}, {number} FROM "{table}" WHERE {number} > ?'
+                f" AND typeof({column}) = 'text' AND {condition} ORDER BY {number} LIMIT ?",
                 (last_row, PAGE_ROWS),
             )
             yield [row[:3] for row in rows]
@@ -104,9 +109,17 @@ class EncryptedValues(Database):
             last_row = rows[-1][3]
 
 
-def _tokens(
-    table: str, column: str, rows: list[tuple[str, str | None, str]]
-) -> Iterator[EncryptedValue]:
+def _tokens(table: str, column: str, rows: Iterable[Sequence[Any]]) -> Iterator[EncryptedValue]:
     for row_id, name, text in rows:
-        for token in FERNET_TOKEN.findall(text):
-            yield EncryptedValue(table, column, row_id, name, token)
+        for token in FERNET_TOKEN.findall(_text(text)):
+            yield _value(table, column, (row_id, name, token))
+
+
+def _value(table: str, column: str, row: Sequence[Any]) -> EncryptedValue:
+    row_id, name, value = row
+    return EncryptedValue(table, column, shown_cell(row_id), name_or_none(name), _text(value))
+
+
+def _text(value: str | bytes) -> str:
+    # What is no UTF-8 opens with no key, and is to be named as one that does not.
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value

@@ -11,7 +11,7 @@ from itertools import groupby, zip_longest
 from typing import Any
 
 from langkeys.batches import in_batches
-from langkeys.errors import LangkeysError, StoreError
+from langkeys.errors import LangkeysError, StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
 from langkeys.store.base import Change, KeyFilter
@@ -95,13 +95,28 @@ class SqliteKeyBatch:
 
     def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
         where, parameters = self._store._conditions(wanted)
-        with _in_temporary_file(self._store):
-            self._count += self._store._changed_rows(
-                f"INSERT INTO {_TABLE} SELECT {self._store._key_columns} FROM apikey k"
+        store = self._store
+        (before,) = store._rows(f"SELECT coalesce(max(rowid), 0) FROM {_TABLE}")[0]
+        with _in_temporary_file(store):
+            self._count += store._changed_rows(
+                f"INSERT INTO {_TABLE} SELECT {store._key_columns} FROM apikey k"
                 ' LEFT JOIN "user" u ON u.id = k.user_id'
-                f" WHERE {where} AND k.id IS NOT ? ORDER BY k.rowid",
+                f" WHERE {where} AND k.id IS NOT ? ORDER BY {store._key_row}",
                 (*parameters, spared),
             )
+            self._leave_out_unreadable(before)
+
+    def _leave_out_unreadable(self, before: int) -> None:
+        """Take rows out again that make no API key: nobody can say that a filter means them."""
+        unreadable = []
+        for row in self._rows(_CELLS, before):
+            try:
+                self._store._api_key(row)
+            except UnreadableRowError as error:
+                self._store._tell_unreadable(error)
+                unreadable.append((row[-1],))
+        for row in unreadable:
+            self._count -= self._store._changed_rows(f"DELETE FROM {_TABLE} WHERE rowid = ?", row)
 
     def insert(self) -> None:
         store = self._store
@@ -114,7 +129,7 @@ class SqliteKeyBatch:
                 (FERNET_PREFIX, PAST_FERNET),
             )
         )
-        (self._before,) = store._rows("SELECT coalesce(max(rowid), 0) FROM apikey")[0]
+        (self._before,) = store._rows(f"SELECT coalesce(max({store._key_row}), 0) FROM apikey k")[0]
         # OR FAIL: what fails undoes the whole transaction, so that SQLite need not keep what it
         # takes to undo the statement alone.
         store._rows(
@@ -133,8 +148,7 @@ class SqliteKeyBatch:
                 details = {"username": username, "expires_at": expires_at}
                 yield Change("insert", "api_key", first, name, user_id, details, None, others)
 
-    def _rows(self, columns: str) -> Iterator[tuple[Any, ...]]:
-        last_row = 0
+    def _rows(self, columns: str, last_row: int = 0) -> Iterator[tuple[Any, ...]]:
         while True:
             rows = self._store._rows(
                 f"SELECT {columns}, rowid FROM {_TABLE} WHERE rowid > ? ORDER BY rowid LIMIT ?",
@@ -156,6 +170,7 @@ class SqliteKeyBatch:
     def find_unwritten(self) -> str | None:
         has_hash = self._store.generation.has_key_hash
         columns = f"id, api_key, {'api_key_hash' if has_hash else 'NULL'}"
+        number = self._store._row_number("apikey")
         mine = self._store._connection.execute(
             f"SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
         )
@@ -164,7 +179,8 @@ class SqliteKeyBatch:
             last = self._before + self._count
             for row in range(self._before, last, PAGE_ROWS):
                 theirs = fresh._rows(
-                    f"SELECT {columns} FROM apikey WHERE rowid > ? AND rowid <= ? ORDER BY rowid",
+                    f"SELECT {columns} FROM apikey WHERE {number} > ? AND {number} <= ?"
+                    f" ORDER BY {number}",
                     (row, min(row + PAGE_ROWS, last)),
                 )
                 for my_key, their_key in zip_longest(mine.fetchmany(PAGE_ROWS), theirs):

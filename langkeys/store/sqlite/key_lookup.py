@@ -8,9 +8,10 @@ from typing import Any
 from langkeys.models import FERNET_PREFIX, User
 from langkeys.store.base import OwnedKey
 from langkeys.store.sqlite.api_keys import KEY_CELLS, ApiKeyTable
-from langkeys.store.sqlite.database import PAGE_ROWS, stored_time
+from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS
 from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.users import UserTable
+from langkeys.store.sqlite.values import stored_time
 
 USERS = 16_384
 """Users whose rows are kept as they were read, some 20 MB of them."""
@@ -28,27 +29,28 @@ class KeyLookup(ApiKeyTable, UserTable):
         return self._owned(self._by_stored, value)
 
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
+        number = self._row_number("apikey")
         if unhashed_only and self._generation.has_key_hash:
             # By the index on the hash, which has its rows in order: there may be few of them among
             # a million. The plus keeps SQLite from the index on api_key, which has all of them.
             sql = (
-                "SELECT api_key, rowid FROM apikey WHERE api_key_hash IS NULL AND rowid > ?"
-                " AND +api_key >= ? AND +api_key < ? ORDER BY rowid LIMIT ?"
+                f"SELECT api_key, {number} FROM apikey WHERE api_key_hash IS NULL AND {number} > ?"
+                f" AND +api_key >= ? AND +api_key < ? ORDER BY {number} LIMIT ?"
             )
-            last: object = -(1 << 63)  # rows may have numbers below 0
+            last: object = FIRST_ROW
         else:
             # From the index on api_key alone: the rows themselves are not read.
             sql = (
-                "SELECT api_key, api_key FROM apikey WHERE api_key > ?"
+                "SELECT api_key, api_key FROM apikey WHERE api_key > CAST(? AS TEXT)"
                 " AND api_key >= ? AND api_key < ? ORDER BY api_key LIMIT ?"
             )
             last = ""
         while True:
             rows = self._rows(sql, (last, FERNET_PREFIX, PAST_FERNET, PAGE_ROWS))
-            yield [row[0] for row in rows]
+            yield [row[0] for row in rows if isinstance(row[0], str)]
             if len(rows) < PAGE_ROWS:
                 return
-            last = rows[-1][1]
+            last = self._text_parameter(rows[-1][1])
 
     def version(self) -> int:
         return int(self._rows("PRAGMA data_version")[0][0])

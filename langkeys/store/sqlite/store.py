@@ -6,10 +6,8 @@ from langkeys.store.sqlite.copying import Copying
 from langkeys.store.sqlite.encrypted import EncryptedValues
 from langkeys.store.sqlite.key_batches import KeyBatches
 from langkeys.store.sqlite.key_lookup import KeyLookup
-from langkeys.store.sqlite.variables import VariableTable
+from langkeys.store.sqlite.stubs import RowStubs
 
 
-class SqliteStore(
-    KeyLookup, KeyBatches, VariableTable, EncryptedValues, Cells, Copying, Compacting
-):
+class SqliteStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Cells, Copying, Compacting):
     """A store on a SQLite file; see ``langkeys.store.base.Store`` for what its methods promise."""

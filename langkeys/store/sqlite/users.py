@@ -5,10 +5,18 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from langkeys.errors import StoreError
 from langkeys.models import User, UserSummary
 from langkeys.store.base import Change
-from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
+from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
+from langkeys.store.sqlite.values import (
+    BadCellError,
+    loaded_id,
+    loaded_text,
+    loaded_text_or_none,
+    loaded_time,
+    loaded_time_or_none,
+    stored_time,
+)
 
 
 class UserTable(Database):
@@ -38,21 +46,22 @@ class UserTable(Database):
         self, *, user_id: str | None = None, limit: int | None = None, offset: int = 0
     ) -> Iterator[UserSummary]:
         only = "" if user_id is None else "AND id = ? "
-        last_row = 0
+        last_row, number = FIRST_ROW, self._row_number("user")
         while limit is None or limit > 0:
             page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
             # Variables have no index on their owner: one pass over them for the whole page.
             rows = self._rows(
-                f'WITH page AS (SELECT {self._user_columns}, rowid AS position FROM "user" u'
-                f" WHERE rowid > ? {only}ORDER BY rowid LIMIT ? OFFSET ?)"
+                f"WITH page AS (SELECT {self._user_columns}, {number} AS position"
+                f' FROM "user" u WHERE {number} > ? {only}ORDER BY {number} LIMIT ? OFFSET ?)'
                 " SELECT page.*, (SELECT count(*) FROM apikey WHERE user_id = page.id),"
                 " coalesce(v.variables, 0) FROM page LEFT JOIN (SELECT user_id, count(*) AS"
                 " variables FROM variable WHERE user_id IN (SELECT id FROM page) GROUP BY user_id)"
                 " v ON v.user_id = page.id ORDER BY page.position",
                 (last_row, *([] if user_id is None else [user_id]), page, offset),
             )
-            for row in rows:
-                yield UserSummary(self._user(row), row[-2], row[-1])
+            yield from self._readable(
+                rows, lambda row: UserSummary(self._user(row), row[-2], row[-1])
+            )
             if len(rows) < page:
                 return
             last_row, offset = rows[-1][-3], 0
@@ -62,12 +71,15 @@ class UserTable(Database):
         # SQLite's own lower() only knows ASCII.
         wanted = username.lower()
         names = (row[0] for row in self._rows('SELECT username FROM "user"'))
-        return [name for name in names if name.lower() == wanted]
+        return [name for name in names if isinstance(name, str) and name.lower() == wanted]
 
     def has_other_superuser(self, user_id: str) -> bool:
         return bool(
             self._rows(
-                'SELECT 1 FROM "user" WHERE is_active AND is_superuser AND id != ? LIMIT 1',
+                # Nobody logs in by a row that cannot be read.
+                'SELECT 1 FROM "user" WHERE is_active = 1 AND is_superuser = 1 AND id != ?'
+                " AND typeof(id) = 'text' AND typeof(username) = 'text'"
+                " AND typeof(password) = 'text' LIMIT 1",
                 (user_id,),
             )
         )
@@ -113,23 +125,28 @@ class UserTable(Database):
 
     def _user(self, row: Sequence[Any]) -> User:
         try:
-            optins = None if row[9] is None else json.loads(row[9])
-        except ValueError:
-            raise StoreError(
-                f"{self.location}: user {row[0]} has optins that are no JSON"
-            ) from None
-        return User(
-            id=row[0],
-            username=row[1],
-            password_hash=row[2],
-            is_active=bool(row[3]),
-            is_superuser=bool(row[4]),
-            created_at=self._time(row[5], "user", row[0]),
-            updated_at=self._time(row[6], "user", row[0]),
-            last_login_at=self._time_or_none(row[7], "user", row[0]),
-            profile_image=row[8],
-            optins=optins if isinstance(optins, dict) else None,
-        )
+            return User(
+                id=loaded_id(row[0], "id"),
+                username=loaded_text(row[1], "username"),
+                password_hash=loaded_text(row[2], "password"),
+                is_active=row[3] == 1,  # a server takes nothing else for true
+                is_superuser=row[4] == 1,
+                created_at=loaded_time(row[5], "create_at"),
+                updated_at=loaded_time(row[6], "updated_at"),
+                last_login_at=loaded_time_or_none(row[7], "last_login_at"),
+                profile_image=loaded_text_or_none(row[8], "profile_image"),
+                optins=_loaded_optins(row[9]),
+            )
+        except BadCellError as error:
+            raise self._unreadable_row("user", row[0], row[1], error) from None
+
+
+def _loaded_optins(value: Any) -> dict[str, Any] | None:
+    try:
+        optins = None if value is None else json.loads(loaded_text(value, "optins"))
+    except (ValueError, RecursionError):
+        raise BadCellError("optins") from None
+    return optins if isinstance(optins, dict) else None
 
 
 def _noted(action: str, user: User, **details: object) -> Change:

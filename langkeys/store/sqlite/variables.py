@@ -5,10 +5,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from langkeys.errors import StoreError
+from langkeys.errors import UnreadableRowError
 from langkeys.models import Variable
 from langkeys.store.base import Change
-from langkeys.store.sqlite.database import PAGE_ROWS, Database, stored_time
+from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
+from langkeys.store.sqlite.values import (
+    BadCellError,
+    loaded_id,
+    loaded_text,
+    loaded_text_or_none,
+    loaded_time_or_none,
+    name_or_none,
+    shown_cell,
+    stored_time,
+)
 
 _COLUMNS = ("name", "value", "type", "default_fields", "created_at", "updated_at", "user_id")
 
@@ -18,13 +28,13 @@ class VariableTable(Database):
 
     def variables(self, user_id: str | None = None) -> Iterator[Variable]:
         owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
-        last_row = 0
+        last_row, number = FIRST_ROW, self._variable_row
         while True:
             rows = self._rows(
-                f"{self._variable_select} WHERE v.rowid > ?{owned} ORDER BY v.rowid LIMIT ?",
+                f"{self._variable_select} WHERE {number} > ?{owned} ORDER BY {number} LIMIT ?",
                 (last_row, *parameters, PAGE_ROWS),
             )
-            yield from map(self._variable, rows)
+            yield from self._readable(rows, self._variable)
             if len(rows) < PAGE_ROWS:
                 return
             last_row = rows[-1][-1]
@@ -37,9 +47,11 @@ class VariableTable(Database):
         owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
         rows = self._rows(
             f"{self._variable_select} WHERE v.name IN (SELECT value FROM json_each(?)){owned}"
-            " ORDER BY v.rowid",
+            f" ORDER BY {self._variable_row}",
             (json.dumps(list(names)), *parameters),
         )
+        if user_id is None:
+            return list(self._readable(rows, self._variable))
         return [self._variable(row) for row in rows]
 
     def insert_variables(self, variables: Iterable[Variable]) -> None:
@@ -77,7 +89,7 @@ class VariableTable(Database):
                 f"{self._variable_select} WHERE v.id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(variable_ids)),),
             )
-            self._note(_noted("delete", self._variable(row)) for row in rows)
+            self._note(map(self._noted_variable_end, rows))
         with self._translated():
             return self._connection.executemany(
                 "DELETE FROM variable WHERE id = ?", ((row_id,) for row_id in variable_ids)
@@ -88,41 +100,58 @@ class VariableTable(Database):
         return self._generation.has_environment_managed
 
     @cached_property
+    def _variable_row(self) -> str:
+        return f"v.{self._row_number('variable')}"
+
+    @cached_property
     def _variable_select(self) -> str:
         columns = [f"v.{column}" for column in ("id", *_COLUMNS)]
         columns.append("v.is_environment_managed" if self._has_managed else "NULL")
         return (
-            f"SELECT {', '.join(columns)}, u.username, v.rowid FROM variable v"
+            f"SELECT {', '.join(columns)}, u.username, {self._variable_row} FROM variable v"
             ' LEFT JOIN "user" u ON u.id = v.user_id'
         )
 
     def _variable(self, row: Sequence[Any]) -> Variable:
         row_id, name, value, kind, fields, created_at, updated_at, user_id, managed = row[:9]
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise StoreError(
-                f"{self.location}: variable {row_id} has a name or value that is no text"
-            )
-        return Variable(
-            id=row_id,
-            name=name,
-            user_id=user_id,
-            stored=value,
-            type=kind,
-            default_fields=self._default_fields(fields, row_id),
-            created_at=self._time_or_none(created_at, "variable", row_id),
-            updated_at=self._time_or_none(updated_at, "variable", row_id),
-            is_environment_managed=None if managed is None else bool(managed),
-            username=row[9],
-        )
-
-    def _default_fields(self, text: str | None, row_id: str) -> tuple[str, ...] | None:
         try:
-            fields = None if text is None else json.loads(text)
-        except (ValueError, TypeError, RecursionError):
-            raise StoreError(
-                f"{self.location}: variable {row_id} has default_fields that are no JSON"
-            ) from None
-        return tuple(map(str, fields)) if isinstance(fields, list) else None
+            return Variable(
+                id=loaded_id(row_id, "id"),
+                name=loaded_text(name, "name"),
+                user_id=loaded_id(user_id, "user_id"),
+                stored=loaded_text(value, "value"),
+                type=loaded_text_or_none(kind, "type"),
+                default_fields=_loaded_fields(fields),
+                created_at=loaded_time_or_none(created_at, "created_at"),
+                updated_at=loaded_time_or_none(updated_at, "updated_at"),
+                is_environment_managed=None if managed is None else bool(managed),
+                username=name_or_none(row[9]),
+            )
+        except BadCellError as error:
+            raise self._unreadable_row("variable", row_id, name, error) from None
+
+    def _noted_variable_end(self, row: Sequence[Any]) -> Change:
+        try:
+            return _noted("delete", self._variable(row))
+        except UnreadableRowError as error:
+            row_id, name, user_id = row[0], row[1], row[7]
+            details = {"username": name_or_none(row[9]), "unreadable": error.column}
+            return Change(
+                "delete",
+                "variable",
+                shown_cell(row_id),
+                name_or_none(name),
+                name_or_none(user_id),
+                details,
+            )
+
+
+def _loaded_fields(value: Any) -> tuple[str, ...] | None:
+    try:
+        fields = None if value is None else json.loads(loaded_text(value, "default_fields"))
+    except (ValueError, RecursionError):
+        raise BadCellError("default_fields") from None
+    return tuple(map(str, fields)) if isinstance(fields, list) else None
 
 
 def _noted(action: str, variable: Variable) -> Change:

@@ -1,0 +1,110 @@
+"""What is wrong with a database and the rows in it; a part of ``langkeys.diagnostics``."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from langkeys.authentication import DEFAULT_SUPERUSER, superuser_at_risk
+from langkeys.models import dashed
+from langkeys.settings import Settings
+from langkeys.store.base import KeyFilter, Store
+from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.diagnostics import Means, Report
+
+MOST_NAMED = 20
+"""Failing values and rows named one by one; the rest of them are counted."""
+
+
+def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
+    """Try every encrypted value with the secret key."""
+    opened: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    old_form: Counter[str] = Counter()
+    named: list[str] = []
+    for value in store.encrypted_values():
+        place = f"{value.table}.{value.column}"
+        cipher = means.cipher()
+        if cipher.opens(value.value):
+            opened[place] += 1
+            if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
+                old_form[place] += 1
+            continue
+        failed[place] += 1
+        if len(named) < MOST_NAMED:
+            name = f" ({value.name})" if value.name else ""
+            named.append(f"{place} of row {dashed(value.row)}{name} does not open")
+    for place in sorted(opened | failed):
+        report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
+    hint = "find the secret key that it was written with, or set it anew in Langflow"
+    for message in named:
+        report.add("encrypted", "problem", message, hint)
+    if failed.total() > len(named):
+        report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
+    if opened and not failed:
+        report.add("encrypted", "ok", f"the secret key opens all {opened.total()} values")
+    for place, count in old_form.items():
+        report.add(
+            "encrypted",
+            "problem",
+            f"{count} values of {place} have the old derivation of a short secret key, which"
+            f" Langflow {store.generation.release} cannot read",
+            "langkeys api-key migrate brings API keys into the new one",
+        )
+
+
+def check_rows(report: "Report", store: Store) -> None:
+    """Read every row: where one is left out of a list, somebody must be told which."""
+    section, count = "rows", 0
+    hint = "put it right, or delete it: no server has written it so"
+    for row in store.unreadable_rows():
+        count += 1
+        if count <= MOST_NAMED:
+            name = f" ({row.name})" if row.name else ""
+            report.add(
+                section,
+                "problem",
+                f"row {row.id}{name} of table {row.table} cannot be read: its {row.problem} is not"
+                " as a server writes it",
+                hint,
+            )
+    if count > MOST_NAMED:
+        report.add(section, "problem", f"and {count - MOST_NAMED} more", hint)
+
+
+def check_keys(report: "Report", settings: Settings, store: Store) -> None:
+    """Look for API keys that are at risk, or not at rest as they should be."""
+    section = "API keys"
+    generation = store.generation
+    owner = store.find_user_named(DEFAULT_SUPERUSER)
+    risk = None if owner is None else superuser_at_risk(settings, generation, owner)
+    if owner is not None and risk is not None:
+        keys = sum(1 for _ in store.api_keys(KeyFilter(now=now(), user_id=owner.id)))
+        report.add(section, "problem" if keys else "note", f"{keys} keys at risk: {risk}")
+    plaintext = sum(1 for _ in store.plaintext_api_keys())
+    if plaintext and generation.encrypts_keys:
+        report.add(
+            section,
+            "problem",
+            f"{plaintext} keys are at rest as plaintext, from before Langflow 1.8",
+            "langkeys api-key migrate encrypts them",
+        )
+    elif plaintext:
+        report.add(
+            section,
+            "note",
+            f"{plaintext} keys are at rest as plaintext, as Langflow {generation.release} has them",
+        )
+    credentials = store.plaintext_credentials()
+    if credentials:
+        report.add(
+            section, "note", f"{credentials} variables of type Credential are at rest as plaintext"
+        )
+    inactive = report.counts.get("inactive API keys", 0)
+    if inactive and not generation.honours_key_state:
+        report.add(
+            section,
+            "problem",
+            f"{inactive} keys are marked inactive, and Langflow {generation.release} lets them in",
+            "langkeys api-key list --status inactive --all-users; revoke them to end them",
+        )
