@@ -104,6 +104,13 @@ def examined(settings: Settings, means: Means) -> Report:
     report.generation = generation = store.generation
     report.database = store.location
     report.add("database", "ok", f"{store.location}, of Langflow {generation.release}")
+    if store.is_snapshot:
+        report.add(
+            "database",
+            "note",
+            "its folder cannot be written: it is read as it is on the disk, and changes of a server"
+            " that is running may be missing",
+        )
     if generation.note:
         report.add("database", "note", generation.note)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (

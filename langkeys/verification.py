@@ -8,7 +8,7 @@ from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from langkeys.errors import InvalidKeyError
+from langkeys.errors import InvalidKeyError, StoreError
 from langkeys.models import FERNET_PREFIX, ApiKey, User, dashed
 from langkeys.progress import Advance, Progress
 from langkeys.store.base import OwnedKey, Store
@@ -31,6 +31,16 @@ class Verified(NamedTuple):
     user: User
     api_key: ApiKey | None
     warning: str | None = None
+
+
+def require_current(store: Store) -> None:
+    """Raise StoreError where the store may lack that a key has just been revoked."""
+    if store.is_snapshot:
+        raise StoreError(
+            f"whether an API key is valid cannot be told from {store.location}: it is read without"
+            " a lock, and a key that a running server has revoked would pass",
+            hint="run langkeys as the server's user, or where the database's folder can be written",
+        )
 
 
 def key_hash(api_key: str) -> str:

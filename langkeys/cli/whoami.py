@@ -15,6 +15,7 @@ from langkeys.models import ApiKey, User, dashed
 from langkeys.session import Access, Session
 from langkeys.settings import Settings
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
+from langkeys.verification import require_current
 
 app = new_app()
 
@@ -106,6 +107,7 @@ def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]
     if key is None:
         acting = session.known_user
         return _described(acting.user, acting.api_key), f"by {acting.how}"
+    require_current(session.store)
     verified = session.verifier.verify(key)
     if verified.warning is not None:
         session.warn(verified.warning)

@@ -90,6 +90,15 @@ class Store(Protocol):
         """Which Langflow wrote it."""
         ...
 
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is read without a lock: changes of a running server may be missing."""
+        ...
+
+    def is_replaced(self) -> bool:
+        """Tell whether another database is at its place by now; StoreError where there is none."""
+        ...
+
     def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
         """Tell these what a person should know of this store: a sentence each, without a secret.
 

@@ -78,3 +78,10 @@ def test_variables_are_told_and_ended_without_being_read(writer: Store, reader: 
     with writer.transaction():
         assert writer.delete_stubs([stub]) == 1
     assert list(reader.variables()) == []
+
+
+def test_a_store_that_is_written_stays_the_same_and_current(writer: Store, reader: Store) -> None:
+    added(writer, api_key())
+    for store in (writer, reader):
+        assert not store.is_replaced()
+        assert not store.is_snapshot

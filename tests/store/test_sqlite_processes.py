@@ -129,12 +129,11 @@ def test_a_read_only_folder_is_listed_and_not_written(bound_site: Site) -> None:
     assert bound_site.database.digest() == before
 
 
-def test_a_wal_database_in_a_read_only_folder_is_an_error_that_says_why(bound_site: Site) -> None:
+def test_a_wal_database_in_a_read_only_folder_is_an_error_for_who_writes(bound_site: Site) -> None:
     bound_site.database.use_wal()
     bound_site.folder.chmod(0o555)
-    for verb in ("list", "create"):
-        result = bound_site.run("api-key", verb, command=unprivileged.COMMAND)
-        result.failed(6, str(bound_site.database.path), "WAL", "folder")
+    result = bound_site.run("api-key", "create", command=unprivileged.COMMAND)
+    result.failed(6, str(bound_site.database.path), "WAL", "folder")
 
 
 def test_a_file_that_may_not_be_read_is_an_error(bound_site: Site) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from langkeys.errors import ConflictError, FailedError
 from langkeys.files import sync_folder
-from langkeys.store.sqlite.database import Database, store_error
+from langkeys.store.sqlite.connections import is_wal, store_error
+from langkeys.store.sqlite.database import Database
 from langkeys.store.sqlite.values import text_or_bytes
 
 STEP_PAGES = 2000
@@ -65,9 +66,11 @@ class Copying(Database):
                         " was deleted in its free pages, too",
                         is_warning=True,
                     )
-            is_wal = self._rows("PRAGMA journal_mode") == [("wal",)]
+            if self._snapshot is not None:
+                self._snapshot.check()
+            mode = "WAL" if is_wal(self._path) else "DELETE"
             with closing(sqlite3.connect(staged, isolation_level=None)) as copy:
-                copy.execute(f"PRAGMA journal_mode = {'WAL' if is_wal else 'DELETE'}")
+                copy.execute(f"PRAGMA journal_mode = {mode}")
         except sqlite3.Error as error:
             text = str(error)
             if text == "interrupted":

@@ -10,7 +10,8 @@ from langkeys.errors import ConflictError, StoreError
 from langkeys.files import sync_folder
 from langkeys.models import User
 from langkeys.new_files import publish_new
-from langkeys.store.sqlite.database import BUSY_TIMEOUT, store_error
+from langkeys.store.sqlite.connections import store_error
+from langkeys.store.sqlite.database import BUSY_TIMEOUT
 from langkeys.store.sqlite.store import SqliteStore
 
 

@@ -1,5 +1,6 @@
 """A connection to a Langflow database file: opening it, transactions, and errors in words."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,15 @@ from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Change, Committing
 from langkeys.store.generations import Generation, told_from
 from langkeys.store.sqlite.cleaning import remaining_wal
+from langkeys.store.sqlite.connections import (
+    ROW_NUMBERS,
+    Snapshot,
+    cannot_open,
+    is_wal,
+    no_database,
+    opened,
+    store_error,
+)
 from langkeys.store.sqlite.places import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
@@ -48,7 +58,6 @@ MOST_TOLD = 100
 """Rows that cannot be read named one by one; doctor names all of them."""
 
 _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError)
-ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 
 
 class Database:
@@ -78,26 +87,50 @@ class Database:
         self._listeners: tuple[Callable[[str], None], Callable[[str], None]] | None = None
         # Held for a statement, or for a whole transaction: several threads share the connection.
         self._lock = threading.RLock()
-        self._connection = _connected(self._path, busy_timeout)
+        self._place = str(self._path)
+        self._snapshot: Snapshot | None = None
+        self._connection, self._identity = opened(self._path, busy_timeout)
         try:
-            # Whatever this SQLite was compiled with: what is deleted is overwritten.
-            self._rows("PRAGMA secure_delete = ON" if writable else "PRAGMA query_only = ON")
-            if cache_kib is not None:
-                self._rows(f"PRAGMA cache_size = -{cache_kib:d}")
-            if alone:
-                self._take_alone()
-            (self._encoding,) = self._rows("PRAGMA encoding")[0]
-            self._connection.create_function(
-                "langkeys_time",
-                1,
-                partial(comparable_time, encoding=self._encoding),
-                deterministic=True,
-            )
-            self._columns = self._read_columns()
-            self._generation = told_from(self._columns, self._read_revision(), self.location)
+            self._prepare(alone=alone, cache_kib=cache_kib)
+        except LangkeysError as error:
+            self._connection.close()
+            if writable or not cannot_open(error) or not is_wal(self._path):
+                raise
+            self._open_snapshot(cache_kib)
+
+    def _open_snapshot(self, cache_kib: int | None) -> None:
+        snapshot = Snapshot(self._path, self._identity)
+        self._connection, self._identity = opened(
+            self._path, self._busy_timeout, mode=Snapshot.MODE
+        )
+        self._snapshot = snapshot
+        try:
+            self._prepare(alone=False, cache_kib=cache_kib)
         except LangkeysError:
             self._connection.close()
             raise
+        self._tell(
+            f"{self.location} is read as it is on the disk, for its folder cannot be written:"
+            " changes of a server that is running may be missing",
+            is_warning=True,
+        )
+
+    def _prepare(self, *, alone: bool, cache_kib: int | None) -> None:
+        # Whatever this SQLite was compiled with: what is deleted is overwritten.
+        self._rows("PRAGMA secure_delete = ON" if self._writable else "PRAGMA query_only = ON")
+        if cache_kib is not None:
+            self._rows(f"PRAGMA cache_size = -{cache_kib:d}")
+        if alone:
+            self._take_alone()
+        (self._encoding,) = self._rows("PRAGMA encoding")[0]
+        self._connection.create_function(
+            "langkeys_time",
+            1,
+            partial(comparable_time, encoding=self._encoding),
+            deterministic=True,
+        )
+        self._columns = self._read_columns()
+        self._generation = told_from(self._columns, self._read_revision(), self.location)
 
     @property
     def location(self) -> str:
@@ -106,6 +139,17 @@ class Database:
     @property
     def generation(self) -> Generation:
         return self._generation
+
+    @property
+    def is_snapshot(self) -> bool:
+        return self._snapshot is not None
+
+    def is_replaced(self) -> bool:
+        try:
+            status = os.stat(self._place)  # noqa: PTH116 - for each API key that is verified
+        except OSError as error:
+            raise no_database(self._path, error) from None
+        return (status.st_ino, status.st_dev) != self._identity
 
     @contextmanager
     def reopened(self: Own) -> Iterator[Own]:
@@ -275,7 +319,10 @@ class Database:
         # Not by _translated(): API keys are verified through here, tens of thousands a second.
         try:
             with self._lock:
-                return self._connection.execute(sql, parameters).fetchall()
+                rows = self._connection.execute(sql, parameters).fetchall()
+            if self._snapshot is not None:
+                self._snapshot.check()
+            return rows
         except _FAILURES as error:
             if "decode" not in str(error):
                 raise self._as_ours(error) from None
@@ -290,6 +337,8 @@ class Database:
             try:
                 with self._translated():
                     yield
+                if self._snapshot is not None:
+                    self._snapshot.check()
             finally:
                 self._connection.text_factory = str
 
@@ -315,60 +364,3 @@ class Database:
         if isinstance(error, sqlite3.IntegrityError):
             return ConflictError(f"{self.location}: {error}")
         return store_error(error, self._path, self._busy_timeout)
-
-
-def _connected(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise StoreError(
-            f"there is no database at {path}",
-            hint="make one with langkeys init, or name the server's with --database or"
-            " LANGFLOW_DATABASE_URL",
-        ) from None
-    except OSError as error:
-        raise StoreError(f"cannot open the database {path}: {error.strerror}") from None
-    if not path.is_file():
-        raise StoreError(f"the database {path} is not a file")
-    if size == 0:
-        raise StoreError(
-            f"{path} is empty, not a Langflow database",
-            hint="remove it and run langkeys init, or name the right one with --database",
-        )
-    try:
-        # mode=rw: never create; SQLite itself falls back to read-only where the file is.
-        return sqlite3.connect(
-            f"{path.as_uri()}?mode=rw",
-            uri=True,
-            timeout=busy_timeout,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-    except sqlite3.Error as error:
-        raise store_error(error, path, busy_timeout) from None
-
-
-def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError:
-    """Say in words what SQLite reports; told by its text, as Python 3.10 has no error codes."""
-    text = str(error)
-    if "locked" in text:
-        return StoreError(
-            f"the database {path} is locked: another process has held it for"
-            f" {busy_timeout:g} seconds",
-            hint="try again; if it stays, look for a stuck process with: fuser " + str(path),
-        )
-    if "readonly" in text or "unable to open" in text:
-        wal = "a database in WAL mode needs its folder writable too, for its -wal and -shm files"
-        return StoreError(
-            f"the database {path} cannot be "
-            f"{'written' if 'readonly' in text else 'opened'}: {text}",
-            hint=f"run langkeys as the server's user; {wal}",
-        )
-    if "no such column" in text and text.endswith(ROW_NUMBERS):
-        return StoreError(f"the database {path} has a table WITHOUT ROWID, as no server makes it")
-    if "malformed" in text or "not a database" in text or "decode" in text:
-        return StoreError(
-            f"the database {path} is corrupt or no SQLite database: {text}",
-            hint="nothing was written; restore a backup, or name the right file with --database",
-        )
-    return StoreError(f"the database {path} failed: {text}")

@@ -1,0 +1,150 @@
+"""Opening a database file, as it is or as it was at one moment, and its errors in words."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from langkeys.errors import LangkeysError, StoreError
+
+ROW_NUMBERS = ("rowid", "_rowid_", "oid")
+_TRIES = 5
+
+
+class Opened(NamedTuple):
+    """A connection, and the inode and device of the file that it has open."""
+
+    connection: sqlite3.Connection
+    identity: tuple[int, int]
+
+
+def opened(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -> Opened:
+    """Open a database that exists; SQLite itself falls back to reading where it cannot write."""
+    for _ in range(_TRIES):
+        before = _status_of_database(path)
+        try:
+            connection = sqlite3.connect(
+                f"{path.as_uri()}?{mode}",  # never create
+                uri=True,
+                timeout=busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise store_error(error, path, busy_timeout) from None
+        after = _status_of_database(path)
+        if (before.st_ino, before.st_dev) == (after.st_ino, after.st_dev):
+            return Opened(connection, (after.st_ino, after.st_dev))
+        connection.close()  # another file has come in between
+    raise StoreError(f"the database {path} is replaced again and again")
+
+
+def _status_of_database(path: Path) -> os.stat_result:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise no_database(path, error) from None
+    if not path.is_file():
+        raise StoreError(f"the database {path} is not a file")
+    if status.st_size == 0:
+        raise StoreError(
+            f"{path} is empty, not a Langflow database",
+            hint="remove it and run langkeys init, or name the right one with --database",
+        )
+    return status
+
+
+def no_database(path: Path, error: OSError) -> StoreError:
+    """Say why there is no database at a path."""
+    if not isinstance(error, FileNotFoundError):
+        return StoreError(f"cannot open the database {path}: {error.strerror}")
+    return StoreError(
+        f"there is no database at {path}",
+        hint="make one with langkeys init, or name the server's with --database or"
+        " LANGFLOW_DATABASE_URL",
+    )
+
+
+class Snapshot:
+    """A database in WAL mode that lies where SQLite can make no -shm, read as an immutable file.
+
+    That is only true for as long as nobody has it open: a server that does keeps its changes in
+    -wal. So after each read it is looked whether there is one, and whether the file is the same.
+    """
+
+    MODE = "mode=ro&immutable=1"
+
+    def __init__(self, path: Path, identity: tuple[int, int]) -> None:
+        """Raise StoreError where it cannot be read so."""
+        self._path = path
+        real = os.path.realpath(path)
+        self._beside = [Path(f"{real}-wal"), Path(f"{real}-journal")]
+        for other in self._beside:
+            if os.path.lexists(other):
+                raise StoreError(
+                    f"the database {path} has {other.name} beside it, which cannot be read with it",
+                    hint="run langkeys as the server's user, or where its folder can be written;"
+                    f" or let this user read {path.name} and, while the server runs, its -wal and"
+                    " -shm",
+                )
+        self._state = self._read_state()
+        if self._state[:2] != identity:
+            raise self._changed()
+
+    def check(self) -> None:
+        """Raise StoreError unless what has just been read was all there was."""
+        if any(map(os.path.lexists, self._beside)) or self._read_state() != self._state:
+            raise self._changed()
+
+    def _read_state(self) -> tuple[int, int, int, int]:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise no_database(self._path, error) from None
+        return status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns
+
+    def _changed(self) -> StoreError:
+        return StoreError(
+            f"the database {self._path} has been changed while it was read without a lock",
+            hint="run the command again, as the server's user if there is one running",
+        )
+
+
+def is_wal(path: Path) -> bool:
+    """Tell by its header whether a database is in WAL mode."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:20] == b"\2\2"
+    except OSError:
+        return False
+
+
+def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError:
+    """Say in words what SQLite reports; told by its text, as Python 3.10 has no error codes."""
+    text = str(error)
+    if "locked" in text:
+        return StoreError(
+            f"the database {path} is locked: another process has held it for"
+            f" {busy_timeout:g} seconds",
+            hint="try again; if it stays, look for a stuck process with: fuser " + str(path),
+        )
+    if "readonly" in text or "unable to open" in text:
+        wal = "a database in WAL mode needs its folder writable too, for its -wal and -shm files"
+        return StoreError(
+            f"the database {path} cannot be "
+            f"{'written' if 'readonly' in text else 'opened'}: {text}",
+            hint=f"run langkeys as the server's user; {wal}",
+        )
+    if "no such column" in text and text.endswith(ROW_NUMBERS):
+        return StoreError(f"the database {path} has a table WITHOUT ROWID, as no server makes it")
+    if "malformed" in text or "not a database" in text or "decode" in text:
+        return StoreError(
+            f"the database {path} is corrupt or no SQLite database: {text}",
+            hint="nothing was written; restore a backup, or name the right file with --database",
+        )
+    return StoreError(f"the database {path} failed: {text}")
+
+
+def cannot_open(error: LangkeysError) -> bool:
+    """Tell whether SQLite could not make or read what it needs beside a database."""
+    return "readonly" in error.message or "unable to open" in error.message
