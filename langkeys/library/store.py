@@ -15,7 +15,7 @@ from langkeys.session import Access, Session
 from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.times import now
-from langkeys.verification import Verified, Verifier
+from langkeys.verification import Verified, Verifier, require_current
 
 CACHE_KIB = 32_768
 """How much of the database a reader may keep in memory: the inner pages of a million keys."""
@@ -40,6 +40,8 @@ class LangflowStore:
     release: str
     """Which Langflow wrote it, as ``1.13``."""
     _reader: Session
+    _store: Store
+    _is_snapshot: bool
     _verifier: Verifier
     _schema_version: int
     _looked_at: float
@@ -108,30 +110,39 @@ class LangflowStore:
                 f"the store on {self.location} was opened by another process",
                 hint="SQLite does not survive a fork: call open_store() in each worker process",
             )
+        if self._store.is_replaced():
+            self._reopen()
+        if self._is_snapshot:
+            require_current(self._store)
         moment = time.monotonic()
         if moment - self._looked_at > SCHEMA_SECONDS:
             self._looked_at = moment
-            if self._reader.store.schema_version() != self._schema_version:
+            if self._store.schema_version() != self._schema_version:
                 self._reopen()
 
     def _reopen(self) -> None:
         # A server that is upgraded under a running gateway brings columns that say which keys have
-        # expired. The connections of before stay open until the end: threads may be using them.
+        # expired, and a restored backup is another file in its place. The connections of before
+        # stay open until the end: threads may be using them.
         with self._opening:
+            is_replaced = bool(self._open) and self._store.is_replaced()
             reader = self._session(cache_kib=CACHE_KIB)
             self.location = reader.store.location
-            if self._open and reader.generation == self._reader.generation:
+            if self._open and not is_replaced and reader.generation == self._reader.generation:
                 # Another table, or a VACUUM: what is read here is as it was.
                 self._schema_version = reader.store.schema_version()
                 reader.close_store()
                 return
             self._open.append(reader)
+            if is_replaced:
+                self._counter = None  # it writes to the database that was there
             self.release = reader.generation.release
             self._schema_version = reader.store.schema_version()
             self._looked_at = time.monotonic()
             self._counts = not reader.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
             self._verifier = reader.verifier
-            self._reader = reader
+            self._reader, self._store = reader, reader.store
+            self._is_snapshot = reader.store.is_snapshot
 
     def _pin(self) -> None:
         """Keep to what was opened, should the program go to another working folder."""
