@@ -104,6 +104,13 @@ def examined(settings: Settings, means: Means) -> Report:
     report.generation = generation = store.generation
     report.database = store.location
     report.add("database", "ok", f"{store.location}, of Langflow {generation.release}")
+    for problem in store.schema_problems:
+        report.add(
+            "database",
+            "problem",
+            problem,
+            "restore the copy from before the upgrade, or let the server finish it",
+        )
     if store.is_snapshot:
         report.add(
             "database",
@@ -111,7 +118,7 @@ def examined(settings: Settings, means: Means) -> Report:
             "its folder cannot be written: it is read as it is on the disk, and changes of a server"
             " that is running may be missing",
         )
-    if generation.note:
+    if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (
         ("database", lambda: report.counts.update(store.counts())),

@@ -17,6 +17,8 @@ from langkeys.text import unshowable_in
 from langkeys.urls import file_of, is_path, scheme_of
 
 DATABASE_NAME = "langflow.db"
+PRE_RELEASE_NAME = "langflow-pre.db"
+"""What a pre-release of Langflow has instead, copied from the other at its first start."""
 ROTATION_SUFFIX = ".langkeys-rotation"
 """Ends the names of what a rotation of the secret key leaves behind, should it die."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
@@ -67,7 +69,8 @@ def config_folder(settings: Settings) -> Place:
 def database(settings: Settings) -> Place:
     """Return the path of the SQLite database in force, whether it exists or not.
 
-    Raises ConfigError for a URL that does not name a SQLite file, UnsupportedError for another
+    Raises ConfigError for a URL that does not name a SQLite file, and where no setting says which
+    of two databases is meant, UnsupportedError for another
     database engine; a password in the URL does not show.
     """
     value = settings.find("LANGFLOW_DATABASE_URL")
@@ -80,19 +83,31 @@ def database(settings: Settings) -> Place:
         settings.require_vouched(value, path.absolute(), "a database")
         return Place(path, source, is_relative=not path.is_absolute())
     folder = config_folder(settings)
-    in_config_folder = Place(
-        folder.path / DATABASE_NAME, f"{DATABASE_NAME} in the config folder ({folder.source})"
-    )
+    if not settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
+        spec = importlib.util.find_spec("langflow")
+        if spec is not None and spec.origin is not None:
+            path = _database_in(Path(spec.origin).resolve().parent)
+            if is_file(path):
+                return Place(path, "the installed langflow package")
+    path = _database_in(folder.path)
     if settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
         for name in ("LANGFLOW_CONFIG_DIR", "LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
-            settings.require_vouched(settings.find(name), in_config_folder.path, "a database")
-        return in_config_folder
-    spec = importlib.util.find_spec("langflow")
-    if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).resolve().parent / DATABASE_NAME
-        if is_file(path):
-            return Place(path, "the installed langflow package")
-    return in_config_folder
+            settings.require_vouched(settings.find(name), path, "a database")
+    return Place(path, f"{path.name} in the config folder ({folder.source})")
+
+
+def _database_in(folder: Path) -> Path:
+    """Return the database that a server without a URL has in a folder, there or not."""
+    path, of_pre_release = folder / DATABASE_NAME, folder / PRE_RELEASE_NAME
+    if not is_file(of_pre_release):
+        return path
+    if is_file(path):
+        raise ConfigError(
+            f"there are {path} and {of_pre_release}: a release of Langflow uses the one, a"
+            " pre-release the other",
+            hint="say which one is meant by --database or LANGFLOW_DATABASE_URL",
+        )
+    return of_pre_release
 
 
 def rotation_journal(database: Path) -> Path:

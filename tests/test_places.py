@@ -37,6 +37,36 @@ def test_the_config_folder_is_else_the_users_cache_folder_for_langflow(tmp_path:
     assert place.source == "default"
 
 
+# Pre-releases
+
+
+@pytest.mark.parametrize("names", [["langflow.db"], ["langflow-pre.db"], []])
+@pytest.mark.parametrize("saved", ["true", "false"])
+def test_the_database_that_is_there_is_taken(tmp_path: Path, names: list[str], saved: str) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    settings = settings_of(
+        {"LANGFLOW_CONFIG_DIR": str(tmp_path), "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": saved}
+    )
+    place = places.database(settings)
+    assert place.path == tmp_path / (names or ["langflow.db"])[0]
+    assert place.path.name in place.source
+
+
+@pytest.mark.parametrize("saved", ["true", "false"])
+def test_of_two_databases_none_is_taken(tmp_path: Path, saved: str) -> None:
+    for name in ("langflow.db", "langflow-pre.db"):
+        (tmp_path / name).touch()
+    settings = {"LANGFLOW_CONFIG_DIR": str(tmp_path), "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": saved}
+    with pytest.raises(ConfigError) as caught:
+        places.database(settings_of(settings))
+    assert caught.value.exit_code == 2
+    assert str(tmp_path / "langflow.db") in caught.value.message
+    assert str(tmp_path / "langflow-pre.db") in caught.value.message
+    given = settings_of({**settings, "LANGFLOW_DATABASE_URL": f"sqlite:///{tmp_path}/langflow.db"})
+    assert places.database(given).path == tmp_path / "langflow.db"
+
+
 # The database
 
 

@@ -126,6 +126,14 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def schema_problems(self) -> Sequence[str]:
+        """What is wrong with the tables, as sentences; listeners are warned of it, too.
+
+        Except of what is the generation's ``note``.
+        """
+        ...
+
     def unreadable_rows(self) -> Iterator[RowStub]:
         """Read every user, API key and variable; yield those rows that make none."""
         ...

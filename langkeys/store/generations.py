@@ -4,7 +4,7 @@ Columns decide wherever they tell; tables and the Alembic revision only where th
 1.8 have the same key columns). Measured on live servers and read from the releases' migrations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from langkeys.errors import StoreError, UnsupportedError
@@ -151,6 +151,18 @@ _BY_REVISION: Mapping[str, Generation] = {
     "e5a7c9b1d3f2": _1_13,
 }
 
+# The newest head of each release before 1.5, by its wheel. One that is moved up is opened.
+_TOO_OLD: Mapping[str, str] = {
+    "5ace73a7f223": "1.0",
+    "1eab2c3eb45e": "1.1",
+    "dd9e0804ebd1": "1.2",
+    "1b8b740a6fa3": "1.3",
+    "66f72f04a1de": "1.4",
+}
+
+MIGRATION_TABLE = "_alembic_tmp_"
+"""How the names of tables begin that a migration has while it rewrites another one."""
+
 REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     "user": frozenset(
         ("id", "username", "password", "is_active", "is_superuser", "create_at", "updated_at")
@@ -172,20 +184,61 @@ REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
 """What makes a database Langflow's, by table; every generation from 1.5 on has them."""
 
 
+def unfinished_tables(tables: Iterable[str]) -> list[str]:
+    """Return the tables that a migration has left which did not come to its end."""
+    return sorted(table for table in tables if table.startswith(MIGRATION_TABLE))
+
+
+def schema_problems(
+    columns: Mapping[str, frozenset[str]], revisions: Sequence[str], generation: Generation
+) -> list[str]:
+    """Say what is wrong with a database's tables and revisions, as sentences without its name.
+
+    ``revisions`` are the rows of ``alembic_version``, if there is such a table.
+    """
+    problems = [
+        f"table {table} is left from a migration of Langflow that did not come to its end"
+        for table in unfinished_tables(columns)
+    ]
+    if "alembic_version" in columns and len(revisions) != 1:
+        named = f" ({', '.join(sorted(revisions))})" if revisions else ""
+        problems.append(
+            f"alembic_version has {len(revisions)} rows{named} instead of one: a migration of"
+            f" Langflow did not come to its end; treated as Langflow {generation.release}"
+        )
+    elif revisions and revisions[0] in _BY_REVISION and generation.note is not None:
+        problems.append(generation.note)
+    return problems
+
+
 def told_from(
     columns: Mapping[str, frozenset[str]], revision: str | None, location: str
 ) -> Generation:
     """Return the generation that ``columns`` by table and the Alembic ``revision`` tell.
 
     ``revision`` is None where there is no ``alembic_version`` (a database that ``langkeys init``
-    made); ``location`` names the database in errors. Raises StoreError where it is not Langflow's,
-    UnsupportedError where it is older than 1.5 or of a shape that no generation has.
+    made), or not one row in it; ``location`` names the database in errors. Raises StoreError where
+    it is not Langflow's, UnsupportedError where it is older than 1.5 or of a shape that no
+    generation has.
     """
+    too_old = _TOO_OLD.get(revision or "")
+    if too_old is not None:
+        raise UnsupportedError(
+            f"{location} is of Langflow {too_old} (revision {revision})",
+            hint="langkeys knows Langflow 1.5 to 1.13; upgrade Langflow to 1.5 or newer and start"
+            " it once",
+        )
     for table, required in REQUIRED_COLUMNS.items():
         missing = required - columns.get(table, frozenset())
         if missing:
             what = "table" if table not in columns else "column"
             names = table if table not in columns else f"{table}.{sorted(missing)[0]}"
+            if left := unfinished_tables(columns):
+                raise StoreError(
+                    f"{location} has no {what} {names}, and {', '.join(left)} from a migration of"
+                    " Langflow that did not come to its end",
+                    hint="restore the copy from before the upgrade, or let the server finish it",
+                )
             raise StoreError(
                 f"{location} is not a Langflow database: it has no {what} {names}",
                 hint="name the right one with --database or LANGFLOW_DATABASE_URL",
@@ -202,6 +255,13 @@ def told_from(
         )
     if revision is None:
         return by_columns
+    if known is not None:
+        return by_columns._replace(
+            revision=revision,
+            note=f"revision {revision} is that of Langflow {known.release}, but the columns are"
+            " not: a migration of Langflow did not come to its end; treated as Langflow"
+            f" {by_columns.release}",
+        )
     newer = by_columns is NEWEST
     return by_columns._replace(
         revision=revision,
@@ -215,6 +275,7 @@ def _fits(generation: Generation, columns: Mapping[str, frozenset[str]]) -> bool
         generation.has_key_hash == ("api_key_hash" in columns["apikey"])
         and generation.has_key_expiry == ("expires_at" in columns["apikey"])
         and generation.has_environment_managed == ("is_environment_managed" in columns["variable"])
+        and (generation is not NEWEST or "retired_at" in columns["user"])
     )
 
 

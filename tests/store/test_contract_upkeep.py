@@ -85,3 +85,7 @@ def test_a_store_that_is_written_stays_the_same_and_current(writer: Store, reade
     for store in (writer, reader):
         assert not store.is_replaced()
         assert not store.is_snapshot
+
+
+def test_a_store_in_order_has_no_problem_with_its_tables(writer: Store) -> None:
+    assert list(writer.schema_problems) == []

@@ -14,7 +14,12 @@ from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Change, Committing
-from langkeys.store.generations import Generation, told_from
+from langkeys.store.generations import (
+    Generation,
+    schema_problems,
+    told_from,
+    unfinished_tables,
+)
 from langkeys.store.sqlite.cleaning import remaining_wal
 from langkeys.store.sqlite.connections import (
     ROW_NUMBERS,
@@ -130,7 +135,19 @@ class Database:
             deterministic=True,
         )
         self._columns = self._read_columns()
-        self._generation = told_from(self._columns, self._read_revision(), self.location)
+        revisions = self._read_revisions()
+        revision = revisions[0] if len(revisions) == 1 else None
+        self._generation = told_from(self._columns, revision, self.location)
+        self._schema_problems = schema_problems(self._columns, revisions, self._generation)
+        if self._writable and (left := unfinished_tables(self._columns)):
+            raise StoreError(
+                f"{self.location} has {', '.join(left)} from a migration of Langflow that did not"
+                " come to its end; nothing was written",
+                hint="restore the copy from before the upgrade, or let the server finish it",
+            )
+        for problem in self._schema_problems:
+            if problem != self._generation.note:  # which is told by whoever opens it
+                self._tell(f"{self.location}: {problem}", is_warning=True)
 
     @property
     def location(self) -> str:
@@ -139,6 +156,10 @@ class Database:
     @property
     def generation(self) -> Generation:
         return self._generation
+
+    @property
+    def schema_problems(self) -> Sequence[str]:
+        return self._schema_problems
 
     @property
     def is_snapshot(self) -> bool:
@@ -309,11 +330,10 @@ class Database:
             raise StoreError(f"{self.location}: table {table} has columns {', '.join(ROW_NUMBERS)}")
         return name
 
-    def _read_revision(self) -> str | None:
+    def _read_revisions(self) -> list[str]:
         if "alembic_version" not in self._columns:
-            return None
-        rows = self._rows("SELECT version_num FROM alembic_version")
-        return name_or_none(rows[0][0]) if len(rows) == 1 else None
+            return []
+        return [shown_cell(row[0]) for row in self._rows("SELECT version_num FROM alembic_version")]
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         # Not by _translated(): API keys are verified through here, tens of thousands a second.
