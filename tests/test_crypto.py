@@ -144,8 +144,11 @@ def test_a_token_that_was_tampered_with_does_not_open(position: int, change: int
     token = bytearray(cipher.encrypt(PLAINTEXT).rstrip("="), "ascii")
     # The last character may carry bits that base64 does not use.
     place = position % (len(token) - 1)
+    before = token[place]
     token[place] ^= change
     assume(token[place] < 0x80)
+    # Both alphabets of base64 are read: these are two spellings of one value.
+    assume({before, token[place]} not in ({*b"-+"}, {*b"_/"}))
     assert cipher.find_plaintext(token.decode() + "==") is None
 
 
