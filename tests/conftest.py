@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import pytest
 
 import langkeys
 from langkeys import LangflowStore
-from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.store.base import Store
 
-from . import databases, stores
+from . import databases, stores, surroundings
 from .databases import Database
 from .samples import SECRET_KEY
 from .sites import Result, Site
@@ -28,13 +26,25 @@ hypothesis.settings.load_profile("langkeys")
 SUPERUSER = "administrator"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the settings and folders of whoever runs the tests out of them."""
+    config.add_cleanup(surroundings.enter().cleanup)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _untouched_audit_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the run if it wrote to the audit log of whoever started it."""
+    before = surroundings.audit_log_sizes()
+    yield
+    left = surroundings.lines_left(before, tmp_path_factory.getbasetemp())
+    assert not left, f"the tests wrote to the user's own audit log: {left}"
+
+
 @pytest.fixture(autouse=True)
 def _bare_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of whoever runs the tests out of them: their environment and ./.env."""
+    """Keep tests apart: each has a working folder and a home of its own."""
     monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.removesuffix("_FILE") in KNOWN or name == ENV_FILE:
-            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "own-home"))
 
 
 @pytest.fixture

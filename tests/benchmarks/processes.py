@@ -99,10 +99,13 @@ def median_of(runs: Sequence[Run]) -> Run:
 
 
 def clean_environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return the process environment without Langflow's settings, and with bytecode compiled."""
+    """Return an environment with a home in ``folder``, else without the user's own settings.
+
+    Bytecode is compiled.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("LANGFLOW_", "LANGKEYS_", "PYTHON"))
+        if not name.startswith(("LANGFLOW_", "LANGKEYS_", "PYTHON", "XDG_"))
     }
     return {**kept, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), **settings}

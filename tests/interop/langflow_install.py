@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import surroundings
 
 DEFAULT_VERSION = "1.13.0"
 
@@ -49,10 +50,14 @@ class InstallError(Exception):
 
 def home() -> Path:
     """Return the folder that holds the installed servers."""
-    if chosen := os.environ.get("LANGKEYS_INTEROP_HOME"):
+    user = surroundings.user_environment()
+    if chosen := user.get("LANGKEYS_INTEROP_HOME"):
         return Path(chosen).absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "langkeys-interop"
+    if cache := user.get("XDG_CACHE_HOME"):
+        return Path(cache) / "langkeys-interop"
+    if "HOME" not in user:
+        raise InstallError("no HOME: set LANGKEYS_INTEROP_HOME to a folder for Langflow servers")
+    return Path(user["HOME"]) / ".cache" / "langkeys-interop"
 
 
 def install(version: str) -> Path:
@@ -103,6 +108,7 @@ def _uv(*arguments: str) -> None:
         raise InstallError("uv is needed to install a Langflow server (pip install uv)")
     done = subprocess.run(
         [*command, *arguments],
+        env=surroundings.user_environment(),  # uv's own settings and cache
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,0 +1,95 @@
+"""The tests' own home folder: a run leaves nothing with whoever starts it.
+
+langkeys keeps its audit log in the user's cache folder by default, and so a test that runs it in
+this process, or in one that inherits this environment, would write there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from unittest import mock
+
+import platformdirs
+
+import langkeys
+from langkeys.known_settings import ENV_FILE, KNOWN
+
+_USER = "LANGKEYS_TESTS_USER"
+"""Hands the folders that ``enter`` took away on to other processes of the tests: no secret."""
+
+_CHECKOUT = Path(langkeys.__file__).resolve().parents[1]
+
+
+def enter() -> tempfile.TemporaryDirectory[str]:
+    """Give this process, and all that it starts, a home and no settings; return that folder."""
+    home = tempfile.TemporaryDirectory(prefix="langkeys-tests-")
+    users = {name: os.environ.pop(name) for name in list(os.environ) if _is_users(name)}
+    folders = {name: value for name, value in users.items() if _names_a_folder(name)}
+    os.environ.setdefault(_USER, json.dumps(folders))
+    os.environ["HOME"] = home.name
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(home.name) / "hypothesis")
+    # The langkeys that the tests import, installed or not.
+    paths = (str(_CHECKOUT), os.environ.get("PYTHONPATH"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return home
+
+
+def user_environment() -> dict[str, str]:
+    """Return the environment with the folders of whoever runs the tests."""
+    if _USER not in os.environ:
+        return dict(os.environ)
+    kept = {name: value for name, value in os.environ.items() if not _is_users(name)}
+    return kept | json.loads(os.environ[_USER])
+
+
+def audit_log_sizes() -> dict[Path, int]:
+    """Return the size of each audit log that the user's own langkeys would write to."""
+    return {path: _size(path) for path in _audit_logs(user_environment())}
+
+
+def lines_left(before: Mapping[Path, int], folder: Path) -> list[str]:
+    """Return the lines that this process wrote to the user's audit logs since.
+
+    Those are known by the process or by a database below ``folder``: the user, or another run of
+    the tests, may write to these logs at the same time.
+    """
+    found = []
+    for path, size in before.items():
+        if _size(path) > size:
+            with path.open("rb") as handle:
+                handle.seek(size)
+                found += handle.read().decode("utf-8", "replace").splitlines()
+    return [line for line in found if str(folder) in line or f'"pid": {os.getpid()},' in line]
+
+
+def _is_users(name: str) -> bool:
+    setting = name.upper()  # in whatever case
+    return _names_a_folder(name) or setting.removesuffix("_FILE") in KNOWN or setting == ENV_FILE
+
+
+def _names_a_folder(name: str) -> bool:
+    is_xdg = name.startswith("XDG_") and name.endswith("_HOME")
+    return is_xdg or name in ("HOME", "LANGFLOW_CONFIG_DIR", "LANGKEYS_AUDIT_LOG")
+
+
+def _audit_logs(environ: Mapping[str, str]) -> list[Path]:
+    folders = [Path(folder)] if (folder := environ.get("LANGFLOW_CONFIG_DIR")) else []
+    # A user without HOME and without an entry in the system's list has no folder.
+    with mock.patch.dict(os.environ, environ, clear=True), suppress(RuntimeError):
+        folders.append(platformdirs.user_cache_path("langflow", "langflow"))
+    paths = [folder / "langkeys-audit.jsonl" for folder in folders]
+    if path := environ.get("LANGKEYS_AUDIT_LOG"):
+        paths.append(Path(path))
+    return [path.absolute() for path in paths]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # there is none, or none that the tests could write to
