@@ -5,7 +5,7 @@ Columns decide wherever they tell; tables and the Alembic revision only where th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from langkeys.errors import StoreError, UnsupportedError
 
@@ -61,10 +61,15 @@ class Generation(NamedTuple):
     """Names of its own settings and of known secrets are never taken from the environment."""
     revision: str | None = None
     note: str | None = None
+    heads: tuple[str, ...] = ()
+    """The Alembic heads of its releases."""
+    told_by: str | None = None
+    """The column, or else the table, that came with it; None: only its heads tell it."""
 
 
 _1_5 = Generation(
     release="1.5",
+    heads=("d9a6ea21edcd",),
     encrypts_keys=False,
     has_key_hash=False,
     has_key_expiry=False,
@@ -89,10 +94,26 @@ _1_5 = Generation(
     unopened_falls_back=False,
     guards_environment=False,
 )
-_1_6 = _1_5._replace(release="1.6", skip_auth_default=False, falls_back=True)
-_1_7 = _1_6._replace(release="1.7", falls_back=False)
-_1_8 = _1_7._replace(
-    release="1.8",
+
+
+def _next(
+    before: Generation,
+    release: str,
+    heads: tuple[str, ...],
+    told_by: str | None = None,
+    **changes: Any,
+) -> Generation:
+    """Describe a generation by what changed since the one before."""
+    return before._replace(release=release, heads=heads, told_by=told_by, **changes)
+
+
+_1_6 = _next(_1_5, "1.6", ("d37bc4322900",), skip_auth_default=False, falls_back=True)
+_1_7 = _next(_1_6, "1.7", ("182e5471b900",), falls_back=False)
+_1_8 = _next(
+    _1_7,
+    "1.8",
+    ("59a272d6669a",),
+    told_by="sso_config",
     encrypts_keys=True,
     encrypts_generic=False,
     reads_env_key=True,
@@ -100,56 +121,67 @@ _1_8 = _1_7._replace(
     tweak_is_a_name=False,
     falls_back=True,
 )
-_1_9 = _1_8._replace(release="1.9", has_key_hash=True, pads_always=False, open_webhooks=False)
+_1_9 = _next(
+    _1_8,
+    "1.9",
+    ("d306e5c17c41",),
+    told_by="apikey.api_key_hash",
+    has_key_hash=True,
+    pads_always=False,
+    open_webhooks=False,
+)
 # 1.10.0 and 1.10.1 have one revision and different derivations of short secret keys.
-_1_10_0 = _1_9._replace(
-    release="1.10.0",
+_1_10_0 = _next(
+    _1_9,
+    "1.10.0",
+    ("b7c4d8e9f012",),
     has_key_expiry=True,
     honours_key_state=True,
     short_keys_by_prng=None,
 )
-_1_10_2 = _1_10_0._replace(
-    release="1.10.2",
+_1_10_2 = _next(
+    _1_10_0,
+    "1.10.2",
+    ("e1705947c729", "d49cbced8696"),
+    told_by="apikey.expires_at",
     short_keys_by_prng=False,
     reads_old_short_keys=False,
     auto_login_is_named=True,
 )
-_1_11 = _1_10_2._replace(
-    release="1.11",
+_1_11 = _next(
+    _1_10_2,
+    "1.11",
+    ("d19e7b3c5a42",),
+    told_by="a2a_tasks",
     reads_old_short_keys=True,
     honours_owner_state=True,
     open_mcp=False,
     unopened_falls_back=True,
     guards_environment=True,  # 1.10.3 does so, too, and has the columns of 1.10.2
 )
-_1_12_0 = _1_11._replace(release="1.12.0")
-_1_12_1 = _1_12_0._replace(release="1.12.1", has_environment_managed=True)
-_1_13 = _1_12_1._replace(release="1.13", deletes_default_superuser=False, auto_login_default=False)
+_1_12_0 = _next(_1_11, "1.12.0", ("c6d8e0f2a4b7",))
+_1_12_1 = _next(
+    _1_12_0,
+    "1.12.1",
+    ("d7e9f1a3b5c8", "a1b2c9d3e4f5", "386662af02e9"),
+    told_by="variable.is_environment_managed",
+    has_environment_managed=True,
+)
+_1_13 = _next(
+    _1_12_1,
+    "1.13",
+    ("e5a7c9b1d3f2",),
+    told_by="user.retired_at",
+    deletes_default_superuser=False,
+    auto_login_default=False,
+)
 
 GENERATIONS = (
     _1_5, _1_6, _1_7, _1_8, _1_9, _1_10_0, _1_10_2, _1_11, _1_12_0, _1_12_1, _1_13,
 )  # fmt: skip
 """Oldest first, each up to the next; the one table of what each generation can do."""
 
-NEWEST = _1_13
-
-# The Alembic heads of all releases of langflow-base from 0.5.0 (Langflow 1.5) to 1.13.0.
-_BY_REVISION: Mapping[str, Generation] = {
-    "d9a6ea21edcd": _1_5,
-    "d37bc4322900": _1_6,
-    "182e5471b900": _1_7,
-    "59a272d6669a": _1_8,
-    "d306e5c17c41": _1_9,
-    "b7c4d8e9f012": _1_10_0,
-    "e1705947c729": _1_10_2,
-    "d49cbced8696": _1_10_2,
-    "d19e7b3c5a42": _1_11,
-    "c6d8e0f2a4b7": _1_12_0,
-    "d7e9f1a3b5c8": _1_12_1,
-    "a1b2c9d3e4f5": _1_12_1,
-    "386662af02e9": _1_12_1,
-    "e5a7c9b1d3f2": _1_13,
-}
+NEWEST = GENERATIONS[-1]
 
 # The newest head of each release before 1.5, by its wheel. One that is moved up is opened.
 _TOO_OLD: Mapping[str, str] = {
@@ -244,16 +276,18 @@ def told_from(
                 hint="name the right one with --database or LANGFLOW_DATABASE_URL",
             )
     by_columns = _by_columns(columns)
-    known = None if revision is None else _BY_REVISION.get(revision)
+    known = next((one for one in GENERATIONS if revision in one.heads), None)
     if known is not None and _fits(known, columns):
         return known._replace(revision=revision)
     if by_columns is None:
         raise UnsupportedError(
             f"{location} is of an unknown Langflow generation"
             f" (revision {revision or 'none'}), older than 1.8",
-            hint="langkeys knows Langflow 1.5 to 1.13; upgrade Langflow and start it once",
+            hint=f"langkeys knows Langflow {GENERATIONS[0].release} to {GENERATIONS[-1].release};"
+            " upgrade Langflow and start it once",
         )
     if revision is None:
+        # What ``langkeys init`` made, which stays what it is when a newer generation is added.
         return by_columns
     if known is not None:
         return by_columns._replace(
@@ -262,11 +296,13 @@ def told_from(
             " not: a migration of Langflow did not come to its end; treated as Langflow"
             f" {by_columns.release}",
         )
-    newer = by_columns is NEWEST
-    return by_columns._replace(
+    later = GENERATIONS[GENERATIONS.index(by_columns) + 1 :]
+    is_newest = not any(one.told_by for one in later)
+    treated = GENERATIONS[-1] if is_newest else by_columns
+    return treated._replace(
         revision=revision,
         note=f"revision {revision} is unknown to this langkeys; treated as Langflow "
-        f"{by_columns.release}{' or newer' if newer else ', by its columns'}",
+        f"{treated.release}{' or newer' if is_newest else ', by its columns'}",
     )
 
 
@@ -280,11 +316,18 @@ def _fits(generation: Generation, columns: Mapping[str, frozenset[str]]) -> bool
 
 
 def _by_columns(columns: Mapping[str, frozenset[str]]) -> Generation | None:
-    """Return the generation that tables and columns alone tell, or None before 1.8."""
-    if "is_environment_managed" in columns["variable"]:
-        return NEWEST if "retired_at" in columns["user"] else _1_12_1
-    if "expires_at" in columns["apikey"]:
-        return _1_11 if "a2a_tasks" in columns else _1_10_2
-    if "api_key_hash" in columns["apikey"]:
-        return _1_9
-    return _1_8 if "sso_config" in columns else None
+    """Return the generation that tables and columns alone tell, or None before 1.8.
+
+    A column that is missing ends the search; a table may be missing, as a database that ``langkeys
+    init`` made has no others than those with users, keys and variables.
+    """
+    found = None
+    for generation in GENERATIONS:
+        if generation.told_by is None:
+            continue
+        table, _, column = generation.told_by.partition(".")
+        if column in columns.get(table, ()) or (not column and table in columns):
+            found = generation
+        elif column:
+            break
+    return found

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from langkeys.errors import StoreError, UnsupportedError
+from langkeys.store import generations
 from langkeys.store.generations import GENERATIONS, NEWEST, Generation
 
 from .. import databases
 from ..databases import ADOPTED_BY_1_13, SHAPES, Shape
+from ..sites import Site
 from ..stores import opened
 
 
@@ -170,6 +172,68 @@ def test_a_revision_that_is_not_one_counts_as_none(tmp_path: Path, revisions: li
         database.rows("INSERT INTO alembic_version VALUES (?)", (revision,))
     with opened(database) as store:
         assert is_same(store.generation, NEWEST)
+
+
+# A generation that is added after 1.13
+
+
+LATER = NEWEST._replace(release="1.14", heads=("fedcba987654",), told_by=None)
+
+
+@pytest.fixture(params=[None, "apikey.scopes", "new_table"])
+def later(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generation:
+    """1.14, with nothing to tell it by but its head, or with a new column or table."""
+    added = LATER._replace(told_by=request.param, honours_owner_state=False)
+    monkeypatch.setattr(generations, "GENERATIONS", (*GENERATIONS, added))
+    return added
+
+
+def add_what_tells(database: databases.Database, later: Generation) -> None:
+    if later.told_by == "apikey.scopes":
+        database.rows("ALTER TABLE apikey ADD COLUMN scopes JSON")
+    elif later.told_by == "new_table":
+        database.rows("CREATE TABLE new_table (id CHAR(32))")
+
+
+def test_a_store_that_init_makes_stays_of_1_13(empty_site: Site, later: Generation) -> None:
+    empty_site.call("init").done()
+    with opened(empty_site.database) as store:
+        assert is_same(store.generation, NEWEST)
+        assert store.generation.release == "1.13"
+        assert store.generation.note is None
+
+
+def test_a_database_of_1_13_stays_of_1_13(tmp_path: Path, later: Generation) -> None:
+    found = told(tmp_path, SHAPES["1.13"])
+    assert is_same(found, NEWEST)
+    assert found.note is None
+
+
+@pytest.mark.parametrize("revision", ["fedcba987654", "0123456789ab"])
+def test_a_database_of_the_newest_is_told_by_head_or_by_columns(
+    tmp_path: Path, later: Generation, revision: str
+) -> None:
+    database = databases.made(tmp_path / "langflow.db", SHAPES["1.13"], revision=revision)
+    add_what_tells(database, later)
+    with opened(database) as store:
+        found = store.generation
+    assert is_same(found, later)
+    assert (found.note is None) is (revision in later.heads)
+    assert found.note is None or "1.14 or newer" in found.note
+
+
+def test_the_hint_names_the_newest(tmp_path: Path, later: Generation) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        told(tmp_path, replace(SHAPES["1.5"], revision=None))
+    assert "1.5 to 1.14" in str(caught.value.hint)
+
+
+def test_each_head_and_each_mark_is_of_one_generation() -> None:
+    heads = [head for generation in GENERATIONS for head in generation.heads]
+    marks = [generation.told_by for generation in GENERATIONS if generation.told_by]
+    assert all(generation.heads for generation in GENERATIONS)
+    assert len(heads) == len(set(heads))
+    assert len(marks) == len(set(marks))
 
 
 def test_no_generation_loses_what_an_older_one_could() -> None:
