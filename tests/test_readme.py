@@ -15,6 +15,8 @@ from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.store.generations import GENERATIONS, Generation
 
 from .databases import Database, ago
+from .interop.expectations import EXPECTED
+from .interop.langflow_install import RELEASES
 from .samples import new_api_key
 from .sites import Site
 
@@ -33,6 +35,11 @@ def _row(generation: Generation) -> str:
         "deleted, keys and all"
         if generation.deletes_default_superuser
         else "deactivated, or claimed",
+        ", ".join(
+            RELEASES[version].langflow
+            for version, expected in EXPECTED.items()
+            if expected.generation == generation.release
+        ),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -35,10 +35,17 @@ class Release:
 RELEASES = {
     release.base: release
     for release in (
+        Release("0.4.3", "1.4.3", dependencies_of="2025-07-20", beside=_UNDECLARED),
         Release("0.5.1", "1.5.1", dependencies_of="2025-09-05", beside=_UNDECLARED),
         Release("0.6.9", "1.6.9", dependencies_of="2025-12-10", beside=_UNDECLARED),
+        Release("0.7.3", "1.7.3", dependencies_of="2026-02-15", beside=_UNDECLARED),
         Release("0.8.4", "1.8.4", dependencies_of="2026-04-10", beside=_UNDECLARED),
+        Release("0.9.6", "1.9.6", dependencies_of="2026-07-01", beside=_UNDECLARED),
+        Release("0.10.0", "1.10.0", beside=_UNDECLARED),
+        Release("0.10.3", "1.10.3", beside=_UNDECLARED),
         Release("0.11.6", "1.11.6", beside=_UNDECLARED),
+        Release("1.12.0", "1.12.0"),
+        Release("1.12.8", "1.12.8"),
         Release("1.13.0", "1.13.0"),
     )
 }
@@ -63,10 +70,12 @@ def home() -> Path:
 def install(version: str) -> Path:
     """Install langflow-base VERSION unless that was done before, and return its folder.
 
+    One that is not of RELEASES is taken to need nothing special, as all do from 1.12 on.
+
     A first install takes about a minute and a gigabyte. The file `.done`, written last, marks a
     complete one; a folder without it is what an interrupted install left, and is made anew.
     """
-    release = RELEASES[version]
+    release = RELEASES.get(version, Release(version, version))
     folder = home() / f"langflow-base-{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_name(f"{folder.name}.lock")):

@@ -177,7 +177,7 @@ def test_a_superuser_made_here_is_one_at_the_server(
 
 
 def test_a_name_is_taken_whoever_took_it_and_in_whatever_case(
-    server: LangflowServer, langkeys: Langkeys, database: Database, version: str, name: str
+    server: LangflowServer, langkeys: Langkeys, database: Database, expected: Expected, name: str
 ) -> None:
     admin = key_of(langkeys, SUPERUSER)
     server.rest.create_user(f"{name}-theirs", FIRST, key=admin)
@@ -190,7 +190,7 @@ def test_a_name_is_taken_whoever_took_it_and_in_whatever_case(
     made(langkeys, name)
     body = {"username": name.upper(), "password": FIRST}
     answer = server.rest.request("POST", "/api/v1/users/", key=admin, json_body=body)
-    assert answer.status == (400 if version == "1.13.0" else 201)
+    assert answer.status == (400 if expected.names_ignore_case else 201)
 
 
 def test_a_new_password_of_the_configured_superuser_outlives_a_restart(

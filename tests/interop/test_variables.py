@@ -10,20 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from .database import Database
+from .expectations import Expected
 from .langflow_code import decrypted
 from .langflow_rest import Answer
 from .langflow_server import PASSWORD, SUPERUSER, LangflowServer
 from .langkeys_process import Langkeys
 from .variable_flow import VariableFlows
-
-# The servers that overwrite a variable from their environment whatever is done.
-OVERWRITES_ALWAYS = ("0.5.1", "0.6.9")
-# Those that look in their environment for what they do not store.
-FALLS_BACK = ("0.6.9", "0.8.4", "0.11.6", "1.13.0")
-# Those for which the text of a tweak is a value, and not the name of another variable.
-TWEAK_IS_A_VALUE = ("0.8.4", "0.11.6", "1.13.0")
 
 SET_BEFORE, BY_SET, BY_IMPORT, UNTOUCHED = "SET_BEFORE", "BY_SET", "BY_IMPORT", "UNTOUCHED"
 IMPORTED = (SET_BEFORE, BY_SET, BY_IMPORT, UNTOUCHED)
@@ -183,7 +178,9 @@ def test_one_updated_over_rest_is_what_is_revealed_here(place: Place, name: str)
     assert shown == "patched\n"
 
 
-def test_langflows_own_code_opens_what_was_set_here(place: Place, name: str, version: str) -> None:
+def test_langflows_own_code_opens_what_was_set_here(
+    place: Place, name: str, expected: Expected
+) -> None:
     place.set(name, VALUE)
     place.set(f"{name}_GENERIC", VALUE, "--type", "Generic")
     env = f"{name}_IMPORTED='{VALUE.replace(chr(39), chr(92) + chr(39))}'\n"
@@ -194,7 +191,7 @@ def test_langflows_own_code_opens_what_was_set_here(place: Place, name: str, ver
     )
     stored = [credential["value"], imported["value"]]
     if generic["value"].startswith("gAAAAA"):
-        assert version in OVERWRITES_ALWAYS  # 1.5 to 1.7 encrypt every variable
+        assert expected.at_rest == "plaintext"  # 1.5 to 1.7 encrypt every variable
         stored.append(generic["value"])
     else:
         assert generic["value"] == VALUE
@@ -221,25 +218,52 @@ def winner(place: Place, name: str, *more: str) -> str:
     return str(place.langkeys(*arguments).done().json()["wins"])
 
 
+def taken(place: Place, flows: VariableFlows, name: str) -> str | None:
+    """Return the value that a run takes for a variable, which `explain` must foresee."""
+    value = flows.value_of(name)
+    assert (winner(place, name) == "none") is (value is None), (name, value)
+    return value
+
+
 def test_what_explain_says_is_what_a_run_takes(
-    place: Place, flows: VariableFlows, name: str, version: str
+    place: Place, flows: VariableFlows, name: str, expected: Expected
 ) -> None:
     place.set(ONLY_IN_ENVIRONMENT, "stored", "--type", "Generic")
     assert winner(place, ONLY_IN_ENVIRONMENT) == "stored"
     assert flows.value_of(ONLY_IN_ENVIRONMENT) == "stored"
 
     assert winner(place, ONLY_IN_ENVIRONMENT, "--tweak") == "tweak"
-    if version in TWEAK_IS_A_VALUE:
-        assert flows.value_of(ONLY_IN_ENVIRONMENT, tweak="tweaked") == "tweaked"
+    tweaked = flows.value_of(ONLY_IN_ENVIRONMENT, tweak="tweaked")
+    assert (tweaked == "tweaked") is expected.tweak_is_a_value
+    if not expected.tweak_is_a_value:
+        place.set(name, "of-another", "--type", "Generic")
+        assert flows.value_of(ONLY_IN_ENVIRONMENT, tweak=name) == "of-another"
+        place.langkeys("variable", "delete", name, "--yes").done()
 
     place.langkeys("variable", "delete", ONLY_IN_ENVIRONMENT, "--yes").done()
-    falls_back = version in FALLS_BACK
-    assert winner(place, ONLY_IN_ENVIRONMENT) == ("environment" if falls_back else "none")
-    expected = "from-the-environment" if falls_back else None
-    assert flows.value_of(ONLY_IN_ENVIRONMENT) == expected
+    assert taken(place, flows, ONLY_IN_ENVIRONMENT) == (
+        "from-the-environment" if expected.falls_back else None
+    )
+    assert taken(place, flows, name) is None
 
-    assert winner(place, name) == "none"
-    assert flows.value_of(name) is None
+
+def test_a_server_falls_back_to_its_environment_where_explain_says_so(
+    place: Place, flows: VariableFlows, expected: Expected
+) -> None:
+    place.set(ONLY_IN_ENVIRONMENT, "stored")
+    assert taken(place, flows, ONLY_IN_ENVIRONMENT) == "stored"
+    stray = Fernet(Fernet.generate_key()).encrypt(b"stored").decode()
+    sql = "UPDATE variable SET value = ? WHERE name = ?"
+    place.database.execute(sql, stray, ONLY_IN_ENVIRONMENT)
+    assert taken(place, flows, ONLY_IN_ENVIRONMENT) == (
+        "from-the-environment" if expected.unopened_falls_back else None
+    )
+    place.langkeys("variable", "delete", ONLY_IN_ENVIRONMENT, "--yes").done()
+
+    # A setting of the server's own, which stands in its environment.
+    shown = taken(place, flows, "LANGFLOW_SUPERUSER_PASSWORD")
+    is_given = expected.falls_back and not expected.guards_environment
+    assert shown == (PASSWORD if is_given else None)
 
 
 def test_a_server_reads_the_row_created_first_and_set_reaches_it(
@@ -265,10 +289,12 @@ def test_a_server_reads_the_row_created_first_and_set_reaches_it(
 # Kept over a restart; last, as it takes a while and the environment is another one afterwards
 
 
-def test_what_a_person_sets_overrides_the_environment_for_good(place: Place, version: str) -> None:
+def test_what_a_person_sets_overrides_the_environment_for_good(
+    place: Place, expected: Expected
+) -> None:
     place.set(SET_BEFORE, "person")
     said = place.set(BY_SET, "person")
-    assert ("overwrites BY_SET" in said) is (version in OVERWRITES_ALWAYS)
+    assert ("overwrites BY_SET" in said) is expected.overwrites_variables
     env = f"{BY_IMPORT}=person\nUNRELATED=x\n"
     keep = place.langkeys("variable", "import", "-", "--json", stdin=env).done().json()
     assert [(one["name"], one["action"]) for one in keep] == [(BY_IMPORT, "kept")]
@@ -288,7 +314,7 @@ def test_what_a_person_sets_overrides_the_environment_for_good(place: Place, ver
         for name in IMPORTED:
             kept = after[name] == before[name]
             assert explained[name]["kept_at_restart"] is kept, (restart, name, explained[name])
-        if version in OVERWRITES_ALWAYS:
+        if expected.overwrites_variables:
             assert set(after.values()) == {f"environment-{restart}"}
         else:
             assert [after[name] for name in (SET_BEFORE, BY_SET, BY_IMPORT)] == ["person"] * 3
