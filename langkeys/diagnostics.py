@@ -283,8 +283,9 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
     given = settings.is_given("LANGFLOW_AUTO_LOGIN")
     auto_login = settings.auto_login if given else generation.auto_login_default
     whose = "" if given else f" (Langflow {generation.release}'s own default)"
-    skip_given = settings.flag("LANGFLOW_SKIP_AUTH_AUTO_LOGIN")
-    skip = generation.skip_auth_default if skip_given is None else skip_given
+    skip = settings.flag("LANGFLOW_SKIP_AUTH_AUTO_LOGIN")
+    if skip is None or not generation.reads_skip_auth:
+        skip = generation.skip_auth_default
     if not auto_login:
         report.add(section, "ok", f"LANGFLOW_AUTO_LOGIN is false{whose}: a password or a key")
     else:
@@ -296,6 +297,8 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
             f" of {user} from GET /api/v1/auto_login"
             + (
                 "; and LANGFLOW_SKIP_AUTH_AUTO_LOGIN lets requests without a key run flows"
+                if skip and generation.reads_skip_auth
+                else "; and requests without a key run flows"
                 if skip
                 else ""
             ),

@@ -22,6 +22,7 @@ from langkeys.reencryption import Survey, surveyed
 from langkeys.rotation_journal import Entry, Journal, witnesses
 from langkeys.settings import temporary_folders
 from langkeys.store.base import Change, Store
+from langkeys.store.generations import require_writable
 from langkeys.times import iso, now
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Rotated:
 
 def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
     """Read everything; raise SecretKeyError where a value that must open does not."""
+    require_writable(store.generation, store.location)
     with progress("reading", store.rows_to_pass()) as done:
         survey = surveyed(store, plan.keys, done)
     _require_opened(store, plan, survey)
@@ -108,6 +110,7 @@ class Rotation:
     def carry_out(self) -> Rotated:
         """Rotate; raises with nothing changed, or with ``may_be_committed`` true."""
         store = self._store
+        require_writable(store.generation, store.location)
         with ExitStack() as undo:
             backup, old_key_file = self._backed_up(undo)
             failpoints.reach("backed-up")

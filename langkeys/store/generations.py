@@ -43,6 +43,8 @@ class Generation(NamedTuple):
     auto_login_default: bool
     skip_auth_default: bool
     """Its default of LANGFLOW_SKIP_AUTH_AUTO_LOGIN."""
+    reads_skip_auth: bool
+    """Knows that setting; before, AUTO_LOGIN=true opens everything."""
     open_mcp: bool
     """With AUTO_LOGIN=true the MCP endpoints ask for no key, whatever SKIP_AUTH_AUTO_LOGIN is."""
     open_webhooks: bool
@@ -65,6 +67,8 @@ class Generation(NamedTuple):
     """The Alembic heads of its releases."""
     told_by: str | None = None
     """The column, or else the table, that came with it; None: only its heads tell it."""
+    only_ends: bool = False
+    """langkeys reads such a database and deletes rows of it, and writes nothing else to it."""
 
 
 _1_5 = Generation(
@@ -84,6 +88,7 @@ _1_5 = Generation(
     reads_env_key=False,
     auto_login_default=True,
     skip_auth_default=True,
+    reads_skip_auth=True,
     open_mcp=True,
     open_webhooks=True,
     has_environment_managed=False,
@@ -183,8 +188,9 @@ GENERATIONS = (
 
 NEWEST = GENERATIONS[-1]
 
-# The newest head of each release before 1.5, by its wheel. One that is moved up is opened.
-_TOO_OLD: Mapping[str, str] = {
+# The heads of the last releases before 1.5. They look a key up as 1.5 does, by its row alone, which
+# was seen on a live 1.4.3 and read from the wheels of the others.
+_BEFORE_1_5: Mapping[str, str] = {
     "5ace73a7f223": "1.0",
     "1eab2c3eb45e": "1.1",
     "dd9e0804ebd1": "1.2",
@@ -238,7 +244,7 @@ def schema_problems(
             f"alembic_version has {len(revisions)} rows{named} instead of one: a migration of"
             f" Langflow did not come to its end; treated as Langflow {generation.release}"
         )
-    elif revisions and revisions[0] in _BY_REVISION and generation.note is not None:
+    elif revisions and _find_by_head(revisions[0]) and generation.note is not None:
         problems.append(generation.note)
     return problems
 
@@ -253,13 +259,6 @@ def told_from(
     it is not Langflow's, UnsupportedError where it is older than 1.5 or of a shape that no
     generation has.
     """
-    too_old = _TOO_OLD.get(revision or "")
-    if too_old is not None:
-        raise UnsupportedError(
-            f"{location} is of Langflow {too_old} (revision {revision})",
-            hint="langkeys knows Langflow 1.5 to 1.13; upgrade Langflow to 1.5 or newer and start"
-            " it once",
-        )
     for table, required in REQUIRED_COLUMNS.items():
         missing = required - columns.get(table, frozenset())
         if missing:
@@ -276,9 +275,11 @@ def told_from(
                 hint="name the right one with --database or LANGFLOW_DATABASE_URL",
             )
     by_columns = _by_columns(columns)
-    known = next((one for one in GENERATIONS if revision in one.heads), None)
+    known = _find_by_head(revision)
     if known is not None and _fits(known, columns):
         return known._replace(revision=revision)
+    if by_columns is None and revision is not None and revision in _BEFORE_1_5:
+        return _before_1_5(_BEFORE_1_5[revision], revision)
     if by_columns is None:
         raise UnsupportedError(
             f"{location} is of an unknown Langflow generation"
@@ -304,6 +305,36 @@ def told_from(
         note=f"revision {revision} is unknown to this langkeys; treated as Langflow "
         f"{treated.release}{' or newer' if is_newest else ', by its columns'}",
     )
+
+
+def _before_1_5(release: str, revision: str) -> Generation:
+    return _1_5._replace(
+        release=release,
+        heads=(revision,),
+        revision=revision,
+        reads_skip_auth=False,
+        only_ends=True,
+        note=f"of Langflow {release}, where langkeys only reads, revokes and deletes",
+    )
+
+
+def refused_write(generation: Generation, location: str) -> UnsupportedError:
+    """Return the error for a write to a database of a generation that ``only_ends``."""
+    return UnsupportedError(
+        f"{location} is of Langflow {generation.release}, where langkeys only reads, revokes and"
+        " deletes; nothing was written",
+        hint=f"upgrade Langflow to {_1_5.release} or later and start it once",
+    )
+
+
+def require_writable(generation: Generation, location: str) -> None:
+    """Raise UnsupportedError where a write is refused, before anything else is done."""
+    if generation.only_ends:
+        raise refused_write(generation, location)
+
+
+def _find_by_head(revision: str | None) -> Generation | None:
+    return next((one for one in GENERATIONS if revision in one.heads), None)
 
 
 def _fits(generation: Generation, columns: Mapping[str, frozenset[str]]) -> bool:

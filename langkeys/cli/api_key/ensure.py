@@ -14,6 +14,7 @@ from langkeys.cli.options import EncryptingCommand, invocation, new_app
 from langkeys.files import OTHERS
 from langkeys.models import dashed, masked
 from langkeys.session import Access
+from langkeys.store.generations import require_writable
 from langkeys.times import parsed_future
 
 app = new_app()
@@ -58,6 +59,7 @@ def ensure(
         value = ensuring.value_in(path)
         is_new_file = value is None
         if value is None:
+            require_writable(session.generation, session.store.location)
             value = ensuring.publish_new_value(path)
         elif stat.S_IMODE(path.stat().st_mode) & OTHERS:
             out.warn(f"{path} can be read by others: chmod o= {path}")

@@ -148,3 +148,15 @@ def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError
 def cannot_open(error: LangkeysError) -> bool:
     """Tell whether SQLite could not make or read what it needs beside a database."""
     return "readonly" in error.message or "unable to open" in error.message
+
+
+def only_ends(
+    action: int, table: str | None, column: str | None, database: str | None, _: str | None
+) -> int:
+    """Let a statement read, delete, and count the uses of a key, in the database itself."""
+    counts = table == "apikey" and column in ("total_uses", "last_used_at")
+    is_write = action == sqlite3.SQLITE_INSERT or (action == sqlite3.SQLITE_UPDATE and not counts)
+    # SQLite's own tables: its functions on JSON write to the schema in memory.
+    if is_write and database == "main" and not str(table).startswith("sqlite_"):
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK

@@ -16,6 +16,7 @@ from langkeys.models import FERNET_PREFIX
 from langkeys.store.base import Change, Committing
 from langkeys.store.generations import (
     Generation,
+    refused_write,
     schema_problems,
     told_from,
     unfinished_tables,
@@ -27,6 +28,7 @@ from langkeys.store.sqlite.connections import (
     cannot_open,
     is_wal,
     no_database,
+    only_ends,
     opened,
     store_error,
 )
@@ -138,6 +140,8 @@ class Database:
         revisions = self._read_revisions()
         revision = revisions[0] if len(revisions) == 1 else None
         self._generation = told_from(self._columns, revision, self.location)
+        if self._generation.only_ends:
+            self._connection.set_authorizer(only_ends)
         self._schema_problems = schema_problems(self._columns, revisions, self._generation)
         if self._writable and (left := unfinished_tables(self._columns)):
             raise StoreError(
@@ -383,4 +387,6 @@ class Database:
     def _as_ours(self, error: Exception) -> LangkeysError:
         if isinstance(error, sqlite3.IntegrityError):
             return ConflictError(f"{self.location}: {error}")
+        if "not authorized" in str(error):
+            return refused_write(self._generation, self.location)
         return store_error(error, self._path, self._busy_timeout)
