@@ -4,6 +4,7 @@ By python-dotenv, which Langflow reads them with; imported when there is one to 
 it costs a third of a small command's start.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,8 @@ def read(
     is_ours: Callable[[str], bool] = lambda _: True,
 ) -> DotenvFile:
     """Read a .env file; see ``parse``. ``by`` says in an error who named it. ConfigError."""
+    if str(path) == os.devnull:  # no file in another word, which the library uses, too
+        return DotenvFile()
     text = read_text(path, "settings", error=ConfigError, by=by)
     return parse(text, str(path), environ=environ, is_ours=is_ours)
 

@@ -114,7 +114,7 @@ def test_what_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
         langkeys.open_store(tmp_path / "none.db", settings={"AUTO_LOGIN": "true"})
     with pytest.raises(langkeys.ConfigError, match="is not a boolean"):
         langkeys.open_store(tmp_path / "none.db", settings={"LANGFLOW_AUTO_LOGIN": "perhaps"})
-    with pytest.raises(langkeys.ConfigError, match="cannot read the settings file"):
+    with pytest.raises(langkeys.ConfigError, match="cannot read settings from"):
         langkeys.open_store(env_file=tmp_path / "none.env")
 
 

@@ -279,6 +279,11 @@ def test_without_an_env_file_there_is_none() -> None:
     assert settings_of().env_file is None
 
 
+def test_the_null_device_is_an_env_file_with_nothing_in_it(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LANGFLOW_SUPERUSER=of-the-folder\n")
+    assert Settings(env_file=os.devnull, environ={}).superuser == "langflow"
+
+
 def test_an_env_file_elsewhere_is_not_looked_for(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LANGFLOW_SUPERUSER=above\n", encoding="utf-8")
     (tmp_path / "below").mkdir()
