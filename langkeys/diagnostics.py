@@ -4,14 +4,11 @@ A finding is a ``problem`` (exit 1), a ``note`` (worth knowing, or what a server
 always has) or ``ok``. No finding holds a secret; secrets among the settings are fingerprints.
 """
 
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys import places
-from langkeys.audit import log_path as audit_log
 from langkeys.authentication import (
     DEFAULT_SUPERUSER,
     Acting,
@@ -20,7 +17,7 @@ from langkeys.authentication import (
     superuser_at_risk,
 )
 from langkeys.errors import LangkeysError
-from langkeys.files import OTHERS
+from langkeys.file_diagnostics import check_files
 from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.rotation_journal import find_unfinished
 from langkeys.settings import Settings
@@ -59,6 +56,7 @@ class Means:
     store: Callable[[], Store]
     cipher: Callable[[], "Cipher"]
     acting: Callable[[], Acting]
+    has_secret_key: Callable[[], bool]
     fingerprint: Callable[[str], str]
 
 
@@ -83,6 +81,10 @@ class Report:
         """Add a finding."""
         self.findings.append(Finding(section, level, message, hint))
 
+    def put_first(self, section: str, message: str, hint: str) -> None:
+        """Add a problem that most of the others follow from, before them."""
+        self.findings.insert(0, Finding(section, "problem", message, hint))
+
     def fail(self, section: str, error: LangkeysError) -> None:
         """Add an error as a problem."""
         self.add(section, "problem", error.message, error.hint)
@@ -93,7 +95,10 @@ def examined(settings: Settings, means: Means) -> Report:
     report = Report()
     _settings(report, settings, means)
     _secret_key(report, settings, means)
-    _files(report, settings)
+    try:
+        check_files(report, settings)
+    except LangkeysError as error:
+        report.fail("files", error)
     try:
         store = means.store()
     except LangkeysError as error:
@@ -217,39 +222,6 @@ def _secret_key(report: Report, settings: Settings, means: Means) -> None:
         report.fail(section, error)
     except OSError as error:
         report.add(section, "problem", f"{error.filename}: {error.strerror}")
-
-
-def _files(report: Report, settings: Settings) -> None:
-    for path, what, is_secret in _paths(settings):
-        try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            report.add("files", "problem", f"{path}: {error.strerror}")
-            continue
-        message = f"{what} {path}, mode {mode:04o}"
-        if not mode & OTHERS:
-            report.add("files", "ok", message)
-        elif is_secret:
-            report.add("files", "problem", f"{message}: others can read it", f"chmod o= {path}")
-        else:
-            report.add("files", "note", f"{message}: others can read it, as servers make it")
-
-
-def _paths(settings: Settings) -> Iterator[tuple[Path, str, bool]]:
-    if settings.env_file is not None:
-        yield settings.env_file, "settings", settings.env_file_has_secrets
-    for name, path in settings.value_files():
-        yield path, f"{name}_FILE", KNOWN[name].kind == "secret"
-    try:
-        yield places.secret_key_file(settings), "secret key", True
-        log = audit_log(settings)
-        if log is not None:
-            yield log, "audit log", True
-        yield places.database(settings).path.absolute(), "database", False
-    except LangkeysError:
-        return  # told where the database is opened
 
 
 def _acting(report: Report, settings: Settings, store: Store, means: Means) -> None:

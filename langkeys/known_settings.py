@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from langkeys.errors import ConfigError, SecretKeyError
 from langkeys.models import shown_without
 
 TRUE_WORDS = frozenset({"true", "1", "yes", "on", "t", "y"})
@@ -119,3 +120,12 @@ def folded(name: str) -> str:
 def is_setting(name: str) -> bool:
     """Tell whether langkeys reads a name, or would if it were written rightly."""
     return name.upper().removesuffix("_FILE") in KNOWN or name.upper() == ENV_FILE
+
+
+def require_text(name: str, text: str, source: str) -> None:
+    """Raise ConfigError, or SecretKeyError, for a value that no UTF-8 file could hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        error_class = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
+        raise error_class(f"{name} ({source}) is not UTF-8 text") from None

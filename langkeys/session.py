@@ -359,6 +359,7 @@ class Session:
                 store=store,
                 cipher=lambda: self.cipher,
                 acting=lambda: self.known_user,
+                has_secret_key=lambda: places.find_secret_key(self.settings) is not None,
                 fingerprint=fingerprint,
             ),
         )

@@ -25,6 +25,7 @@ from langkeys.known_settings import (
     Value,
     folded,
     is_setting,
+    require_text,
 )
 
 _ENVIRONMENT = "environment"
@@ -281,7 +282,7 @@ class Settings:
             if direct or named:
                 found = direct or named
                 assert found is not None
-                _require_text(name, found.text, source)
+                require_text(name, found.text, source)
                 if found.spelling not in (name, f"{name}_FILE"):
                     source = f"{found.spelling} in {source}"
                 value = Value(
@@ -370,14 +371,6 @@ class Settings:
         value = self.find("LANGFLOW_SUPERUSER")
         assert value is not None  # it has a default
         return value.text
-
-
-def _require_text(name: str, text: str, source: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        error_class = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
-        raise error_class(f"{name} ({source}) is not UTF-8 text") from None
 
 
 def _folded(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

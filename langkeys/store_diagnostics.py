@@ -4,12 +4,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from langkeys.authentication import DEFAULT_SUPERUSER, superuser_at_risk
+from langkeys.errors import SecretKeyError
 from langkeys.models import dashed
 from langkeys.settings import Settings
 from langkeys.store.base import KeyFilter, Store
 from langkeys.times import now
 
 if TYPE_CHECKING:
+    from langkeys.crypto import Cipher
     from langkeys.diagnostics import Means, Report
 
 MOST_NAMED = 20
@@ -22,10 +24,10 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
     failed: Counter[str] = Counter()
     old_form: Counter[str] = Counter()
     named: list[str] = []
+    cipher, error = _cipher(means)
     for value in store.encrypted_values():
         place = f"{value.table}.{value.column}"
-        cipher = means.cipher()
-        if cipher.opens(value.value):
+        if cipher is not None and cipher.opens(value.value):
             opened[place] += 1
             if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
                 old_form[place] += 1
@@ -33,16 +35,21 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
         failed[place] += 1
         if len(named) < MOST_NAMED:
             name = f" ({value.name})" if value.name else ""
-            named.append(f"{place} of row {dashed(value.row)}{name} does not open")
+            named.append(f"{place} of row {dashed(value.row)}{name} cannot be decrypted")
     for place in sorted(opened | failed):
         report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
+    if failed and not opened:
+        _add_lost(report, cipher, error, failed.total())
+        return
+    if error is not None and means.has_secret_key():
+        report.fail("encrypted", error)  # nothing is encrypted yet: nothing could be, either
     hint = "find the secret key that it was written with, or set it anew in Langflow"
     for message in named:
         report.add("encrypted", "problem", message, hint)
     if failed.total() > len(named):
         report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
     if opened and not failed:
-        report.add("encrypted", "ok", f"the secret key opens all {opened.total()} values")
+        report.add("encrypted", "ok", f"the secret key decrypts all {opened.total()} values")
     for place, count in old_form.items():
         report.add(
             "encrypted",
@@ -51,6 +58,35 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
             f" Langflow {store.generation.release} cannot read",
             "langkeys api-key migrate brings API keys into the new one",
         )
+
+
+def _cipher(means: "Means") -> tuple["Cipher | None", SecretKeyError | None]:
+    try:
+        return means.cipher(), None
+    except SecretKeyError as error:
+        return None, error
+
+
+def _add_lost(
+    report: "Report", cipher: "Cipher | None", error: SecretKeyError | None, count: int
+) -> None:
+    """Say it as one finding, before all others: they follow from it."""
+    if error is not None:
+        said = f"{error.message}, and {count} encrypted values need one"
+    else:
+        assert cipher is not None
+        said = (
+            f"the secret key from {cipher.source} can decrypt none of the {count} encrypted values:"
+            " it is not the one that they were written with"
+        )
+    report.put_first(
+        "secret key",
+        said,
+        "first look for the old one (LANGFLOW_SECRET_KEY of the server, secret_key in its config"
+        " folder, a backup) and set it; where it is gone for good, end what leaked (langkeys"
+        " api-key revoke needs no secret key), then set each credential anew (langkeys variable"
+        " set NAME --accept-secret-key); API keys with a hash go on working",
+    )
 
 
 def check_rows(report: "Report", store: Store) -> None:

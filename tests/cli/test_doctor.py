@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ..databases import Database, ago
+from ..other_users import SERVER, give, needs_root
 from ..samples import OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, WRONG_PASSWORD, encrypted
 from ..sites import Result, Site
 
@@ -87,9 +88,13 @@ def test_each_value_that_does_not_open_is_named_by_table_row_and_name(
 @pytest.mark.parametrize(
     ("settings", "section", "words"),
     [
-        ({"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY}, "encrypted", "does not open"),
-        ({"LANGFLOW_SECRET_KEY": None}, "encrypted", "no secret key"),
-        ({"LANGFLOW_SECRET_KEY": "x" * 40}, "encrypted", "no Fernet key"),
+        (
+            {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY},
+            "secret key",
+            "can decrypt none of the 1 encrypted values",
+        ),
+        ({"LANGFLOW_SECRET_KEY": None}, "secret key", "no secret key"),
+        ({"LANGFLOW_SECRET_KEY": "x" * 40}, "secret key", "no Fernet key"),
         ({"LANGFLOW_SUPERUSER_PASSWORD": WRONG_PASSWORD}, "acting", "do not match"),
         ({"LANGFLOW_SUPERUSER": "nobody"}, "acting", "do not match"),
         ({"LANGFLOW_SUPERUSER": "nobody", "LANGFLOW_SUPERUSER_PASSWORD": None}, "acting", "nobody"),
@@ -247,3 +252,42 @@ def test_piped_it_is_one_row_a_finding_and_exit_1_still_prints(
     assert {row[1] for row in result.rows} <= {"setting", "ok", "note", "problem"}
     assert all(len(row) == 4 for row in result.rows)
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("secret_key", [OTHER_SECRET_KEY, None, "x" * 40])
+def test_a_lost_secret_key_is_one_finding_and_the_first(
+    call: Run, database: Database, superuser: str, secret_key: str | None
+) -> None:
+    for number in range(3):
+        database.add_key(superuser, f"key-{number}")
+    report = _report(call("doctor", "--json", LANGFLOW_SECRET_KEY=secret_key), 1)
+    first = report["findings"][0]
+    assert (first["section"], first["level"]) == ("secret key", "problem")
+    assert "3 encrypted values" in first["message"]
+    assert first["hint"].index("the old one") < first["hint"].index("revoke")
+    assert first["hint"].index("revoke") < first["hint"].index("--accept-secret-key")
+    assert _messages(report, "problem", "encrypted") == []
+    assert report["encrypted"]["apikey.api_key"] == {"opens": 0, "fails": 3}
+
+
+def test_a_malformed_secret_key_is_found_where_nothing_is_stored(call: Run) -> None:
+    report = _report(call("doctor", "--json", LANGFLOW_SECRET_KEY="x" * 40), 1)
+    assert any("no Fernet key" in text for text in _messages(report, "problem", "encrypted"))
+
+
+@needs_root
+def test_what_the_servers_user_could_not_use_is_a_problem(site: Site) -> None:
+    config = site.folder / "config"
+    config.mkdir(mode=0o755)
+    (config / "secret_key").write_text(SECRET_KEY)
+    (config / "secret_key").chmod(0o600)
+    settings = {"LANGFLOW_SECRET_KEY": None, "LANGFLOW_CONFIG_DIR": str(config)}
+    assert _messages(_report(site.call("doctor", "--json", **settings), 0), "problem") == []
+    give(site.folder, SERVER)
+    problems = _messages(_report(site.call("doctor", "--json", **settings), 1), "problem")
+    said = "\n".join(problems)
+    for path in (config, config / "secret_key", site.database.path):
+        assert str(path) in said
+    for path in (config, config / "secret_key", site.database.path):
+        give(path, SERVER)
+    assert _messages(_report(site.call("doctor", "--json", **settings), 0), "problem") == []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from langkeys.errors import StoreError, UnsupportedError
+from langkeys.errors import StoreError
 
 from .. import databases, stores
 from ..databases import SHAPES, Database
@@ -75,23 +74,6 @@ def test_a_known_revision_with_other_columns_is_a_problem(
     with stores.opened(database) as store:
         assert store.generation.release == release
         assert store.generation.note == problem
-
-
-@pytest.mark.parametrize(
-    ("revision", "release"),
-    [
-        ("5ace73a7f223", "1.0"), ("1eab2c3eb45e", "1.1"), ("dd9e0804ebd1", "1.2"),
-        ("1b8b740a6fa3", "1.3"), ("66f72f04a1de", "1.4"),
-    ],
-)  # fmt: skip
-def test_a_database_from_before_1_5_is_refused_by_its_release(
-    tmp_path: Path, revision: str, release: str
-) -> None:
-    shape = replace(SHAPES["1.5"], revision=revision)
-    with pytest.raises(UnsupportedError, match=f"Langflow {release}") as caught:
-        stores.opened(databases.made(tmp_path / "langflow.db", shape)).__enter__()
-    assert caught.value.exit_code == 2
-    assert "1.5" in str(caught.value.hint)
 
 
 def test_commands_read_with_a_warning_and_do_not_write(
