@@ -64,14 +64,17 @@ class Trail:
     """Appends to the audit log of one invocation.
 
     A log that a setting names must be writable: FailedError. The default one need not: ``warn``.
+    ``path`` is what settings will name that are only being written.
     """
 
-    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, warn: Callable[[str], None], *, path: Path | None = None
+    ) -> None:
         self.environ = settings.environ
         self._is_required = settings.is_given(SETTING)
         self._warn = warn
         try:
-            self.path = log_path(settings)
+            self.path = path or log_path(settings)
         except ConfigError as error:
             if self._is_required or settings.is_given("LANGFLOW_CONFIG_DIR"):
                 raise

@@ -58,7 +58,7 @@ def initialize(
     from langkeys.store.sqlite import create_database
 
     recorder = Recorder(
-        Trail(settings, warn),
+        Trail(settings, warn, path=plan.audit_log),
         command="init",
         reason=reason,
         acting=lambda: None,

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langkeys import ownership, password_rules, places
+from langkeys import audit, ownership, password_rules, places
 from langkeys.authentication import DEFAULT_SUPERUSER
 from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import StagedFile
 from langkeys.models import User
 from langkeys.settings import Settings
 from langkeys.users import new_user
+from langkeys.variable_formats import dotenv_value
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -39,6 +40,8 @@ class Plan:
     superuser: str = OWN_SUPERUSER
     password: str | None = field(default=None, repr=False)
     new_folders: tuple[Path, ...] = ()
+    audit_log: Path | None = None
+    """The audit log that the new settings name."""
 
 
 def database_path(settings: Settings) -> Path:
@@ -94,6 +97,10 @@ def planned(settings: Settings) -> Plan:
         lines.append(("LANGFLOW_SUPERUSER_PASSWORD", password))
     if password is not None:
         check_password(password)
+    audit_log = None
+    if lines and not settings.is_given(audit.SETTING):
+        audit_log = database.with_name(audit.FILE_NAME)
+        lines.append((audit.SETTING, str(audit_log)))
     config_folder = places.config_folder(settings).path.absolute()
     if not database.parent.is_dir() and database.parent != config_folder:
         raise StoreError(
@@ -111,6 +118,7 @@ def planned(settings: Settings) -> Plan:
         secret_key_file=secret_key_file,
         superuser=superuser,
         password=password,
+        audit_log=audit_log,
     )
 
 
@@ -165,10 +173,12 @@ def carry_out(
 
 
 def env_text(lines: list[tuple[str, str]]) -> str:
-    """Return the text of an ``.env`` file that python-dotenv reads back as the same values."""
+    """Return the text of an ``.env`` file that everybody reads back as the same values.
+
+    Without quotes where none are needed: docker --env-file and kubectl keep them.
+    """
     header = "# Written by langkeys init. Langflow reads it, too: langflow run --env-file .env\n"
-    quoted = ((name, value.replace("\\", "\\\\").replace("'", "\\'")) for name, value in lines)
-    return header + "".join(f"{name}='{value}'\n" for name, value in quoted)
+    return header + "".join(f"{name}={dotenv_value(value)}\n" for name, value in lines)
 
 
 def _make_folder(folder: Path) -> list[str]:

@@ -43,7 +43,7 @@ def dotenv(pairs: Pairs) -> Iterator[str]:
     """
     yield DOTENV_HEAD
     for name, value in pairs:
-        yield f"{_held(name, _DOTENV_NAME, 'dotenv')}={_dotenv_quoted(value)}"
+        yield f"{_held(name, _DOTENV_NAME, 'dotenv')}={dotenv_value(value)}"
 
 
 def is_run_by_shells(value: str) -> bool:
@@ -57,7 +57,8 @@ def is_run_by_shells(value: str) -> bool:
     return "'" in value or ("\r" in value and ("$" in value or "`" in value))
 
 
-def _dotenv_quoted(value: str) -> str:
+def dotenv_value(value: str) -> str:
+    """Return a value as it stands in a dotenv file: without quotes where it needs none."""
     if _NEEDS_NO_QUOTES.fullmatch(value):
         return value
     # python-dotenv puts in the value of ${NAME} within any quotes, and knows no escape for it; but

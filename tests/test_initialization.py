@@ -26,6 +26,7 @@ WRITTEN = [
     "LANGFLOW_AUTO_LOGIN",
     "LANGFLOW_SUPERUSER",
     "LANGFLOW_SUPERUSER_PASSWORD",
+    "LANGKEYS_AUDIT_LOG",
 ]
 
 
@@ -58,7 +59,7 @@ def names_of(plan: Plan) -> list[str]:
 # The plan
 
 
-def test_where_nothing_is_all_five_settings_are_planned(place: Path) -> None:
+def test_where_nothing_is_all_settings_are_planned(place: Path) -> None:
     plan = plan_of()
     lines = dict(plan.env_lines)
     assert names_of(plan) == WRITTEN

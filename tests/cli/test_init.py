@@ -21,6 +21,7 @@ NAMES = [
     "LANGFLOW_AUTO_LOGIN",
     "LANGFLOW_SUPERUSER",
     "LANGFLOW_SUPERUSER_PASSWORD",
+    "LANGKEYS_AUDIT_LOG",
 ]
 
 
@@ -55,7 +56,7 @@ def test_the_first_command_makes_a_place_and_the_second_a_key(empty_site: Site) 
     works(empty_site)
 
 
-def test_the_settings_are_the_five_of_the_contract(empty_site: Site) -> None:
+def test_the_settings_are_those_of_the_contract(empty_site: Site) -> None:
     empty_site.call("init").done()
     env = env_of(empty_site)
     assert list(env) == NAMES
@@ -64,6 +65,19 @@ def test_the_settings_are_the_five_of_the_contract(empty_site: Site) -> None:
     assert env["LANGFLOW_AUTO_LOGIN"] == "False"
     assert env["LANGFLOW_SUPERUSER"] == "administrator"
     assert len(str(env["LANGFLOW_SUPERUSER_PASSWORD"])) >= 20
+    log = empty_site.folder / "langkeys-audit.jsonl"
+    assert env["LANGKEYS_AUDIT_LOG"] == str(log)
+    assert '"command": "init"' in log.read_text()
+
+
+def test_the_settings_read_the_same_for_who_keeps_quotes(empty_site: Site) -> None:
+    # docker --env-file and kubectl take everything behind the = as it is, systemd removes quotes.
+    empty_site.call("init").done()
+    lines = (empty_site.folder / ".env").read_text().splitlines()
+    raw = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert raw == env_of(empty_site)
+    (empty_site.folder / ".env").unlink()
+    works(empty_site, **raw)
 
 
 def test_no_secret_that_was_made_is_shown(empty_site: Site) -> None:

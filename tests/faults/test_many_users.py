@@ -90,8 +90,15 @@ def test_what_root_makes_is_the_servers(server_site: Site) -> None:
     server_site.call("api-key", "create", "--write-to", "root-key").done()
     server_site.call("backup", "copy.db").done()
     folder = server_site.folder
-    for made in (".env", "langflow.db", "app-key", "data/config/langkeys-audit.jsonl"):
+    for made in (".env", "langflow.db", "app-key", "langkeys-audit.jsonl"):
         assert owner(folder / made) == (SERVER, 0, 0o600), made
+    # By default the log is in the config folder, which is made as a server makes it.
+    server_site.call("api-key", "create", LANGKEYS_AUDIT_LOG="").done()
+    env = folder / ".env"
+    lines = [line for line in env.read_text().splitlines() if "AUDIT_LOG" not in line]
+    env.write_text("\n".join(lines) + "\n")
+    server_site.call("api-key", "create").done()
+    assert owner(folder / "data/config/langkeys-audit.jsonl") == (SERVER, 0, 0o600)
     for made in ("data", "data/config"):
         assert owner(folder / made) == (SERVER, 0, 0o755), made
     for roots in ("root-key", "copy.db"):
@@ -125,7 +132,12 @@ def test_root_the_server_and_another_user_in_any_order(
     give(folder, SERVER, 0, mode=0o775)
     open_site.settings = {"LANGFLOW_CONFIG_DIR": str(folder / "config")}
     open_site.call("init").done()
+    (folder / "config").mkdir()
     give(folder / "config", SERVER, 0, mode=0o775)
+    open_site.settings["LANGKEYS_AUDIT_LOG"] = ""
+    env = folder / ".env"
+    lines = [line for line in env.read_text().splitlines() if "AUDIT_LOG" not in line]
+    env.write_text("\n".join(lines) + "\n")
     for shared in ("langflow.db", ".env"):
         (folder / shared).chmod(0o660)
     for uid in (*order, order[0]):
