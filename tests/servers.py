@@ -1,11 +1,15 @@
-"""A tiny HTTP server that answers as a test wants, and remembers what it was asked."""
+"""A tiny HTTP server that answers as a test wants, and remembers what it was asked.
+
+Well-behaved where only an answer is scripted; ``Server.behave`` is for the others: it gets the
+handler, and writes what it likes.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,6 +23,8 @@ class Asked:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: Any = None
 
     @property
     def api_key(self) -> str | None:
@@ -34,6 +40,8 @@ class Server:
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    behave: Callable[[BaseHTTPRequestHandler, Asked], object] | None = None
+    """Answers in place of ``status``, ``body`` and ``headers``."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -44,11 +52,19 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
-    def do_GET(self) -> None:
+    def handle_one(self) -> None:
         scripted = self.server.scripted
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        scripted.asked.append(Asked(parts.path, parse_qs(parts.query), headers))
+        sent = self.rfile.read(int(headers.get("content-length", 0)))
+        content = json.loads(sent) if sent else None
+        asked = Asked(parts.path, parse_qs(parts.query), headers, self.command, content)
+        scripted.asked.append(asked)
+        if scripted.behave is not None:
+            with suppress(OSError):  # whoever asked may have gone
+                scripted.behave(self, asked)
+            self.close_connection = True
+            return
         body = scripted.body
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(scripted.status)
@@ -56,6 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do_CONNECT = handle_one  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

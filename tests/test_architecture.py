@@ -154,7 +154,7 @@ def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
         ("dotenv", ("langkeys.dotenv_files",)),
         ("typer", ("langkeys.cli",)),
         ("getpass", ("langkeys.cli.prompts",)),
-        ("urllib.request", ("langkeys.remote",)),
+        ("urllib.request", ("langkeys.remote.client",)),
         ("platformdirs", ("langkeys.places",)),
     ],
 )

@@ -10,7 +10,7 @@ from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of, settings_of
 from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
 from langkeys.cli.user_rows import user_object
-from langkeys.errors import ConfigError, FailedError, UsageError
+from langkeys.errors import ConfigError, UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.session import Access, Session
 from langkeys.settings import Settings
@@ -59,7 +59,8 @@ def whoami(
 
     With an API key: its user, or exit 4 with the reason (unknown, expired, inactive, owner
     inactive), as a server of the database's generation would say. With --remote a live server is
-    asked, with that key or LANGFLOW_API_KEY. Nothing is written and no use is counted.
+    asked, with that key or LANGFLOW_API_KEY. Nothing is written, and here no use is counted; a
+    server counts one.
 
     Piped columns: id, username, is_active, is_superuser, API key id, API key name.
 
@@ -73,7 +74,7 @@ def whoami(
     call.output.require_stdout()
     key = _presented_key(api_key, api_key_file)
     if remote or url is not None:
-        described = _from_server(settings_of(context), url, key, via)
+        described = _from_server(call, settings_of(context), url, key, via)
         how = "as the server says"
     else:
         access = Access.USER if key is None else Access.NOBODY
@@ -125,7 +126,12 @@ def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
     return described
 
 
-def _from_server(settings: Settings, url: str | None, key: str | None, via: Via) -> dict[str, Any]:
+def _from_server(
+    call: Invocation, settings: Settings, url: str | None, key: str | None, via: Via
+) -> dict[str, Any]:
+    from langkeys.remote.client import Client
+    from langkeys.remote.server import whoami as remote_whoami
+
     settings.check()
     found = None if key else settings.find("LANGFLOW_API_KEY")
     address = url or settings.server_url(found)
@@ -137,20 +143,15 @@ def _from_server(settings: Settings, url: str | None, key: str | None, via: Via)
             "there is no API key to ask the server with",
             hint="give --api-key -, --api-key-file FILE, or set LANGFLOW_API_KEY",
         )
-    from langkeys.remote import whoami as remote_whoami
-
-    answer = remote_whoami(address, key, via=via.value)
+    source = "LANGFLOW_URL" if url is None else "--url"
+    client = Client(address, key, via=via.value, source=source, warn=call.output.warn)
+    answer = remote_whoami(client)
     described = {name: answer.get(name) for name in _FIELDS}
     described["store_api_key"] = None
     for name in _TIMES:
         text = described[name]
         if isinstance(text, str):
-            try:
-                described[name] = iso(parsed_iso(text))
-            except (ValueError, OverflowError):
-                raise FailedError(
-                    f"the server's {name} is no time: it does not answer as a Langflow server does"
-                ) from None
+            described[name] = iso(parsed_iso(text))
     if answer.get("optins") is not None:
         described["optins"] = answer["optins"]
     return described

@@ -107,7 +107,8 @@ def test_an_env_file_is_read_by_dotenv_alone(site: Site) -> None:
 
 def test_a_server_is_asked_without_the_database(empty_site: Site) -> None:
     with serving() as server:
-        server.body = {"username": "alice", "is_superuser": True, "is_active": True, "id": "1"}
+        user = {"username": "alice", "is_superuser": True, "is_active": True}
+        server.body = {"id": "3f2a9c41-0000-4000-8000-000000000001", **user}
         settings = {"LANGFLOW_URL": server.url, "LANGFLOW_API_KEY": "a-key"}
         assert imported(empty_site, "whoami", "--remote", **settings) == {"urllib.request"}
 

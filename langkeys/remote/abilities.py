@@ -1,0 +1,145 @@
+"""What langkeys does over REST, by the server's version: the one table, which the docs repeat."""
+
+from typing import NamedTuple
+
+from langkeys.errors import UnsupportedError
+
+YES, OWN, ANY, OWN_AND_ANY, PART, NO = "yes", "own", "key", "own, key", "part", "-"
+"""What a cell of the table says.
+
+``own``: what belongs to the user of the acting API key. ``key``: anybody's, by that whole key on
+stdin. ``part``: what can be seen from outside.
+"""
+
+VERSIONS = ("1.5 to 1.7", "1.8, 1.9", "1.10 to 1.12", "1.13")
+"""The columns of the table; a newer server is taken for the last."""
+
+_FIRST = ((1, 5), (1, 8), (1, 10), (1, 13))
+
+
+class Ability(NamedTuple):
+    """A row of the table: a command or an option of one, and what each version lets it do.
+
+    ``why`` says what a server without it would do, ``hint`` what to do instead.
+    """
+
+    name: str
+    cells: tuple[str, str, str, str]
+    why: str = ""
+    hint: str | None = None
+    note: str = ""
+
+
+def _all(name: str, cell: str, note: str = "") -> Ability:
+    return Ability(name, (cell,) * 4, note=note)
+
+
+def _none(name: str, why: str, hint: str | None = None, note: str = "") -> Ability:
+    return Ability(name, (NO,) * 4, why, hint, note)
+
+
+_ON_DATABASE = "run langkeys beside the server's database"
+
+ABILITIES = (
+    _all("whoami", ANY, "the server counts one use of the key"),
+    _all("api-key create", OWN, "`--count`: one request each"),
+    Ability(
+        "api-key create --expires",
+        (NO, NO, YES, YES),
+        "it drops an expiry without a word: the key would work for ever",
+        "create it without --expires, and revoke it in time",
+        "older servers drop it silently: refused before the request",
+    ),
+    _none(
+        "api-key create --user",
+        "a key made over REST belongs to the user of the acting key",
+        "act by a key of that user",
+    ),
+    _all("api-key list", OWN, "`at_rest` is not known"),
+    _none(
+        "api-key list --all-users",
+        "it lists the keys of the acting user alone",
+        "act by a key of the user concerned",
+        "nor `--user`",
+    ),
+    _all("api-key show", OWN),
+    _all("api-key revoke", OWN_AND_ANY, "up to 1.7 servers delete anybody's; langkeys does not"),
+    _all("api-key rotate", OWN_AND_ANY),
+    Ability(
+        "api-key rotate --expires",
+        (NO, NO, YES, YES),
+        "it drops an expiry without a word: the key would work for ever",
+        "rotate without --expires",
+    ),
+    _none(
+        "api-key rotate --grace",
+        "no server lets an API key's expiry be changed",
+        "rotate --keep-old, and revoke the old key later by its id",
+        "`--keep-old` takes its place",
+    ),
+    _all("api-key prune", OWN, "never the acting key"),
+    _all("variable set", OWN, "a Credential cannot be read back"),
+    _all("variable import", OWN, "one by one, not all or none"),
+    _all("variable list", OWN),
+    _all("variable delete", OWN),
+    _none(
+        "variable --user",
+        "the variables of the acting user are all that it shows",
+        "act by a key of the user concerned",
+        "nor `--all-users`",
+    ),
+    _all("user list", YES, "no counts of keys and variables"),
+    _all("user show", YES),
+    _all("user create", YES, "two requests: servers make users inactive"),
+    _all("user activate", YES),
+    _all("user deactivate", YES, "the last superuser stays, unless somebody acts at that moment"),
+    _none(
+        "user deactivate --revoke-keys",
+        "nobody's keys but one's own can be revoked",
+        "deactivate the user: from 1.11 on that stops their keys",
+    ),
+    _all("user promote", YES),
+    _all("user demote", YES, "as `user deactivate`"),
+    _all("user set-password", YES, "not proved by a login, which would be a write"),
+    _all("doctor", PART, "not: ciphertexts, secret key, file modes, sign-up"),
+)
+
+_BY_NAME = {ability.name: ability for ability in ABILITIES}
+
+
+class Version(NamedTuple):
+    """A server's version as people know it: 1.11 for ``langflow-base`` 0.11."""
+
+    major: int
+    minor: int
+    text: str
+
+    @property
+    def column(self) -> int:
+        """The column of the table that this server is in; the first for one that is older."""
+        return max(sum((self.major, self.minor) >= first for first in _FIRST) - 1, 0)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a server of this minor version, or a newer one, was ever tried."""
+        return (self.major, self.minor) >= _FIRST[0]
+
+    def cell(self, name: str) -> str:
+        """Return what the table says of an ability."""
+        return _BY_NAME[name].cells[self.column]
+
+    def require(self, name: str) -> None:
+        """Raise UnsupportedError where a server of this version does not do it."""
+        ability = _BY_NAME[name]
+        if self.cell(name) == NO:
+            raise UnsupportedError(
+                f"over REST Langflow {self.text} has no {name}: {ability.why}",
+                hint=ability.hint or _ON_DATABASE,
+            )
+
+
+def table_lines() -> list[str]:
+    """Return the table in Markdown, as docs/rest.md has it."""
+    lines = [f"| command | {' | '.join(VERSIONS)} | note |", "|" + "---|" * (len(VERSIONS) + 2)]
+    lines += [f"| `{a.name}` | {' | '.join(a.cells)} | {a.note} |" for a in ABILITIES]
+    return lines

@@ -1,0 +1,382 @@
+"""One request to a Langflow server, and what its answer means. The only importer of urllib.request.
+
+- A request carries one credential, the API key, and no cookie: servers take a session before a key.
+- No redirect is followed: every client that follows one sends the API key along.
+- One deadline for the whole answer, from the look-up of the host to its last byte.
+- Only Langflow's own ``{"detail": ...}`` says that a key is refused. A gateway says the same with
+  the same status, and knows nothing of keys.
+- No secret that was sent is shown, whatever the server repeats.
+"""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from langkeys.errors import (
+    ConfigError,
+    FailedError,
+    ForbiddenError,
+    InvalidKeyError,
+    LangkeysError,
+)
+from langkeys.remote.addresses import parsed_address, shown_target
+from langkeys.remote.causes import plain_cause
+from langkeys.remote.deadline import within
+
+TIMEOUT = 10.0
+"""Seconds for a whole answer."""
+
+MOST_BYTES = 16 << 20
+"""The largest answer that is read: some 50,000 API keys."""
+
+_CHUNK = 1 << 16
+_SHOWN = 300
+
+NOT_ARRIVED = ("An API key must be passed as query or header", "No authentication credentials")
+"""How Langflow answers a request that came without a key: 1.5 to 1.7, and since 1.8."""
+
+_OF_KEYS = ("key", "token", "credential", "authenticat", "inactive")
+
+
+class UnreachableError(FailedError):
+    """The request could not be sent: nothing was done."""
+
+
+class LostAnswerError(FailedError):
+    """The request was sent and may have been carried out: its answer is missing or no answer."""
+
+
+class RejectedError(FailedError):
+    """The server understood the request and did not carry it out."""
+
+
+class Answer(NamedTuple):
+    """What a server answered; ``document`` is its JSON, None where there is none."""
+
+    method: str
+    address: str
+    status: int
+    document: Any
+    headers: Mapping[str, str]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the server says that it did what it was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def detail(self) -> Any:
+        """What stands in FastAPI's ``{"detail": ...}``, or None."""
+        return self.document.get("detail") if isinstance(self.document, dict) else None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether Langflow itself refuses the credential, and not something before it."""
+        challenge = self.headers.get("www-authenticate", "").lower()
+        return (
+            self.status in (401, 403)
+            and isinstance(self.detail, str | dict)
+            and bool(self.detail)
+            and list(self.document) == ["detail"]
+            and (not challenge or challenge.startswith("bearer"))
+            and not self.is_without_key
+        )
+
+    @property
+    def is_without_key(self) -> bool:
+        """Whether Langflow says that no API key arrived."""
+        return self.status in (401, 403) and str(self.detail).startswith(NOT_ARRIVED)
+
+
+class _AsItIs(urllib.request.HTTPErrorProcessor):
+    """Takes every answer as it is: no exception for a status, no redirect, no second attempt."""
+
+    def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002
+        return response
+
+    https_response = http_response
+
+
+class Client:
+    """Asks one server, by one API key or by none.
+
+    ``url`` is its address, ``source`` what gave it, for errors. ``via`` is ``header`` or ``query``.
+    ``warn`` takes a sentence for the person at the terminal.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        *,
+        via: str = "header",
+        source: str = "--url",
+        timeout: float = TIMEOUT,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.address = parsed_address(url, source)
+        self.base = self.address.base
+        self.via = via
+        self.timeout = timeout
+        self._warn = warn
+        self._secrets: set[str] = set()
+        self._is_warned = self.address.scheme == "https" or self.address.is_loopback
+        self.api_key = api_key
+        if api_key is not None:
+            self._check_key(api_key)
+        proxy = self._proxy()
+        self._proxy_host = None if proxy is None else urlsplit(proxy).netloc.rpartition("@")[2]
+        handler = urllib.request.ProxyHandler({} if proxy is None else {self.address.scheme: proxy})
+        self._opener = urllib.request.build_opener(handler, _AsItIs)
+
+    def __repr__(self) -> str:
+        return f"Client({self.base!r})"
+
+    def _check_key(self, api_key: str) -> None:
+        if not api_key or not all("!" <= character <= "~" for character in api_key):
+            raise InvalidKeyError(
+                "the API key has characters that no header can hold", reason="unknown"
+            )
+        self._secrets.add(api_key)
+
+    def _proxy(self) -> str | None:
+        """Return the proxy that the environment names; never one for this machine itself."""
+        netloc = urlsplit(self.base).netloc
+        if self.address.is_loopback or urllib.request.proxy_bypass(netloc):
+            return None
+        proxy = urllib.request.getproxies().get(self.address.scheme)
+        if not proxy:
+            return None
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        scheme = proxy.partition("://")[0]
+        if scheme not in ("http", "https"):
+            raise ConfigError(
+                f"{self.address.scheme}_proxy names a {scheme} proxy, which langkeys cannot use",
+                hint="name an http:// proxy, or set NO_PROXY to the server's host",
+            )
+        return proxy
+
+    def by(self, api_key: str) -> "Client":
+        """Return a client of the same server that asks by another API key."""
+        other = object.__new__(Client)
+        other.__dict__.update(self.__dict__)
+        other._check_key(api_key)
+        other.api_key = api_key
+        return other
+
+    def hide(self, *secrets: str) -> None:
+        """Never show these, in whatever an answer repeats."""
+        for secret in filter(None, secrets):
+            self._secrets |= {
+                secret,
+                json.dumps(secret)[1:-1],
+                json.dumps(secret, ensure_ascii=False)[1:-1],
+            }
+
+    def shown(self, text: str) -> str:
+        """Return text of an answer without the secrets that were sent, and not too long."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            for form in {secret, quote(secret, safe="")}:
+                text = text.replace(form, "(hidden)")
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+    # Asking
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        anonymous: bool = False,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Send one request and return its answer, whatever its status.
+
+        ``path`` begins with a slash, and ends with one where the server's does: without it many
+        servers redirect to http://. Raises UnreachableError or LostAnswerError.
+        """
+        if not anonymous and self.api_key is not None and not self._is_warned:
+            self._is_warned = True
+            self._warn(
+                f"the API key goes to {self.base} without encryption: http:// can be read on its"
+                " way"
+            )
+        address = f"{self.base}{path}"
+        request = self._request(method, address, body, query or {}, anonymous=anonymous)
+        seconds = self.timeout if timeout is None else timeout
+        try:
+            response, data = within(seconds, lambda over: self._exchange(request, seconds, over))
+        except urllib.error.URLError as error:
+            reason = error.reason if isinstance(error.reason, BaseException) else error
+            raise self._unreachable(UnreachableError, reason, seconds) from None
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(LostAnswerError, error, seconds) from None
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if len(data) > MOST_BYTES:
+            raise LostAnswerError(
+                f"{address} answers with more than {MOST_BYTES >> 20} MiB",
+                hint="check --url or LANGFLOW_URL: this is no answer of a Langflow server",
+            )
+        return Answer(method, address, response.status, _parsed(data), headers)
+
+    def _request(
+        self,
+        method: str,
+        address: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str | int],
+        *,
+        anonymous: bool,
+    ) -> urllib.request.Request:
+        headers = {"accept": "application/json", "user-agent": "langkeys"}
+        fields = dict(query)
+        if self.api_key is not None and not anonymous:
+            (fields if self.via == "query" else headers)["x-api-key"] = self.api_key
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["content-type"] = "application/json"
+        target = f"{address}?{urlencode(fields)}" if fields else address
+        return urllib.request.Request(  # noqa: S310 - http or https, see parsed_address
+            target, data, headers, method=method
+        )
+
+    def _exchange(
+        self, request: urllib.request.Request, seconds: float, over: threading.Event
+    ) -> tuple[HTTPResponse, bytes]:
+        with self._opener.open(request, timeout=seconds) as response:
+            data = bytearray()
+            while not over.is_set() and len(data) <= MOST_BYTES:
+                chunk = response.read1(_CHUNK)
+                if not chunk:
+                    break
+                data += chunk
+            if len(data) <= MOST_BYTES and response.length:
+                raise IncompleteRead(b"")
+            return response, bytes(data)
+
+    def _unreachable(
+        self, kind: type[FailedError], error: BaseException, seconds: float
+    ) -> FailedError:
+        through = "" if self._proxy_host is None else f" (through the proxy {self._proxy_host})"
+        cause, hint = plain_cause(error, seconds)
+        return kind(
+            f"{self.base} does not answer{through}: {self.shown(cause)}",
+            hint=hint or "check --url or LANGFLOW_URL, and that the server is up: GET /health",
+        )
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+        """Return the document that the server has at a path; raise what ``failure`` returns."""
+        answer = self.done(self.ask("GET", path, query=query))
+        if answer.document is None:
+            raise self.strange(answer)
+        return answer.document
+
+    def done(self, answer: Answer) -> Answer:
+        """Return an answer that says that all is well; raise what ``failure`` returns."""
+        if not answer.is_done:
+            raise self.failure(answer)
+        return answer
+
+    # What an answer means
+
+    def detail(self, answer: Answer) -> str | None:
+        """Return why the server did not do it, in its own words, without what it repeats.
+
+        Of a 422 only where and what: its ``input`` is the whole body that was sent.
+        """
+        found = answer.detail
+        if isinstance(found, list):
+            found = "; ".join(_problem(item) for item in found if isinstance(item, dict))
+        elif isinstance(found, dict):
+            found = next((found[name] for name in ("message", "code") if name in found), None)
+        return self.shown(found) if isinstance(found, str) and found else None
+
+    def failure(self, answer: Answer) -> LangkeysError:
+        """Return the error that an answer means which does not say that all is well."""
+        status, detail = answer.status, self.detail(answer)
+        said = f"{answer.address} answers {status}{f': {detail}' if detail else ''}"
+        if status in (401, 403):
+            return self.refusal(answer)
+        if 300 <= status < 400:
+            target = self.shown(shown_target(answer.address, answer.headers.get("location", "")))
+            return FailedError(
+                f"{answer.address} answers {status}, a redirect to {target}, which is not followed:"
+                " the API key would go along",
+                hint="give the address of the server itself; behind a gateway that is often https://"
+                " in place of http://",
+            )
+        if status == 407:
+            return FailedError(f"the proxy {self._proxy_host} asks for a password")
+        if status == 429:
+            after = self.shown(answer.headers.get("retry-after", ""))[:40]
+            wait = (
+                f" again after {after}{' seconds' if after.isdigit() else ''}"
+                if after
+                else " later"
+            )
+            return FailedError(f"{said}: too many requests", hint=f"try{wait}")
+        if status >= 500:
+            return LostAnswerError(said, hint="look into the server's log, or its gateway's")
+        if status == 404 and answer.detail == "Not Found":
+            return FailedError(
+                f"{said}: there is no such page below this address",
+                hint="where the server is mounted below a path, the address must have it, as in"
+                " https://host/langflow",
+            )
+        if answer.detail is None:
+            return self.strange(answer)
+        return RejectedError(said)
+
+    def refusal(self, answer: Answer) -> LangkeysError:
+        """Return the error that a 401 or 403 means: Langflow's own, or a gateway's."""
+        if answer.is_without_key:
+            other = "header" if self.via == "query" else "query"
+            return FailedError(
+                f"the API key did not arrive at {self.base}: {self.detail(answer)}",
+                hint=f"a gateway may drop it (x-api-key, sent by {self.via}): try --via {other}",
+            )
+        if not answer.is_refusal:
+            challenge = answer.headers.get("www-authenticate", "").partition(" ")[0]
+            asks = f", asking for {self.shown(challenge)} authentication" if challenge else ""
+            return FailedError(
+                f"{answer.address} answers {answer.status}{asks}, and not as Langflow does:"
+                " something before it refuses the request",
+                hint="a gateway, proxy or firewall does not let it through; that says nothing about"
+                " the API key",
+            )
+        detail = self.detail(answer) or str(answer.status)
+        if any(word in detail.lower() for word in _OF_KEYS):
+            return InvalidKeyError(
+                f"{self.base} refuses the API key: {detail}", reason="refused by the server"
+            )
+        return ForbiddenError(f"{answer.address} refuses that: {detail}")
+
+    def strange(self, answer: Answer) -> LostAnswerError:
+        """Return the error for an answer that no Langflow server gives."""
+        return LostAnswerError(
+            f"{answer.address} answers {answer.status}, and not as a Langflow server does",
+            hint="check --url or LANGFLOW_URL",
+        )
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    location = item.get("loc")
+    parts: Iterable[Any] = location if isinstance(location, list) else ()
+    where = ".".join(str(part) for part in parts if isinstance(part, str | int))
+    message = item.get("msg")
+    return f"{where}: {message}" if isinstance(message, str) else where
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
