@@ -57,7 +57,7 @@ class ApiKey(NamedTuple):
     name: str | None
     user_id: str
     stored: str
-    """The ``api_key`` column as it is at rest: a Fernet token, or plaintext."""
+    """The ``api_key`` column as it is at rest: a Fernet token, or plaintext; empty if not known."""
     hash: str | None
     created_at: datetime
     last_used_at: datetime | None
@@ -70,8 +70,10 @@ class ApiKey(NamedTuple):
         return shown_without(self, "stored", "hash")
 
     @property
-    def at_rest(self) -> str:
-        """``fernet`` or ``plaintext``."""
+    def at_rest(self) -> str | None:
+        """``fernet`` or ``plaintext``; None where it is not known, as of a key listed over REST."""
+        if not self.stored:
+            return None
         return "fernet" if self.stored.startswith(FERNET_PREFIX) else "plaintext"
 
     def status(self, now: datetime) -> str:

@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from langkeys.errors import ForbiddenError, InvalidKeyError
-from langkeys.models import User, parsed_id
 from langkeys.remote.abilities import Version
-from langkeys.remote.client import Answer, Client, LostAnswerError
-from langkeys.times import parsed_iso
+from langkeys.remote.client import Answer, Client
+from langkeys.remote.fields import (
+    StrangeFieldError,
+    find_text_in,
+    find_time_in,
+    flag_in,
+    id_in,
+    strange_field,
+    text_in,
+)
 
 WHOAMI = "/api/v1/users/whoami"
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
@@ -118,101 +124,3 @@ def is_refused(client: Client) -> bool:
         return True
     client.done(answer)
     return False
-
-
-def parsed_user(answer: Answer, document: Any) -> User:
-    """Read a user as servers write them; raise LostAnswerError for what none of them writes."""
-    try:
-        return User(
-            id=id_in(document, "id"),
-            username=text_in(document, "username"),
-            password_hash="",
-            is_active=flag_in(document, "is_active"),
-            is_superuser=flag_in(document, "is_superuser"),
-            created_at=time_in(document, "create_at"),
-            updated_at=time_in(document, "updated_at"),
-            last_login_at=find_time_in(document, "last_login_at"),
-            profile_image=find_text_in(document, "profile_image"),
-            optins=document.get("optins") if isinstance(document.get("optins"), dict) else None,
-        )
-    except StrangeFieldError as error:
-        raise strange_field(answer, error) from None
-
-
-def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError:
-    """Return the error for a field that is not what every Langflow server has there."""
-    return LostAnswerError(
-        f"{answer.address} does not answer as a Langflow server does: {error}",
-        hint="check --url or LANGFLOW_URL",
-    )
-
-
-class StrangeFieldError(Exception):
-    """A field of an answer is missing or of another type; says which, and not what is in it."""
-
-
-def _field(document: Any, name: str, kind: type, what: str) -> Any:
-    if not isinstance(document, dict):
-        raise StrangeFieldError("there is no JSON object")
-    found = document.get(name)
-    if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
-        raise StrangeFieldError(f"{name} is not {what}")
-    return found
-
-
-def text_in(document: Any, name: str) -> str:
-    """Return a field that is a text."""
-    found: str = _field(document, name, str, "a text")
-    return found
-
-
-def find_text_in(document: Any, name: str) -> str | None:
-    """Return a field that is a text, or None where it is null or missing."""
-    return (
-        None
-        if isinstance(document, dict) and document.get(name) is None
-        else text_in(document, name)
-    )
-
-
-def flag_in(document: Any, name: str) -> bool:
-    """Return a field that is true or false."""
-    found: bool = _field(document, name, bool, "true or false")
-    return found
-
-
-def count_in(document: Any, name: str) -> int:
-    """Return a field that is a whole number."""
-    found: int = _field(document, name, int, "a whole number")
-    return found
-
-
-def list_in(document: Any, name: str) -> list[Any]:
-    """Return a field that is a list."""
-    found: list[Any] = _field(document, name, list, "a list")
-    return found
-
-
-def id_in(document: Any, name: str) -> str:
-    """Return a field that is a UUID, as 32 hex digits."""
-    found = parsed_id(text_in(document, name))
-    if found is None:
-        raise StrangeFieldError(f"{name} is not a UUID")
-    return found
-
-
-def time_in(document: Any, name: str) -> datetime:
-    """Return a field that is a time, aware; naive means UTC."""
-    try:
-        return parsed_iso(text_in(document, name))
-    except (ValueError, OverflowError):
-        raise StrangeFieldError(f"{name} is not a time") from None
-
-
-def find_time_in(document: Any, name: str) -> datetime | None:
-    """Return a field that is a time, or None where it is null or missing."""
-    return (
-        None
-        if isinstance(document, dict) and document.get(name) is None
-        else time_in(document, name)
-    )

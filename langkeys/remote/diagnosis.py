@@ -1,0 +1,215 @@
+"""What is wrong with a server, as far as it can be seen from outside and by one API key.
+
+Who gets in without a key comes first. A session that the server gives to anybody is never used.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+from langkeys.errors import InvalidKeyError, LangkeysError
+from langkeys.models import dashed
+from langkeys.remote.api_keys import list_keys
+from langkeys.remote.client import Client
+from langkeys.remote.server import WHOAMI, ActingUser, Server
+from langkeys.remote.users import list_users
+from langkeys.times import now
+
+UNUSED_DAYS = 90
+"""A key that nobody has used for so long is worth a look."""
+
+MOST_NAMED = 20
+"""Keys named one by one; the rest of them are counted."""
+
+NOT_SEEN = (
+    "not to be seen from outside: whether stored values can be decrypted, the secret key, file"
+    " modes, other users' API keys, sign-up, open MCP endpoints"
+)
+
+
+class Finding(NamedTuple):
+    """One result of one check: ``level`` is ``ok``, ``note`` or ``problem``."""
+
+    section: str
+    level: str
+    message: str
+    hint: str | None = None
+
+
+class RemoteReport(NamedTuple):
+    """Everything that was found."""
+
+    url: str
+    version: str
+    acting: ActingUser | None
+    counts: dict[str, int]
+    findings: list[Finding]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no check found a problem."""
+        return all(finding.level != "problem" for finding in self.findings)
+
+
+class _Examination:
+    """The checks, and what they have found so far; one that fails does not stop the others."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.client: Client = server.client
+        self.findings: list[Finding] = []
+        self.counts: dict[str, int] = {}
+        self.acting: ActingUser | None = None
+
+    def add(self, section: str, level: str, message: str, hint: str | None = None) -> None:
+        self.findings.append(Finding(section, level, message, hint))
+
+    def attempt(self, section: str, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except LangkeysError as error:
+            self.add(section, "problem", error.message, error.hint)
+
+    def auto_login(self) -> None:
+        answer = self.client.ask("GET", "/api/v1/auto_login", anonymous=True)
+        document = answer.document
+        token = document.get("access_token") if isinstance(document, dict) else None
+        if isinstance(token, str):
+            self.client.hide(token)
+        if answer.is_done and token:
+            self.add(
+                "access",
+                "problem",
+                "anybody gets a superuser's session: GET /api/v1/auto_login gives it without a key"
+                " or password, and by it an API key",
+                "set LANGFLOW_AUTO_LOGIN=false on the server (up to 1.12 the default is true)",
+            )
+        elif answer.status in (400, 403) and answer.detail is not None:
+            self.add("access", "ok", "nobody is logged in without a password (AUTO_LOGIN is off)")
+        else:
+            self.add(
+                "access",
+                "note",
+                f"whether AUTO_LOGIN is on cannot be told: /api/v1/auto_login answers"
+                f" {answer.status}",
+            )
+
+    def anonymous(self) -> None:
+        answer = self.client.ask("GET", WHOAMI, anonymous=True)
+        if answer.is_done:
+            self.add(
+                "access",
+                "problem",
+                "requests without an API key are let in, as a superuser",
+                "set LANGFLOW_SKIP_AUTH_AUTO_LOGIN=false on the server",
+            )
+        elif answer.is_without_key or answer.is_refusal:
+            self.add("access", "ok", "a request without an API key is refused")
+        else:
+            self.add(
+                "access",
+                "note",
+                f"a request without an API key is answered {answer.status}, not by Langflow itself:"
+                " a gateway or proxy stands before it",
+            )
+
+    def transport(self) -> None:
+        if self.client.address.scheme == "https":
+            self.add("transport", "ok", "TLS, with a certificate that is valid here")
+        elif self.client.address.is_loopback:
+            self.add("transport", "ok", "http:// on this machine: nothing goes over a network")
+        else:
+            self.add(
+                "transport",
+                "problem",
+                "http:// to another machine: API keys and values can be read on their way",
+                "put TLS before the server, and use https://",
+            )
+
+    def version(self) -> None:
+        self.add("server", "ok", f"Langflow {self.server.version.text}")
+
+    def health(self) -> None:
+        answer = self.client.ask("GET", "/health_check", anonymous=True)
+        found = answer.detail or answer.document
+        document = found if isinstance(found, dict) else {}
+        if answer.is_done and document.get("db") == "ok":
+            self.add("server", "ok", "its database answers")
+        elif document.get("db") is not None:
+            self.add("server", "problem", "its database does not answer", "look into its log")
+        else:
+            self.add("server", "note", f"/health_check answers {answer.status}")
+
+    def key(self) -> None:
+        if self.client.api_key is None:
+            self.add(
+                "key",
+                "note",
+                "there is no API key to look further with",
+                "set LANGKEYS_API_KEY or LANGFLOW_API_KEY",
+            )
+            return
+        try:
+            self.acting = self.server.acting
+        except InvalidKeyError as error:
+            self.add("key", "problem", error.message, error.hint)
+            return
+        what = "a superuser" if self.acting.is_superuser else "not a superuser"
+        self.add("key", "ok", f"the API key is that of {self.acting.username}, {what}")
+        self.attempt("keys", self.own_keys)
+        if self.acting.is_superuser:
+            self.attempt("users", self.users)
+
+    def own_keys(self) -> None:
+        keys, moment = list_keys(self.server), now()
+        self.counts["API keys of one's own"] = len(keys)
+        has_expiry = self.server.version.cell("api-key create --expires") != "-"
+        unused_since = moment - timedelta(days=UNUSED_DAYS)
+        for number, (key, _) in enumerate(keys):
+            if number == MOST_NAMED:
+                self.add("keys", "note", f"{len(keys) - number} more keys are not looked at here")
+                break
+            named = f"API key {dashed(key.id)} ({key.name})"
+            if key.status(moment) != "active":
+                self.add("keys", "note", f"{named} is {key.status(moment)}: revoke it")
+            elif has_expiry and key.expires_at is None:
+                self.add("keys", "note", f"{named} has no expiry")
+            if (key.last_used_at or key.created_at) <= unused_since:
+                self.add("keys", "note", f"{named} was not used for {UNUSED_DAYS} days")
+        if not has_expiry:
+            self.add("keys", "note", "a server of this version knows no expiry of API keys")
+
+    def users(self) -> None:
+        users = list_users(self.server)
+        superusers = [user for user in users if user.is_active and user.is_superuser]
+        self.counts |= {"users": len(users), "active superusers": len(superusers)}
+        if len(superusers) == 1:
+            self.add(
+                "users",
+                "note",
+                f"{superusers[0].username} is the only active superuser",
+                "where their password is lost, only the database helps",
+            )
+
+
+def examine(server: Server) -> RemoteReport:
+    """Look at a server from outside, and by the API key that is sent if there is one.
+
+    Raises FailedError where no Langflow server answers at all.
+    """
+    version = server.version
+    found = _Examination(server)
+    found.attempt("access", found.auto_login)
+    found.attempt("access", found.anonymous)
+    found.transport()
+    found.attempt("server", found.version)
+    found.attempt("server", found.health)
+    found.attempt("key", found.key)
+    found.add("server", "note", NOT_SEEN)
+    return RemoteReport(
+        server.location,
+        version.text,
+        found.acting,
+        found.counts,
+        found.findings,
+    )

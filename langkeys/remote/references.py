@@ -1,0 +1,127 @@
+"""REF over REST: one's own keys by id, name, visible start or start of the id; or whole on stdin.
+
+A whole key acts for itself: it is sent, and found among its user's keys by how it looks masked.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from langkeys.errors import AmbiguousError, InvalidKeyError, NotFoundError
+from langkeys.models import dashed, parsed_id, shown_without
+from langkeys.remote.api_keys import ListedKey, list_keys, of_value
+from langkeys.remote.server import Server
+from langkeys.times import iso, now
+
+MOST_CANDIDATES = 10
+"""So many matches are listed before the list is cut."""
+
+_VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
+_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+
+
+class Chosen(NamedTuple):
+    """A key that something is to be done with, and the server by the key that does it.
+
+    ``whole`` is the key itself where it is known: it came on stdin, or it is the acting one.
+    """
+
+    server: Server
+    listed: ListedKey
+    whole: str | None = None
+
+    def __repr__(self) -> str:
+        return shown_without(self, "whole")
+
+    @property
+    def key_id(self) -> str:
+        """The key's id."""
+        return self.listed.key.id
+
+
+def choose(
+    server: Server, keys: Sequence[ListedKey], ref: str, *, destroys: bool, working: bool = False
+) -> Chosen:
+    """Return the one key of the acting user that ``ref`` names, by the first way that matches.
+
+    ``destroys`` asks for 8 digits of an id's start instead of 4. ``working``: where several keys
+    have that name and only one of them is active, that one.
+    """
+    moment = now()
+    matches = [item for item in keys if item.key.id == parsed_id(ref)]
+    matches = matches or [item for item in keys if item.key.name == ref]
+    if working and len(matches) > 1:
+        active = [item for item in matches if item.key.status(moment) == "active"]
+        matches = active or matches
+    if not matches and _VISIBLE_START.fullmatch(ref):
+        matches = [item for item in keys if item.value.startswith(ref[:8]) and len(ref) >= 8]
+    hint = f"langkeys api-key list --url {server.location} shows ids and names"
+    lowered = ref.lower()
+    if not matches and _ID_START.fullmatch(lowered):
+        digits = lowered.replace("-", "")
+        least = 8 if destroys else 4
+        if len(digits) >= least:
+            matches = [item for item in keys if item.key.id.startswith(digits)]
+        else:
+            hint = f"give {least} digits of the id or more; {hint}"
+    if not matches:
+        raise NotFoundError(
+            f"no API key of {server.acting.username} matches {ref!r} in {server.location}",
+            hint=hint,
+        )
+    return _with_whole(server, _the_one(server, matches, repr(ref)))
+
+
+def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
+    """Return the key that is given whole, acting for itself; ``what`` names it in errors.
+
+    Raises InvalidKeyError where the server refuses it, NotFoundError where it is no stored key.
+    """
+    by_it = Server(server.client.by(api_key), server.warn)
+    try:
+        username = by_it.acting.username
+    except InvalidKeyError as error:
+        error.message = f"{what}: {error.message}"
+        error.args = (error.message,)
+        raise
+    matches = of_value(list_keys(by_it), api_key)
+    if not matches:
+        raise NotFoundError(
+            f"{what}: {server.location} lets the key in as {username}, and does not list it",
+            hint="it may be the LANGFLOW_API_KEY of the server's own environment"
+            " (LANGFLOW_API_KEY_SOURCE=env), which only ends there",
+        )
+    return Chosen(by_it, _the_one(by_it, matches, what), api_key)
+
+
+def _with_whole(server: Server, listed: ListedKey) -> Chosen:
+    own = server.client.api_key
+    is_own = own is not None and bool(of_value([listed], own))
+    return Chosen(server, listed, own if is_own else None)
+
+
+def with_acting_last(chosen: Sequence[Chosen]) -> list[Chosen]:
+    """Put the key that is sent for the others behind them: once it is gone nothing else goes."""
+    return sorted(chosen, key=lambda item: item.whole is not None)
+
+
+def chosen_from(server: Server, keys: Sequence[ListedKey]) -> list[Chosen]:
+    """Take listed keys of the acting user as they are."""
+    return [_with_whole(server, listed) for listed in keys]
+
+
+def _the_one(server: Server, matches: Sequence[ListedKey], what: str) -> ListedKey:
+    if len(matches) == 1:
+        return matches[0]
+    many, moment = len(matches) > MOST_CANDIDATES, now()
+    raise AmbiguousError(
+        f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
+        f" API keys in {server.location}",
+        hint="name one of them by its id",
+        candidates=tuple(
+            f"{dashed(key.id)}  {key.name or '(no name)'}  {value.rstrip('*')}..."
+            f"  {key.status(moment)}, made {iso(key.created_at)}"
+            + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
+            for key, value in matches[:MOST_CANDIDATES]
+        ),
+    )

@@ -1,0 +1,137 @@
+"""Ending keys over REST, and new ones in their place: several are not all or none."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from langkeys.errors import ConflictError, FailedError, LangkeysError
+from langkeys.models import ApiKey, dashed
+from langkeys.remote.api_keys import (
+    NewKey,
+    create,
+    end,
+    require_gone,
+    require_refused,
+    taking_back,
+)
+from langkeys.remote.client import Client
+from langkeys.remote.references import Chosen, with_acting_last
+from langkeys.remote.server import Server
+from langkeys.times import now
+
+
+class Replacement(NamedTuple):
+    """An old key and the new one for it."""
+
+    old: Chosen
+    new: NewKey
+
+
+def revoke(chosen: Sequence[Chosen], done: Callable[[int], None] = lambda _: None) -> None:
+    """End keys one by one, each proved: FailedError says how many are, and which one is not."""
+    ordered = with_acting_last(chosen)
+    for number, item in enumerate(ordered):
+        try:
+            end(item.server.client, item.key_id, is_own=item.whole is not None)
+            _prove(item, item.server.client)
+        except LangkeysError as error:
+            raise _partly(error, "revoked", ordered, number) from None
+        done(number + 1)
+
+
+def _prove(item: Chosen, client: Client) -> None:
+    if item.whole is None:
+        require_gone(item.server, {item.key_id}, client)
+    else:
+        require_refused(client.by(item.whole), item.key_id)
+
+
+def _partly(
+    error: LangkeysError, what: str, chosen: Sequence[Chosen], number: int
+) -> LangkeysError:
+    if len(chosen) > 1:
+        error.message = (
+            f"{number} of {len(chosen)} API keys {what}, {dashed(chosen[number].key_id)} failed:"
+            f" {error.message}"
+        )
+        error.args = (error.message,)
+        error.candidates = tuple(
+            f"{dashed(item.key_id)}  {item.listed.key.name or '(no name)'}"
+            f"  {what if position < number else 'failed' if position == number else 'not tried'}"
+            for position, item in enumerate(chosen)
+        )
+    return error
+
+
+def require_rotatable(keys: Sequence[ApiKey]) -> None:
+    """Raise ConflictError for a key that somebody has deactivated: a new one would undo that."""
+    for key in keys:
+        if not key.is_active:
+            raise ConflictError(
+                f"API key {dashed(key.id)} ({key.name}) is inactive; nothing was done",
+                hint="create a new key instead",
+            )
+
+
+def new_expiry(key: ApiKey, moment: datetime) -> datetime | None:
+    """Return the expiry that gives a new key the old one's lifetime; ConflictError for none."""
+    if key.expires_at is None:
+        return None
+    lifetime = key.expires_at - key.created_at
+    if lifetime.total_seconds() <= 0:
+        raise ConflictError(
+            f"API key {dashed(key.id)} ({key.name}) expired before it was made; nothing was done",
+            hint="say how long the new key is to work: --expires",
+        )
+    try:
+        return moment + lifetime
+    except OverflowError:
+        return datetime.max.replace(microsecond=0, tzinfo=timezone.utc)
+
+
+def rotate(
+    chosen: Sequence[Chosen],
+    deliver: Callable[[Sequence[Replacement]], None],
+    *,
+    expires_at: datetime | None = None,
+    keeps_old: bool = False,
+) -> list[Replacement]:
+    """Make a new key for each, proved by the server; deliver them; and only then end the old ones.
+
+    ``expires_at`` counts instead of the old lifetime. What is made is taken back where anything
+    fails before all of it is delivered. A crash leaves old and new working.
+    """
+    moment = now()
+    require_rotatable([item.listed.key for item in chosen])
+    if expires_at is not None:
+        for item in chosen:
+            item.server.require("api-key rotate --expires")
+    expiries = [expires_at or new_expiry(item.listed.key, moment) for item in chosen]
+    replacements: list[Replacement] = []
+    made: list[tuple[Server, str]] = []
+    with taking_back(made):
+        for item, expiry in zip(chosen, expiries, strict=True):
+            name = item.listed.key.name or ""
+            new = create(item.server, name, expiry, ability="api-key rotate")
+            made.append((item.server, new.row.id))
+            replacements.append(Replacement(item, new))
+        deliver(replacements)
+    if not keeps_old:
+        _end_old(replacements)
+    return replacements
+
+
+def _end_old(replacements: Sequence[Replacement]) -> None:
+    for number, item in enumerate(replacements):
+        client = item.old.server.client.by(item.new.plaintext)
+        try:
+            end(client, item.old.key_id)
+            _prove(item.old, client)
+        except LangkeysError as error:
+            left = " ".join(dashed(other.old.key_id) for other in replacements[number:])
+            raise FailedError(
+                f"{number} of {len(replacements)} old API keys ended,"
+                f" {dashed(item.old.key_id)} failed: {error.message}",
+                hint="the new keys are delivered and work; end what is left of the old ones by one"
+                f" of them: langkeys api-key revoke {left} --url {item.old.server.location}",
+            ) from None

@@ -1,0 +1,206 @@
+"""Users over REST, for superusers: listed, made and changed one request at a time.
+
+There is no transaction: that the last superuser stays is looked at just before a change. Somebody
+who changes another superuser in the same moment is not seen.
+"""
+
+import re
+from typing import Any
+
+from langkeys.errors import ConflictError, FailedError, LangkeysError, NotFoundError
+from langkeys.models import User, dashed, parsed_id
+from langkeys.remote.client import Answer, LostAnswerError
+from langkeys.remote.fields import (
+    StrangeFieldError,
+    count_in,
+    find_text_in,
+    find_time_in,
+    flag_in,
+    id_in,
+    list_in,
+    strange_field,
+    text_in,
+    time_in,
+)
+from langkeys.remote.server import Server
+
+PATH = "/api/v1/users/"
+
+PAGE = 200
+"""Users in one answer: 1.13 refuses to be asked for more."""
+
+_TAKEN = re.compile("unavailable|already|taken|exists")
+
+
+def list_users(server: Server) -> list[User]:
+    """Return all users, oldest first."""
+    found: dict[str, User] = {}
+    version = server.version
+    is_paged = (version.major, version.minor) >= (1, 13)
+    # Servers before 1.13 give pages in no order, so that a user can be on none: all at once there.
+    size, total = (PAGE, None) if is_paged else (1_000_000, None)
+    while total is None or len(found) < total:
+        answer = server.client.ask("GET", PATH, query={"skip": len(found), "limit": size})
+        page, total = _page(server.client.done(answer))
+        before = len(found)
+        found.update((user.id, user) for user in page)
+        if len(found) == before:
+            break
+    return sorted(found.values(), key=lambda user: user.created_at)
+
+
+def _page(answer: Answer) -> tuple[list[User], int]:
+    try:
+        total = count_in(answer.document, "total_count")
+        return [parsed_user(answer, item) for item in list_in(answer.document, "users")], total
+    except StrangeFieldError as error:
+        raise strange_field(answer, error) from None
+
+
+def parsed_user(answer: Answer, document: Any) -> User:
+    """Read a user as servers write them; raise LostAnswerError for what none of them writes."""
+    try:
+        return User(
+            id=id_in(document, "id"),
+            username=text_in(document, "username"),
+            password_hash="",
+            is_active=flag_in(document, "is_active"),
+            is_superuser=flag_in(document, "is_superuser"),
+            created_at=time_in(document, "create_at"),
+            updated_at=time_in(document, "updated_at"),
+            last_login_at=find_time_in(document, "last_login_at"),
+            profile_image=find_text_in(document, "profile_image"),
+            optins=document.get("optins") if isinstance(document.get("optins"), dict) else None,
+        )
+    except StrangeFieldError as error:
+        raise strange_field(answer, error) from None
+
+
+def get_user(server: Server, text: str) -> User:
+    """Return the user with this id, or else this name; raise NotFoundError."""
+    users = list_users(server)
+    user_id = parsed_id(text)
+    by_id = next((user for user in users if user.id == user_id), None)
+    by_name = next((user for user in users if user.username == text), None)
+    if by_id is not None and by_name is not None and by_id != by_name:
+        server.warn(
+            f"{text!r} is the id of {by_id.username!r}, and the name of another user: the id counts"
+        )
+    found = by_id or by_name
+    if found is None:
+        alike = next((u.username for u in users if u.username.lower() == text.lower()), None)
+        raise NotFoundError(
+            f"no user {text!r} in {server.location}",
+            hint="name a user by user name or id"
+            + ("" if alike is None else f"; there is {alike!r}"),
+        )
+    return found
+
+
+def check_new(server: Server, username: str) -> None:
+    """Raise ConflictError where the name is taken, without regard to case."""
+    taken = [u.username for u in list_users(server) if u.username.lower() == username.lower()]
+    if taken:
+        raise ConflictError(
+            f"there is a user {taken[0]!r} in {server.location}; user names are unique without"
+            " regard to case",
+            hint="choose another name, or change that user: set-password, activate, promote",
+        )
+
+
+def create_user(server: Server, username: str, password: str, *, is_superuser: bool) -> User:
+    """Make a user, active at once: servers make them inactive, so that it takes two requests."""
+    check_new(server, username)
+    client = server.client
+    client.hide(password)
+    body = {"username": username, "password": password}
+    try:
+        answer = client.ask("POST", PATH, body)
+        if answer.status in (400, 409) and _TAKEN.search(str(answer.detail).lower()):
+            raise ConflictError(
+                f"there is a user {username!r} in {server.location}: {client.detail(answer)}",
+                hint="choose another name, or change that user: set-password, activate, promote",
+            )
+        made = _user_of(client.done(answer), username)
+    except LostAnswerError as error:
+        raise FailedError(
+            f"{error.message}; a user {username!r} may have been made, inactive",
+            hint=f"langkeys user show {username} --url {server.location}; then set-password and"
+            " activate",
+        ) from None
+    state = {"is_active": True} | ({"is_superuser": True} if is_superuser else {})
+    try:
+        return _patch(server, made, state)
+    except LangkeysError as error:
+        more = f" and langkeys user promote {username}" if is_superuser else ""
+        raise FailedError(
+            f"the user {username!r} is made in {server.location}, but not active yet:"
+            f" {error.message}",
+            hint=f"langkeys user activate {username}{more} (--url {server.location})",
+        ) from None
+
+
+def _user_of(answer: Answer, username: str) -> User:
+    made = parsed_user(answer, answer.document)
+    if made.username != username:
+        raise strange_field(answer, StrangeFieldError("username is another one"))
+    return made
+
+
+def set_password(server: Server, user: User, password: str) -> User:
+    """Send a user another password; no server shows whether it took it."""
+    server.client.hide(password)
+    return _patch(server, user, {"password": password})
+
+
+def change_state(
+    server: Server, user: User, *, is_active: bool | None = None, is_superuser: bool | None = None
+) -> User:
+    """Activate, deactivate, promote or demote a user, and read them back; None leaves it.
+
+    Raises ConflictError for oneself and the last active superuser, as far as the server tells.
+    """
+    if is_active is False or is_superuser is False:
+        check_dispensable(server, user, "deactivate" if is_active is False else "demote")
+    wanted = {
+        name: value
+        for name, value in (("is_active", is_active), ("is_superuser", is_superuser))
+        if value is not None and getattr(user, name) is not value
+    }
+    return _patch(server, user, wanted) if wanted else user
+
+
+def check_dispensable(server: Server, user: User, what: str) -> None:
+    """Raise ConflictError where the server, or langkeys, needs the user as they are."""
+    if user.id == server.acting.id:
+        raise ConflictError(
+            f"{user.username} is the user that langkeys acts as; nothing was done",
+            hint=f"{what} {user.username} as another superuser",
+        )
+    others = [u for u in list_users(server) if u.is_active and u.is_superuser and u.id != user.id]
+    if not others and user.is_active and user.is_superuser:
+        raise ConflictError(
+            f"{user.username} is the last active superuser of {server.location}; nothing was done",
+            hint="promote another user first",
+        )
+
+
+def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]) -> User:
+    client = server.client
+    try:
+        client.done(client.ask("PATCH", f"{PATH}{dashed(user.id)}", changes))
+    except LostAnswerError as error:
+        raise FailedError(
+            f"{error.message}; {user.username} may have been changed all the same",
+            hint="run it again: that does no harm",
+        ) from None
+    found = next((u for u in list_users(server) if u.id == user.id), None)
+    if found is None:
+        raise NotFoundError(f"user {user.username!r} is no longer in {server.location}")
+    for name, value in changes.items():
+        if name != "password" and getattr(found, name) is not value:
+            raise FailedError(
+                f"{user.username} of {server.location} does not read back as it was changed",
+                hint="somebody else may have changed the user at the same time",
+            )
+    return found

@@ -1,0 +1,317 @@
+"""Variables over REST: the acting user's own, sent one by one.
+
+A server never shows a Credential again, so what is sent is not read back; its name, type and fields
+are. There is no way back to an old value, either: nothing is all or none, everything can be run
+again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from langkeys.errors import (
+    AmbiguousError,
+    ConflictError,
+    FailedError,
+    LangkeysError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
+from langkeys.models import CREDENTIAL, FERNET_PREFIX, GENERIC, Variable, dashed, parsed_id
+from langkeys.remote.client import LostAnswerError, RejectedError, UnreachableError
+from langkeys.remote.fields import (
+    StrangeFieldError,
+    find_text_in,
+    id_in,
+    strange_field,
+    text_in,
+)
+from langkeys.remote.server import Server
+
+PATH = "/api/v1/variables/"
+
+SLOW = 30.0
+"""Seconds for a write: from 1.8 on a server tries the key of a model provider at the provider."""
+
+_ATTEMPTS = 3
+_EXISTS = "already exists"
+
+Policy = Literal["keep", "overwrite", "fail"]
+"""What becomes of a variable that is there already."""
+
+
+@dataclass(frozen=True)
+class VariableUpdate:
+    """A variable as it shall be; what is None stays as it is, or is a new one's default."""
+
+    name: str
+    value: str = field(repr=False)
+    type: str | None = None
+    default_fields: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one variable: ``action`` is added, changed or kept."""
+
+    name: str
+    action: str
+    rows: tuple[Variable, ...] = ()
+
+
+def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
+    """Return the acting user's variables, in the server's order, with what it shows of values."""
+    client, acting = server.client, server.acting
+    answer = client.done(client.ask("GET", PATH))
+    found = []
+    try:
+        if not isinstance(answer.document, list):
+            raise StrangeFieldError("there is no list")
+        for item in answer.document:
+            kind = find_text_in(item, "type")
+            fields = item.get("default_fields")
+            if not isinstance(fields, list | None):
+                raise StrangeFieldError("default_fields is not a list")
+            # Whatever a server shows of a Credential is not to be shown.
+            value = find_text_in(item, "value") if kind == GENERIC else None
+            row = Variable(
+                id=id_in(item, "id"),
+                name=text_in(item, "name"),
+                user_id=acting.id,
+                stored="",
+                type=kind,
+                default_fields=None if fields is None else tuple(map(str, fields)),
+                created_at=None,
+                updated_at=None,
+                username=acting.username,
+            )
+            found.append((row, value))
+    except StrangeFieldError as error:
+        raise strange_field(answer, error) from None
+    return found
+
+
+def set_variable(server: Server, wanted: VariableUpdate) -> Outcome:
+    """Create or update a variable, and look at what the server shows of it.
+
+    Where servers have made several of one name, all are updated. Raises UsageError for what no
+    server takes, before any request.
+    """
+    _check(server, wanted)
+    server.client.hide(wanted.value)
+    rows = _named(server, wanted.name)
+    try:
+        if rows:
+            action = "changed"
+            for row in rows:
+                _update(server, row, wanted)
+        else:
+            action = _create(server, wanted)
+    except LostAnswerError as error:
+        raise FailedError(
+            f"{error.message}; {wanted.name} may have been set all the same",
+            hint="run it again: that does no harm",
+        ) from None
+    return Outcome(wanted.name, action, _looked_at(server, wanted))
+
+
+def _check(server: Server, wanted: VariableUpdate) -> None:
+    if not wanted.value:
+        raise UsageError(
+            f"the value of {wanted.name} is empty: servers take that for no value at all"
+        )
+    if (server.version.major, server.version.minor) < (1, 8):
+        return
+    if wanted.name.startswith("__") and wanted.name.endswith("__"):
+        raise UnsupportedError(
+            f"Langflow {server.version.text} keeps names like {wanted.name} to itself: it would"
+            " neither list the variable nor let it be changed",
+            hint="choose another name",
+        )
+    if wanted.type == GENERIC and wanted.value.startswith(FERNET_PREFIX):
+        raise UsageError(
+            f"the value of {wanted.name} starts with {FERNET_PREFIX}, as only encrypted ones may:"
+            " servers refuse that for the type Generic",
+            hint="set it with --type Credential",
+        )
+
+
+def _named(server: Server, name: str) -> list[Variable]:
+    return [row for row, _ in list_variables(server) if row.name == name]
+
+
+def _create(server: Server, wanted: VariableUpdate) -> str:
+    client = server.client
+    body = {
+        "name": wanted.name,
+        "value": wanted.value,
+        "type": wanted.type or CREDENTIAL,
+        "default_fields": list(wanted.default_fields or ()),
+    }
+    answer = client.ask("POST", PATH, body, timeout=max(client.timeout, SLOW))
+    if answer.status == 400 and _EXISTS in str(answer.detail):
+        rows = _named(server, wanted.name)  # somebody was faster
+        if not rows:
+            raise ConflictError(
+                f"{wanted.name} exists already in {server.location}, and is not among the variables"
+                f" that {server.acting.username} can see"
+            )
+        for row in rows:
+            _update(server, row, wanted)
+        return "changed"
+    client.done(answer)
+    return "added"
+
+
+def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
+    # With the value always: up to 1.7 a change without one empties the variable.
+    client = server.client
+    fields = row.default_fields if wanted.default_fields is None else wanted.default_fields
+    body = {
+        "id": dashed(row.id),
+        "name": wanted.name,
+        "value": wanted.value,
+        "type": wanted.type or row.type or CREDENTIAL,
+        "default_fields": list(fields or ()),
+    }
+    timeout = max(client.timeout, SLOW)
+    client.done(client.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout))
+
+
+def _looked_at(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:
+    found = [(row, value) for row, value in list_variables(server) if row.name == wanted.name]
+    wrong = None
+    if not found:
+        wrong = "is not listed afterwards"
+    for row, value in found:
+        if wanted.type is not None and row.type != wanted.type:
+            wrong = f"is still of type {row.type}"
+        elif wanted.default_fields is not None and row.default_fields != wanted.default_fields:
+            wrong = "has other fields that it applies to"
+        elif row.type == GENERIC and value is not None and value != wanted.value:
+            wrong = "has another value"
+    if wrong is not None:
+        raise FailedError(
+            f"{wanted.name} was sent to {server.location}, but {wrong}",
+            hint="run it again; somebody else may have changed it at the same time",
+        )
+    return tuple(row for row, _ in found)
+
+
+def import_variables(
+    server: Server,
+    wanted: Sequence[VariableUpdate],
+    policy: Policy,
+    *,
+    dry_run: bool = False,
+    done: Callable[[int], None] = lambda _: None,
+) -> list[Outcome]:
+    """Set variables one by one; by ``policy`` what is there already is kept, or fails them all.
+
+    Where the server rejects one of them the others are set, and FailedError says at the end how
+    many and which; at any other failure it stops there.
+    """
+    for update in wanted:
+        _check(server, update)
+    present = {row.name for row, _ in list_variables(server)}
+    taken = [update.name for update in wanted if update.name in present]
+    if taken and policy == "fail":
+        more = f" and {len(taken) - 10} more" if len(taken) > 10 else ""
+        raise ConflictError(
+            f"{', '.join(taken[:10])}{more} in {server.location} already; nothing was done",
+            hint="--policy keep leaves them as they are, --policy overwrite changes them",
+        )
+    outcomes: list[Outcome] = []
+    rejected: list[tuple[str, LangkeysError]] = []
+    to_set = [u for u in wanted if policy == "overwrite" or u.name not in present]
+    for number, update in enumerate(wanted, 1):
+        if update not in to_set:
+            outcomes.append(Outcome(update.name, "kept"))
+        elif dry_run:
+            action = "changed" if update.name in present else "added"
+            outcomes.append(Outcome(update.name, action))
+        else:
+            try:
+                outcomes.append(set_variable(server, update))
+            except RejectedError as error:
+                rejected.append((update.name, error))
+            except LangkeysError as error:
+                rejected.append((update.name, error))
+                break
+        done(number)
+    if rejected:
+        count = sum(outcome.action != "kept" for outcome in outcomes)
+        raise _partly(count, len(to_set), "set", rejected)
+    return outcomes
+
+
+def _partly(
+    count: int, total: int, what: str, failed: Sequence[tuple[str, LangkeysError]]
+) -> LangkeysError:
+    names = ", ".join(name for name, _ in failed)
+    first = failed[-1][1]
+    message = f"{count} of {total} {what}, {names} failed: {first.message}"
+    if first.exit_code == 4:
+        first.args = (message,)
+        first.message = message
+        return first
+    return FailedError(message, hint="run it again: what is done already does no harm")
+
+
+def resolve(
+    server: Server, present: Iterable[tuple[Variable, str | None]], name: str
+) -> tuple[Variable, str | None]:
+    """Return the one variable with this name, or else this id."""
+    present = list(present)
+    matches = [pair for pair in present if pair[0].name == name]
+    row_id = parsed_id(name)
+    if not matches and row_id is not None:
+        matches = [pair for pair in present if pair[0].id == row_id]
+    if not matches:
+        raise NotFoundError(
+            f"{server.acting.username} has no variable {name!r} in {server.location}",
+            hint=f"langkeys variable list --url {server.location} shows names",
+        )
+    if len(matches) > 1:
+        raise AmbiguousError(
+            f"{server.acting.username} has {len(matches)} variables {name!r} in {server.location}",
+            hint="name one of them by its id",
+            candidates=tuple(
+                f"{dashed(row.id)}  {row.name}  {row.type}" for row, _ in matches[:10]
+            ),
+        )
+    return matches[0]
+
+
+def delete_variables(server: Server, rows: Sequence[Variable]) -> None:
+    """Delete variables one by one; FailedError says how many were, and which one was not."""
+    for number, row in enumerate(rows):
+        try:
+            _delete(server, row)
+        except LangkeysError as error:
+            raise _partly(number, len(rows), "deleted", [(row.name, error)]) from None
+    left = {row.id for row, _ in list_variables(server)}
+    for row in rows:
+        if row.id in left:
+            raise FailedError(f"variable {row.name} is still listed by {server.location}")
+
+
+def _delete(server: Server, row: Variable) -> None:
+    client = server.client
+    error: LangkeysError = FailedError("")
+    for _ in range(_ATTEMPTS):
+        try:
+            answer = client.ask("DELETE", f"{PATH}{dashed(row.id)}")
+        except (LostAnswerError, UnreachableError) as lost:
+            error = lost
+            continue
+        if answer.is_done or answer.status == 404:
+            return
+        error = client.failure(answer)
+        if not isinstance(error, LostAnswerError):
+            raise error
+        # Up to 1.9 an error 500 is the answer for what is gone: the list tells.
+        if row.id not in {found.id for found, _ in list_variables(server)}:
+            return
+    raise error
