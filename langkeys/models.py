@@ -43,11 +43,11 @@ class User(NamedTuple):
 
 
 class UserSummary(NamedTuple):
-    """A user, and how many API keys and variables they have."""
+    """A user, and how many API keys and variables they have; None where REST does not tell."""
 
     user: User
-    api_keys: int
-    variables: int
+    api_keys: int | None
+    variables: int | None
 
 
 class ApiKey(NamedTuple):

@@ -46,6 +46,14 @@ def _paths(command: Any, path: tuple[str, ...]) -> Iterator[str]:
         yield " ".join(path)
 
 
+def command_named(path: str) -> Any:
+    """Return the command at a path of the tree."""
+    command: Any = typer.main.get_command(app)
+    for name in path.split():
+        command = command.get_command(None, name)
+    return command
+
+
 def _walked(path: str, *arguments: str, stdin: str = "") -> Walked:
     return Walked(path, arguments, stdin)
 

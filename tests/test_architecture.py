@@ -110,6 +110,16 @@ def test_the_protocol_and_the_generations_know_no_engine() -> None:
         assert names <= {f"langkeys.{name}" for name in ours}, module
 
 
+def test_what_asks_a_server_knows_no_store_and_no_session() -> None:
+    ground = ("errors", "models", "text", "times", "remote")
+    for module in FILES:
+        if is_in(module, "langkeys.remote"):
+            names = [name for name in imports(module) if is_in(name, "langkeys")]
+            assert all(is_in(name, *(f"langkeys.{room}" for room in ground)) for name in names), (
+                module
+            )
+
+
 def test_imports_at_the_top_of_modules_have_no_cycle() -> None:
     graph = {
         module: {

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from langkeys.cli.invocation import session_of
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.diagnostics import Report
 from langkeys.models import dashed
@@ -15,7 +15,7 @@ from langkeys.store.generations import Generation
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def doctor(context: typer.Context) -> None:
     """Look for what is wrong with a deployment; read-only, and needs no password.
 
@@ -30,6 +30,11 @@ def doctor(context: typer.Context) -> None:
       langkeys doctor --json | jq .findings
       langkeys doctor --database /srv/langflow/langflow.db
     """
+    if is_remote(context):
+        from langkeys.cli.remote import doctor as over_rest
+
+        over_rest.doctor(context)
+        return
     call = invocation(context)
     call.output.require_stdout()
     with session_of(context, access=Access.NOBODY) as session:

@@ -106,6 +106,15 @@ def card_value(name: str, content: object, reference: datetime) -> str:
     return str(content)
 
 
+def show_key_card(out: Output, key: ApiKey, value: str | None, moment: datetime) -> None:
+    """Show everything that is known of one key; never the key itself."""
+    if not out.is_sentences:
+        show_keys(out, [(key, value)], moment, as_array=False)
+        return
+    described = key_object(key, value, moment)
+    out.card({name: card_value(name, content, moment) for name, content in described.items()})
+
+
 _COLUMNS = ("ID", "NAME", "KEY", "USER", "STATUS", "CREATED", "LAST USED", "EXPIRES")
 
 

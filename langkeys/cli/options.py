@@ -154,6 +154,54 @@ class EncryptingCommand(JsonCommand):
         self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = options
 
 
+class RemoteCommand(JsonCommand):
+    """A command that can ask a live server over REST instead of its database; see ``is_remote``."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        shared: dict[str, Any] = {"expose_value": False, "callback": _keep}
+        self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = [
+            TyperOption(
+                param_decls=["--url"],
+                metavar="URL",
+                help="Ask this Langflow server over REST instead of its database.",
+                **shared,
+            ),
+            TyperOption(
+                param_decls=["--remote"],
+                is_flag=True,
+                help="Ask the server that LANGFLOW_URL names.",
+                **shared,
+            ),
+            TyperOption(
+                param_decls=["--via"],
+                metavar="header|query",
+                help="Over REST: how the API key is sent (default: header).",
+                **shared,
+            ),
+        ]
+
+
+class RemoteEncryptingCommand(RemoteCommand, EncryptingCommand):
+    """A command that does on a database what ``EncryptingCommand`` says, or asks a server."""
+
+
+def is_remote(context: typer.Context) -> bool:
+    """Tell whether a command is to ask a server over REST; LANGFLOW_URL alone does not make it."""
+    given = invocation(context).given
+    if "url" not in given and "remote" not in given:
+        if "via" in given:
+            raise UsageError("--via is about asking a server", hint="give --url URL or --remote")
+        return False
+    if "database" in given:
+        raise UsageError(
+            "--database excludes --url and --remote: a server is asked, or its database is opened"
+        )
+    if "accept_secret_key" in given:
+        raise UsageError("--accept-secret-key is about a database: a server encrypts by itself")
+    return True
+
+
 class Group(TyperGroup):
     """A group with the global options, whose members are imported when they are called.
 

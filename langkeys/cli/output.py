@@ -273,14 +273,14 @@ class Output:
 
         self.data(card({name: visible(value) for name, value in fields.items()}))
 
-    def new_key_panel(self, api_key: str, name: str) -> str:
+    def new_key_panel(self, api_key: str, name: str, url: str = "http://localhost:7860") -> str:
         """Return what shows a new key to a person, once, with a line to try it by."""
         from langkeys.cli.tables import titled
 
         lines = (
             api_key,
             "",
-            f"curl -H 'x-api-key: {api_key}' http://localhost:7860/api/v1/users/whoami",
+            f"curl -H 'x-api-key: {api_key}' {url}/api/v1/users/whoami",
         )
         return titled(f"API key {visible(name)}, shown this once", lines)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from langkeys.authentication import superuser_at_risk
+from langkeys.cli.key_rows import person_time
 from langkeys.cli.output import Output
 from langkeys.models import User, UserSummary, dashed
 from langkeys.session import Session
@@ -67,14 +68,37 @@ def show_user(
         show_users(out, [summary], moment)
 
 
+_USER_TIMES = {
+    "create_at": "created_at", "updated_at": "updated_at", "last_login_at": "last_login_at",
+}  # fmt: skip
+
+
+def show_user_card(out: Output, summary: UserSummary, moment: datetime) -> None:
+    """Show everything that is known of one user."""
+    if not out.is_sentences:
+        show_user(out, summary, moment)
+        return
+    described = summary_object(summary)
+    for hidden in ("store_api_key", "optins"):
+        described.pop(hidden, None)
+    out.card(
+        {
+            name: person_time(getattr(summary.user, _USER_TIMES[name]), moment)
+            if name in _USER_TIMES
+            else str("" if content is None else content)
+            for name, content in described.items()
+        }
+    )
+
+
 def _person_row(summary: UserSummary, moment: datetime) -> list[str]:
     user = summary.user
     return [
         user.username,
         "superuser" if user.is_superuser else "user",
         "active" if user.is_active else "INACTIVE",
-        str(summary.api_keys),
-        str(summary.variables),
+        "-" if summary.api_keys is None else str(summary.api_keys),
+        "-" if summary.variables is None else str(summary.variables),
         relative(user.created_at, moment),
         "-" if user.last_login_at is None else relative(user.last_login_at, moment),
     ]

@@ -27,7 +27,7 @@ def variable_session(context: typer.Context, *, access: Access) -> Session:
     return session
 
 
-def variable_object(variable: Variable, value: str | None, *, opens: bool) -> dict[str, Any]:
+def variable_object(variable: Variable, value: str | None, *, opens: bool | None) -> dict[str, Any]:
     """Return a variable as JSON: Langflow's REST fields in their order, then ours."""
     return {
         "id": dashed(variable.id),
@@ -82,6 +82,20 @@ def show_variables(
         (variable, shown_value(variable, generation, value), value is not None)
         for variable, value in pairs
     )
+    show_shown(out, shown, moment, as_array=as_array)
+
+
+def show_shown(
+    out: Output,
+    shown: Iterable[tuple[Variable, str | None, bool | None]],
+    moment: datetime,
+    *,
+    as_array: bool = True,
+) -> None:
+    """Show variables, each with what may be seen of its value and whether it opens.
+
+    A server that is asked over REST does not tell whether it does: None.
+    """
     if out.as_json:
         objects = (variable_object(v, value, opens=opens) for v, value, opens in shown)
         if as_array:
@@ -95,16 +109,18 @@ def show_variables(
         out.rows(_piped_row(variable, value, opens) for variable, value, opens in shown)
 
 
-def person_value(variable: Variable, value: str | None, *, opens: bool) -> str:
+def person_value(variable: Variable, value: str | None, *, opens: bool | None) -> str:
     """Say for a person what a variable's value is, or why it does not show."""
-    if not opens:
+    if opens is False:
         return "(does not open)"
     if value is None:
         return "(hidden)" if variable.type == CREDENTIAL else "(encrypted)"
     return value or "(none)"
 
 
-def _person_row(variable: Variable, value: str | None, opens: bool, moment: datetime) -> list[str]:
+def _person_row(
+    variable: Variable, value: str | None, opens: bool | None, moment: datetime
+) -> list[str]:
     return [
         variable.name,
         variable.type or "",
@@ -116,7 +132,7 @@ def _person_row(variable: Variable, value: str | None, opens: bool, moment: date
     ]
 
 
-def _piped_row(variable: Variable, value: str | None, opens: bool) -> tuple[object, ...]:
+def _piped_row(variable: Variable, value: str | None, opens: bool | None) -> tuple[object, ...]:
     return (
         dashed(variable.id),
         variable.name,
@@ -126,5 +142,5 @@ def _piped_row(variable: Variable, value: str | None, opens: bool) -> tuple[obje
         variable.username,
         iso_or_none(variable.created_at),
         iso_or_none(variable.updated_at),
-        str(opens).lower(),
+        None if opens is None else str(opens).lower(),
     )

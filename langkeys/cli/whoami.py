@@ -1,19 +1,17 @@
 """``langkeys whoami``."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from langkeys.cli import prompts
-from langkeys.cli.invocation import session_of, settings_of
-from langkeys.cli.options import Invocation, JsonCommand, invocation, new_app
+from langkeys.cli.invocation import session_of
+from langkeys.cli.options import Invocation, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import user_object
 from langkeys.errors import ConfigError, UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.session import Access, Session
-from langkeys.settings import Settings
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 from langkeys.verification import require_current
 
@@ -26,14 +24,7 @@ _FIELDS = (
 _TIMES = ("create_at", "updated_at", "last_login_at")
 
 
-class Via(str, Enum):
-    """How a key is sent to a server."""
-
-    HEADER = "header"
-    QUERY = "query"
-
-
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def whoami(
     context: typer.Context,
     api_key: Annotated[
@@ -44,13 +35,6 @@ def whoami(
         Path | None,
         typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE."),
     ] = None,
-    remote: Annotated[
-        bool, typer.Option("--remote", help="Ask the server at --url or LANGFLOW_URL instead.")
-    ] = False,
-    url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The server's address; implies --remote.")
-    ] = None,
-    via: Annotated[Via, typer.Option(help="Send the key by header or query string.")] = Via.HEADER,
     require_superuser: Annotated[
         bool, typer.Option("--require-superuser", help="Exit 1 unless the user is a superuser.")
     ] = False,
@@ -58,9 +42,9 @@ def whoami(
     """Show who is acting, or whose API key this is.
 
     With an API key: its user, or exit 4 with the reason (unknown, expired, inactive, owner
-    inactive), as a server of the database's generation would say. With --remote a live server is
-    asked, with that key or LANGFLOW_API_KEY. Nothing is written, and here no use is counted; a
-    server counts one.
+    inactive), as a server of the database's generation would say. With --url or --remote a live
+    server is asked, with that key, LANGKEYS_API_KEY or LANGFLOW_API_KEY. Nothing is written, and
+    here no use is counted; a server counts one.
 
     Piped columns: id, username, is_active, is_superuser, API key id, API key name.
 
@@ -73,8 +57,8 @@ def whoami(
     call = invocation(context)
     call.output.require_stdout()
     key = _presented_key(api_key, api_key_file)
-    if remote or url is not None:
-        described = _from_server(call, settings_of(context), url, key, via)
+    if is_remote(context):
+        described = _from_server(context, key)
         how = "as the server says"
     else:
         access = Access.USER if key is None else Access.NOBODY
@@ -126,26 +110,18 @@ def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
     return described
 
 
-def _from_server(
-    call: Invocation, settings: Settings, url: str | None, key: str | None, via: Via
-) -> dict[str, Any]:
-    from langkeys.remote.client import Client
+def _from_server(context: typer.Context, key: str | None) -> dict[str, Any]:
+    from langkeys.cli.remote.connection import server_of
     from langkeys.remote.server import whoami as remote_whoami
 
-    settings.check()
-    found = None if key else settings.find("LANGFLOW_API_KEY")
-    address = url or settings.server_url(found)
-    if address is None:
-        raise ConfigError("--remote needs an address", hint="give --url URL, or set LANGFLOW_URL")
-    key = key or (None if found is None else found.text)
-    if key is None:
+    server = server_of(context, api_key=key, falls_back=True, needs_key=False)
+    if server.client.api_key is None:
         raise ConfigError(
             "there is no API key to ask the server with",
-            hint="give --api-key -, --api-key-file FILE, or set LANGFLOW_API_KEY",
+            hint="give --api-key -, --api-key-file FILE, or set LANGKEYS_API_KEY or"
+            " LANGFLOW_API_KEY",
         )
-    source = "LANGFLOW_URL" if url is None else "--url"
-    client = Client(address, key, via=via.value, source=source, warn=call.output.warn)
-    answer = remote_whoami(client)
+    answer = remote_whoami(server.client)
     described = {name: answer.get(name) for name in _FIELDS}
     described["store_api_key"] = None
     for name in _TIMES:

@@ -162,7 +162,7 @@ class _Examination:
 
     def own_keys(self) -> None:
         keys, moment = list_keys(self.server), now()
-        self.counts["API keys of one's own"] = len(keys)
+        self.counts["own API keys"] = len(keys)
         has_expiry = self.server.version.cell("api-key create --expires") != "-"
         unused_since = moment - timedelta(days=UNUSED_DAYS)
         for number, (key, _) in enumerate(keys):

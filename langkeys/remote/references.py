@@ -23,12 +23,14 @@ _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 class Chosen(NamedTuple):
     """A key that something is to be done with, and the server by the key that does it.
 
-    ``whole`` is the key itself where it is known: it came on stdin, or it is the acting one.
+    ``whole`` is the key itself where it is known: it was presented, as on stdin, or else it is the
+    acting one.
     """
 
     server: Server
     listed: ListedKey
     whole: str | None = None
+    is_presented: bool = False
 
     def __repr__(self) -> str:
         return shown_without(self, "whole")
@@ -91,7 +93,7 @@ def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
             hint="it may be the LANGFLOW_API_KEY of the server's own environment"
             " (LANGFLOW_API_KEY_SOURCE=env), which only ends there",
         )
-    return Chosen(by_it, _the_one(by_it, matches, what), api_key)
+    return Chosen(by_it, _the_one(by_it, matches, what), api_key, is_presented=True)
 
 
 def _with_whole(server: Server, listed: ListedKey) -> Chosen:

@@ -28,6 +28,7 @@ from langkeys.remote.fields import (
     text_in,
 )
 from langkeys.remote.server import Server
+from langkeys.text import unshowable_in
 
 PATH = "/api/v1/variables/"
 
@@ -121,6 +122,13 @@ def _check(server: Server, wanted: VariableUpdate) -> None:
         raise UsageError(
             f"the value of {wanted.name} is empty: servers take that for no value at all"
         )
+    try:
+        wanted.value.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the value of {wanted.name} is not UTF-8 text") from None
+    for text in wanted.default_fields or ():
+        if not text.strip() or unshowable_in(text) is not None:
+            raise UsageError(f"{text!r} is not the name of a field to apply to")
     if (server.version.major, server.version.minor) < (1, 8):
         return
     if wanted.name.startswith("__") and wanted.name.endswith("__"):

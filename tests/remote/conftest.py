@@ -12,7 +12,7 @@ from langkeys.remote.client import Client
 from langkeys.remote.server import Server
 
 from .. import servers
-from .langflow import FakeKey, Langflow, langflow
+from ..fake_langflow import FakeKey, Langflow, langflow
 
 
 @dataclass

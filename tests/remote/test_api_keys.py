@@ -20,8 +20,8 @@ from langkeys.remote import api_keys, references, rotation
 from langkeys.remote.api_keys import matching
 from langkeys.times import now
 
+from ..fake_langflow import VERSIONS, Refused, ago
 from .conftest import Deployment
-from .langflow import VERSIONS, Refused, ago
 
 PATH = api_keys.PATH
 Deploy = Callable[[str], Deployment]

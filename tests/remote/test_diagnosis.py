@@ -12,10 +12,10 @@ from langkeys.remote.client import Client
 from langkeys.remote.diagnosis import RemoteReport, examine
 from langkeys.remote.server import Server
 
+from ..fake_langflow import VERSIONS as SERVERS
+from ..fake_langflow import Refused, ago
 from ..servers import serving
 from .conftest import Deployment
-from .langflow import VERSIONS as SERVERS
-from .langflow import Refused, ago
 
 Deploy = Callable[[str], Deployment]
 

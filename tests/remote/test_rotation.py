@@ -12,8 +12,8 @@ from langkeys.models import ApiKey
 from langkeys.remote import api_keys, references, rotation
 from langkeys.remote.rotation import Replacement
 
+from ..fake_langflow import VERSIONS, FakeKey, Refused, ago
 from .conftest import Deployment
-from .langflow import VERSIONS, FakeKey, Refused, ago
 
 PATH = api_keys.PATH
 Deploy = Callable[[str], Deployment]

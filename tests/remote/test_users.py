@@ -9,8 +9,8 @@ import pytest
 from langkeys.errors import ConflictError, FailedError, ForbiddenError, NotFoundError
 from langkeys.remote import users
 
+from ..fake_langflow import VERSIONS, Refused
 from .conftest import Deployment
-from .langflow import VERSIONS, Refused
 
 Deploy = Callable[[str], Deployment]
 PASSWORD = "password-of-the-new-user"

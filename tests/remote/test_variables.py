@@ -17,8 +17,8 @@ from langkeys.errors import (
 from langkeys.remote import variables
 from langkeys.remote.variables import VariableUpdate, import_variables, set_variable
 
+from ..fake_langflow import VERSIONS, Refused
 from .conftest import Deployment
-from .langflow import VERSIONS, Refused
 
 PATH = variables.PATH
 VALUE = "value-that-nobody-may-see"

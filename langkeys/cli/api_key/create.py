@@ -12,7 +12,7 @@ from langkeys import api_keys
 from langkeys.cli.delivery import store_and_deliver, warn_of_file, warn_of_owner
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import EncryptingCommand, invocation, new_app
+from langkeys.cli.options import RemoteEncryptingCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, User, dashed
@@ -25,7 +25,7 @@ MOST_KEYS = 10_000_000
 """What --count takes: more is a slip of the finger, which would fill the disk."""
 
 
-@app.command(cls=EncryptingCommand)
+@app.command(cls=RemoteEncryptingCommand)
 def create(
     context: typer.Context,
     name: Annotated[
@@ -54,6 +54,13 @@ def create(
       langkeys api-key create --name ci --expires 90d --write-to /run/secrets/langflow-key
       langkeys api-key create --user alice --count 3 --json
     """
+    if is_remote(context):
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.create(
+            context, name=name, user=user, expires=expires, count=count, write_to=write_to
+        )
+        return
     call = invocation(context)
     out = call.output
     if write_to is None or out.as_json:

@@ -9,7 +9,7 @@ import typer
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption, show_keys, warn_of_closed
-from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
+from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote, new_app
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
 from langkeys.session import Access
@@ -27,7 +27,7 @@ class Status(str, Enum):
     INACTIVE = "inactive"
 
 
-@app.command("list", cls=JsonCommand)
+@app.command("list", cls=RemoteCommand)
 def list_(
     context: typer.Context,
     user: UserOption = None,
@@ -65,6 +65,23 @@ def list_(
     expires_before = (
         None if expires_within is None else moment + parsed_span(expires_within, "--expires-within")
     )
+    if is_remote(context):
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.list_(
+            context,
+            user=user,
+            all_users=all_users,
+            moment=moment,
+            conditions={
+                "status": None if status is None else status.value,
+                "unused_since": unused_since,
+                "expires_before": expires_before,
+            },
+            limit=limit,
+            offset=offset,
+        )
+        return
     call.output.require_stdout()
     with session_of(context, access=Access.READ) as session:
         owner = session.owner(user)

@@ -8,7 +8,7 @@ from langkeys import api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption, plural_keys, show_plain_keys
-from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.errors import UsageError
 from langkeys.session import Access, Session
 from langkeys.store.base import KeyFilter
@@ -17,7 +17,7 @@ from langkeys.times import now, parsed_span
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def prune(
     context: typer.Context,
     expired: Annotated[bool, typer.Option("--expired", help="Keys whose end has passed.")] = False,
@@ -56,6 +56,22 @@ def prune(
     unused = None if unused_for is None else parsed_span(unused_for, "--unused-for")
     age = None if older_than is None else parsed_span(older_than, "--older-than")
     moment = now()
+    if is_remote(context):
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.prune(
+            context,
+            user=user,
+            moment=moment,
+            conditions={
+                "unused_since": None if unused is None else moment - unused,
+                "created_before": None if age is None else moment - age,
+                "is_expired": expired,
+            },
+            yes=yes,
+            dry_run=dry_run,
+        )
+        return
     with session_of(context, access=Access.WRITE) as session:
         acting = session.acting
         if unused is not None and not force:

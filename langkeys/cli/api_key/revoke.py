@@ -13,7 +13,7 @@ from langkeys.cli.key_rows import (
     resolved_keys,
     show_keys,
 )
-from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.models import dashed
 from langkeys.session import Access
 from langkeys.times import now
@@ -21,7 +21,7 @@ from langkeys.times import now
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def revoke(
     context: typer.Context,
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="The keys, or - for stdin.")],
@@ -40,6 +40,11 @@ def revoke(
       langkeys api-key revoke - --yes < leaked.txt
       langkeys api-key revoke 3f2a9c41 --dry-run
     """
+    if is_remote(context):
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.revoke(context, refs, yes=yes, dry_run=dry_run)
+        return
     call = invocation(context)
     call.output.require_stdout()
     with session_of(context, access=Access.WRITE) as session:

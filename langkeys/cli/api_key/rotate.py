@@ -19,7 +19,14 @@ from langkeys.cli.key_rows import (
     resolved_keys,
     show_plain_keys,
 )
-from langkeys.cli.options import DryRun, EncryptingCommand, Yes, invocation, new_app
+from langkeys.cli.options import (
+    DryRun,
+    RemoteEncryptingCommand,
+    Yes,
+    invocation,
+    is_remote,
+    new_app,
+)
 from langkeys.errors import LangkeysError, NotFoundError, UsageError
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, dashed
@@ -30,7 +37,7 @@ from langkeys.times import iso, iso_or_none, now, parsed_future, parsed_span
 app = new_app()
 
 
-@app.command(cls=EncryptingCommand)
+@app.command(cls=RemoteEncryptingCommand)
 def rotate(
     context: typer.Context,
     refs: Annotated[
@@ -56,6 +63,10 @@ def rotate(
         Path | None,
         typer.Option(metavar="FILE", help="Put the new key in FILE (0600) instead of stdout."),
     ] = None,
+    keep_old: Annotated[
+        bool,
+        typer.Option("--keep-old", help="Over REST: leave the old key, to be revoked later."),
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -79,7 +90,29 @@ def rotate(
     span = None if grace is None else parsed_span(grace, "--grace")
     expires_at = None if expires is None else parsed_future(expires, "--expires")
     age = None if older_than is None else parsed_span(older_than, "--older-than")
-    _check_selection(refs, user=user, all_keys=all_keys, age=age)
+    over_url = is_remote(context)
+    _check_selection(refs, user=user, all_keys=all_keys, age=age, is_own=over_url)
+    if keep_old and (not over_url or grace is not None):
+        raise UsageError(
+            "--keep-old is for --url and --remote, and excludes --grace",
+            hint="on a database --grace SPAN lets the old key work for so long",
+        )
+    if over_url:
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.rotate(
+            context,
+            refs=refs,
+            user=user,
+            age=age,
+            grace=grace,
+            keep_old=keep_old,
+            expires=expires,
+            write_to=write_to,
+            yes=yes,
+            dry_run=dry_run,
+        )
+        return
     with ExitStack() as stack:
         session = stack.enter_context(session_of(context, access=Access.WRITE))
         acting = session.acting
@@ -124,12 +157,17 @@ def rotate(
 
 
 def _check_selection(
-    refs: list[str] | None, *, user: str | None, all_keys: bool, age: timedelta | None
+    refs: list[str] | None,
+    *,
+    user: str | None,
+    all_keys: bool,
+    age: timedelta | None,
+    is_own: bool,
 ) -> None:
     hint = "give REF..., or --user USER --all, or --older-than SPAN"
     if refs and (user is not None or all_keys or age is not None):
         raise UsageError("REF excludes --user, --all and --older-than", hint=hint)
-    if not refs and age is None and not (user is not None and all_keys):
+    if not refs and age is None and not ((user is not None or is_own) and all_keys):
         raise UsageError("it is not said which keys to rotate", hint=hint)
 
 

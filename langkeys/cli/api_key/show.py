@@ -6,15 +6,15 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import card_value, key_object, resolved_key, show_keys, warn_of_closed
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.key_rows import resolved_key, show_key_card, warn_of_closed
+from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.session import Access
 from langkeys.times import now
 
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def show(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
@@ -31,6 +31,11 @@ def show(
       langkeys api-key show ci
       langkeys api-key show - --json < leaked.txt
     """
+    if is_remote(context):
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.show(context, ref)
+        return
     call = invocation(context)
     call.output.require_stdout()
     with session_of(context, access=Access.READ) as session:
@@ -38,10 +43,4 @@ def show(
         value = api_keys.masked_value(key, lambda: session.reading_cipher)
         if value is None:
             warn_of_closed(session, "this API key")
-        if not call.output.is_sentences:
-            show_keys(call.output, [(key, value)], moment, as_array=False)
-            return
-        described = key_object(key, value, moment)
-        call.output.card(
-            {name: card_value(name, content, moment) for name, content in described.items()}
-        )
+        show_key_card(call.output, key, value, moment)

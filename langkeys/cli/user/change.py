@@ -4,7 +4,7 @@ import typer
 
 from langkeys import users
 from langkeys.cli.invocation import session_of
-from langkeys.cli.options import invocation
+from langkeys.cli.options import invocation, is_remote
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user, warn_of_fate
 from langkeys.session import Access, Session
@@ -21,6 +21,11 @@ def carry_out(
     is_superuser: bool | None = None,
 ) -> None:
     """Carry out a verb of one change; ``done`` and ``state`` say it: ``activated``, ``active``."""
+    if is_remote(context):
+        from langkeys.cli.remote import users as over_rest
+
+        over_rest.change(context, name, done, state, is_active=is_active, is_superuser=is_superuser)
+        return
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:

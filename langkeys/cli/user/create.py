@@ -14,7 +14,7 @@ from langkeys.cli.new_password import (
     given_password,
     warn_of_length,
 )
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.models import dashed
 from langkeys.session import Access
@@ -22,7 +22,7 @@ from langkeys.session import Access
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The user name.")],
@@ -44,6 +44,13 @@ def create(
       langkeys user create ci --random > password.txt
       langkeys user create ops --superuser --password-file /run/secrets/ops
     """
+    if is_remote(context):
+        from langkeys.cli.remote import users as over_rest
+
+        over_rest.create(
+            context, name, superuser=superuser, password_file=password_file, random=random
+        )
+        return
     out = invocation(context).output
     out.require_stdout()
     users.checked_username(name)

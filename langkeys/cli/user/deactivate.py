@@ -8,7 +8,7 @@ from langkeys import users
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import plural_keys
-from langkeys.cli.options import DryRun, JsonCommand, invocation, new_app
+from langkeys.cli.options import DryRun, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user.change import say_changed
 from langkeys.cli.user_rows import UserArgument, show_user
 from langkeys.models import ApiKey, User, dashed
@@ -18,7 +18,7 @@ from langkeys.times import now
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def deactivate(
     context: typer.Context,
     user: UserArgument,
@@ -39,6 +39,11 @@ def deactivate(
       langkeys user deactivate alice
       langkeys user deactivate alice --revoke-keys
     """
+    if is_remote(context):
+        from langkeys.cli.remote import users as over_rest
+
+        over_rest.deactivate(context, user, revoke_keys=revoke_keys, dry_run=dry_run)
+        return
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langkeys.cli.invocation import session_of
-from langkeys.cli.options import MOST_ROWS, JsonCommand, invocation, new_app
+from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import show_users
 from langkeys.session import Access
 from langkeys.times import now
@@ -13,7 +13,7 @@ from langkeys.times import now
 app = new_app()
 
 
-@app.command("list", cls=JsonCommand)
+@app.command("list", cls=RemoteCommand)
 def list_(
     context: typer.Context,
     limit: Annotated[
@@ -33,6 +33,11 @@ def list_(
       langkeys user list
       langkeys user list --json | jq '.[] | select(.last_login_at == null)'
     """
+    if is_remote(context):
+        from langkeys.cli.remote import users as over_rest
+
+        over_rest.list_(context, limit=limit, offset=offset)
+        return
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.READ) as session:

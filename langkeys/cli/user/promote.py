@@ -2,14 +2,14 @@
 
 import typer
 
-from langkeys.cli.options import JsonCommand, new_app
+from langkeys.cli.options import RemoteCommand, new_app
 from langkeys.cli.user.change import carry_out
 from langkeys.cli.user_rows import UserArgument
 
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def promote(context: typer.Context, user: UserArgument) -> None:
     """Make a user a superuser: of Langflow, and for langkeys.
 

@@ -12,14 +12,14 @@ from langkeys.cli.new_password import (
     given_password,
     warn_of_length,
 )
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import UserArgument
 from langkeys.session import Access
 
 app = new_app()
 
 
-@app.command("set-password", cls=JsonCommand)
+@app.command("set-password", cls=RemoteCommand)
 def set_password(
     context: typer.Context,
     user: UserArgument,
@@ -39,6 +39,11 @@ def set_password(
       langkeys user set-password alice --random
       pass show langflow/ci | langkeys user set-password ci --password-file -
     """
+    if is_remote(context):
+        from langkeys.cli.remote import users as over_rest
+
+        over_rest.set_password(context, user, password_file=password_file, random=random)
+        return
     out = invocation(context).output
     out.require_stdout()
     password = given_password(password_file, random)

@@ -7,7 +7,7 @@ import typer
 from langkeys import variables
 from langkeys.cli import prompts
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import DryRun, JsonCommand, Yes, invocation, new_app
+from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.cli.variable_rows import opened, show_variables, variable_session
 from langkeys.environment_names import imported_names
 from langkeys.session import Access
@@ -16,7 +16,7 @@ from langkeys.times import now
 app = new_app()
 
 
-@app.command(cls=JsonCommand)
+@app.command(cls=RemoteCommand)
 def delete(
     context: typer.Context,
     names: Annotated[
@@ -37,6 +37,11 @@ def delete(
       langkeys variable delete OPENAI_API_KEY
       langkeys variable delete OLD_TOKEN OLDER_TOKEN --user alice --yes
     """
+    if is_remote(context):
+        from langkeys.cli.remote import variables as over_rest
+
+        over_rest.delete(context, names, user=user, yes=yes, dry_run=dry_run)
+        return
     out = invocation(context).output
     out.require_stdout()
     access = Access.READ if dry_run else Access.WRITE

@@ -9,8 +9,9 @@ import typer
 
 from langkeys import dotenv_files, ownership, variables
 from langkeys.cli import prompts
+from langkeys.cli.invocation import settings_of
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import DryRun, EncryptingCommand, invocation, new_app
+from langkeys.cli.options import DryRun, RemoteEncryptingCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
@@ -31,7 +32,7 @@ class Policy(str, Enum):
     FAIL = "fail"
 
 
-@app.command("import", cls=EncryptingCommand)
+@app.command("import", cls=RemoteEncryptingCommand)
 def import_(
     context: typer.Context,
     file: Annotated[
@@ -74,6 +75,19 @@ def import_(
     if user is not None and all_users:
         raise UsageError("--user and --all-users exclude each other")
     access = Access.READ if dry_run else Access.WRITE
+    if is_remote(context):
+        from langkeys.cli.remote import variables as over_rest
+
+        server = over_rest.variable_server(context, user, all_users=all_users)
+        settings = settings_of(context)
+        values, source = _read(settings, file)
+        chosen = variables.chosen(values, only, imported_names(settings), source)
+        done = over_rest.import_(context, server, chosen, policy.value, dry_run=dry_run)
+        actions = [outcome.action for outcome in done]
+        _say(out, actions, source, server.location, dry_run=dry_run, is_sent=True)
+        _say_left_out(out, len(values) - len(chosen), source, only)
+        over_rest.show_outcomes(out, server, done)
+        return
     with variable_session(context, access=access) as session:
         imported = imported_names(session.settings)
         values, source = _read(session, file, only or imported)
@@ -89,10 +103,9 @@ def import_(
             outcomes = variables.planned(session.store, owners, wishes, policy.value)
         else:
             outcomes = variables.set_all(session.store, owners, wishes, policy.value)
-        _say(out, outcomes, source, session.store.location, dry_run=dry_run)
-        left_out = len(values) - len(chosen)
-        if left_out and not only:
-            out.note(f"{left_out} other names of {source} were left out; --only NAME imports one")
+        actions = [outcome.action for outcome in outcomes]
+        _say(out, actions, source, session.store.location, dry_run=dry_run)
+        _say_left_out(out, len(values) - len(chosen), source, only)
         if not dry_run:
             warn_of_overwriting(session, list(chosen))
             warn_of_fate(session, owner)
@@ -140,18 +153,27 @@ def _is_ours(path: Path) -> bool:
 
 
 def _say(
-    out: Output, outcomes: Sequence[Outcome], source: str, location: str, *, dry_run: bool
+    out: Output,
+    actions: Sequence[str],
+    source: str,
+    location: str,
+    *,
+    dry_run: bool,
+    is_sent: bool = False,
 ) -> None:
-    counts = {
-        action: sum(outcome.action == action for outcome in outcomes)
-        for action in ("added", "changed", "kept")
-    }
+    counts = {action: actions.count(action) for action in ("added", "changed", "kept")}
     would_be = "would be " if dry_run else ""
     said = f"{counts['added']} {would_be}added, {counts['changed']} changed, {counts['kept']} kept"
     if dry_run:
         out.note(f"dry run: of {source} {said} in {location}; nothing was done")
     else:
-        out.note(f"imported {source} into {location}: {said}")
+        done = f"sent {source} to" if is_sent else f"imported {source} into"
+        out.note(f"{done} {location}: {said}")
+
+
+def _say_left_out(out: Output, count: int, source: str, only: list[str] | None) -> None:
+    if count and not only:
+        out.note(f"{count} other names of {source} were left out; --only NAME imports one")
 
 
 def _show(out: Output, outcomes: Sequence[Outcome]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from langkeys.cli.key_rows import UserOption, warn_of_closed
-from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.variable_rows import opened, show_variables, variable_session
 from langkeys.errors import UsageError
 from langkeys.models import Variable
@@ -16,7 +16,7 @@ from langkeys.times import now
 app = new_app()
 
 
-@app.command("list", cls=JsonCommand)
+@app.command("list", cls=RemoteCommand)
 def list_(
     context: typer.Context,
     user: UserOption = None,
@@ -36,6 +36,11 @@ def list_(
     call = invocation(context)
     if user is not None and all_users:
         raise UsageError("--user and --all-users exclude each other")
+    if is_remote(context):
+        from langkeys.cli.remote import variables as over_rest
+
+        over_rest.list_(context, user=user, all_users=all_users)
+        return
     call.output.require_stdout()
     with variable_session(context, access=Access.READ) as session:
         owner = session.owner(user)

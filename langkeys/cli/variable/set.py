@@ -8,8 +8,9 @@ import typer
 
 from langkeys import variables
 from langkeys.cli import prompts
+from langkeys.cli.invocation import settings_of
 from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import EncryptingCommand, invocation, new_app
+from langkeys.cli.options import RemoteEncryptingCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.cli.variable_rows import (
     opened,
@@ -33,7 +34,7 @@ class Type(str, Enum):
     GENERIC = GENERIC
 
 
-@app.command("set", cls=EncryptingCommand)
+@app.command("set", cls=RemoteEncryptingCommand)
 def set_(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The variable's name.")],
@@ -80,6 +81,19 @@ def set_(
     if call.output.as_json:
         call.output.require_stdout()
     variables.check_name(name)
+    if is_remote(context):
+        from langkeys.cli.remote import variables as over_rest
+
+        server = over_rest.variable_server(context, user)
+        over_rest.set_(
+            context,
+            server,
+            name,
+            _value(settings_of(context), name, value_file, from_env),
+            type_=None if type_ is None else type_.value,
+            apply_to=apply_to,
+        )
+        return
     with variable_session(context, access=Access.WRITE) as session:
         owner = session.owner(user)
         session.check_secret_key()

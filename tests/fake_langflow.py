@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from ..servers import Asked, Server, serving
+from .servers import Asked, Server, serving
 
 VERSIONS = ("1.5.1", "1.8.4", "1.11.6", "1.13.0")
 

@@ -1,0 +1,62 @@
+"""From a command's context to the server that it asks, and the API key that it asks by."""
+
+import typer
+
+from langkeys.cli.invocation import settings_of
+from langkeys.cli.options import invocation
+from langkeys.errors import ConfigError, UnauthenticatedError, UsageError
+from langkeys.models import parsed_id
+from langkeys.remote.client import Client
+from langkeys.remote.server import Server
+from langkeys.settings import Settings
+
+VIA = ("header", "query")
+
+
+def server_of(
+    context: typer.Context,
+    *,
+    api_key: str | None = None,
+    falls_back: bool = False,
+    needs_key: bool = True,
+) -> Server:
+    """Make the server that ``--url`` or LANGFLOW_URL names, asked by an API key.
+
+    The key is ``api_key``, which came on stdin, or else LANGKEYS_API_KEY, or with ``falls_back``
+    LANGFLOW_API_KEY. Raises UnauthenticatedError where there is none and one is needed.
+    """
+    output = invocation(context).output
+    settings = settings_of(context)
+    settings.check()
+    url, source = _address(context, settings)
+    key = api_key
+    for name in ("LANGKEYS_API_KEY", "LANGFLOW_API_KEY") if falls_back else ("LANGKEYS_API_KEY",):
+        key = key or settings.text(name)
+    if key is None and needs_key:
+        raise UnauthenticatedError(
+            "there is no API key to ask the server by: LANGKEYS_API_KEY is not set",
+            hint="set it to an API key of the server, or give the key itself on stdin, where the"
+            " command takes -",
+        )
+    via = invocation(context).given.get("via", VIA[0])
+    if via not in VIA:
+        raise UsageError(f"--via {via!r} is not header or query")
+    client = Client(url, key, via=str(via), source=source, warn=output.warn)
+    return Server(client, output.warn)
+
+
+def _address(context: typer.Context, settings: Settings) -> tuple[str, str]:
+    url = invocation(context).given.get("url")
+    if url is not None:
+        return str(url), "--url"
+    found = settings.find("LANGFLOW_URL")
+    if found is None:
+        raise ConfigError("--remote needs an address", hint="give --url URL, or set LANGFLOW_URL")
+    return found.text, f"LANGFLOW_URL ({found.source})"
+
+
+def require_self(server: Server, user: str | None, ability: str) -> None:
+    """Raise UnsupportedError where ``--user`` names another user than the one whose key is sent."""
+    acting = server.acting
+    if user is not None and user != acting.username and parsed_id(user) != acting.id:
+        server.require(ability)

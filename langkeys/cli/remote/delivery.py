@@ -1,0 +1,47 @@
+"""New keys that a server has made, on their way to whoever asked for them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langkeys.cli.key_rows import key_object
+from langkeys.cli.output import Output, array_lines, json_text
+from langkeys.files import StagedFile
+from langkeys.models import masked
+from langkeys.remote.api_keys import NewKey
+from langkeys.remote.server import Server
+
+
+def deliver(
+    out: Output,
+    server: Server,
+    keys: Sequence[NewKey],
+    *,
+    as_array: bool,
+    staged: StagedFile | None,
+    additions: Callable[[NewKey], dict[str, Any]] = lambda _: {},
+) -> None:
+    """Put keys into ``staged`` or else on stdout, whole and synced; raise where that fails.
+
+    ``additions`` are fields for the end of a key's JSON object.
+    """
+    lines = [key.plaintext for key in keys]
+    if out.as_json:
+        objects = [_object(key, staged, additions(key)) for key in keys]
+        lines = list(array_lines(objects)) if as_array else [json_text(objects[0])]
+    elif staged is not None:
+        lines = []
+    elif out.is_terminal and len(keys) == 1:
+        panel = out.new_key_panel(keys[0].plaintext, keys[0].row.name or "", server.location)
+        lines = [panel.removesuffix("\n")]
+    if staged is not None:
+        staged.write("".join(f"{key.plaintext}\n" for key in keys))
+        staged.publish()
+    if lines:
+        out.lines(lines)
+
+
+def _object(key: NewKey, staged: StagedFile | None, additions: dict[str, Any]) -> dict[str, Any]:
+    if staged is None:
+        return {**key_object(key.row, key.plaintext), **additions}
+    written_to = {"written_to": str(staged.path)}
+    return {**key_object(key.row, masked(key.plaintext)), **additions, **written_to}

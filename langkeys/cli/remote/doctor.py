@@ -1,0 +1,60 @@
+"""``langkeys doctor`` over REST: what can be seen from outside, and by one API key."""
+
+from typing import Any
+
+import typer
+
+from langkeys.cli.options import invocation
+from langkeys.cli.output import Output
+from langkeys.cli.remote.connection import server_of
+from langkeys.models import dashed
+from langkeys.remote.diagnosis import RemoteReport, examine
+
+MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+
+
+def doctor(context: typer.Context) -> None:
+    """Look at a server; exit 1 where a check finds a problem."""
+    out = invocation(context).output
+    out.require_stdout()
+    report = examine(server_of(context, falls_back=True, needs_key=False))
+    if out.as_json:
+        out.document(_document(report))
+    elif out.is_terminal:
+        _show(out, report)
+    else:
+        findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
+        counts = [
+            ("counts", "ok", f"{count} {name}", None) for name, count in report.counts.items()
+        ]
+        out.rows([*findings, *counts])
+    if not report.is_sound:
+        raise typer.Exit(1)
+
+
+def _document(report: RemoteReport) -> dict[str, Any]:
+    acting = report.acting
+    return {
+        "ok": report.is_sound,
+        "url": report.url,
+        "version": report.version,
+        "acting": None
+        if acting is None
+        else {"id": dashed(acting.id), "username": acting.username, "how": "by its API key"},
+        "counts": report.counts,
+        "findings": [finding._asdict() for finding in report.findings],
+    }
+
+
+def _show(out: Output, report: RemoteReport) -> None:
+    lines = []
+    for finding in report.findings:
+        lines.append(f"{MARKS[finding.level]}  {finding.section}: {finding.message}")
+        if finding.hint and finding.level != "ok":
+            lines.append(f"         {finding.hint}")
+    if report.counts:
+        lines.append("  " + ", ".join(f"{count} {name}" for name, count in report.counts.items()))
+    problems = sum(finding.level == "problem" for finding in report.findings)
+    found = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
+    lines += ["", f"{found} found at {report.url}"]
+    out.sentence(*lines)

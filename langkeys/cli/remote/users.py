@@ -1,0 +1,202 @@
+"""``langkeys user`` over REST, for superusers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from langkeys.cli.new_password import asked_password, given_password, warn_of_length
+from langkeys.cli.options import invocation
+from langkeys.cli.output import Output
+from langkeys.cli.remote.connection import server_of
+from langkeys.cli.user_rows import show_user, show_user_card, show_users
+from langkeys.errors import ConflictError, LangkeysError
+from langkeys.models import User, UserSummary, dashed
+from langkeys.remote import users
+from langkeys.remote.server import Server
+from langkeys.times import now
+from langkeys.users import checked_username
+
+_RACE = "nobody sees to it that somebody else does not change another superuser in the same moment"
+
+
+def list_(context: typer.Context, *, limit: int | None, offset: int) -> None:
+    """List users."""
+    out = invocation(context).output
+    out.require_stdout()
+    server = _server(context, "user list")
+    found = users.list_users(server)[offset:][:limit]
+    show_users(out, map(_summary, found), now())
+
+
+def show(context: typer.Context, user: str) -> None:
+    """Show one user."""
+    out = invocation(context).output
+    out.require_stdout()
+    server = _server(context, "user show")
+    show_user_card(out, _summary(users.get_user(server, user)), now())
+
+
+def create(
+    context: typer.Context, name: str, *, superuser: bool, password_file: Any, random: bool
+) -> None:
+    """Make a user."""
+    out = invocation(context).output
+    out.require_stdout()
+    checked_username(name)
+    password = given_password(password_file, random)
+    server = _server(context, "user create")
+    users.check_new(server, name)
+    if password is None:
+        password = asked_password(name)
+    made = users.create_user(server, name, password, is_superuser=superuser)
+    _deliver(out, server, made, password if random else None)
+    what = "superuser" if superuser else "user"
+    out.note(f"made the {what} {name} ({dashed(made.id)}) in {server.location}")
+    warn_of_length(out, password)
+
+
+def set_password(context: typer.Context, user: str, *, password_file: Any, random: bool) -> None:
+    """Send a user another password."""
+    out = invocation(context).output
+    out.require_stdout()
+    password = given_password(password_file, random)
+    server = _server(context, "user set-password")
+    chosen = users.get_user(server, user)
+    if password is None:
+        password = asked_password(chosen.username)
+    changed = users.set_password(server, chosen, password)
+    _deliver(out, server, changed, password if random else None)
+    out.note(
+        f"sent the password of {changed.username} to {server.location}; that it works shows at"
+        " their login"
+    )
+    warn_of_length(out, password)
+    if not changed.is_active:
+        out.warn(f"{changed.username} is inactive, and cannot log in until activated")
+
+
+def change(
+    context: typer.Context,
+    name: str,
+    done: str,
+    state: str,
+    *,
+    is_active: bool | None = None,
+    is_superuser: bool | None = None,
+) -> None:
+    """Activate, promote or demote a user; ``done`` and ``state`` say it."""
+    out = invocation(context).output
+    out.require_stdout()
+    server = _server(context, context.command_path.partition(" ")[2])
+    user = users.get_user(server, name)
+    if is_superuser is False:
+        _check_named(context, server, user, "demote")
+    changed = users.change_state(server, user, is_active=is_active, is_superuser=is_superuser)
+    _say_changed(out, server, user, changed, done, state)
+    show_user(out, _summary(changed), now())
+    if is_superuser is False and changed != user:
+        _look_again(server, out)
+
+
+def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run: bool) -> None:
+    """Keep a user out."""
+    out = invocation(context).output
+    out.require_stdout()
+    server = _server(context, "user deactivate")
+    if revoke_keys:
+        server.require("user deactivate --revoke-keys")
+    user = users.get_user(server, name)
+    if user.is_active:
+        users.check_dispensable(server, user, "deactivate")
+        _check_named(context, server, user, "deactivate")
+    if dry_run:
+        already = "would be inactive" if user.is_active else "is inactive already"
+        out.note(f"dry run: {user.username} {already}; nothing was done")
+        changed = user
+    else:
+        changed = users.change_state(server, user, is_active=False)
+        _say_changed(out, server, user, changed, "deactivated", "inactive")
+    show_user(out, _summary(changed), now(), {"revoked_keys": []})
+    version = server.version
+    if (version.major, version.minor) < (1, 11):
+        out.warn(
+            f"Langflow {version.text} lets API keys of inactive users run flows, and over REST"
+            f" nobody but {user.username} can revoke theirs: langkeys beside the database can"
+        )
+    if not dry_run and changed != user:
+        _look_again(server, out)
+
+
+def _server(context: typer.Context, ability: str) -> Server:
+    server = server_of(context)
+    server.require_superuser()
+    server.require(ability)
+    return server
+
+
+def _summary(user: User) -> UserSummary:
+    return UserSummary(user, None, None)
+
+
+def _check_named(context: typer.Context, server: Server, user: User, what: str) -> None:
+    """Raise ConflictError for the user whom a setting here names as the server's superuser."""
+    from langkeys.cli.invocation import settings_of
+
+    settings = settings_of(context)
+    if settings.is_given("LANGFLOW_SUPERUSER") and user.username == settings.superuser:
+        raise ConflictError(
+            f"LANGFLOW_SUPERUSER names {user.username!r}: servers do not start without that"
+            " superuser; nothing was done",
+            hint=f"{what} somebody else, or unset it where {server.location} is another server",
+        )
+
+
+def _say_changed(out: Output, server: Server, old: User, new: User, done: str, state: str) -> None:
+    if old == new:
+        out.note(f"{new.username} is {state} already in {server.location}; nothing was changed")
+    else:
+        out.note(f"{done} {new.username} in {server.location}")
+
+
+def _look_again(server: Server, out: Output) -> None:
+    """Warn where no active superuser is left: there is no transaction that would keep one."""
+    try:
+        left = [user for user in users.list_users(server) if user.is_active and user.is_superuser]
+    except LangkeysError as error:
+        out.warn(f"whether a superuser is left cannot be told: {error.message}; {_RACE}")
+        return
+    if not left:
+        out.warn(
+            f"no active superuser is left in {server.location}: somebody changed another one in the"
+            " same moment; only the database helps now"
+        )
+
+
+def _deliver(out: Output, server: Server, user: User, made_up: str | None) -> None:
+    if made_up is None:
+        show_user(out, _summary(user), now())
+        return
+    try:
+        if out.as_json:
+            show_user(out, _summary(user), now(), {"password": made_up})
+        elif out.is_terminal:
+            out.new_password_panel(made_up, user.username)
+        else:
+            out.data(f"{made_up}\n")
+    except LangkeysError as error:
+        error.hint = (
+            f"nobody has received the password of {user.username}, and the old one is gone:"
+            f" langkeys user set-password {user.username} --url {server.location}"
+        )
+        raise
+
+
+__all__: Sequence[str] = (
+    "change",
+    "create",
+    "deactivate",
+    "list_",
+    "set_password",
+    "show",
+)

@@ -1,0 +1,139 @@
+"""``langkeys variable`` over REST: sent one by one, and not shown again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import typer
+
+from langkeys.cli import prompts
+from langkeys.cli.options import invocation
+from langkeys.cli.output import Output
+from langkeys.cli.remote.connection import require_self, server_of
+from langkeys.cli.variable_rows import show_shown
+from langkeys.models import CREDENTIAL, Variable, dashed
+from langkeys.remote import variables
+from langkeys.remote.server import Server
+from langkeys.remote.variables import Outcome, Policy, VariableUpdate
+from langkeys.times import now
+from langkeys.variables import check_name
+
+_USER = "variable --user"
+
+
+def variable_server(context: typer.Context, user: str | None, *, all_users: bool = False) -> Server:
+    """Make the server whose variables are meant: those of the user whose key is sent, no others."""
+    server = server_of(context)
+    if all_users:
+        server.require(_USER)
+    require_self(server, user, _USER)
+    return server
+
+
+def set_(
+    context: typer.Context,
+    server: Server,
+    name: str,
+    value: str,
+    *,
+    type_: str | None,
+    apply_to: Sequence[str] | None,
+) -> None:
+    """Send a variable."""
+    out = invocation(context).output
+    fields = None if not apply_to else tuple(dict.fromkeys(apply_to))
+    outcome = variables.set_variable(server, VariableUpdate(name, value, type_, fields))
+    row = outcome.rows[0]
+    many = "" if len(outcome.rows) == 1 else f", {len(outcome.rows)} rows of that name"
+    out.note(
+        f"sent {row.type} {row.name} of {server.acting.username} to {server.location},"
+        f" {'created' if outcome.action == 'added' else 'updated'}{many}{_not_shown(row)}"
+    )
+    if out.as_json:
+        _show(out, [(row, None if row.type == CREDENTIAL else value)], as_array=False)
+
+
+def _not_shown(row: Variable) -> str:
+    return "; the server does not show its value again" if row.type == CREDENTIAL else ""
+
+
+def list_(
+    context: typer.Context,
+    *,
+    user: str | None,
+    all_users: bool,
+    limit: int | None = None,
+    offset: int = 0,
+) -> None:
+    """List the variables of the user whose key is sent."""
+    out = invocation(context).output
+    out.require_stdout()
+    server = variable_server(context, user, all_users=all_users)
+    _show(out, variables.list_variables(server)[offset:][:limit])
+
+
+def delete(
+    context: typer.Context, names: Sequence[str], *, user: str | None, yes: bool, dry_run: bool
+) -> None:
+    """Delete variables one by one."""
+    out = invocation(context).output
+    out.require_stdout()
+    server = variable_server(context, user)
+    present = variables.list_variables(server)
+    found = {
+        row.id: (row, value)
+        for row, value in (variables.resolve(server, present, name) for name in names)
+    }
+    rows = [row for row, _ in found.values()]
+    many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {server.acting.username}"
+    if dry_run:
+        out.note(f"dry run: {many} in {server.location} would be deleted; nothing was done")
+    else:
+        listed = ", ".join(row.name for row in rows[:10])
+        more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
+        prompts.confirm(f"Delete {listed}{more} of {server.acting.username}?", yes=yes)
+        variables.delete_variables(server, rows)
+        out.note(f"deleted {many} in {server.location}")
+    _show(out, found.values())
+
+
+def import_(
+    context: typer.Context,
+    server: Server,
+    chosen: Mapping[str, str],
+    policy: Policy,
+    *,
+    dry_run: bool,
+) -> list[Outcome]:
+    """Send variables one by one."""
+    for name in chosen:
+        check_name(name)
+    wanted = [VariableUpdate(name, value) for name, value in chosen.items()]
+    with invocation(context).output.progress("sending variables", len(wanted)) as done:
+        return variables.import_variables(server, wanted, policy, dry_run=dry_run, done=done)
+
+
+def show_outcomes(out: Output, server: Server, outcomes: Sequence[Outcome]) -> None:
+    """Show what became of variables, as ``import`` does; never a value."""
+    acting = server.acting
+    if out.as_json:
+        out.array(
+            {
+                "name": outcome.name,
+                "user_id": dashed(acting.id),
+                "username": acting.username,
+                "action": outcome.action,
+            }
+            for outcome in outcomes
+        )
+        return
+    rows = [(outcome.action, outcome.name, acting.username) for outcome in outcomes]
+    if not out.is_terminal:
+        out.rows(rows)
+    elif rows:
+        out.table(("ACTION", "NAME", "USER"), rows)
+
+
+def _show(
+    out: Output, pairs: Iterable[tuple[Variable, str | None]], *, as_array: bool = True
+) -> None:
+    shown = ((row, value, None) for row, value in pairs)
+    show_shown(out, shown, now(), as_array=as_array)

@@ -1,0 +1,145 @@
+"""``--url`` and ``--remote``: where and as whom a server is asked, and what stays without it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from langkeys.cli.options import RemoteCommand
+
+from ..commands import command_named, paths
+from ..fake_langflow import FakeKey, Langflow, langflow
+from ..servers import Server
+from ..sites import Site
+from .test_startup import imported
+
+REMOTE = {
+    *(f"api-key {verb}" for verb in ("create", "list", "show", "revoke", "rotate", "prune")),
+    *(f"variable {verb}" for verb in ("set", "import", "list", "delete")),
+    *(
+        f"user {verb}"
+        for verb in (
+            "list",
+            "show",
+            "create",
+            "activate",
+            "deactivate",
+            "promote",
+            "demote",
+            "set-password",
+        )
+    ),
+    "whoami",
+    "doctor",
+}
+"""The commands that the contract lets ask a server."""
+
+
+@pytest.fixture
+def deployment() -> Iterator[tuple[Langflow, Server, FakeKey]]:
+    with langflow("1.13.0") as (found, server):
+        yield found, server, found.add_key(found.superuser, "acting")
+
+
+Deployment = tuple[Langflow, Server, FakeKey]
+
+
+def test_these_commands_and_no_others_ask_a_server() -> None:
+    found = {path for path in paths() if isinstance(command_named(path), RemoteCommand)}
+    assert found == REMOTE
+
+
+@pytest.mark.parametrize("path", sorted(REMOTE - {"whoami", "doctor"}))
+def test_without_a_key_nobody_is_asked(path: str, empty_site: Site, deployment: Deployment) -> None:
+    _, server, key = deployment
+    arguments = {
+        "set": ["X", "--from-env"], "create": ["--random", "x"], "import": ["-", "--only", "X"],
+        "show": ["x"], "revoke": ["x"], "rotate": ["x"], "prune": ["--expired"], "delete": ["x"],
+        "set-password": ["x", "--random"], "list": [],
+    }.get(path.split()[1], ["x"])  # fmt: skip
+    if path == "api-key create":
+        arguments = []
+    result = empty_site.call(
+        *path.split(), *arguments, "--url", server.url, "--json",
+        LANGFLOW_API_KEY=key.value, X="1", stdin="X=1",
+    ).failed(4)  # fmt: skip
+    assert result.error["code"] == "unauthenticated"
+    assert server.asked == []
+
+
+def test_whoami_and_doctor_take_langflow_api_key_last(
+    empty_site: Site, deployment: Deployment
+) -> None:
+    found, server, key = deployment
+    bob = found.add_key(found.add_user("bob"))
+    other = found.add_key(found.add_user("carol"))
+    settings: dict[str, str | None] = {"LANGFLOW_API_KEY": key.value}
+    url = ("--url", server.url)
+    assert empty_site.call("whoami", *url, **settings).done().rows[0][1] == "administrator"
+    assert "administrator" in empty_site.call("doctor", *url, **settings).done().stdout
+    settings["LANGKEYS_API_KEY"] = bob.value
+    assert empty_site.call("whoami", *url, **settings).done().rows[0][1] == "bob"
+    result = empty_site.call("whoami", *url, "--api-key", "-", stdin=other.value, **settings)
+    assert result.done().rows[0][1] == "carol"
+
+
+def test_remote_takes_the_address_of_the_settings(empty_site: Site, deployment: Deployment) -> None:
+    _, server, key = deployment
+    settings = {"LANGFLOW_URL": server.url, "LANGKEYS_API_KEY": key.value}
+    assert len(empty_site.call("api-key", "list", "--remote", **settings).done().rows) == 1
+    result = empty_site.call("api-key", "list", "--remote", LANGKEYS_API_KEY=key.value).failed(2)
+    assert "LANGFLOW_URL" in result.stderr
+
+
+def test_langflow_url_alone_asks_no_server(site: Site, deployment: Deployment) -> None:
+    _, server, _ = deployment
+    for command in (("api-key", "list"), ("variable", "list"), ("user", "list"), ("doctor",)):
+        site.call(*command, LANGFLOW_URL=server.url)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("option", [("--url", "http://localhost:1"), ("--remote",)])
+def test_a_server_or_a_database(site: Site, option: tuple[str, ...]) -> None:
+    for command in (("api-key", "list"), ("whoami",), ("doctor",), ("user", "promote", "x")):
+        site.call(*command, *option, "--database", "langflow.db").failed(2, "--database")
+        site.call("--database", "langflow.db", *command, *option).failed(2, "--database")
+
+
+def test_via_is_about_a_server(site: Site, empty_site: Site, deployment: Deployment) -> None:
+    _, server, key = deployment
+    site.call("api-key", "list", "--via", "query").failed(2, "--via")
+    settings = {"LANGKEYS_API_KEY": key.value}
+    empty_site.call("api-key", "list", "--url", server.url, "--via", "x", **settings).failed(2)
+    empty_site.call("api-key", "list", "--url", server.url, "--via", "query", **settings).done()
+    assert server.asked[-1].query == {"x-api-key": [key.value]}
+
+
+def test_a_server_is_asked_without_anything_else_that_is_slow(
+    empty_site: Site, deployment: Deployment
+) -> None:
+    _, server, key = deployment
+    settings = {"LANGKEYS_API_KEY": key.value}
+    found = imported(empty_site, "api-key", "list", "--url", server.url, **settings)
+    assert found == {"urllib.request"}
+
+
+def test_without_a_server_nothing_of_it_is_imported(site: Site) -> None:
+    program = (
+        "import sys; from langkeys.cli import main; main();"
+        "sys.exit(any(m.startswith(('langkeys.remote', 'langkeys.cli.remote')) for m in"
+        " sys.modules))"
+    )
+    for command in (("api-key", "list"), ("variable", "list"), ("user", "list"), ("whoami",)):
+        result = site.run(*command, command=(sys.executable, "-c", program))
+        assert result.code == 0, result
+
+
+def test_no_database_and_no_secret_key_is_needed_or_made(
+    empty_site: Site, deployment: Deployment
+) -> None:
+    _, server, key = deployment
+    settings = {"LANGKEYS_API_KEY": key.value}
+    empty_site.run("api-key", "create", "--url", server.url, **settings).done()
+    assert list(empty_site.folder.iterdir()) == []
