@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,8 @@ class Langflow:
         self.losses: list[Loss] = []
         self.refusals: dict[tuple[str, str], tuple[int, Any]] = {}
         """By method and name of a variable: an answer of a model provider, and the like."""
+        self.lag = 0.0
+        """Seconds from the answer to a write until it is seen, as on live servers up to 1.11."""
         self.before: Callable[[str, str], None] = lambda *_: None
         """Called before each deed, for what others do at that moment."""
         self.superuser = self.add_user("administrator", is_superuser=True)
@@ -132,7 +135,7 @@ class Langflow:
                 return
         try:
             self.before(asked.method, asked.path)
-            status, document = self.answer(asked)
+            status, document = self._answer_late(asked) if self.lag else self.answer(asked)
         except Refused as refused:
             status, document = refused.status, {"detail": refused.detail}
         if loss is not None:
@@ -143,6 +146,23 @@ class Langflow:
         handler.send_header("content-length", str(len(data)))
         handler.end_headers()
         handler.wfile.write(data)
+
+    def _answer_late(self, asked: Asked) -> tuple[int, Any]:
+        before = self._rows()
+        answer = self.answer(asked)
+        after = self._rows()
+        if before != after:
+            self.users, self.keys, self.variables = before
+            timer = threading.Timer(self.lag, self._put, (after,))
+            timer.daemon = True
+            timer.start()
+        return answer
+
+    def _rows(self) -> tuple[list[FakeUser], list[FakeKey], list[FakeVariable]]:
+        return list(self.users), list(self.keys), list(self.variables)
+
+    def _put(self, rows: tuple[list[FakeUser], list[FakeKey], list[FakeVariable]]) -> None:
+        self.users, self.keys, self.variables = rows
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
         method, path = asked.method, asked.path

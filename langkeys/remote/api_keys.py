@@ -30,6 +30,7 @@ from langkeys.remote.fields import (
     time_in,
 )
 from langkeys.remote.server import Server, is_refused
+from langkeys.remote.settling import settled
 from langkeys.times import iso
 
 PATH = "/api/v1/api_key/"
@@ -138,13 +139,23 @@ def _proved(
     """Return the row of a new key by which the server lets its user in; else raise FailedError."""
     named = f"the new API key {dashed(key_id)}"
     by_it = Server(server.client.by(plaintext))
-    try:
-        is_ours = by_it.acting.id == user_id
-    except InvalidKeyError as error:
-        raise FailedError(f"{named} is not accepted by the server: {error.message}") from None
-    if not is_ours:
+
+    def refusal() -> InvalidKeyError | None:
+        try:
+            by_it.acting  # noqa: B018 - raises where the server refuses the key
+        except InvalidKeyError as error:
+            return error
+        return None
+
+    def listed() -> ApiKey | None:
+        return next((item.key for item in list_keys(by_it) if item.key.id == key_id), None)
+
+    refused = settled(refusal, lambda error: error is None)
+    if refused is not None:
+        raise FailedError(f"{named} is not accepted by the server: {refused.message}")
+    if by_it.acting.id != user_id:
         raise FailedError(f"{named} belongs to another user of {server.location}")
-    row = next((item.key for item in list_keys(by_it) if item.key.id == key_id), None)
+    row = settled(listed, lambda found: found is not None)
     if row is None:
         raise FailedError(f"{named} is not among those that {server.location} lists")
     kept = row.expires_at
@@ -156,14 +167,17 @@ def _proved(
 def _lost(
     server: Server, name: str, known: Collection[str], error: LostAnswerError
 ) -> LangkeysError:
+    def new_ones() -> list[ApiKey]:
+        keys = [item.key for item in list_keys(server) if item.key.id not in known]
+        return [key for key in keys if key.name == name]
+
     try:
-        found = [item.key for item in list_keys(server) if item.key.id not in known]
+        found = settled(new_ones, bool)
     except LangkeysError:
         return FailedError(
             f"{error.message}; whether an API key {name!r} was made cannot be told",
             hint=f"langkeys api-key list --url {server.location}; revoke what nobody has received",
         )
-    found = [key for key in found if key.name == name]
     if not found:
         return FailedError(
             f"{error.message}; there is no new API key {name!r} up to now",
@@ -192,14 +206,7 @@ def taking_back(made: Sequence[tuple[Server, str]]) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        left = []
-        for server, key_id in made:
-            try:
-                end(server.client, key_id)
-            except NotFoundError:
-                continue
-            except LangkeysError:
-                left.append(dashed(key_id))
+        left = [dashed(key_id) for server, key_id in made if not _is_taken_back(server, key_id)]
         if not made:
             raise
         server = made[0][0]
@@ -215,6 +222,21 @@ def taking_back(made: Sequence[tuple[Server, str]]) -> Iterator[None]:
         elif left:
             server.warn(hint)
         raise
+
+
+def _is_taken_back(server: Server, key_id: str) -> bool:
+    def is_ended() -> bool:
+        try:
+            end(server.client, key_id)
+        except NotFoundError:
+            return False  # it may not be there yet, or not any more
+        return True
+
+    try:
+        settled(is_ended, bool)
+    except LangkeysError:
+        return False
+    return True
 
 
 # Ending
@@ -255,19 +277,22 @@ def end(client: Client, key_id: str, *, is_own: bool = False) -> None:
 def require_refused(client: Client, key_id: str) -> None:
     """Raise FailedError unless the server itself refuses the client's key, whose row is deleted."""
     named = f"API key {dashed(key_id)} is deleted"
-    for attempt in range(_ATTEMPTS):
+
+    def look() -> bool | LangkeysError:
         try:
-            is_dead = is_refused(client)
+            return is_refused(client)
         except LangkeysError as error:
-            if attempt + 1 < _ATTEMPTS and isinstance(error, LostAnswerError):
-                continue
-            raise FailedError(
-                f"{named}, but that {client.base} refuses it cannot be told: {error.message}",
-                hint=error.hint,
-            ) from None
-        if is_dead:
-            return
-        break
+            return error
+
+    # Where it cannot be told for another reason than a lost answer, that will not change.
+    seen = settled(look, lambda found: bool(found) and not isinstance(found, LostAnswerError))
+    if isinstance(seen, LangkeysError):
+        raise FailedError(
+            f"{named}, but that {client.base} refuses it cannot be told: {seen.message}",
+            hint=seen.hint,
+        )
+    if seen:
+        return
     raise FailedError(
         f"{named}, but {client.base} lets it in all the same",
         hint="another row may hold the same key, or the server's LANGFLOW_API_KEY is that key",
@@ -276,9 +301,12 @@ def require_refused(client: Client, key_id: str) -> None:
 
 def require_gone(server: Server, key_ids: Collection[str], client: Client | None = None) -> None:
     """Raise FailedError where the server still lists a key that was deleted."""
-    for item in list_keys(server, client):
-        if item.key.id in key_ids:
-            raise FailedError(f"API key {dashed(item.key.id)} is still listed by {server.location}")
+
+    def left() -> list[str]:
+        return [item.key.id for item in list_keys(server, client) if item.key.id in key_ids]
+
+    for key_id in settled(left, lambda found: not found):
+        raise FailedError(f"API key {dashed(key_id)} is still listed by {server.location}")
 
 
 # Choosing

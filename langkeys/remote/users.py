@@ -23,6 +23,7 @@ from langkeys.remote.fields import (
     time_in,
 )
 from langkeys.remote.server import Server
+from langkeys.remote.settling import settled
 
 PATH = "/api/v1/users/"
 
@@ -187,20 +188,33 @@ def check_dispensable(server: Server, user: User, what: str) -> None:
 
 def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]) -> User:
     client = server.client
+
+    def send() -> Answer:
+        return client.ask("PATCH", f"{PATH}{dashed(user.id)}", changes)
+
     try:
-        client.done(client.ask("PATCH", f"{PATH}{dashed(user.id)}", changes))
+        # A user who has just been made may not be there yet.
+        client.done(settled(send, lambda answer: answer.status != 404))
     except LostAnswerError as error:
         raise FailedError(
             f"{error.message}; {user.username} may have been changed all the same",
             hint="run it again: that does no harm",
         ) from None
-    found = next((u for u in list_users(server) if u.id == user.id), None)
+
+    def look() -> User | None:
+        return next((found for found in list_users(server) if found.id == user.id), None)
+
+    def is_changed(found: User | None) -> bool:
+        return found is not None and all(
+            name == "password" or getattr(found, name) is value for name, value in changes.items()
+        )
+
+    found = settled(look, is_changed)
     if found is None:
         raise NotFoundError(f"user {user.username!r} is no longer in {server.location}")
-    for name, value in changes.items():
-        if name != "password" and getattr(found, name) is not value:
-            raise FailedError(
-                f"{user.username} of {server.location} does not read back as it was changed",
-                hint="somebody else may have changed the user at the same time",
-            )
+    if not is_changed(found):
+        raise FailedError(
+            f"{user.username} of {server.location} does not read back as it was changed",
+            hint="somebody else may have changed the user at the same time",
+        )
     return found

@@ -28,6 +28,7 @@ from langkeys.remote.fields import (
     text_in,
 )
 from langkeys.remote.server import Server
+from langkeys.remote.settling import settled
 from langkeys.text import unshowable_in
 
 PATH = "/api/v1/variables/"
@@ -188,23 +189,30 @@ def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
 
 
 def _looked_at(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:
-    found = [(row, value) for row, value in list_variables(server) if row.name == wanted.name]
-    wrong = None
-    if not found:
-        wrong = "is not listed afterwards"
-    for row, value in found:
-        if wanted.type is not None and row.type != wanted.type:
-            wrong = f"is still of type {row.type}"
-        elif wanted.default_fields is not None and row.default_fields != wanted.default_fields:
-            wrong = "has other fields that it applies to"
-        elif row.type == GENERIC and value is not None and value != wanted.value:
-            wrong = "has another value"
+    def look() -> list[tuple[Variable, str | None]]:
+        return [(row, value) for row, value in list_variables(server) if row.name == wanted.name]
+
+    found = settled(look, lambda seen: _wrong(wanted, seen) is None)
+    wrong = _wrong(wanted, found)
     if wrong is not None:
         raise FailedError(
             f"{wanted.name} was sent to {server.location}, but {wrong}",
             hint="run it again; somebody else may have changed it at the same time",
         )
     return tuple(row for row, _ in found)
+
+
+def _wrong(wanted: VariableUpdate, found: Sequence[tuple[Variable, str | None]]) -> str | None:
+    if not found:
+        return "is not listed afterwards"
+    for row, value in found:
+        if wanted.type is not None and row.type != wanted.type:
+            return f"is still of type {row.type}"
+        if wanted.default_fields is not None and row.default_fields != wanted.default_fields:
+            return "has other fields that it applies to"
+        if row.type == GENERIC and value is not None and value != wanted.value:
+            return "has another value"
+    return None
 
 
 def import_variables(
@@ -299,10 +307,13 @@ def delete_variables(server: Server, rows: Sequence[Variable]) -> None:
             _delete(server, row)
         except LangkeysError as error:
             raise _partly(number, len(rows), "deleted", [(row.name, error)]) from None
-    left = {row.id for row, _ in list_variables(server)}
-    for row in rows:
-        if row.id in left:
-            raise FailedError(f"variable {row.name} is still listed by {server.location}")
+    ids = {row.id for row in rows}
+
+    def left() -> list[str]:
+        return [row.name for row, _ in list_variables(server) if row.id in ids]
+
+    for name in settled(left, lambda found: not found):
+        raise FailedError(f"variable {name} is still listed by {server.location}")
 
 
 def _delete(server: Server, row: Variable) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from langkeys.remote import settling
+
 from ..fake_langflow import VERSIONS, FakeKey, Langflow, ago, langflow
 from ..samples import KEY_FIELDS
 from ..servers import Server
@@ -40,6 +42,11 @@ class Deployment:
 
     def add(self, name: str = "ci", **state: object) -> FakeKey:
         return self.langflow.add_key(self.langflow.superuser, name, **state)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from langkeys.remote import settling
+
 from ..fake_langflow import Langflow, langflow
 from ..samples import CREDENTIAL, PASSWORD, USER_FIELDS
 from ..servers import Server
@@ -29,6 +31,11 @@ class Deployment:
 
     def deeds(self) -> list[str]:
         return [asked.method for asked in self.server.asked if asked.method != "GET"]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from langkeys.remote import settling
 from langkeys.remote.client import Client
 from langkeys.remote.server import Server
 
@@ -31,6 +32,12 @@ class Deployment:
     def deeds(self) -> list[str]:
         """What was asked but looked at, as ``POST /api/v1/api_key/``."""
         return [f"{a.method} {a.path}" for a in self.asked.asked if a.method != "GET"]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up early: what fails here would fail later, too."""
+    monkeypatch.setattr(settling, "SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -1,0 +1,208 @@
+"""`langkeys ... --url` against a real server: a job with one key, and no database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .expectations import Expected
+from .langflow_server import LangflowServer
+from .langkeys_process import Langkeys, Run
+
+PASSWORD = "a-password-of-the-other"
+PLAIN = "eu-west-1\nsecond line "
+
+
+class Job:
+    """Runs langkeys with nothing but the server's address, and a key where one is given."""
+
+    def __init__(self, server: LangflowServer, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+        self._langkeys = Langkeys(folder)
+
+    def __call__(self, *arguments: str, key: str | None = None, stdin: str = "") -> Run:
+        settings = {} if key is None else {"LANGKEYS_API_KEY": key}
+        return self._langkeys(*arguments, "--url", self.server.url, stdin=stdin, **settings)
+
+
+@pytest.fixture
+def job(server: LangflowServer, tmp_path: Path) -> Job:
+    return Job(server, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def key(langkeys: Langkeys) -> str:
+    """A superuser's key, made in the database."""
+    return langkeys("api-key", "create", "--name", "rest").done().stdout.strip()
+
+
+@pytest.fixture
+def bob(server: LangflowServer, langkeys: Langkeys, key: str, name: str) -> str:
+    """The key of a user of this test alone, who is no superuser."""
+    server.rest.create_user(name, PASSWORD, key=key)
+    return langkeys("api-key", "create", "--user", name, "--name", "job").done().stdout.strip()
+
+
+def refused(server: LangflowServer, key: str) -> bool:
+    return server.rest.whoami(key).status in (401, 403)
+
+
+# One key
+
+
+def test_a_job_rotates_its_own_key(server: LangflowServer, job: Job, bob: str) -> None:
+    file = job.folder / "key"
+    file.write_text(bob)
+    run = job("api-key", "rotate", "-", "--write-to", "key", stdin=bob).done()
+    new = file.read_text().strip()
+    assert run.stdout == ""
+    assert refused(server, bob)
+    assert server.rest.whoami(new).status == 200
+    again = job("api-key", "rotate", "-", "--write-to", "key", "--json", stdin=bob).refused(4)
+    assert again.error()["code"] == "invalid_key"
+    assert file.read_text().strip() == new
+    assert [item["name"] for item in server.rest.keys(new).body["api_keys"]] == ["job"]
+
+
+def test_a_job_keeps_the_old_key_and_revokes_it_later(
+    server: LangflowServer, job: Job, bob: str
+) -> None:
+    made = job("api-key", "rotate", "-", "--keep-old", "--json", stdin=bob).done().json()
+    assert server.rest.whoami(bob).status == server.rest.whoami(made["api_key"]).status == 200
+    job("api-key", "revoke", made["replaces"], "--yes", key=made["api_key"]).done()
+    assert refused(server, bob)
+    job("api-key", "rotate", "-", "--grace", "1h", stdin=made["api_key"]).refused(2)
+
+
+def test_a_leaked_key_ends_itself(server: LangflowServer, job: Job, bob: str) -> None:
+    job("api-key", "revoke", "-", "--yes", stdin=bob).done()
+    assert refused(server, bob)
+    job("api-key", "revoke", "-", "--yes", stdin=bob).refused(4)
+
+
+# One's own things
+
+
+def test_keys_are_made_listed_and_pruned(
+    server: LangflowServer, job: Job, bob: str, expected: Expected
+) -> None:
+    made = job("api-key", "create", "--name", "ci", "--json", key=bob).done().json()
+    assert server.rest.whoami(made["api_key"]).status == 200
+    listed = job("api-key", "list", "--json", key=bob).done().json()
+    assert [item["name"] for item in listed] == ["job", "ci"]
+    assert [item["at_rest"] for item in listed] == [None, None]
+    shown = job("api-key", "show", "ci", "--json", key=bob).done().json()
+    assert shown["id"] == made["id"]
+
+    expiring = job("api-key", "create", "--expires", "90d", "--json", key=bob)
+    if expected.has_expiry:
+        until = expiring.done().json()["expires_at"]
+        listed = job("api-key", "list", "--expires-within", "91d", "--json", key=bob).json()
+        assert [item["expires_at"][:19] for item in listed] == [until[:19]]
+    else:
+        assert expiring.refused(2).error()["code"] == "unsupported"
+
+    job("api-key", "prune", "--older-than", "1s", "--yes", key=bob).done()
+    assert refused(server, made["api_key"])
+    assert server.rest.whoami(bob).status == 200, "the acting key is spared"
+
+
+def test_variables_are_set_listed_and_deleted(server: LangflowServer, job: Job, bob: str) -> None:
+    run = job("variable", "set", "TOKEN", "--value-file", "-", key=bob, stdin="secret-one").done()
+    assert "sent" in run.stderr
+    assert "secret-one" not in run.stdout + run.stderr
+    arguments = ("variable", "set", "TOKEN", "--apply-to", "Field", "--value-file", "-")
+    job(*arguments, key=bob, stdin="secret-two").done()
+    job("variable", "set", "PLAIN", "--type", "Generic", "--value-file", "-", key=bob, stdin=PLAIN)
+    (job.folder / "some.env").write_text("TOKEN=three\nOTHER=four\n")
+    only = ("--only", "TOKEN", "--only", "OTHER")
+    done = job("variable", "import", "some.env", *only, "--json", key=bob).done().json()
+    assert [(item["name"], item["action"]) for item in done] == [
+        ("TOKEN", "kept"),
+        ("OTHER", "added"),
+    ]
+    found = {item["name"]: item for item in job("variable", "list", "--json", key=bob).json()}
+    assert found["PLAIN"]["value"] == PLAIN
+    assert (found["TOKEN"]["value"], found["TOKEN"]["default_fields"]) == (None, ["Field"])
+    # As Credential again: no server may go on showing it.
+    arguments = ("variable", "set", "PLAIN", "--type", "Credential", "--value-file", "-")
+    job(*arguments, key=bob, stdin="hidden-now").done()
+    names = ("TOKEN", "PLAIN", "OTHER")
+    job("variable", "delete", *names, "--yes", key=bob).done()
+    assert {item["name"] for item in server.rest.variables(bob).body}.isdisjoint(names)
+    job("variable", "delete", "TOKEN", "--yes", key=bob).refused(3)
+
+
+def test_what_was_sent_is_what_is_stored(job: Job, langkeys: Langkeys, key: str) -> None:
+    sent = "sent-over-rest-and-read-in-the-database"
+    job("variable", "set", "REST_SENT", "--value-file", "-", key=key, stdin=sent).done()
+    shown = langkeys("variable", "show", "REST_SENT", "--reveal").done()
+    assert shown.stdout.rstrip("\n") == sent
+    job("variable", "delete", "REST_SENT", "--yes", key=key).done()
+
+
+def test_nobody_elses_things_are_there(job: Job, bob: str) -> None:
+    for command in (
+        ("api-key", "list", "--all-users"),
+        ("api-key", "create", "--user", "administrator"),
+        ("variable", "list", "--all-users"),
+    ):
+        assert job(*command, "--json", key=bob).refused(2).error()["code"] == "unsupported"
+
+
+# Users
+
+
+def test_users_are_made_and_changed(
+    server: LangflowServer, job: Job, key: str, bob: str, name: str
+) -> None:
+    other = f"{name}-2"
+    arguments = ("user", "create", other, "--superuser", "--password-file", "-", "--json")
+    made = job(*arguments, key=key, stdin=PASSWORD).done().json()
+    assert (made["is_active"], made["is_superuser"]) == (True, True)
+    assert server.rest.login(other, PASSWORD)
+    job(*arguments, key=key, stdin=PASSWORD).refused(5)
+    assert job("user", "demote", other, "--json", key=key).done().json()["is_superuser"] is False
+    new = job("user", "set-password", other, "--random", key=key).done().stdout.strip()
+    assert server.rest.login(other, new)
+    job("user", "deactivate", other, key=key).done()
+    listed = job("user", "list", "--json", key=key).done().json()
+    (found,) = [user for user in listed if user["username"] == other]
+    assert (found["is_active"], found["api_keys"]) == (False, None)
+    job("user", "deactivate", "administrator", key=key).refused(5)
+    refusal = job("user", "list", "--json", key=bob).refused(4)
+    assert refusal.error()["code"] == "forbidden"
+
+
+def test_more_users_than_a_page_are_all_listed(
+    server: LangflowServer, job: Job, key: str, name: str
+) -> None:
+    names = {f"{name}-{number:02}" for number in range(12)}
+    for other in names:
+        server.rest.create_user(other, PASSWORD, key=key)
+    listed = job("user", "list", key=key).done().stdout.splitlines()
+    assert names <= {line.split("\t")[1] for line in listed}
+
+
+# Doctor
+
+
+def test_doctor_looks_from_outside(job: Job, key: str, bob: str, version: str) -> None:
+    found = job("doctor", "--json", key=key).done().json()
+    assert found["ok"] is True
+    release = f"1.{version.split('.')[1]}."
+    assert found["version"].startswith(release)
+    assert found["counts"]["active superusers"] >= 1
+    assert "users" not in job("doctor", "--json", key=bob).done().json()["counts"]
+    assert job("doctor", "--json").done().json()["acting"] is None
+
+
+def test_doctor_finds_a_server_that_logs_anybody_in(version: str, tmp_path: Path) -> None:
+    with LangflowServer(version, tmp_path / "open", auto_login=True) as server:
+        run = Job(server, tmp_path)("doctor", "--json")
+    assert run.returncode == 1, run
+    first = run.json()["findings"][0]
+    assert (first["section"], first["level"]) == ("access", "problem")
+    assert "anybody" in first["message"]
