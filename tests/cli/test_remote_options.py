@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from langkeys.cli.options import RemoteCommand
 
 from ..commands import command_named, paths
 from ..fake_langflow import FakeKey, Langflow, langflow
+from ..other_users import needs_root
 from ..servers import Server
 from ..sites import Site
 from .test_startup import imported
@@ -143,3 +145,38 @@ def test_no_database_and_no_secret_key_is_needed_or_made(
     settings = {"LANGKEYS_API_KEY": key.value}
     empty_site.run("api-key", "create", "--url", server.url, **settings).done()
     assert list(empty_site.folder.iterdir()) == []
+
+
+# Whose address it is
+
+
+@pytest.mark.parametrize("prefix", ["", "export "])
+def test_an_address_that_a_secret_goes_into_is_refused(
+    empty_site: Site, deployment: Deployment, prefix: str
+) -> None:
+    _, server, key = deployment
+    line = f"{prefix}LANGFLOW_URL={server.url}/${{LANGKEYS_API_KEY}}\n"
+    empty_site.write_env(f"LANGKEYS_API_KEY={key.value}\n{line}")
+    result = empty_site.call("api-key", "list", "--remote").failed(2, "LANGFLOW_URL", "${...}")
+    assert key.value not in result.stderr
+    assert server.asked == []
+
+
+@needs_root
+def test_anothers_env_file_gets_no_key_but_its_own(
+    empty_site: Site, deployment: Deployment
+) -> None:
+    _, server, key = deployment
+    file = empty_site.write_env(f"LANGFLOW_URL={server.url}\n")
+    for place in (file, empty_site.folder):
+        os.chown(place, 4321, 4321)
+    settings: dict[str, str | None] = {"LANGKEYS_API_KEY": key.value}
+    empty_site.call("api-key", "list", "--remote", **settings).failed(2, "4321", "--env-file")
+    empty_site.call("whoami", "--remote", "--api-key", "-", stdin=key.value).failed(2, "4321")
+    assert server.asked == []
+    empty_site.call("doctor", "--remote").done()
+    vouched = ("--remote", "--env-file", str(file))
+    empty_site.call("api-key", "list", *vouched, **settings).done()
+    empty_site.call("api-key", "list", "--url", server.url, **settings).done()
+    file.write_text(f"LANGFLOW_URL={server.url}\nLANGKEYS_API_KEY={key.value}\n")
+    empty_site.call("api-key", "list", "--remote").done()

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from langkeys.cli.invocation import settings_of
 from langkeys.cli.new_password import asked_password, given_password, warn_of_length
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
@@ -141,8 +142,6 @@ def _summary(user: User) -> UserSummary:
 
 def _check_named(context: typer.Context, server: Server, user: User, what: str) -> None:
     """Raise ConflictError for the user whom a setting here names as the server's superuser."""
-    from langkeys.cli.invocation import settings_of
-
     settings = settings_of(context)
     if settings.is_given("LANGFLOW_SUPERUSER") and user.username == settings.superuser:
         raise ConflictError(
