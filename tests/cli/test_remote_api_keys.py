@@ -156,6 +156,19 @@ def test_a_key_that_cannot_be_delivered_is_taken_back(deployment: Deployment) ->
     assert deployment.langflow.keys[1:] == [old]
 
 
+def test_a_key_that_is_in_its_file_stays_though_stdout_is_full(deployment: Deployment) -> None:
+    old = deployment.add("job")
+    with Path("/dev/full").open("wb") as full:
+        process = deployment.site.spawn(
+            "api-key", "rotate", "-", "--url", deployment.server.url, "--write-to", "key", "--json",
+            stdin=subprocess.PIPE, stdout=full,
+        )  # fmt: skip
+        process.communicate(old.value.encode(), timeout=60)
+    assert process.returncode == 1
+    (_, new) = deployment.langflow.keys
+    assert (deployment.site.folder / "key").read_text().strip() == new.value
+
+
 def test_a_file_that_cannot_be_written_is_found_out_before_any_request(
     deployment: Deployment,
 ) -> None:

@@ -14,7 +14,7 @@ from langkeys.cli.delivery import warn_of_file
 from langkeys.cli.key_rows import plural_keys, show_key_card, show_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.remote.connection import require_self, server_of
-from langkeys.cli.remote.delivery import deliver
+from langkeys.cli.remote.delivery import deliver, report_written
 from langkeys.errors import NotFoundError, UsageError
 from langkeys.files import StagedFile
 from langkeys.models import dashed
@@ -57,6 +57,7 @@ def create(
                 ids.append((server, new.row.id))
                 made.append(new)
             deliver(out, server, made, as_array=count is not None, staged=staged)
+        report_written(out, made, staged, as_array=count is not None)
         row = made[0].row
         what = f"API key {dashed(row.id)}" if len(made) == 1 else f"{len(made)} API keys"
         until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
@@ -194,21 +195,24 @@ def rotate(
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
         as_array = refs is None or len(refs) != 1 or len(chosen) != 1
 
+        replaced: dict[str, Chosen] = {}
+
+        def additions(key: NewKey) -> dict[str, Any]:
+            old = replaced[key.row.id]
+            ends = old.listed.key.expires_at if keep_old else None
+            return {
+                "replaces": dashed(old.key_id),
+                "replaces_expires_at": None if ends is None else iso(ends),
+            }
+
         def hand_over(made: Sequence[Replacement]) -> None:
-            by_new = {item.new.row.id: item for item in made}
-
-            def additions(key: NewKey) -> dict[str, Any]:
-                old = by_new[key.row.id].old
-                ends = old.listed.key.expires_at if keep_old else None
-                return {
-                    "replaces": dashed(old.key_id),
-                    "replaces_expires_at": None if ends is None else iso(ends),
-                }
-
+            replaced.update((item.new.row.id, item.old) for item in made)
             new = [item.new for item in made]
             deliver(out, server, new, as_array=as_array, staged=staged, additions=additions)
 
         done = rotation.rotate(chosen, hand_over, expires_at=expires_at, keeps_old=keep_old)
+        new = [item.new for item in done]
+        report_written(out, new, staged, as_array=as_array, additions=additions)
         where = "" if staged is None else f"; written to {staged.path}"
         for item in done:
             out.note(f"{_replaced(item, keep_old=keep_old)}, in {server.location}{where}")

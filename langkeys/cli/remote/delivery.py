@@ -24,24 +24,40 @@ def deliver(
 
     ``additions`` are fields for the end of a key's JSON object.
     """
-    lines = [key.plaintext for key in keys]
-    if out.as_json:
-        objects = [_object(key, staged, additions(key)) for key in keys]
-        lines = list(array_lines(objects)) if as_array else [json_text(objects[0])]
-    elif staged is not None:
-        lines = []
-    elif out.is_terminal and len(keys) == 1:
-        panel = out.new_key_panel(keys[0].plaintext, keys[0].row.name or "", server.location)
-        lines = [panel.removesuffix("\n")]
     if staged is not None:
         staged.write("".join(f"{key.plaintext}\n" for key in keys))
         staged.publish()
-    if lines:
-        out.lines(lines)
+        return
+    lines = [key.plaintext for key in keys]
+    if out.as_json:
+        objects = [{**key_object(key.row, key.plaintext), **additions(key)} for key in keys]
+        lines = list(array_lines(objects)) if as_array else [json_text(objects[0])]
+    elif out.is_terminal and len(keys) == 1:
+        panel = out.new_key_panel(keys[0].plaintext, keys[0].row.name or "", server.location)
+        lines = [panel.removesuffix("\n")]
+    out.lines(lines)
 
 
-def _object(key: NewKey, staged: StagedFile | None, additions: dict[str, Any]) -> dict[str, Any]:
-    if staged is None:
-        return {**key_object(key.row, key.plaintext), **additions}
-    written_to = {"written_to": str(staged.path)}
-    return {**key_object(key.row, masked(key.plaintext)), **additions, **written_to}
+def report_written(
+    out: Output,
+    keys: Sequence[NewKey],
+    staged: StagedFile | None,
+    *,
+    as_array: bool,
+    additions: Callable[[NewKey], dict[str, Any]] = lambda _: {},
+) -> None:
+    """Describe in JSON the keys that are in a file by now; they stay, should this fail."""
+    if staged is None or not out.as_json:
+        return
+    objects = [
+        {
+            **key_object(key.row, masked(key.plaintext)),
+            **additions(key),
+            "written_to": str(staged.path),
+        }
+        for key in keys
+    ]
+    if as_array:
+        out.array(objects)
+    else:
+        out.document(objects[0])
