@@ -286,7 +286,7 @@ class Langflow:
         if "value" not in body and self.release < (1, 8):
             found.value = ""  # the server's own fault
         for name in ("name", "value", "type", "default_fields"):
-            if name in body:
+            if name in body and (name != "type" or self.release >= (1, 8)):
                 setattr(found, name, body[name])
         return 200, self._variable(found)
 

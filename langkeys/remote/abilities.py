@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 from langkeys.errors import UnsupportedError
 
-YES, OWN, ANY, OWN_AND_ANY, PART, NO = "yes", "own", "key", "own, key", "part", "-"
+YES, OWN, ANY, OWN_AND_ANY = "yes", "own", "key", "own, key"
+NEW, PART, NO = "new", "part", "-"
 """What a cell of the table says.
 
-``own``: what belongs to the user of the acting API key. ``key``: anybody's, by that whole key on
-stdin. ``part``: what can be seen from outside.
+``own``: what belongs to the user of the acting API key, ``new``: where it is made by that. ``key``:
+anybody's, by that whole key on stdin. ``part``: what can be seen from outside.
 """
 
 VERSIONS = ("1.5 to 1.7", "1.8, 1.9", "1.10 to 1.12", "1.13")
@@ -79,6 +80,13 @@ ABILITIES = (
     ),
     _all("api-key prune", OWN, "never the acting key"),
     _all("variable set", OWN, "a Credential cannot be read back"),
+    Ability(
+        "variable set --type",
+        (NEW, OWN, OWN, OWN),
+        "it drops another type for a variable that it has without a word",
+        "delete the variable, and set it again with --type",
+        "older servers drop it silently for what is there: refused before the request",
+    ),
     _all("variable import", OWN, "one by one, not all or none"),
     _all("variable list", OWN),
     _all("variable delete", OWN),
@@ -128,10 +136,13 @@ class Version(NamedTuple):
         """Return what the table says of an ability."""
         return _BY_NAME[name].cells[self.column]
 
-    def require(self, name: str) -> None:
-        """Raise UnsupportedError where a server of this version does not do it."""
+    def require(self, name: str, *, is_new: bool = True) -> None:
+        """Raise UnsupportedError where a server of this version does not do it.
+
+        ``is_new``: what it is done to is made by it.
+        """
         ability = _BY_NAME[name]
-        if self.cell(name) == NO:
+        if self.cell(name) == NO or (self.cell(name) == NEW and not is_new):
             raise UnsupportedError(
                 f"over REST Langflow {self.text} has no {name}: {ability.why}",
                 hint=ability.hint or _ON_DATABASE,

@@ -117,7 +117,7 @@ def create(
     except (KeyboardInterrupt, SystemExit):
         server.warn(
             f"the server may have made an API key {name!r}:"
-            f" langkeys api-key list --url {server.location} shows it"
+            f" langkeys api-key list {server.option} shows it"
         )
         raise
     with taking_back([(server, key_id)]):
@@ -176,7 +176,7 @@ def _lost(
     except LangkeysError:
         return FailedError(
             f"{error.message}; whether an API key {name!r} was made cannot be told",
-            hint=f"langkeys api-key list --url {server.location}; revoke what nobody has received",
+            hint=f"langkeys api-key list {server.option}; revoke what nobody has received",
         )
     if not found:
         return FailedError(
@@ -188,7 +188,7 @@ def _lost(
         f"{error.message}; {_new_keys(found)} of that name came into being meanwhile, which may be"
         " somebody else's",
         hint=f"nobody has received what was made here; where nobody else made a key just now:"
-        f" langkeys api-key revoke {ids} --url {server.location}",
+        f" langkeys api-key revoke {ids} {server.option}",
         candidates=tuple(f"{dashed(key.id)}  {key.name}  {iso(key.created_at)}" for key in found),
     )
 
@@ -215,7 +215,7 @@ def taking_back(made: Sequence[tuple[Server, str]]) -> Iterator[None]:
         if left:
             hint = (
                 "what nobody has received could not be taken back: langkeys api-key revoke"
-                f" {' '.join(left)} --url {server.location}"
+                f" {' '.join(left)} {server.option}"
             )
         if isinstance(error, LangkeysError):
             error.hint = hint if error.hint is None else f"{error.hint}; {hint}"

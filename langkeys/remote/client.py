@@ -105,7 +105,8 @@ class _AsItIs(urllib.request.HTTPErrorProcessor):
 class Client:
     """Asks one server, by one API key or by none.
 
-    ``url`` is its address, ``source`` what gave it, for errors. ``via`` is ``header`` or ``query``.
+    ``url`` is its address, ``source`` what gave it, for errors; ``label`` stands for it in messages
+    where it must not show, as it came from a file. ``via`` is ``header`` or ``query``.
     ``warn`` takes a sentence for the person at the terminal.
     """
 
@@ -116,15 +117,17 @@ class Client:
         *,
         via: str = "header",
         source: str = "--url",
+        label: str | None = None,
         timeout: float = TIMEOUT,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.address = parsed_address(url, source)
-        self.base = self.address.base
+        self.base = label or self.address.base
         self.via = via
         self.timeout = timeout
         self._warn = warn
-        self._secrets: set[str] = set()
+        self._secrets: set[str] = set() if label is None else {self.address.host}
+        self.option = f"--url {self.base}" if label is None else "--remote"
         self._is_warned = self.address.scheme == "https" or self.address.is_loopback
         self.api_key = api_key
         if api_key is not None:
@@ -146,7 +149,7 @@ class Client:
 
     def _proxy(self) -> str | None:
         """Return the proxy that the environment names; never one for this machine itself."""
-        netloc = urlsplit(self.base).netloc
+        netloc = urlsplit(self.address.base).netloc
         if self.address.is_loopback or urllib.request.proxy_bypass(netloc):
             return None
         proxy = urllib.request.getproxies().get(self.address.scheme)
@@ -209,7 +212,9 @@ class Client:
                 " way"
             )
         address = f"{self.base}{path}"
-        request = self._request(method, address, body, query or {}, anonymous=anonymous)
+        request = self._request(
+            method, f"{self.address.base}{path}", body, query or {}, anonymous=anonymous
+        )
         seconds = self.timeout if timeout is None else timeout
         try:
             response, data = within(seconds, lambda over: self._exchange(request, seconds, over))
@@ -306,7 +311,8 @@ class Client:
         if status in (401, 403):
             return self.refusal(answer)
         if 300 <= status < 400:
-            target = self.shown(shown_target(answer.address, answer.headers.get("location", "")))
+            asked = f"{self.address.base}{answer.address.removeprefix(self.base)}"
+            target = self.shown(shown_target(asked, answer.headers.get("location", "")))
             return FailedError(
                 f"{answer.address} answers {status}, a redirect to {target}, which is not followed:"
                 " the API key would go along",

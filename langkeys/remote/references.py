@@ -57,7 +57,7 @@ def choose(
         matches = active or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
         matches = [item for item in keys if item.value.startswith(ref[:8]) and len(ref) >= 8]
-    hint = f"langkeys api-key list --url {server.location} shows ids and names"
+    hint = f"langkeys api-key list {server.option} shows ids and names"
     lowered = ref.lower()
     if not matches and _ID_START.fullmatch(lowered):
         digits = lowered.replace("-", "")

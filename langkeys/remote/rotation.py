@@ -133,5 +133,5 @@ def _end_old(replacements: Sequence[Replacement]) -> None:
                 f"{number} of {len(replacements)} old API keys ended,"
                 f" {dashed(item.old.key_id)} failed: {error.message}",
                 hint="the new keys are delivered and work; end what is left of the old ones by one"
-                f" of them: langkeys api-key revoke {left} --url {item.old.server.location}",
+                f" of them: langkeys api-key revoke {left} {item.old.server.option}",
             ) from None

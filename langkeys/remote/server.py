@@ -34,6 +34,11 @@ class Server:
         """Where this is, for people: the server's address."""
         return self.client.base
 
+    @property
+    def option(self) -> str:
+        """The option that names this server in a command line for people."""
+        return self.client.option
+
     @cached_property
     def version(self) -> Version:
         """The server's version; FailedError where this is no Langflow server."""

@@ -126,8 +126,7 @@ def create_user(server: Server, username: str, password: str, *, is_superuser: b
     except LostAnswerError as error:
         raise FailedError(
             f"{error.message}; a user {username!r} may have been made, inactive",
-            hint=f"langkeys user show {username} --url {server.location}; then set-password and"
-            " activate",
+            hint=f"langkeys user show {username} {server.option}; then set-password and activate",
         ) from None
     state = {"is_active": True} | ({"is_superuser": True} if is_superuser else {})
     try:
@@ -137,7 +136,7 @@ def create_user(server: Server, username: str, password: str, *, is_superuser: b
         raise FailedError(
             f"the user {username!r} is made in {server.location}, but not active yet:"
             f" {error.message}",
-            hint=f"langkeys user activate {username}{more} (--url {server.location})",
+            hint=f"langkeys user activate {username}{more} ({server.option})",
         ) from None
 
 

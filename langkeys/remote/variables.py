@@ -103,6 +103,8 @@ def set_variable(server: Server, wanted: VariableUpdate) -> Outcome:
     _check(server, wanted)
     server.client.hide(wanted.value)
     rows = _named(server, wanted.name)
+    if wanted.type is not None and any(row.type != wanted.type for row in rows):
+        server.version.require("variable set --type", is_new=False)
     try:
         if rows:
             action = "changed"
@@ -287,7 +289,7 @@ def resolve(
     if not matches:
         raise NotFoundError(
             f"{server.acting.username} has no variable {name!r} in {server.location}",
-            hint=f"langkeys variable list --url {server.location} shows names",
+            hint=f"langkeys variable list {server.option} shows names",
         )
     if len(matches) > 1:
         raise AmbiguousError(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from langkeys.errors import FailedError, UnsupportedError
-from langkeys.remote.abilities import ABILITIES, NO, VERSIONS, Ability, Version
+from langkeys.remote.abilities import ABILITIES, NEW, NO, VERSIONS, Ability, Version
 from langkeys.remote.client import Client
 from langkeys.remote.diagnosis import RemoteReport, examine
 from langkeys.remote.server import Server
@@ -159,6 +159,9 @@ def test_a_gateway_that_wants_the_key_for_all_gets_it(deployment: Deployment) ->
 def test_what_a_version_does_not_do_says_why(ability: Ability) -> None:
     for column, cell in enumerate(ability.cells):
         version = Version(1, (5, 8, 10, 13)[column], VERSIONS[column])
+        if cell == NEW:
+            with pytest.raises(UnsupportedError):
+                version.require(ability.name, is_new=False)
         if cell != NO:
             version.require(ability.name)
             continue

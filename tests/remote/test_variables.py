@@ -42,7 +42,13 @@ def test_a_variable_is_created_and_updated_with_its_type_and_fields(
     assert (stored.value, stored.type) == ("second value", "Credential")
     assert stored.default_fields == ["Field A"]
 
-    set_variable(server, VariableUpdate("TOKEN", "third", "Generic", ("B",)))
+    other = VariableUpdate("TOKEN", "third", "Generic", ("B",))
+    if version == "1.5.1":
+        with pytest.raises(UnsupportedError, match="--type"):
+            set_variable(server, other)
+        assert deployment.langflow.variable("TOKEN").value == "second value"
+        deployment.langflow.variables.clear()
+    set_variable(server, other)
     stored = deployment.langflow.variable("TOKEN")
     assert (stored.value, stored.type, stored.default_fields) == ("third", "Generic", ["B"])
 

@@ -222,7 +222,7 @@ def rotate(
 
 
 def _replaced(item: Replacement, *, keep_old: bool) -> str:
-    key, old, server = item.new.row, dashed(item.old.key_id), item.old.server.location
+    key, old, server = item.new.row, dashed(item.old.key_id), item.old.server.option
     ends = item.old.listed.key.expires_at
     if not keep_old:
         fate = "which is deleted"
@@ -230,7 +230,7 @@ def _replaced(item: Replacement, *, keep_old: bool) -> str:
             fate += " and refused now"
     else:
         until = "goes on working" if ends is None else f"works until {iso(ends)}"
-        fate = f"which {until}: langkeys api-key revoke {old} --url {server} ends it"
+        fate = f"which {until}: langkeys api-key revoke {old} {server} ends it"
     return f"API key {dashed(key.id)} ({key.name}) replaces {old}, {fate}"
 
 

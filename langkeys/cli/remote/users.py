@@ -186,7 +186,7 @@ def _deliver(out: Output, server: Server, user: User, made_up: str | None) -> No
     except LangkeysError as error:
         error.hint = (
             f"nobody has received the password of {user.username}, and the old one is gone:"
-            f" langkeys user set-password {user.username} --url {server.location}"
+            f" langkeys user set-password {user.username} {server.option}"
         )
         raise
 

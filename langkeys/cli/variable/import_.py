@@ -1,6 +1,6 @@
 """``langkeys variable import``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,8 @@ from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
 from langkeys.environment_names import imported_names
 from langkeys.errors import UsageError
 from langkeys.models import dashed
-from langkeys.session import Access, Session
+from langkeys.session import Access
+from langkeys.settings import Settings
 from langkeys.variables import Outcome
 
 app = new_app()
@@ -80,8 +81,9 @@ def import_(
 
         server = over_rest.variable_server(context, user, all_users=all_users)
         settings = settings_of(context)
-        values, source = _read(settings, file)
-        chosen = variables.chosen(values, only, imported_names(settings), source)
+        imported = imported_names(settings)
+        values, source = _read(settings, out.warn, file, only or imported)
+        chosen = variables.chosen(values, only, imported, source)
         done = over_rest.import_(context, server, chosen, policy.value, dry_run=dry_run)
         actions = [outcome.action for outcome in done]
         _say(out, actions, source, server.location, dry_run=dry_run, is_sent=True)
@@ -90,7 +92,7 @@ def import_(
         return
     with variable_session(context, access=access) as session:
         imported = imported_names(session.settings)
-        values, source = _read(session, file, only or imported)
+        values, source = _read(session.settings, session.warn, file, only or imported)
         owner = session.owner(user)
         chosen = variables.chosen(values, only, imported, source)
         owners = variables.everybody if all_users else variables.only(owner)
@@ -113,9 +115,8 @@ def import_(
 
 
 def _read(
-    session: Session, file: Path | None, wanted: Sequence[str]
+    settings: Settings, warn: Callable[[str], None], file: Path | None, wanted: Sequence[str]
 ) -> tuple[Mapping[str, str], str]:
-    settings = session.settings
     if file is None:
         if settings.env_file is None:
             raise UsageError(
@@ -141,7 +142,7 @@ def _read(
         environ = settings.environ if _is_ours(path) else {}
         read = dotenv_files.read(path, environ=environ, is_ours=wanted.__contains__)
     for warning in read.warnings:
-        session.warn(warning)
+        warn(warning)
     return read.values, source
 
 
