@@ -28,6 +28,7 @@ def doctor(context: typer.Context) -> None:
     Examples:
       langkeys doctor
       langkeys doctor --json | jq .findings
+      langkeys doctor --url https://langflow.example.com
       langkeys doctor --database /srv/langflow/langflow.db
     """
     if is_remote(context):

@@ -172,3 +172,7 @@ def test_what_langflow_rejects_is_told_in_its_words(status: int) -> None:
 def test_an_answer_says_whether_it_is_done() -> None:
     assert Answer("GET", "x", 201, None, {}).is_done
     assert not Answer("GET", "x", 307, None, {}).is_done
+
+
+def test_of_a_long_answer_only_the_start_is_shown() -> None:
+    assert len(answered(400, {"detail": "x" * 100_000}).message) < 1000

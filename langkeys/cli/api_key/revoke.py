@@ -38,6 +38,7 @@ def revoke(
     Examples:
       langkeys api-key revoke ci
       langkeys api-key revoke - --yes < leaked.txt
+      langkeys api-key revoke - --yes --url https://langflow.example.com < leaked.txt
       langkeys api-key revoke 3f2a9c41 --dry-run
     """
     if is_remote(context):

@@ -81,6 +81,7 @@ def rotate(
     Examples:
       langkeys api-key rotate ci --grace 1h --write-to /run/secrets/langflow-key
       langkeys api-key rotate --older-than 90d --json
+      langkeys api-key rotate - --url https://langflow.example.com --write-to key < key
       langkeys api-key rotate --user alice --all --dry-run
     """
     call = invocation(context)
