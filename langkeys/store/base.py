@@ -37,12 +37,24 @@ class KeyBatch(Protocol):
         """Put the database's keys in that match, except the one with the id ``spared``."""
         ...
 
+    def ids_among(self, key_ids: Collection[str]) -> set[str]:
+        """Return those of the ids that are in the batch."""
+        ...
+
+    def discard(self, key_ids: Collection[str]) -> None:
+        """Take API keys out of the batch again."""
+        ...
+
     def insert(self) -> None:
         """Add all of them to the database, within a transaction."""
         ...
 
     def find_unwritten(self) -> str | None:
         """Return the id of a key that a fresh connection does not read as it was inserted."""
+        ...
+
+    def keep_matching(self, wanted: KeyFilter | None = None) -> None:
+        """Take out of the batch what is not in the database, or does not match, any more."""
         ...
 
     def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
@@ -223,6 +235,22 @@ class Store(Protocol):
 
     def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
         """Return the API keys whose stored form is exactly ``value``: a token, or plaintext."""
+        ...
+
+    def rows_of_key(self, key_hash: str, stored: Collection[str]) -> Sequence[OwnedKey]:
+        """Return the API keys with this hash, and those without one that are stored as given.
+
+        In the order in which servers read them, and those that can be read. ``stored`` are forms as
+        in ``owned_stored_as``.
+        """
+        ...
+
+    def unhashed_plaintexts(self) -> Iterator[Sequence[str]]:
+        """Yield the stored forms of plaintext API keys without a hash, in pages as ``api_keys``."""
+        ...
+
+    def repeated_hashes(self) -> Sequence[str]:
+        """Return the hashes that more than one API key has; none where no hashes are stored."""
         ...
 
     def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:

@@ -212,3 +212,28 @@ def test_a_batch_needs_no_lock_until_it_is_written(writer: Store, engine: Engine
         batch.add_matching(ALL)
         with pytest.raises(StoreError, match="locked"), writer.transaction():
             batch.insert()
+
+
+def test_what_is_discarded_is_neither_inserted_nor_deleted(writer: Store, reader: Store) -> None:
+    stays, goes = added(writer, api_key("stays"), api_key("goes"))
+    with writer.key_batch() as batch:
+        batch.add_matching(KeyFilter(now=NOW))
+        assert batch.ids_among([stays.id, goes.id, "0" * 32]) == {stays.id, goes.id}
+        batch.discard([stays.id, "0" * 32])
+        assert batch.ids_among([stays.id]) == set()
+        assert len(batch) == 1
+        with writer.transaction():
+            batch.delete()
+    assert [key.id for key in reader.api_keys(KeyFilter(now=NOW))] == [stays.id]
+
+
+def test_what_does_not_match_any_more_leaves_the_batch(writer: Store, reader: Store) -> None:
+    used, unused, gone = added(writer, api_key("a"), api_key("b"), api_key("c"))
+    with writer.key_batch() as batch:
+        batch.add_matching(KeyFilter(now=NOW))
+        writer.count_use(used.id, NOW)
+        with writer.transaction():
+            writer.delete_api_keys([gone.id])
+        batch.keep_matching(KeyFilter(now=NOW, name="b"))
+        assert [key.id for key in batch] == [unused.id]
+        assert len(batch) == 1

@@ -93,3 +93,39 @@ def test_a_use_is_counted_at_once(writer: Store, reader: Store) -> None:
     )
     assert reader.find_api_key(other.id) == other._replace(username="administrator")
     assert not writer.count_use("0" * 32, NOW)
+
+
+def test_the_rows_of_a_key_are_found_by_its_hash_and_by_what_is_stored_without_one(
+    writer: Store, reader: Store
+) -> None:
+    hashed, unhashed, plain, _, _ = added(
+        writer,
+        api_key(hashed="mine"),
+        api_key(hashed=None),
+        api_key(stored="sk-mine", hashed=None),
+        api_key(stored="sk-other", hashed=None),
+        api_key(stored="sk-another's hash", hashed="other"),
+    )
+    stored = [plain.stored, unhashed.stored, "sk-another's hash", "sk-nobody's"]
+    # In the order in which they came.
+    assert owned_ids(reader.rows_of_key("mine", stored)) == [hashed.id, unhashed.id, plain.id]
+    assert owned_ids(reader.rows_of_key("mine", [])) == [hashed.id]
+    assert owned_ids(reader.rows_of_key("none", ["sk-mine"])) == [plain.id]
+    assert reader.rows_of_key("none", []) == []
+    (found,) = reader.rows_of_key("none", ["sk-mine"])
+    assert found.owner == user()
+
+
+def test_plaintext_without_a_hash_is_found_in_pages(writer: Store, reader: Store) -> None:
+    added(writer, api_key(hashed=None), api_key(stored="sk-hashed"))
+    plain = [f"sk-{number:04}" for number in range(1201)]
+    added(writer, *(api_key(stored=value, hashed=None) for value in plain))
+    found = [value for page in reader.unhashed_plaintexts() for value in page]
+    assert sorted(found) == plain
+
+
+def test_hashes_that_several_keys_have_are_found(writer: Store, reader: Store) -> None:
+    assert reader.repeated_hashes() == []
+    hashes = ("one", "two", "two", "three", "three", "three", None, None)
+    added(writer, *(api_key(hashed=value) for value in hashes))
+    assert sorted(reader.repeated_hashes()) == ["three", "two"]

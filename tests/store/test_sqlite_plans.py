@@ -63,6 +63,7 @@ ASKED: dict[str, Callable[[SqliteStore], Any]] = {
         *store.owned_by_hash("h"),
         *store.owned_stored_as("sk-"),
     ],
+    "all rows of a key": lambda store: store.rows_of_key("h", ["sk-", "gAAAAA"]),
     "as it is stored": lambda store: store.owned_stored_as("gAAAAA"),
     "plaintext by its start": lambda store: store.api_keys_stored_from("sk-", 11),
     "a user's, one page": limited(user_id=OWNER),
@@ -93,6 +94,7 @@ def test_where_all_keys_have_a_hash_none_is_read_to_find_one_without(
     path = tmp_path / "langflow.db"
     databases.made(path, SHAPES[release])
     assert scans(path, lambda store: store.key_tokens(unhashed_only=True)) == []
+    assert scans(path, lambda store: store.unhashed_plaintexts()) == []
 
 
 def test_what_must_read_every_row_is_seen_to_do_so(tmp_path: Path) -> None:

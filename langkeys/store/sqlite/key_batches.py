@@ -5,7 +5,7 @@ SQLite makes without a name: nothing is added to Langflow's database.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby, zip_longest
 from typing import Any
@@ -118,6 +118,19 @@ class SqliteKeyBatch:
         for row in unreadable:
             self._count -= self._store._changed_rows(f"DELETE FROM {_TABLE} WHERE rowid = ?", row)
 
+    def ids_among(self, key_ids: Collection[str]) -> set[str]:
+        rows = self._store._rows(
+            f"SELECT id FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(key_ids)),),
+        )
+        return {row[0] for row in rows}
+
+    def discard(self, key_ids: Collection[str]) -> None:
+        self._count -= self._store._changed_rows(
+            f"DELETE FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(key_ids)),),
+        )
+
     def insert(self) -> None:
         store = self._store
         columns = ", ".join(store._own_columns)
@@ -188,17 +201,20 @@ class SqliteKeyBatch:
                         return str((my_key or their_key)[0])
         return None
 
-    def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
+    def keep_matching(self, wanted: KeyFilter | None = None) -> None:
         store = self._store
-        store._has_removed = True
-        store._rows(MORE_CACHE)
         where, parameters = ("1", []) if wanted is None else store._conditions(wanted)
-        # What has been used, changed or deleted meanwhile is none of it any more.
         self._count -= store._changed_rows(
             f"DELETE FROM {_TABLE} WHERE NOT EXISTS"
             f" (SELECT 1 FROM apikey k WHERE k.id = langkeys_batch.id AND {where})",
             parameters,
         )
+
+    def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
+        store = self._store
+        store._has_removed = True
+        store._rows(MORE_CACHE)
+        self.keep_matching(wanted)
         if self._count:
             store._note_unread(map(noted_delete, self))
         deleted = 0

@@ -1,6 +1,7 @@
 """Finding the rows of API keys that somebody presents, with their users, and counting their use."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
@@ -27,6 +28,46 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
         return self._owned(self._by_stored, value)
+
+    def rows_of_key(self, key_hash: str, stored: Collection[str]) -> Sequence[OwnedKey]:
+        number = self._row_number("apikey")
+        found = f"SELECT {number} FROM apikey WHERE api_key IN (SELECT value FROM json_each(?))"
+        parameters = [json.dumps(list(stored))]
+        if self._generation.has_key_hash:
+            # The plus keeps SQLite from the index on the hash, where there may be a million NULL.
+            found = (
+                f"{found} AND +api_key_hash IS NULL"
+                f" UNION SELECT {number} FROM apikey WHERE api_key_hash = ?"
+            )
+            parameters.append(key_hash)
+        # Servers take the first row that they come to.
+        where = f"{self._key_row} IN ({found}) ORDER BY {self._key_row}"
+        rows = self._rows(f"{self._owned_select} WHERE {where}", parameters)
+        return list(self._readable(rows, self._owned_key))
+
+    def unhashed_plaintexts(self) -> Iterator[Sequence[str]]:
+        unhashed = "api_key_hash IS NULL AND " if self._generation.has_key_hash else ""
+        number = self._row_number("apikey")
+        last: object = FIRST_ROW
+        while True:
+            rows = self._rows(
+                f"SELECT api_key, {number} FROM apikey WHERE {unhashed}{number} > ?"
+                f" AND NOT (+api_key >= ? AND +api_key < ?) ORDER BY {number} LIMIT ?",
+                (last, FERNET_PREFIX, PAST_FERNET, PAGE_ROWS),
+            )
+            yield [row[0] for row in rows if isinstance(row[0], str)]
+            if len(rows) < PAGE_ROWS:
+                return
+            last = rows[-1][1]
+
+    def repeated_hashes(self) -> Sequence[str]:
+        if not self._generation.has_key_hash:
+            return []
+        rows = self._rows(
+            "SELECT api_key_hash FROM apikey WHERE api_key_hash IS NOT NULL"
+            " GROUP BY api_key_hash HAVING count(*) > 1"
+        )
+        return [row[0] for row in rows if isinstance(row[0], str)]
 
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
         number = self._row_number("apikey")
@@ -88,10 +129,8 @@ class KeyLookup(ApiKeyTable, UserTable):
         return lru_cache(maxsize=USERS)(self._user)
 
     def _owned(self, sql: str, value: str) -> list[OwnedKey]:
-        return [
-            OwnedKey(
-                self._api_key(row),
-                None if row[KEY_CELLS] is None else self._read_user(row[KEY_CELLS:]),
-            )
-            for row in self._rows(sql, (value,))
-        ]
+        return [self._owned_key(row) for row in self._rows(sql, (value,))]
+
+    def _owned_key(self, row: Sequence[Any]) -> OwnedKey:
+        owner = None if row[KEY_CELLS] is None else self._read_user(tuple(row[KEY_CELLS:]))
+        return OwnedKey(self._api_key(row), owner)
