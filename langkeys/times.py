@@ -5,6 +5,13 @@ from datetime import datetime, timedelta, timezone
 
 from langkeys.errors import UsageError
 
+NEVER = "never"
+"""What stands for no expiry at all."""
+
+FIRST = datetime.min.replace(tzinfo=timezone.utc)
+LAST = datetime.max.replace(tzinfo=timezone.utc)
+"""The ends of the calendar."""
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
 # Unit, its length in seconds, and how many of them make it worth using: "89 days", not "2 months".
@@ -21,6 +28,22 @@ _FRACTION = re.compile(r"\.([0-9]{1,6})[0-9]*")
 def now() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.now(timezone.utc)
+
+
+def later(moment: datetime, span: timedelta) -> datetime:
+    """Add a span to a time, and stop at the calendar's last or first moment."""
+    try:
+        return moment + span
+    except OverflowError:
+        return LAST if span > timedelta(0) else FIRST
+
+
+def earlier(moment: datetime, span: timedelta) -> datetime:
+    """Take a span from a time; see ``later``."""
+    try:
+        return moment - span
+    except OverflowError:
+        return FIRST if span > timedelta(0) else LAST
 
 
 def parsed_span(text: str, option: str) -> timedelta:
@@ -69,6 +92,11 @@ def parsed_future(text: str, option: str) -> datetime:
     if when <= now():
         raise UsageError(f"{option} {text!r} has passed already ({iso(when)})")
     return when
+
+
+def parsed_expiry(text: str, option: str) -> datetime | None:
+    """Read when a key is to expire: a time as ``parsed_future`` takes it, or None for ``never``."""
+    return None if text.strip().lower() == NEVER else parsed_future(text, option)
 
 
 def parsed_iso(text: str) -> datetime:
