@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from langkeys import places
 from langkeys.authentication import Acting, authenticated, require_superuser
+from langkeys.ending import Endings
 from langkeys.errors import LangkeysError, SecretKeyError, StoreError
 from langkeys.files import is_there
+from langkeys.key_finder import KeyFinder
 from langkeys.models import ApiKey, User
 from langkeys.progress import Progress, unseen
 from langkeys.secret_key_trial import find_lost, question, warning_of
@@ -24,12 +26,15 @@ from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
 from langkeys.users import get_user
-from langkeys.verification import Verifier, key_hash
+from langkeys.verification import Judge, Verifier, key_hash
 
 if TYPE_CHECKING:
     from langkeys.audit import Recorder
     from langkeys.crypto import Cipher
     from langkeys.diagnostics import Report
+
+
+_THROUGH_STORE = ("store", "_opened_store", "cipher", "reading_cipher", "verifier", "endings")
 
 
 class Access(Enum):
@@ -57,8 +62,7 @@ class Session:
     ``reason`` go into the audit trail. ``accept_secret_key`` asks whether what a lost secret key
     has encrypted is given up, and raises at a no; without it that is never done. ``cache_kib`` is
     how much of the database may be kept in memory, if not SQLite's own 2000; ``verify_password``
-    stands in for the method of that name. Use
-    as a context manager.
+    stands in for the method of that name. Use as a context manager.
     """
 
     def __init__(
@@ -194,7 +198,7 @@ class Session:
         """Close the store and forget what was read through it."""
         if self.has_store:
             self._opened_store.close()
-            for name in ("store", "_opened_store", "cipher", "reading_cipher", "verifier"):
+            for name in _THROUGH_STORE:
                 self.__dict__.pop(name, None)
 
     def was_revoked(self, api_key: str) -> bool:
@@ -335,13 +339,13 @@ class Session:
     @cached_property
     def verifier(self) -> Verifier:
         """What says whose API key this is, as the server beside the database would."""
-        from_environment = self.settings.text("LANGFLOW_API_KEY_SOURCE") == "env"
-        return Verifier(
-            self.store,
-            lambda: self.cipher,
-            environment_key=self.settings.text("LANGFLOW_API_KEY") if from_environment else None,
-            superuser=self.settings.superuser,
-        )
+        return Verifier(self.store, lambda: self.cipher, **Judge.by(self.settings)._asdict())
+
+    @cached_property
+    def endings(self) -> Endings:
+        """What ends API keys, whole."""
+        finder = KeyFinder(self.store, lambda: self.reading_cipher, self.progress)
+        return Endings(self.store, finder, Judge.by(self.settings))
 
     def examined(self) -> "Report":
         """Look at the whole deployment, as ``doctor`` reports it."""

@@ -141,6 +141,8 @@ class LangflowStore:
             self._looked_at = time.monotonic()
             self._counts = not reader.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
             self._verifier = reader.verifier
+            # A server beside it may commit with each request: a pass over all rows is too much.
+            self._verifier.is_exact = False
             self._reader, self._store = reader, reader.store
             self._is_snapshot = reader.store.is_snapshot
 
