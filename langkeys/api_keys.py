@@ -1,25 +1,26 @@
 """What can be done with API keys: make them and end them."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.batches import in_batches
 from langkeys.errors import (
+    ConflictError,
     FailedError,
+    InvalidKeyError,
     LangkeysError,
-    NotFoundError,
     UnsupportedError,
     UsageError,
 )
 from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
-from langkeys.progress import Advance
-from langkeys.store.base import KeyBatch, KeyFilter, Store
+from langkeys.store.base import KeyBatch, Store
 from langkeys.store.generations import Generation
 from langkeys.text import unshowable_in
 from langkeys.times import now
-from langkeys.verification import key_hash
+from langkeys.verification import by_rows, key_hash
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -65,6 +66,15 @@ def require_expiry(generation: Generation) -> None:
         )
 
 
+def require_working_owner(generation: Generation, owner: User) -> None:
+    """Raise ConflictError where a server would refuse a new key of this owner."""
+    if not owner.is_active and generation.honours_owner_state:
+        raise ConflictError(
+            f"the owner {owner.username!r} is inactive: a server would refuse a new key",
+            hint="activate the user first: langkeys user activate",
+        )
+
+
 def prepared(
     generation: Generation,
     cipher: Callable[[], "Cipher"],
@@ -74,12 +84,14 @@ def prepared(
     expires_at: datetime | None = None,
     count: int = 1,
     value: str | None = None,
+    created_at: datetime | None = None,
 ) -> Iterable[NewApiKey]:
     """Make keys as this generation stores them, in memory only: plaintext, Fernet, with a hash.
 
-    ``value`` is the key itself where somebody has chosen it already.
+    ``value`` is the key itself where somebody has chosen it already, ``created_at`` the time that
+    counts, if not now.
     """
-    created_at = now()
+    created_at = created_at or now()
     encrypt = cipher().encrypt if generation.encrypts_keys else str
     for _ in range(count):
         plaintext = value or f"sk-{secrets.token_urlsafe(32)}"
@@ -115,20 +127,40 @@ def store_batch(store: Store, batch: KeyBatch) -> None:
 
 
 def check_stored(store: Store, batch: KeyBatch) -> None:
-    """Read new keys back through a fresh connection; raise FailedError where they differ."""
+    """Read new keys back through a fresh connection; raise FailedError where they differ.
+
+    No key is delivered that a server would refuse: of very many, which have all that counts in
+    common, some are judged.
+    """
     key_id = batch.find_unwritten()
     if key_id is not None:
         raise FailedError(
             f"the new API key {dashed(key_id)} does not read back from {store.location}",
             hint="check the disk, then langkeys api-key list",
         )
+    with store.reopened() as fresh:
+        for row in islice(batch, ROWS_AT_ONCE):
+            try:
+                by_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))
+            except InvalidKeyError as error:
+                raise ConflictError(
+                    f"a server would refuse the new API key {dashed(row.id)}: {error.message}"
+                ) from None
 
 
 def take_back(store: Store, batch: KeyBatch) -> None:
     """Revoke new keys that nobody has received, as far as nobody else has."""
     with store.transaction():
+        # Of a few: whatever else has got their hash, too.
+        rows = islice(batch, ROWS_AT_ONCE)
+        found = [store.rows_of_key(row.hash or "", [row.stored]) for row in rows]
+        mine = {row.id for row in islice(batch, ROWS_AT_ONCE)}
+        others = {row.key.id for rows in found for row in rows} - mine
         batch.delete()
-    _check_deleted(store, batch)
+        store.delete_api_keys(sorted(others))
+    key_id = batch.find_undeleted()
+    if key_id is not None:
+        raise FailedError(f"API key {dashed(key_id)} is still in {store.location}")
 
 
 def store_delivered(
@@ -155,43 +187,6 @@ def store_delivered(
             raise
 
 
-def _check_deleted(store: Store, batch: KeyBatch) -> None:
-    key_id = batch.find_undeleted()
-    if key_id is not None:
-        raise FailedError(f"API key {dashed(key_id)} is still in {store.location}")
-
-
-def revoke(store: Store, keys: Sequence[ApiKey]) -> None:
-    """Delete API keys, all or none: on a running server they are dead at once."""
-    with store.transaction():
-        deleted = store.delete_api_keys([key.id for key in keys])
-        if deleted != len(keys):
-            raise NotFoundError(
-                f"{len(keys) - deleted} of the {len(keys)} API keys have just been deleted by"
-                f" somebody else from {store.location}; nothing was done",
-                hint="run the command again",
-            )
-    with store.reopened() as fresh:
-        for key in keys:
-            if fresh.find_api_key(key.id) is not None:
-                raise FailedError(f"API key {dashed(key.id)} is still in {store.location}")
-
-
-def changed(store: Store, old: ApiKey, new: ApiKey) -> None:
-    """Give a row another name, expiry or activity, and read it back."""
-    with store.transaction():
-        if not store.update_api_key(new):
-            raise NotFoundError(
-                f"API key {dashed(old.id)} has just been deleted by somebody else from"
-                f" {store.location}"
-            )
-    with store.reopened() as fresh:
-        if fresh.find_api_key(old.id) != new:
-            raise FailedError(
-                f"API key {dashed(old.id)} of {store.location} does not read back as written"
-            )
-
-
 def require_key_state(generation: Generation) -> None:
     """Raise UnsupportedError where the server lets inactive keys in."""
     if not generation.honours_key_state:
@@ -205,18 +200,6 @@ def require_key_state(generation: Generation) -> None:
 def is_use_counted(store: Store, tracking_disabled: bool | None) -> bool:
     """Tell whether "never used" means anything: the server counts, and has counted something."""
     return not tracking_disabled and store.has_used_api_keys()
-
-
-def revoke_matching(
-    store: Store, batch: KeyBatch, wanted: KeyFilter, *, done: Advance = lambda _: None
-) -> None:
-    """Revoke those keys of a batch that still match, all or none; the batch keeps the others not.
-
-    A key that has been used, or given another end, since it was listed stays.
-    """
-    with store.transaction():
-        batch.delete(wanted, done=done)
-    _check_deleted(store, batch)
 
 
 def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:

@@ -2,19 +2,22 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys import api_keys
-from langkeys.errors import ConflictError, FailedError, UsageError
+from langkeys.ending import Endings
+from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
 from langkeys.files import StagedFile, find_bytes, without_newline
+from langkeys.key_finder import KeyFinder, key_hash
 from langkeys.models import ApiKey, User, dashed
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.base import KeyFilter, OwnedKey, Store
+from langkeys.text import holds_several_keys
 from langkeys.times import iso, now
-from langkeys.verification import KeyFinder
+from langkeys.verification import NOTHING_SET, Judge, by_rows, representative
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -25,11 +28,15 @@ _KEY = re.compile(r"sk-[!-~]{32,}")
 
 @dataclass(frozen=True)
 class Ensured:
-    """What is so now: the key's row, whether anything was changed, and other keys of that name."""
+    """What is so now: the key's row, whether anything was changed, and other keys of that name.
+
+    ``renamed_from``: the name that the key had before, if it had another.
+    """
 
     row: ApiKey
     changed: bool
     others: tuple[ApiKey, ...]
+    renamed_from: str | None = None
 
 
 def value_in(path: Path) -> str | None:
@@ -45,6 +52,10 @@ def value_in(path: Path) -> str | None:
         text = without_newline(content.decode("utf-8"))
     except UnicodeDecodeError:
         text = ""
+    if holds_several_keys(text):
+        raise UsageError(
+            f"{path} holds several API keys, run together", hint="put one of them in a file alone"
+        )
     if not _KEY.fullmatch(text):
         raise UsageError(
             f"{path} holds no API key: that is sk- and at least 32 more characters, on one line",
@@ -53,7 +64,7 @@ def value_in(path: Path) -> str | None:
     return text
 
 
-def publish_new_value(path: Path) -> str:
+def publish_new_value(path: Path, warn: Callable[[str], None]) -> str:
     """Make a new API key, put it into the file that is missing, and return what is in the file.
 
     Where another process has been faster, that is its key. Nothing of this needs a database: a
@@ -61,9 +72,11 @@ def publish_new_value(path: Path) -> str:
     """
     value = f"sk-{secrets.token_urlsafe(32)}"
     try:
-        with StagedFile(path, for_server=True) as staged:
-            staged.write(f"{value}\n")
+        with StagedFile(path, what="an API key", for_server=True) as staged:
+            staged.write(value)
             staged.publish(replace=False)
+        for warning in staged.warnings:
+            warn(warning)
     except FileExistsError:
         found = value_in(path)
         if found is None:
@@ -82,6 +95,7 @@ def ensured(
     expires_at: datetime | None,
     replace_others: bool,
     was_revoked: Callable[[str], bool] = lambda _: False,
+    judge: Judge = NOTHING_SET,
 ) -> Ensured:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
@@ -89,17 +103,21 @@ def ensured(
     expired, inactive, revoked before (as ``was_revoked`` knows it) or somebody else's: it is not
     brought back, and not taken over.
     """
-    (prepared,) = api_keys.prepared(
-        store.generation, cipher, owner=owner, name=name, expires_at=expires_at, value=value
-    )
+    api_keys.require_working_owner(store.generation, owner)
+    finder = KeyFinder(store, cipher)
+    endings = Endings(store, finder, judge)
+    hashed = key_hash(value)
+    renamed_from = None
     with store.transaction():
         # Looked for under the write lock: ten processes that start at once make one row.
-        rows = [found.key for found in KeyFinder(store, cipher).find(value)]
+        rows = finder.find_all(value)
+        is_new = not rows
         if rows:
-            row = _accepted(rows, owner, store.location)
+            row = _accepted(store, hashed, rows, owner)
             changed = row.name != name
-            row = row._replace(name=name)
             if changed:
+                renamed_from = row.name or ""
+                row = row._replace(name=name)
                 store.update_api_key(row)
         elif was_revoked(value):
             raise ConflictError(
@@ -108,30 +126,57 @@ def ensured(
                 hint=_NEW_KEY_HINT,
             )
         else:
+            (prepared,) = api_keys.prepared(
+                store.generation, cipher, owner=owner, name=name, expires_at=expires_at, value=value
+            )
             row, changed = prepared.row, True
             store.insert_api_keys([row])
+        own = {row.id, *(found.key.id for found in rows)}
         others = tuple(
             key
             for key in store.api_keys(KeyFilter(now=now(), user_id=owner.id, name=name))
-            if key.id != row.id
+            if key.id not in own
         )
-        if replace_others and others:
-            store.delete_api_keys([key.id for key in others])
+        ended = endings.wholes(others) if replace_others else []
+        if ended:
+            endings.delete_rows(ended)
             changed = True
     with store.reopened() as fresh:
         if fresh.find_api_key(row.id) != row:
             raise FailedError(
                 f"API key {dashed(row.id)} of {store.location} does not read back as written"
             )
-    return Ensured(row, changed, others)
+        refusal = _refusal(fresh, finder.on(fresh), value, row)
+    if refusal is not None:
+        if is_new:
+            endings.revoke([endings.single(row)])
+        raise ConflictError(
+            f"a server would refuse API key {dashed(row.id)} of {store.location}: {refusal}",
+            hint="it has been taken back; remove the file, and a new key is made for it"
+            if is_new
+            else _NEW_KEY_HINT,
+        )
+    endings.prove_revoked(ended)
+    return Ensured(row, changed, others, renamed_from)
 
 
-def _accepted(rows: list[ApiKey], owner: User, location: str) -> ApiKey:
-    row = rows[0]
-    named = f"the key in the file is API key {dashed(row.id)} of {location}"
-    hint = _NEW_KEY_HINT
-    if len(rows) > 1:
-        raise ConflictError(f"{named}, and {len(rows) - 1} more rows: servers refuse it", hint=hint)
+def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | None:
+    try:
+        verified = by_rows(fresh, key_hash(value), finder.find_all(value))
+    except InvalidKeyError as error:
+        return error.message
+    if verified.api_key is None or verified.api_key.id != row.id:
+        return "another row of the same key comes first"
+    return None
+
+
+def _accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) -> ApiKey:
+    row, refusal = representative(store, hashed, rows), ""
+    try:
+        by_rows(store, hashed, rows)
+    except InvalidKeyError as error:
+        refusal = error.message
+    named = f"the key in the file is API key {dashed(row.id)} of {store.location}"
     if row.user_id != owner.id:
         raise ConflictError(
             f"{named}, which belongs to {row.username or 'nobody'} and not to {owner.username}",
@@ -140,7 +185,9 @@ def _accepted(rows: list[ApiKey], owner: User, location: str) -> ApiKey:
     status = row.status(now())
     if status == "expired":
         assert row.expires_at is not None
-        raise ConflictError(f"{named}, which expired at {iso(row.expires_at)}", hint=hint)
-    if status == "inactive":
-        raise ConflictError(f"{named}, which is inactive; it is not brought back", hint=hint)
+        refusal = f"it expired at {iso(row.expires_at)}"
+    elif status == "inactive":
+        refusal = "it is inactive, and not brought back"
+    if refusal:
+        raise ConflictError(f"{named}, and of no use: {refusal}", hint=_NEW_KEY_HINT)
     return row

@@ -1,14 +1,15 @@
 """API keys at rest in the form that the database's generation prefers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langkeys.errors import ConflictError, FailedError
+from langkeys.errors import ConflictError, FailedError, InvalidKeyError
+from langkeys.key_finder import key_hash
 from langkeys.models import ApiKey, dashed
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.base import KeyFilter, OwnedKey, Store
 from langkeys.times import now
-from langkeys.verification import key_hash
+from langkeys.verification import by_rows
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -61,11 +62,12 @@ def planned(
 def carry_out(store: Store, migration: Migration) -> None:
     """Change what is planned, all or nothing, and read it back through a fresh connection.
 
-    Raises ConflictError where a row has changed meanwhile, or where two rows would have one hash: a
-    server refuses such a key.
+    Raises ConflictError where a row has changed meanwhile, or where a server would refuse a key
+    that it lets in, or let one in that it refuses: where two rows would have one hash.
     """
     pairs = [(old, new) for old, new, _ in migration.changes]
     with store.transaction():
+        _check_answers(store, pairs)
         changed = store.replace_stored(pairs)
         if changed != len(pairs):
             raise ConflictError(
@@ -73,16 +75,38 @@ def carry_out(store: Store, migration: Migration) -> None:
                 " nothing was done",
                 hint="run the command again",
             )
-        for _, new in pairs:
-            twins = [] if new.hash is None else store.owned_by_hash(new.hash)
-            if len(twins) > 1:
-                ids = " and ".join(dashed(twin.key.id) for twin in twins)
-                raise ConflictError(
-                    f"{ids} of {store.location} are one and the same key; nothing was done",
-                    hint="a server refuses a key that stands in two rows: revoke one of them by id",
-                )
     with store.reopened() as fresh:
         for _, new in pairs:
             found = fresh.find_api_key(new.id)
             if found is None or (found.stored, found.hash) != (new.stored, new.hash):
                 raise FailedError(f"API key {dashed(new.id)} does not read back as it was written")
+
+
+def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None:
+    """Raise ConflictError where a filled hash would change whom a server lets in by a key."""
+    filled: dict[str, list[tuple[ApiKey, ApiKey]]] = {}
+    for old, new in pairs:
+        if new.hash is not None and old.hash is None:
+            filled.setdefault(new.hash, []).append((old, new))
+    for hashed, changes in filled.items():
+        hashed_rows = list(store.owned_by_hash(hashed))
+        if len(changes) + len(hashed_rows) < 2:
+            continue
+        owned = [(old, new, store.find_user(old.user_id)) for old, new in changes]
+        before = hashed_rows + [OwnedKey(old, owner) for old, _, owner in owned]
+        after = hashed_rows + [OwnedKey(new, owner) for _, new, owner in owned]
+        if _answer(store, hashed, before) != _answer(store, hashed, after):
+            ids = " and ".join(dashed(row.key.id) for row in after)
+            raise ConflictError(
+                f"{ids} of {store.location} are one and the same key; nothing was done",
+                hint="with the hash in each row a server would answer otherwise for that key:"
+                " revoke the key, or delete all of its rows but one",
+            )
+
+
+def _answer(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> str | None:
+    """Return the id of the user that a server takes a key for, None where it refuses the key."""
+    try:
+        return by_rows(store, hashed, rows).user.id
+    except InvalidKeyError:
+        return None

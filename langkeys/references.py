@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from langkeys.errors import AmbiguousError, NotFoundError
+from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
+from langkeys.key_finder import KeyFinder, key_hash
+from langkeys.lifetimes import MOST_OF_ONE_NAME, Replaced
 from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.base import KeyFilter, OwnedKey, RowStub, Store
 from langkeys.times import iso, now
-from langkeys.verification import KeyFinder
+from langkeys.verification import representative
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -29,12 +31,14 @@ def resolved(
     destroys: bool = False,
     working: bool = False,
     progress: Progress = unseen,
+    note: Callable[[str], None] = lambda _: None,
 ) -> ApiKey:
     """Return the one API key that ``ref`` names, anybody's, by the first way that matches.
 
     ``destroys`` asks for 8 digits of an id's start instead of 4. ``working``: where a name is that
-    of several keys and only one of them works, that one. Raises NotFoundError, or
-    AmbiguousError with the candidates.
+    of several keys and only one of them works, that one; one that has been replaced and lives on in
+    its grace is not meant, which ``note`` is told. Several rows of one key are one key. Raises
+    NotFoundError, or AmbiguousError with the candidates.
     """
     key_id = parsed_id(ref)
     key = None if key_id is None else store.find_api_key(key_id)
@@ -42,9 +46,7 @@ def resolved(
         return key
     matches = store.api_keys_named(ref, MOST_CANDIDATES + 1)
     if working and len(matches) > 1:
-        # After a rotation with a grace the old key stays for a while, and expired after that.
-        wanted = KeyFilter(now=now(), name=ref, status="active")
-        matches = list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1)) or matches
+        matches = _working(store, ref, note) or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
         matches = _starting_with(store, cipher, ref, progress)
     hint = "langkeys api-key list --all-users shows ids and names"
@@ -58,15 +60,78 @@ def resolved(
             hint = f"give {least} digits of the id or more; {hint}"
     if not matches:
         raise NotFoundError(f"no API key matches {ref!r} in {store.location}", hint=hint)
-    return _the_one(matches, f"{ref!r}", store)
+    return _the_one(matches, f"{ref!r}", store, cipher)
 
 
 def resolved_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
-    """Return the row of a whole API key, called ``what`` in errors, as it must not show itself."""
-    matches = [found.key for found in finder.find(api_key)]
-    if not matches:
+    """Return the row of a whole API key, called ``what`` in errors, as it must not show itself.
+
+    Of several rows that one by which a server knows the key. Raises NotFoundError, or
+    SecretKeyError where rows cannot be read that may be of the key.
+    """
+    rows = finder.find_all(api_key)
+    if not rows:
+        unreadable = finder.count_unreadable()
+        if unreadable:
+            rows_are = "1 row" if unreadable == 1 else f"{unreadable} rows"
+            raise SecretKeyError(
+                f"{what} is not found in {store.location}, but the secret key does not open"
+                f" {rows_are} there that may be it; nothing was done",
+                hint="use the secret key of the server that wrote them; or find the key by its name"
+                " or owner in langkeys api-key list --all-users, and name it by its id",
+            )
         raise NotFoundError(f"{what} is no API key of {store.location}")
-    return _the_one(matches, what, store)
+    return representative(store, key_hash(api_key), rows)
+
+
+def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
+    """Return the row with this id or name, if it cannot be read, to be revoked all the same.
+
+    Raises AmbiguousError where there are more of them, of whatever kind.
+    """
+    found = store.api_key_stubs(key_id=parsed_id(ref) or ref)
+    found = found or store.api_key_stubs(name=ref)
+    if len(found) > 1 and any(stub.problem is not None for stub in found):
+        raise AmbiguousError(
+            f"{ref!r} matches {len(found)} API keys in {store.location}",
+            hint="name one of them by its id",
+            candidates=tuple(f"{dashed(stub.id)}  {stub.name}" for stub in found[:MOST_CANDIDATES]),
+        )
+    return [stub for stub in found if stub.problem is not None]
+
+
+def find_value_stubs(finder: KeyFinder, api_key: str) -> Sequence[RowStub]:
+    """Return the rows of a whole API key that cannot be read; see ``find_stubs``."""
+    try:
+        return finder.find_stubs(key_hash(api_key), api_key)
+    except UnicodeEncodeError:
+        return []
+
+
+def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKey]:
+    # After a rotation with a grace the old key stays for a while, and expired after that.
+    moment = now()
+    named = list(store.api_keys(KeyFilter(now=moment, name=name), limit=MOST_OF_ONE_NAME + 1))
+    if len(named) > MOST_OF_ONE_NAME:
+        wanted = KeyFilter(now=moment, name=name, status="active")
+        return list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1))
+    replaced = Replaced(named)
+    working, left_out = [], []
+    for key in named:
+        if key.status(moment) == "active":
+            newer = replaced.find_newer(key)
+            if newer is None:
+                working.append(key)
+            else:
+                left_out.append((key, newer))
+    if not working:
+        return [key for key, _ in left_out]
+    for key, newer in left_out:
+        note(
+            f"API key {dashed(key.id)} ({name}) is left out: it has been replaced by"
+            f" {dashed(newer.id)} already, and lives on in its grace"
+        )
+    return working
 
 
 def _starting_with(
@@ -86,9 +151,18 @@ def _starting_with(
     return found
 
 
-def _the_one(matches: Sequence[ApiKey], what: str, store: Store) -> ApiKey:
+def _the_one(
+    matches: Sequence[ApiKey], what: str, store: Store, cipher: Callable[[], "Cipher"]
+) -> ApiKey:
     if len(matches) == 1:
         return matches[0]
+    if len(matches) <= MOST_CANDIDATES:
+        finder = KeyFinder(store, cipher)
+        hashes = {finder.find_hash(key) for key in matches}
+        (hashed, *others) = hashes
+        if hashed is not None and not others:
+            rows = [OwnedKey(key, store.find_user(key.user_id)) for key in matches]
+            return representative(store, hashed, rows)
     many, moment = len(matches) > MOST_CANDIDATES, now()
     raise AmbiguousError(
         f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"

@@ -1,14 +1,17 @@
 """New API keys for old ones: with their name, owner and lifetime."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from langkeys import api_keys
 from langkeys.api_keys import NewApiKey
-from langkeys.errors import ConflictError, FailedError, NotFoundError, UnsupportedError
-from langkeys.models import ApiKey, dashed
+from langkeys.ending import Endings, WholeKey
+from langkeys.errors import ConflictError, FailedError, UnsupportedError
+from langkeys.lifetimes import grace_end, new_expiry, replaced_in, replaced_of
+from langkeys.models import ApiKey, User, dashed
 from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
 from langkeys.times import now
@@ -17,14 +20,40 @@ from langkeys.users import get_user_by_id
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
+Expires = datetime | Literal["never"] | None
+"""When a new key expires; None: with the lifetime of the old one."""
+
+
+_IN_ENVIRONMENT = (
+    "is the server's LANGFLOW_API_KEY (LANGFLOW_API_KEY_SOURCE is env), which lets it in, whatever"
+    " is in the database"
+)
+
 
 @dataclass(frozen=True)
 class Replacement:
-    """An old key and the new one for it; ``old_expires_at`` is the end of the grace, if any."""
+    """An old key and the new one for it; ``old_expires_at`` is the end of the grace, if any.
+
+    ``key`` has the rows that are to end; ``is_whole``: whatever others it has by then, too.
+    """
 
     old: ApiKey
     new: NewApiKey = field(repr=False)
     old_expires_at: datetime | None = None
+    key: WholeKey | None = field(default=None, repr=False)
+    is_whole: bool = True
+
+
+@dataclass
+class Selection:
+    """The keys that a filter matches, and what it matches and is left out.
+
+    Each of these with the reason, and whether it is to be expected: a key that lives on in its
+    grace is.
+    """
+
+    keys: list[WholeKey] = field(default_factory=list)
+    left_out: list[tuple[ApiKey, str, bool]] = field(default_factory=list)
 
 
 def require_grace(generation: Generation) -> None:
@@ -37,77 +66,171 @@ def require_grace(generation: Generation) -> None:
         )
 
 
-def require_rotatable(keys: Sequence[ApiKey]) -> None:
-    """Raise ConflictError for a key that somebody has deactivated: a new one would undo that."""
-    for key in keys:
-        if not key.is_active:
+def rotatable(
+    endings: Endings, rows: Sequence[ApiKey], *, grace: timedelta | None
+) -> list[WholeKey]:
+    """Return the keys of rows that are named, each once, by the row that works.
+
+    Raises ConflictError for a key that somebody has deactivated: a new one would undo that.
+    FailedError for one that is to end at once, and that a server's environment lets in for ever:
+    that is known before a new one is on its way.
+    """
+    keys = []
+    for key in endings.wholes(rows):
+        if grace is None and endings.is_in_environment(key):
+            raise FailedError(
+                f"API key {dashed(key.meant.id)} ({key.meant.name}) {_IN_ENVIRONMENT}; nothing was"
+                " done",
+                hint="give the server another LANGFLOW_API_KEY and restart it; or revoke the key",
+            )
+        working = key.meant if key.meant.is_active else endings.find_working(key)
+        if working is None or not working.is_active:
             raise ConflictError(
-                f"API key {dashed(key.id)} ({key.name}) is inactive; nothing was done",
+                f"API key {dashed(key.meant.id)} ({key.meant.name}) is inactive; nothing was done",
                 hint="activate it first, or create a new key",
             )
+        keys.append(WholeKey(working, key.rows, key.hashed, key.plaintext))
+    return keys
 
 
-def working_keys(
-    store: Store, *, user_id: str | None, created_before: datetime | None
-) -> list[ApiKey]:
-    """Return the active keys, neither expired, of a user or everybody, oldest first."""
+def select_working(
+    store: Store,
+    endings: Endings,
+    *,
+    user_id: str | None,
+    created_before: datetime | None,
+    grace: timedelta | None,
+) -> Selection:
+    """Return the active keys, neither expired, of a user or everybody, oldest first.
+
+    Left out are keys that have been replaced already, keys that a row which does not match keeps
+    alive, and those of users whose keys servers refuse.
+    """
     wanted = KeyFilter(now=now(), user_id=user_id, status="active", created_before=created_before)
-    return list(store.api_keys(wanted))
+    rows = list(store.api_keys(wanted))
+    replaced = replaced_in(store, rows, user_id=user_id)
+    whole, kept_by = _repeated(endings, {row.id for row in rows})
+    selection, seen, owners = Selection(), set[str](), dict[str, User | None]()
+    for row in rows:
+        key = whole.get(row.id)
+        if row.id in seen:
+            continue
+        if key is None:
+            key = endings.single(row)
+        seen.update(other.id for other in key.rows)
+        if row.user_id not in owners:
+            owners[row.user_id] = store.find_user(row.user_id)
+        newer = next(filter(None, map(replaced.find_newer, key.rows)), None)
+        reason = _reason_to_leave(owners[row.user_id], kept_by.get(row.id), store.generation)
+        if newer is not None:
+            replaced_by = (
+                f"has been replaced by {dashed(newer.id)} already, and lives on in its grace"
+            )
+            selection.left_out.append((row, replaced_by, True))
+        elif reason is not None:
+            selection.left_out.append((row, reason, False))
+        elif grace is None and endings.is_in_environment(key):
+            selection.left_out.append((row, _IN_ENVIRONMENT, False))
+        else:
+            selection.keys.append(key)
+    return selection
+
+
+def _repeated(endings: Endings, ids: set[str]) -> tuple[dict[str, WholeKey], dict[str, ApiKey]]:
+    """Return keys with more than one row by the ids of those meant, and what keeps them alive."""
+    whole: dict[str, WholeKey] = {}
+    kept_by: dict[str, ApiKey] = {}
+    for hashed, found in endings.find_repeated():
+        inside = [row.key for row in found if row.key.id in ids]
+        rest = [row for row in found if row.key.id not in ids]
+        if not inside:
+            continue
+        working = endings.find_alive(hashed, found)
+        meant = working if working is not None and working.id in ids else inside[0]
+        keeper = endings.find_alive(hashed, rest)
+        for row in inside:
+            whole[row.id] = WholeKey(meant, tuple(inside), hashed)
+            if keeper is not None:
+                kept_by[row.id] = keeper
+    return whole, kept_by
+
+
+def _reason_to_leave(
+    owner: User | None, kept_by: ApiKey | None, generation: Generation
+) -> str | None:
+    if kept_by is not None:
+        return (
+            f"is the same key as {dashed(kept_by.id)} ({kept_by.name}, {kept_by.username}), which"
+            " does not match and keeps it alive"
+        )
+    if owner is None:
+        return "belongs to a user who does not exist"
+    if not owner.is_active and generation.honours_owner_state:
+        return f"belongs to {owner.username!r}, who is inactive: a server would refuse a new key"
+    return None
 
 
 def prepared(
     store: Store,
     cipher: Callable[[], "Cipher"],
-    keys: Iterable[ApiKey],
+    keys: Sequence[WholeKey],
     *,
-    expires_at: datetime | None,
+    expires: Expires,
     grace: timedelta | None,
+    is_whole: bool = True,
 ) -> list[Replacement]:
-    """Make the new keys, in memory only; ``expires_at`` counts instead of the old lifetime."""
-    moment = now()
+    """Make the new keys, in memory only.
+
+    ``is_whole``: the keys are named, and end with all of their rows.
+    """
     replacements = []
     for key in keys:
-        new_expiry = expires_at
-        if new_expiry is None and key.expires_at is not None:
-            new_expiry = moment + (key.expires_at - key.created_at)
+        old = key.meant
+        owner = get_user_by_id(store, old.user_id)
+        api_keys.require_working_owner(store.generation, owner)
+        made_at = now()
+        if expires is None:
+            # The expiry of one that has been replaced is the end of its grace.
+            newest = replaced_of(store, old).find_newest(old) if is_whole else old
+            expires_at = new_expiry(newest, made_at)
+        else:
+            expires_at = None if expires == "never" else expires
         (new,) = api_keys.prepared(
             store.generation,
             cipher,
-            owner=get_user_by_id(store, key.user_id),
-            name=key.name,
-            expires_at=new_expiry,
+            owner=owner,
+            name=old.name,
+            expires_at=expires_at,
+            created_at=made_at,
         )
-        ends = None if grace is None else moment + grace
-        if ends is not None and key.expires_at is not None:
-            ends = min(ends, key.expires_at)
-        replacements.append(Replacement(key, new, ends))
+        ends = None if grace is None else grace_end(old, made_at, grace)
+        replacements.append(Replacement(old, new, ends, key, is_whole))
     return replacements
 
 
-def end_old(store: Store, replacements: Sequence[Replacement]) -> None:
+def end_old(
+    store: Store,
+    endings: Endings,
+    replacements: Sequence[Replacement],
+    *,
+    grace: timedelta | None,
+) -> None:
     """End the old keys, all or none: at the end of their grace, or else by deleting them."""
-    deleted = [item.old.id for item in replacements if item.old_expires_at is None]
-    expiring = [
-        item.old._replace(expires_at=item.old_expires_at)
-        for item in replacements
-        if item.old_expires_at is not None
-    ]
+    expiring: list[ApiKey] = []
+    deleted: list[WholeKey] = []
     with store.transaction():
-        ended = store.delete_api_keys(deleted) if deleted else 0
-        ended += sum(store.update_api_key(key) for key in expiring)
-        if ended != len(replacements):
-            raise NotFoundError(
-                f"{len(replacements) - ended} of the old API keys have just been deleted by"
-                f" somebody else from {store.location}"
-            )
-    with store.reopened() as fresh:
         for item in replacements:
-            found = fresh.find_api_key(item.old.id)
-            if (None if found is None else found.expires_at) != item.old_expires_at:
-                raise FailedError(
-                    f"the old API key {dashed(item.old.id)} does not read back as ended from"
-                    f" {store.location}"
-                )
+            assert item.key is not None
+            key = endings.again(item.key, as_whole=item.is_whole)
+            if grace is None:
+                deleted.append(key)
+            else:
+                end = partial(grace_end, made_at=item.new.row.created_at, grace=grace)
+                expiring += endings.set_expiry(key, end)
+        endings.delete_rows(deleted)
+    endings.has_ended = True
+    endings.check_written(expiring)
+    endings.prove_revoked(deleted)
 
 
 def leftovers(store: Store, key: ApiKey) -> list[ApiKey]:

@@ -63,3 +63,15 @@ def json_visible(text: str) -> str:
 def _json_escape(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+_KEY = "sk-[A-Za-z0-9_-]{32,}"
+
+
+def holds_several_keys(line: str) -> bool:
+    """Tell whether a line holds more than one API key: run together, or with something between.
+
+    A key may have ``sk-`` in its midst by chance; two keys in a row have 70 characters or more.
+    """
+    apart = _compiled(f"(?<![A-Za-z0-9_-]){_KEY}").findall(line)
+    return len(apart) > 1 or _compiled(f"{_KEY}{_KEY}").search(line) is not None

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from langkeys.api_keys import checked_name
 from langkeys.authentication import DEFAULT_SUPERUSER, auto_login_name
+from langkeys.ending import Endings, WholeKey
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
 from langkeys.models import ApiKey, User, UserSummary, dashed, new_id, parsed_id
 from langkeys.settings import Settings
@@ -208,12 +209,14 @@ def change(
     is_active: bool | None = None,
     is_superuser: bool | None = None,
     revoke_keys: bool = False,
+    endings: Endings | None = None,
 ) -> StateChange:
     """Activate, deactivate, promote or demote a user, and read them back.
 
-    ``revoke_keys`` deletes the user's API keys in the same transaction. Raises as
-    ``planned_change``.
+    ``revoke_keys`` deletes the user's API keys in the same transaction, and by ``endings`` each
+    with all of its rows. Raises as ``planned_change``.
     """
+    keys: list[WholeKey] = []
     with store.transaction():
         planned = planned_change(
             store, settings, acting, user, is_active=is_active, is_superuser=is_superuser
@@ -221,8 +224,12 @@ def change(
         if planned.new != planned.old:
             store.update_user(planned.new)
         if revoke_keys:
-            planned = planned._replace(revoked=keys_of(store, user))
-            store.delete_api_keys([key.id for key in planned.revoked])
+            rows = keys_of(store, user)
+            if endings is not None:
+                keys = endings.wholes(rows)
+                rows += [row for key in keys for row in key.rows if row.user_id != user.id]
+            planned = planned._replace(revoked=rows)
+            store.delete_api_keys([row.id for row in rows])
     with store.reopened() as fresh:
         found, new = fresh.find_user(user.id), planned.new
         # Not the whole row: a login changes it, too.
@@ -235,6 +242,8 @@ def change(
             )
         if any(fresh.find_api_key(key.id) is not None for key in planned.revoked):
             raise FailedError(f"API keys of {user.username!r} are still in {store.location}")
+    if endings is not None and keys:
+        endings.prove_revoked(keys)
     return planned
 
 

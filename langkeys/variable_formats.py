@@ -130,6 +130,15 @@ def check_kubernetes_names(name: str, namespace: str | None) -> None:
         )
 
 
+def check_kubernetes_key(key: str) -> None:
+    """Raise UsageError for what cannot name a value in a Kubernetes Secret."""
+    if not _KUBERNETES_KEY.fullmatch(key):
+        raise UsageError(
+            f"{key!r} cannot name a value in a Kubernetes Secret",
+            hint="letters, digits, -, _ and ., 253 characters at the most",
+        )
+
+
 def _members(pairs: Pairs, indent: str) -> Iterator[str]:
     previous = None
     for name, value in pairs:

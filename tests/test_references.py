@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langkeys.errors import AmbiguousError, NotFoundError
+from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.references import resolved, resolved_value
 from langkeys.store.base import Store
 from langkeys.verification import KeyFinder
 
 from . import databases, stores
 from .databases import Database, SampleKey
-from .samples import OTHER_SECRET_KEY
+from .samples import OTHER_SECRET_KEY, new_api_key
 from .stores import cipher, no_cipher
 
 ID = "3f2a9c41" + "0" * 23 + "1"
@@ -247,17 +247,38 @@ def test_a_whole_key_that_is_unknown_is_not_shown(store: Store) -> None:
     assert "hidden" not in f"{caught.value.message}{caught.value.hint}"
 
 
-def test_a_whole_key_in_two_rows_is_ambiguous_and_not_shown(
+def test_a_whole_key_in_two_rows_is_named_by_the_row_that_lets_it_in(
     database: Database, superuser: str, store: Store
 ) -> None:
-    key = database.add_key(superuser)
-    other = database.add_key(superuser, plaintext=key.plaintext)
-    with pytest.raises(AmbiguousError) as caught:
-        resolved_value(store, KeyFinder(store, cipher), key.plaintext, "line 1 of stdin")
-    assert key.plaintext not in caught.value.message
-    listed = " ".join(caught.value.candidates)
-    assert key.dashed in listed
-    assert other.dashed in listed
+    off = database.add_key(superuser, is_active=False)
+    on = database.add_key(superuser, plaintext=off.plaintext, hashed=False)
+    found = resolved_value(store, KeyFinder(store, cipher), off.plaintext, "line 1 of stdin")
+    assert found.id == on.id
+
+
+def test_several_rows_of_one_key_and_name_are_one_key(
+    database: Database, superuser: str, store: Store
+) -> None:
+    key = database.add_key(superuser, "ci")
+    database.add_key(superuser, "ci", plaintext=key.plaintext, hashed=False)
+    assert resolved(store, cipher, "ci").id == key.id
+    database.add_key(superuser, "ci")
+    with pytest.raises(AmbiguousError):
+        resolved(store, cipher, "ci")
+
+
+@pytest.mark.parametrize("unreadable", [0, 1, 2])
+def test_a_whole_key_that_is_not_found_may_be_in_rows_that_cannot_be_read(
+    database: Database, superuser: str, store: Store, unreadable: int
+) -> None:
+    for _ in range(unreadable):
+        database.add_key(superuser, hashed=False, secret_key=OTHER_SECRET_KEY)
+    value = new_api_key()
+    with pytest.raises(SecretKeyError if unreadable else NotFoundError) as caught:
+        resolved_value(store, KeyFinder(store, cipher), value, "line 1 of stdin")
+    assert value not in caught.value.message
+    if unreadable:
+        assert ("1 row" if unreadable == 1 else "2 rows") in caught.value.message
 
 
 # Properties, over one database

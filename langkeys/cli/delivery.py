@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from langkeys import api_keys
 from langkeys.api_keys import NewApiKey
 from langkeys.authentication import superuser_at_risk
-from langkeys.batches import in_batches
+from langkeys.cli.key_files import Destination, Form
 from langkeys.cli.key_rows import key_object
 from langkeys.cli.output import Output, Spool, array_lines, json_text
 from langkeys.errors import LangkeysError
@@ -18,6 +18,8 @@ from langkeys.models import ApiKey, User, dashed, masked
 from langkeys.session import Session
 from langkeys.store.base import KeyBatch
 
+BARE = Form()
+
 
 def store_and_deliver(
     session: Session,
@@ -25,88 +27,98 @@ def store_and_deliver(
     keys: Iterable[NewApiKey],
     *,
     as_array: bool,
-    staged: StagedFile | None,
+    destination: Destination | None,
+    form: Form = BARE,
     additions: Callable[[NewApiKey], dict[str, Any]] = lambda _: {},
+    table: Callable[[Iterable[NewApiKey]], Iterable[str]] | None = None,
 ) -> tuple[ApiKey, int]:
-    """Store new keys and deliver them, to ``staged`` or else to stdout; take them back otherwise.
+    """Store new keys and deliver them, to ``destination`` or else to stdout; or take them back.
 
     Returns the first of them and how many there are, once they are stored, read back, and whole and
-    synced where they were to go. ``additions`` are fields for the end of a key's JSON object. What
-    is to be delivered is complete before anything is stored, and however much it is not in memory.
+    synced where they were to go. ``additions`` are fields for the end of a key's JSON object;
+    ``table`` makes the lines of several keys for a terminal. What is to be delivered is complete
+    before anything is stored, and however much it is not in memory.
     """
     store = session.store
     with store.key_batch() as batch, Spool() as spool:
         made = api_keys.set_aside(batch, keys)
-        if staged is not None:
-            made = _into_file(made, staged)
-        spool.fill(_lines(out, made, as_array=as_array, staged=staged, additions=additions))
-        if staged is not None:
-            staged.sync()
+        if destination is not None:
+            made = destination.fill(made)
+        lines = _Lines(out, destination, form, additions, table)
+        spool.fill(lines.of(made, as_array=as_array))
         api_keys.store_batch(store, batch)
-        with _taken_back(session, batch):
+        with _taken_back(session, batch, destination):
             api_keys.check_stored(store, batch)
-            if staged is None:
+            if destination is None:
                 out.deliver(spool)
             else:
-                staged.publish()
-        if staged is not None and out.as_json:
+                destination.publish()
+        if destination is not None and out.as_json:
             # The keys have arrived already: should this fail, they stay.
             out.deliver(spool)
         return next(iter(batch)), len(batch)
 
 
-def _into_file(keys: Iterator[NewApiKey], staged: StagedFile) -> Iterator[NewApiKey]:
-    for some in in_batches(keys, api_keys.ROWS_AT_ONCE):
-        staged.add("".join(f"{key.plaintext}\n" for key in some))
-        yield from some
+class _Lines(NamedTuple):
+    """What makes the lines for stdout, which has no key whole where it is in a file."""
 
+    out: Output
+    destination: Destination | None
+    form: Form
+    additions: Callable[[NewApiKey], dict[str, Any]]
+    table: Callable[[Iterable[NewApiKey]], Iterable[str]] | None
 
-def _lines(
-    out: Output,
-    keys: Iterator[NewApiKey],
-    *,
-    as_array: bool,
-    staged: StagedFile | None,
-    additions: Callable[[NewApiKey], dict[str, Any]],
-) -> Iterator[str]:
-    """Yield the lines for stdout, which has no key whole where it is in a file."""
-    if out.as_json:
-        objects = (_object(key, staged, additions(key)) for key in keys)
-        yield from array_lines(objects) if as_array else map(json_text, objects)
-    elif staged is not None:
-        deque(keys, maxlen=0)
-    elif out.is_terminal:
+    def of(self, keys: Iterator[NewApiKey], *, as_array: bool) -> Iterator[str]:
+        if self.out.as_json:
+            objects = (self._object(number, key) for number, key in enumerate(keys))
+            yield from array_lines(objects) if as_array else map(json_text, objects)
+        elif self.destination is not None:
+            deque(keys, maxlen=0)
+        elif self.out.is_terminal and self.form.is_bare:
+            yield from self._for_person(keys)
+        else:
+            yield from (line for key in keys for line in self.form.lines(key.plaintext))
+
+    def _for_person(self, keys: Iterator[NewApiKey]) -> Iterator[str]:
         first, second = next(keys), next(keys, None)
         if second is None:
-            yield out.new_key_panel(first.plaintext, first.row.name or "").removesuffix("\n")
-        else:
-            yield from (key.plaintext for key in chain((first, second), keys))
-    else:
-        yield from (key.plaintext for key in keys)
+            yield self.out.new_key_panel(first.plaintext, first.row.name or "").removesuffix("\n")
+            return
+        every = chain((first, second), keys)
+        yield from self.table(every) if self.table else (key.plaintext for key in every)
 
-
-def _object(key: NewApiKey, staged: StagedFile | None, additions: dict[str, Any]) -> dict[str, Any]:
-    if staged is None:
-        return {**key_object(key.row, key.plaintext), **additions}
-    written_to = {"written_to": str(staged.path)}
-    return {**key_object(key.row, masked(key.plaintext)), **additions, **written_to}
+    def _object(self, number: int, key: NewApiKey) -> dict[str, Any]:
+        additions = self.additions(key)
+        if self.destination is None:
+            return {**key_object(key.row, key.plaintext), **additions}
+        written_to = {"written_to": str(self.destination.path_of(number))}
+        return {**key_object(key.row, masked(key.plaintext)), **additions, **written_to}
 
 
 @contextmanager
-def _taken_back(session: Session, batch: KeyBatch) -> Iterator[None]:
+def _taken_back(
+    session: Session, batch: KeyBatch, destination: Destination | None
+) -> Iterator[None]:
     """Revoke new keys where the block that delivers them fails, Ctrl-C included."""
     try:
         yield
     except BaseException as error:
         what = "the new API key" if len(batch) == 1 else f"the {len(batch)} new API keys"
+        arrived = ""
+        if destination is not None and destination.is_split:
+            # Whoever reads these files has the new keys already.
+            batch.discard([key.id for key in islice(batch, destination.published)])
+            paths = [str(destination.path_of(number)) for number in range(destination.published)]
+            arrived = f"; written, and working beside the old ones: {', '.join(paths)}"
+            what = f"the other {len(batch)}"
         has = "has" if len(batch) == 1 else "have"
         ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
         try:
             api_keys.take_back(session.store, batch)
         except LangkeysError as second:
-            hint = f"revoke what nobody has received: {ids} ({second.message})"
+            hint = f"revoke what nobody has received: {ids} ({second.message}){arrived}"
         else:
-            hint = f"{what} could not be delivered and {has} been taken back"
+            hint = f"{what} could not be delivered and {has} been taken back{arrived}"
         if isinstance(error, LangkeysError):
             error.hint = hint
         raise

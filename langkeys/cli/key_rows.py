@@ -2,26 +2,29 @@
 
 from collections.abc import Iterable, Sequence, Sized
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from langkeys.api_keys import changed, masked_value, require_key_state
+from langkeys.api_keys import masked_value, require_key_state
 from langkeys.authentication import Acting
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
-from langkeys.errors import UsageError
+from langkeys.ending import WholeKey
+from langkeys.errors import (
+    LangkeysError,
+    NotFoundError,
+    SecretKeyError,
+    UnreadableRowError,
+    UsageError,
+)
 from langkeys.models import ApiKey, dashed
-from langkeys.references import resolved, resolved_value
+from langkeys.references import find_stubs, find_value_stubs, resolved, resolved_value
 from langkeys.session import Access, Session
+from langkeys.store.base import RowStub
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
-from langkeys.verification import KeyFinder
-
-if TYPE_CHECKING:
-    from langkeys.crypto import Cipher
-
 
 UserOption = Annotated[
     str | None, typer.Option("--user", metavar="USER", help="The owner, by user name or id.")
@@ -43,16 +46,11 @@ def resolved_keys(
 
     See ``langkeys.references.resolved`` for ``destroys`` and ``working``.
     """
-
-    def cipher() -> "Cipher":
-        return session.cipher
-
-    progress = session.progress
-    finder = KeyFinder(session.store, cipher, progress)
     found: dict[str, ApiKey] = {}
     for ref in refs:
         if ref == "-":
             lines = prompts.secret_lines("API key")
+            finder = session.endings.finder
             keys = [
                 resolved_value(session.store, finder, line, f"line {number} of stdin")
                 for number, line in enumerate(lines, 1)
@@ -61,15 +59,42 @@ def resolved_keys(
             keys = [
                 resolved(
                     session.store,
-                    cipher,
+                    lambda: session.reading_cipher,
                     ref,
                     destroys=destroys,
                     working=working,
-                    progress=progress,
+                    progress=session.progress,
+                    note=session.note,
                 )
             ]
         found.update((key.id, key) for key in keys)
     return list(found.values())
+
+
+def resolved_rows(session: Session, refs: Sequence[str]) -> tuple[list[ApiKey], list[RowStub]]:
+    """Return the keys that REFs name, to be revoked, and the rows that cannot be read."""
+    keys: list[ApiKey] = []
+    stubs: list[RowStub] = []
+    finder = session.endings.finder
+    for ref in refs:
+        if ref != "-":
+            try:
+                keys += resolved_keys(session, [ref], destroys=True)
+            except (NotFoundError, UnreadableRowError) as error:
+                stubs += _stubs(find_stubs(session.store, ref), error)
+            continue
+        for number, line in enumerate(prompts.secret_lines("API key"), 1):
+            try:
+                keys.append(resolved_value(session.store, finder, line, f"line {number} of stdin"))
+            except (NotFoundError, SecretKeyError) as error:
+                stubs += _stubs(find_value_stubs(finder, line), error)
+    return list({key.id: key for key in keys}.values()), stubs
+
+
+def _stubs(found: Sequence[RowStub], error: LangkeysError) -> Sequence[RowStub]:
+    if not found:
+        raise error
+    return found
 
 
 def key_object(key: ApiKey, value: str | None, moment: datetime | None = None) -> dict[str, Any]:
@@ -205,23 +230,82 @@ def require_yes_for_acting(acting: Acting, keys: Sequence[ApiKey], *, yes: bool)
         )
 
 
+def row_named(row: ApiKey) -> str:
+    """Name a row for a person: its id, its name and its owner."""
+    return f"{dashed(row.id)} ({row.name}, {row.username or 'no owner'})"
+
+
+def rows_of(keys: Iterable[WholeKey]) -> list[ApiKey]:
+    """Return all rows of keys, of each first the one that is meant."""
+    return [row for key in keys for row in (key.meant, *key.others)]
+
+
+def say_other_rows(
+    session: Session, keys: Iterable[WholeKey], done: str, *, deleted: bool = True
+) -> None:
+    """Name the rows that were not named themselves and are of the same keys: ``done`` with them.
+
+    Only where they are ``deleted`` rows that cannot be read are ended, too.
+    """
+    for key in keys:
+        for row in key.others:
+            session.warn(
+                f"API key {row_named(row)} is the same key as {dashed(key.meant.id)}: {done}, too"
+            )
+        for stub in key.stubs:
+            session.warn(
+                f"row {stub.id} of apikey, which cannot be read, is the same key as"
+                f" {dashed(key.meant.id)}: {done if deleted else 'it stays as it is'}"
+            )
+
+
+def warn_of_unreadable(session: Session) -> None:
+    """Say how many rows may be of the same keys, as far as anybody can tell."""
+    count = session.endings.unreadable
+    if count:
+        rows = "1 API key" if count == 1 else f"{count} API keys"
+        session.warn(
+            f"the secret key does not open {rows} of {session.store.location}: that"
+            f" {'it is' if count == 1 else 'they are'} not the same key cannot be ruled out"
+        )
+
+
 def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
     """Carry out ``activate`` and ``deactivate``."""
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
-        acting = session.acting
         require_key_state(session.generation)
-        key = resolved_key(session, ref)
-        new = key._replace(is_active=is_active)
-        what = "active" if is_active else "inactive"
-        if key.is_active == is_active:
-            out.note(f"API key {dashed(key.id)} ({key.name}) is {what} already")
+        key = session.endings.whole(resolved_key(session, ref))
+        if is_active:
+            _activate(session, key)
         else:
-            changed(session.store, key, new)
-            out.note(
-                f"API key {dashed(key.id)} ({key.name}) is {what} now in {session.store.location}"
-            )
-            if not is_active and acting.api_key is not None and acting.api_key.id == key.id:
-                out.warn("LANGKEYS_API_KEY is that key: langkeys cannot act by it any more")
+            _deactivate(session, key)
+        new = session.store.find_api_key(key.meant.id)
+        assert new is not None
         show_plain_keys(session, out, [new], as_array=False)
+
+
+def _activate(session: Session, key: WholeKey) -> None:
+    named = f"API key {dashed(key.meant.id)} ({key.meant.name})"
+    if key.meant.is_active:
+        session.note(f"{named} is active already")
+        return
+    refusal = session.endings.activate(key.meant)
+    session.note(f"{named} is active now in {session.store.location}")
+    if refusal is not None:
+        session.warn(f"a server refuses the key all the same: {refusal}")
+
+
+def _deactivate(session: Session, key: WholeKey) -> None:
+    named = f"API key {dashed(key.meant.id)} ({key.meant.name})"
+    if not any(row.is_active for row in key.rows):
+        session.note(f"{named} is inactive already")
+    ended = session.endings.deactivate(key)
+    if ended.rows:
+        session.note(f"{named} is inactive now in {session.store.location}")
+        say_other_rows(session, [ended], "inactive now", deleted=False)
+    warn_of_unreadable(session)
+    acting = session.acting.api_key
+    if acting is not None and acting.id in {row.id for row in ended.rows}:
+        session.warn("LANGKEYS_API_KEY is that key: langkeys cannot act by it any more")

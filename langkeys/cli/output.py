@@ -267,6 +267,14 @@ class Output:
         self.lines(table(columns, part).removesuffix("\n") for part in chain([first], parts))
         return True
 
+    def table_lines(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+        """Yield the lines of what ``table`` shows."""
+        from langkeys.cli.tables import table
+
+        visible_rows = ([visible(cell) for cell in row] for row in rows)
+        for part in in_batches(visible_rows, MOST_TABLE_ROWS):
+            yield table(columns, part).removesuffix("\n")
+
     def card(self, fields: Mapping[str, str]) -> None:
         """Show one thing's fields to a person."""
         from langkeys.cli.tables import card

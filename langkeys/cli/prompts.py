@@ -15,7 +15,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.files import MOST_BYTES, read_bytes, read_secret, without_newline
-from langkeys.text import visible
+from langkeys.text import holds_several_keys, visible
 
 MOST_KEY_BYTES = 64 << 20
 """How much is read of keys on stdin, one a line: more than a million of them."""
@@ -94,6 +94,12 @@ def secret_lines(what: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise UsageError(f"{what}: nothing came on stdin")
+    for number, line in enumerate(lines, 1):
+        if holds_several_keys(line):
+            raise UsageError(
+                f"line {number} of stdin holds several API keys, run together; nothing was done",
+                hint="give one key a line: a file with one key has no newline at its end",
+            )
     return lines
 
 

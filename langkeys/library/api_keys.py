@@ -1,19 +1,25 @@
 """What a program can do with API keys."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Literal
 
 from langkeys import api_keys, references, rotation
 from langkeys.api_keys import DEFAULT_NAME, NewApiKey
-from langkeys.errors import LangkeysError, UsageError
+from langkeys.errors import (
+    LangkeysError,
+    NotFoundError,
+    SecretKeyError,
+    UnreadableRowError,
+    UsageError,
+)
 from langkeys.library.acting import Sessions
 from langkeys.models import ApiKey, dashed
 from langkeys.rotation import Replacement
 from langkeys.session import Access, Session
-from langkeys.store.base import KeyFilter
-from langkeys.times import iso, now
-from langkeys.verification import KeyFinder
+from langkeys.store.base import KeyFilter, RowStub
+from langkeys.times import earlier, iso, later, now
 
 End = datetime | timedelta | None
 """When something ends: at a time (naive means UTC), after a span, or never."""
@@ -41,6 +47,7 @@ class ApiKeys:
             owner = session.owner(user)
             if expires_at is not None:
                 api_keys.require_expiry(session.generation)
+            api_keys.require_working_owner(session.generation, owner)
             session.check_secret_key(encrypts=session.generation.encrypts_keys)
             (key,) = api_keys.prepared(
                 session.generation,
@@ -70,8 +77,8 @@ class ApiKeys:
                 now=moment,
                 user_id=None if all_users else session.owner(user).id,
                 status=status,
-                unused_since=None if unused_for is None else moment - unused_for,
-                expires_before=None if expires_within is None else moment + expires_within,
+                unused_since=None if unused_for is None else earlier(moment, unused_for),
+                expires_before=None if expires_within is None else later(moment, expires_within),
             )
             yield from session.store.api_keys(wanted)
 
@@ -81,49 +88,79 @@ class ApiKeys:
             return _resolved(session, ref)
 
     def revoke(self, *refs: str) -> Sequence[ApiKey]:
-        """Revoke API keys, all or none, and return them as they were: they are dead at once."""
+        """Revoke API keys, all or none, and return their rows as they were: they are dead at once.
+
+        Each goes with all of its rows that can be found. FailedError where a server would let one
+        in all the same; rows that cannot be read, and so may be of the same keys, are logged.
+        """
         with self._acting("api-key revoke", access=Access.WRITE) as session:
-            found = [_resolved(session, ref, destroys=True) for ref in refs]
-            keys = tuple({key.id: key for key in found}.values())
-            api_keys.revoke(session.store, keys)
-            return keys
+            endings = session.endings
+            found: MutableSequence[ApiKey] = []
+            stubs: MutableSequence[RowStub] = []
+            for ref in refs:
+                try:
+                    found.append(_resolved(session, ref, destroys=True))
+                except (NotFoundError, UnreadableRowError, SecretKeyError):
+                    unreadable = _stubs(session, ref)
+                    if not unreadable:
+                        raise
+                    stubs.extend(unreadable)
+            keys = endings.revoke(endings.wholes(found), stubs)
+            _warn_of_unreadable(session)
+            return tuple(row for key in keys for row in (key.meant, *key.others))
 
     def rotate(
         self,
         ref: str,
         *,
         grace: timedelta | None = None,
-        expires: End = None,
+        expires: End | Literal["never"] = None,
         deliver: Callable[[str], None] = lambda _: None,
     ) -> Replacement:
         """Replace an API key by a new one of its name, owner and lifetime.
 
-        ``deliver`` gets the new key once it is stored, to put it where it is needed: the old one
-        ends after that, or at the end of ``grace``, and where ``deliver`` raises the new one is
-        taken back and the old one stays.
+        ``expires`` counts instead of the old lifetime; ``"never"`` is no expiry. ``deliver`` gets
+        the new key once it is stored, to put it where it is needed: the old one ends after that, or
+        at the end of ``grace``, and where ``deliver`` raises the new one is taken back and the old
+        one stays.
         """
-        expires_at = _moment(expires)
+        new_expiry: rotation.Expires = "never" if expires == "never" else _moment(expires)
         with self._acting("api-key rotate", access=Access.WRITE) as session:
             if grace is not None:
                 rotation.require_grace(session.generation)
-            if expires_at is not None:
+                if grace <= timedelta(0):
+                    raise UsageError("the grace must be longer than nothing")
+            if new_expiry is not None and new_expiry != "never":
                 api_keys.require_expiry(session.generation)
-            key = _resolved(session, ref, working=True)
-            rotation.require_rotatable([key])
+            endings = session.endings
+            found = _resolved(session, ref, working=True)
+            keys = rotation.rotatable(endings, [found], grace=grace)
             session.check_secret_key(encrypts=session.generation.encrypts_keys)
             (replacement,) = rotation.prepared(
-                session.store, lambda: session.cipher, [key], expires_at=expires_at, grace=grace
+                session.store, lambda: session.cipher, keys, expires=new_expiry, grace=grace
             )
             api_keys.store_delivered(session.store, replacement.new, deliver)
             try:
-                rotation.end_old(session.store, [replacement])
+                rotation.end_old(session.store, endings, [replacement], grace=grace)
             except LangkeysError as error:
-                error.hint = (
-                    f"the new key {dashed(replacement.new.row.id)} works, and the old one"
-                    f" {dashed(key.id)} has not been ended: revoke one of them by its id"
-                )
+                if not endings.has_ended:
+                    error.hint = (
+                        f"the new key {dashed(replacement.new.row.id)} works, and the old one"
+                        f" {dashed(replacement.old.id)} has not been ended: revoke one of them by"
+                        " its id"
+                    )
                 raise
+            _warn_of_unreadable(session)
             return replacement
+
+
+def _warn_of_unreadable(session: Session) -> None:
+    count = session.endings.unreadable
+    if count:
+        session.warn(
+            f"the secret key does not open {count} API keys of {session.store.location}, which may"
+            " be the same ones"
+        )
 
 
 def _resolved(
@@ -132,20 +169,36 @@ def _resolved(
     ref = ref.strip()  # of a file, say
     # Whatever else is around a key: it must not come into a message.
     if _WHOLE_KEY.search(ref):
-        finder = KeyFinder(session.store, lambda: session.cipher)
+        finder = session.endings.finder
         return references.resolved_value(session.store, finder, ref, "the API key given")
     return references.resolved(
-        session.store, lambda: session.cipher, ref, destroys=destroys, working=working
+        session.store,
+        lambda: session.reading_cipher,
+        ref,
+        destroys=destroys,
+        working=working,
+        note=session.note,
     )
+
+
+def _stubs(session: Session, ref: str) -> Sequence[RowStub]:
+    ref = ref.strip()
+    if _WHOLE_KEY.search(ref):
+        return references.find_value_stubs(session.endings.finder, ref)
+    return references.find_stubs(session.store, ref)
 
 
 def _moment(end: End) -> datetime | None:
     if end is None:
         return None
-    if isinstance(end, timedelta):
-        moment = now() + end
-    else:
-        moment = end if end.tzinfo is not None else end.replace(tzinfo=timezone.utc)
+    try:
+        if isinstance(end, timedelta):
+            moment = now() + end
+        else:
+            moment = end if end.tzinfo is not None else end.replace(tzinfo=timezone.utc)
+            moment = moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise UsageError("the expiry is beyond the calendar") from None
     if moment <= now():
-        raise UsageError(f"the end has passed already ({iso(moment)})")
+        raise UsageError(f"the expiry has passed already ({iso(moment)})")
     return moment

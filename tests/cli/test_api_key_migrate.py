@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from ..databases import Database
+from ..answers import user_let_in
+from ..databases import Database, ago
 from ..samples import OTHER_SECRET_KEY, decrypted, hash_of
 from ..sites import Result, Site
 
@@ -91,3 +93,32 @@ def test_values_of_the_old_derivation_of_a_short_secret_key_are_encrypted_anew(
     ((value,),) = database.rows("SELECT api_key FROM apikey")
     assert value != token
     assert not Cipher(short, source="test").is_old_form(value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fills"),
+    [
+        ({"hashed": False}, {"is_active": False}, True),
+        ({"hashed": False}, {"hashed": False, "at_rest": "plaintext"}, False),
+        ({"hashed": False}, {"expires_at": ago(days=1)}, True),
+        ({"hashed": False, "expires_at": ago(days=1)}, {"hashed": False}, True),
+        ({"hashed": False, "is_active": False}, {"hashed": False}, True),
+    ],
+)
+def test_a_filled_hash_never_changes_what_a_server_answers(
+    call: Run,
+    database: Database,
+    superuser: str,
+    first: dict[str, Any],
+    second: dict[str, Any],
+    fills: bool,
+) -> None:
+    key = database.add_key(superuser, **first)
+    database.add_key(superuser, plaintext=key.plaintext, **second)
+    before = user_let_in(database, key.plaintext)
+    unhashed = database.rows("SELECT count(*) FROM apikey WHERE api_key_hash IS NULL")
+    result = call("api-key", "migrate")
+    assert result.code == (0 if fills else 5)
+    assert user_let_in(database, key.plaintext) == before
+    after = database.rows("SELECT count(*) FROM apikey WHERE api_key_hash IS NULL")
+    assert after == ([(0,)] if fills else unhashed)

@@ -9,6 +9,7 @@ import pytest
 
 from .. import odd_rows
 from ..databases import Database
+from ..samples import hash_of, new_api_key
 from ..sites import Result
 
 Call = Callable[..., Result]
@@ -90,3 +91,51 @@ def test_a_user_whose_is_active_is_not_1_does_not_act(
 ) -> None:
     database.rows("UPDATE user SET is_active = 't'")
     call("api-key", "list").failed(4)
+
+
+# Revoked all the same
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_a_row_that_cannot_be_read_is_revoked(
+    call: Call, database: Database, good: str, by: str
+) -> None:
+    ((row_id,),) = database.rows("SELECT id FROM apikey WHERE name = 'odd'")
+    result = call("api-key", "revoke", row_id if by == "id" else "odd", "--yes").done()
+    assert "created_at" in result.stderr
+    assert "cannot be ruled out" in result.stderr
+    left = [name for (name,) in database.rows("SELECT name FROM apikey")]
+    assert sorted(left) == ["good", "old"]
+    call("api-key", "revoke", "0f" * 16, "--yes").done()
+    assert database.rows("SELECT name FROM apikey") == [("good",)]
+
+
+def test_a_row_of_a_key_that_cannot_be_read_goes_with_the_others(
+    call: Call, database: Database, superuser: str
+) -> None:
+    key = database.add_key(superuser, "good")
+    hashed = f"'{hash_of(key.plaintext)}'"
+    odd_rows.add_key(database, superuser, "odd", api_key_hash=hashed, **ODD)
+    result = call("api-key", "revoke", "good", "--yes").done()
+    assert "cannot be read, is the same key" in result.stderr
+    assert database.key_ids() == []
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_whole_key_finds_a_row_that_cannot_be_read(
+    call: Call, database: Database, superuser: str, hashed: bool
+) -> None:
+    value = new_api_key()
+    cells = {"api_key_hash": f"'{hash_of(value)}'"} if hashed else {"api_key": f"'{value}'"}
+    odd_rows.add_key(database, superuser, "odd", **cells, **ODD)
+    call("api-key", "revoke", "-", "--yes", stdin=value).done()
+    assert database.key_ids() == []
+
+
+def test_a_name_of_two_rows_is_ambiguous_where_one_cannot_be_read(
+    call: Call, database: Database, superuser: str
+) -> None:
+    database.add_key(superuser, "odd")
+    odd_rows.add_key(database, superuser, "odd", **ODD)
+    call("api-key", "revoke", "odd", "--yes").failed(3)
+    assert len(database.key_ids()) == 2

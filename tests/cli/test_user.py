@@ -214,6 +214,16 @@ def test_with_revoke_keys_they_go_in_one_with_it(old: Site) -> None:
     assert old.call("user", "deactivate", "bob", "--revoke-keys").done()
 
 
+def test_with_revoke_keys_a_key_goes_with_another_users_row_of_it(old: Site) -> None:
+    owner = old.database.rows("SELECT user_id FROM apikey WHERE name = 'one'")[0][0]
+    key = old.database.add_key(owner, "shared")
+    twin = old.database.add_key(old.database.add_user("dave"), "twin", plaintext=key.plaintext)
+    result = old.call("user", "deactivate", "bob", "--revoke-keys", "--json").done()
+    assert twin.dashed in result.json()["revoked_keys"]
+    assert twin.dashed in result.stderr
+    assert names(old.database) == ["hers"]
+
+
 def test_a_dry_run_says_how_many_and_does_nothing(old: Site) -> None:
     before = old.database.digest()
     result = old.call("user", "deactivate", "bob", "--revoke-keys", "--dry-run").done()

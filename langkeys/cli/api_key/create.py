@@ -9,15 +9,25 @@ from typing import Annotated
 import typer
 
 from langkeys import api_keys
-from langkeys.cli.delivery import store_and_deliver, warn_of_file, warn_of_owner
+from langkeys.cli.delivery import store_and_deliver, warn_of_owner
 from langkeys.cli.invocation import session_of
+from langkeys.cli.key_files import (
+    Destination,
+    Format,
+    FormatOption,
+    NamespaceOption,
+    SecretKeyOption,
+    SecretNameOption,
+    form_of,
+    is_file,
+    one_file,
+)
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import RemoteEncryptingCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
-from langkeys.files import StagedFile
 from langkeys.models import ApiKey, User, dashed
 from langkeys.session import Access, Session
-from langkeys.times import iso, parsed_future
+from langkeys.times import iso, parsed_expiry
 
 app = new_app()
 
@@ -33,26 +43,39 @@ def create(
     ] = api_keys.DEFAULT_NAME,
     user: UserOption = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="A time (ISO 8601) or a span (90d).")
+        str | None,
+        typer.Option(metavar="WHEN|never", help="A time (ISO 8601), a span (90d), or never."),
     ] = None,
     count: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=MOST_KEYS, help="Make N keys at once.")
     ] = None,
     write_to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Put the key in FILE (0600) instead of stdout."),
+        typer.Option(
+            metavar="FILE", help="Put the key in FILE (0600) instead of stdout, which is -."
+        ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace FILE if it exists and is not empty.")
+    ] = False,
+    format_: FormatOption = Format.KEY,
+    secret_name: SecretNameOption = None,
+    secret_key: SecretKeyOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
     """Make an API key; an existing one is never removed.
 
     The key is printed once, and alone where stdout is not a terminal: KEY=$(langkeys api-key).
-    If it cannot be delivered (closed pipe, full disk) it is taken back.
+    If it cannot be delivered (closed pipe, full disk) it is taken back. One key in a FILE has no
+    newline at its end, as mounted secrets have none; several are one a line. A k8s-secret is a
+    manifest in JSON that holds one key.
 
     \b
     Examples:
       langkeys api-key
       langkeys api-key create --name ci --expires 90d --write-to /run/secrets/langflow-key
       langkeys api-key create --user alice --count 3 --json
+      langkeys api-key create --format k8s-secret | kubectl apply -f -
     """
     if is_remote(context):
         from langkeys.cli.remote import api_keys as over_rest
@@ -63,16 +86,27 @@ def create(
         return
     call = invocation(context)
     out = call.output
-    if write_to is None or out.as_json:
+    if not is_file(write_to) or out.as_json:
         out.require_stdout()
     api_keys.checked_name(name)
-    expires_at = None if expires is None else parsed_future(expires, "--expires")
+    expires_at = None if expires is None else parsed_expiry(expires, "--expires")
+    form = form_of(
+        format_,
+        secret_name=secret_name,
+        secret_key=secret_key,
+        namespace=namespace,
+        is_shown=not out.as_json or is_file(write_to),
+    )
+    form.check_count(count or 1)
     with ExitStack() as stack:
+        destination = None
+        if write_to is not None and is_file(write_to):
+            destination = one_file(stack, write_to, form, replace=replace)
         session = stack.enter_context(session_of(context, access=Access.WRITE))
         owner = session.owner(user)
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
-        staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
+        api_keys.require_working_owner(session.generation, owner)
         session.check_secret_key(encrypts=session.generation.encrypts_keys)
         made = _made(session, owner, name, expires_at, count or 1)
         first, stored = store_and_deliver(
@@ -80,10 +114,12 @@ def create(
             out,
             stack.enter_context(closing(made)),
             as_array=count is not None,
-            staged=staged,
+            destination=destination,
+            form=form,
         )
-        _say_made(session, out, first, stored, staged)
-        warn_of_file(out, staged)
+        _say_made(session, out, first, stored, destination)
+        if destination is not None:
+            destination.warn(out)
         warn_of_owner(session, owner)
 
 
@@ -110,11 +146,11 @@ def _say_made(
     out: Output,
     row: ApiKey,
     count: int,
-    staged: StagedFile | None,
+    destination: Destination | None,
 ) -> None:
     until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
     what = (
         f"API key {dashed(row.id)}" if count == 1 else f"{count} API keys"
     ) + f" ({row.name}) for {row.username}{until}"
-    where = "" if staged is None else f", written to {staged.path}"
+    where = "" if destination is None else f", written to {destination}"
     out.note(f"made {what} in {session.store.location}{where}")

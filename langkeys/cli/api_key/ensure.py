@@ -15,7 +15,8 @@ from langkeys.files import OTHERS
 from langkeys.models import dashed, masked
 from langkeys.session import Access
 from langkeys.store.generations import require_writable
-from langkeys.times import parsed_future
+from langkeys.times import parsed_expiry
+from langkeys.verification import Judge
 
 app = new_app()
 
@@ -29,7 +30,7 @@ def ensure(
     ],
     user: UserOption = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="The key's end, if it is made now.")
+        str | None, typer.Option(metavar="WHEN", help="The key's expiry, if it is made now.")
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Revoke the user's other keys of that name.")
@@ -49,7 +50,7 @@ def ensure(
     out = invocation(context).output
     out.require_stdout()
     api_keys.checked_name(name)
-    expires_at = None if expires is None else parsed_future(expires, "--expires")
+    expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     path = value_file.absolute()
     with session_of(context, access=Access.WRITE) as session:
         owner = session.owner(user)
@@ -60,7 +61,7 @@ def ensure(
         is_new_file = value is None
         if value is None:
             require_writable(session.generation, session.store.location)
-            value = ensuring.publish_new_value(path)
+            value = ensuring.publish_new_value(path, out.warn)
         elif stat.S_IMODE(path.stat().st_mode) & OTHERS:
             out.warn(f"{path} can be read by others: chmod o= {path}")
         result = ensuring.ensured(
@@ -72,10 +73,13 @@ def ensure(
             expires_at=expires_at,
             replace_others=replace,
             was_revoked=session.was_revoked,
+            judge=Judge.by(session.settings),
         )
         what = f"API key {dashed(result.row.id)} ({name}) of {owner.username}"
         where = f"{session.store.location}, from {path}"
         out.note(f"{what} works in {where}{'' if result.changed else '; nothing was changed'}")
+        if result.renamed_from is not None:
+            out.note(f"it was named {result.renamed_from!r} before")
         if result.others:
             ids = ", ".join(dashed(key.id) for key in result.others)
             said = "revoked" if replace else "there are"

@@ -7,7 +7,13 @@ import typer
 from langkeys import api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import UserOption, plural_keys, show_plain_keys
+from langkeys.cli.key_rows import (
+    UserOption,
+    plural_keys,
+    row_named,
+    show_plain_keys,
+    warn_of_unreadable,
+)
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.errors import UsageError
 from langkeys.session import Access, Session
@@ -86,6 +92,7 @@ def prune(
         spared = None if acting.api_key is None else acting.api_key.id
         with session.store.key_batch() as batch:
             batch.add_matching(wanted, spared=spared)
+            left = session.endings.leave_alive(batch)
             if not batch:
                 out.note(f"no API key of {session.store.location} matches; nothing was done")
             elif dry_run:
@@ -95,8 +102,14 @@ def prune(
                     f"Revoke {plural_keys(batch)} of {session.store.location}?", yes=yes
                 )
                 with session.progress("revoking API keys", len(batch)) as done:
-                    api_keys.revoke_matching(session.store, batch, wanted, done=done)
+                    left += session.endings.revoke_batch(batch, wanted, done=done)
                 out.note(f"revoked {plural_keys(batch)} in {session.store.location}")
+                warn_of_unreadable(session)
+            for key in left:
+                session.warn(
+                    f"left out: {', '.join(map(row_named, key.others))}, as"
+                    f" {row_named(key.meant)} is the same key, does not match and keeps it alive"
+                )
             show_plain_keys(session, out, batch, moment)
 
 

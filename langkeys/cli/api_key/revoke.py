@@ -10,11 +10,14 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import (
     plural_keys,
     require_yes_for_acting,
-    resolved_keys,
+    resolved_rows,
+    row_named,
+    rows_of,
+    say_other_rows,
     show_keys,
+    warn_of_unreadable,
 )
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
-from langkeys.models import dashed
 from langkeys.session import Access
 from langkeys.times import now
 
@@ -30,9 +33,11 @@ def revoke(
 ) -> None:
     """Revoke API keys, anybody's: a running server refuses them at once.
 
-    All of them or none. It asks first; --yes skips the question, and is needed to revoke the key
-    that langkeys itself acts by. To find a key by its visible start (sk-XXXXX) every key is
-    decrypted, so that it takes longer the more there are. Piped columns: those of list.
+    All of them or none, and each with all of its rows: a key may stand in several, of other users,
+    too. It asks first; --yes skips the question, and is needed to revoke the key that langkeys
+    itself acts by. Exit 1 where a server would let a key in all the same. To find a key by its
+    visible start (sk-XXXXX) every key is decrypted, so that it takes longer the more there are.
+    Piped columns: those of list.
 
     \b
     Examples:
@@ -48,20 +53,34 @@ def revoke(
         return
     call = invocation(context)
     call.output.require_stdout()
+    out = call.output
     with session_of(context, access=Access.WRITE) as session:
-        acting = session.acting
-        keys = resolved_keys(session, refs, destroys=True)
+        endings = session.endings
+        named, stubs = resolved_rows(session, refs)
+        keys = endings.wholes(named)
+        rows = rows_of(keys)
         if not dry_run:
-            require_yes_for_acting(acting, keys, yes=yes)
-            names = ", ".join(f"{dashed(k.id)} ({k.name}, {k.username})" for k in keys[:10])
-            more = "" if len(keys) <= 10 else f" and {len(keys) - 10} more"
+            require_yes_for_acting(session.acting, rows, yes=yes)
+            every = [*map(row_named, rows), *(f"row {stub.id} ({stub.name})" for stub in stubs)]
+            names = ", ".join(every[:10])
+            more = "" if len(every) <= 10 else f" and {len(every) - 10} more"
             prompts.confirm(f"Revoke {names}{more}?", yes=yes)
-        values = [api_keys.masked_value(key, lambda: session.reading_cipher) for key in keys]
-        if not dry_run:
-            api_keys.revoke(session.store, keys)
-        many = plural_keys(keys)
+        values = {
+            row.id: api_keys.masked_value(row, lambda: session.reading_cipher) for row in rows
+        }
+        many = plural_keys([*keys, *stubs])
         if dry_run:
-            call.output.note(f"dry run: {many} would be revoked; nothing was done")
+            out.note(f"dry run: {many} would be revoked; nothing was done")
+            say_other_rows(session, keys, "it would go")
         else:
-            call.output.note(f"revoked {many} in {session.store.location}")
-        show_keys(call.output, zip(keys, values, strict=True), now())
+            keys = endings.revoke(keys, stubs)
+            rows = rows_of(keys)
+            out.note(f"revoked {many} in {session.store.location}")
+            say_other_rows(session, keys, "revoked")
+            warn_of_unreadable(session)
+        for stub in stubs:
+            session.warn(
+                f"row {stub.id} ({stub.name}) cannot be read, its {stub.problem} is not as a server"
+                " writes it: that others are the same key cannot be ruled out"
+            )
+        show_keys(out, ((row, values.get(row.id)) for row in rows), now())

@@ -1,6 +1,6 @@
 """``langkeys api-key rotate``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -10,14 +10,32 @@ import typer
 
 from langkeys import rotation
 from langkeys.api_keys import NewApiKey, require_expiry
-from langkeys.cli.delivery import store_and_deliver, warn_of_file
+from langkeys.cli import prompts
+from langkeys.cli.delivery import store_and_deliver
 from langkeys.cli.invocation import session_of
+from langkeys.cli.key_files import (
+    Destination,
+    Form,
+    Format,
+    FormatOption,
+    NamespaceOption,
+    SecretKeyOption,
+    SecretNameOption,
+    file_for_each,
+    form_of,
+    is_file,
+    one_file,
+)
 from langkeys.cli.key_rows import (
     UserOption,
     plural_keys,
     require_yes_for_acting,
     resolved_keys,
+    row_named,
+    rows_of,
+    say_other_rows,
     show_plain_keys,
+    warn_of_unreadable,
 )
 from langkeys.cli.options import (
     DryRun,
@@ -27,14 +45,17 @@ from langkeys.cli.options import (
     is_remote,
     new_app,
 )
-from langkeys.errors import LangkeysError, NotFoundError, UsageError
-from langkeys.files import StagedFile
+from langkeys.cli.output import Output
+from langkeys.ending import WholeKey
+from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
-from langkeys.rotation import Replacement
+from langkeys.rotation import Expires, Replacement
 from langkeys.session import Access, Session
-from langkeys.times import iso, iso_or_none, now, parsed_future, parsed_span
+from langkeys.times import iso, iso_or_none, now, parsed_expiry, parsed_span, relative
 
 app = new_app()
+
+_COLUMNS = ("NAME", "USER", "KEY", "REPLACES", "UNTIL")
 
 
 @app.command(cls=RemoteEncryptingCommand)
@@ -57,39 +78,56 @@ def rotate(
         str | None, typer.Option(metavar="SPAN", help="Let the old key work for so long.")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="The new key's end; else the old lifetime.")
+        str | None,
+        typer.Option(metavar="WHEN|never", help="The new key's expiry; else the old lifetime."),
     ] = None,
     write_to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Put the new key in FILE (0600) instead of stdout."),
+        typer.Option(
+            metavar="FILE", help="Put the new key in FILE (0600) instead of stdout, which is -."
+        ),
     ] = None,
     keep_old: Annotated[
         bool,
         typer.Option("--keep-old", help="Over REST: leave the old key, to be revoked later."),
     ] = False,
+    write_to_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Put each new key in a file in DIR, named after it."),
+    ] = None,
+    format_: FormatOption = Format.KEY,
+    secret_name: SecretNameOption = None,
+    secret_key: SecretKeyOption = None,
+    namespace: NamespaceOption = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
     """Replace API keys by new ones of the same name, owner and lifetime.
 
-    The new key is stored, then delivered (stdout or FILE, whole and synced), and only then does
-    the old one go: deleted, or with --grace expiring at the end of SPAN. A crash in between leaves
-    both working, never neither. A name means the working key of that name, where only one works.
-    --yes is needed for the key that langkeys itself acts by.
+    The new key is stored, then delivered (stdout, FILE or DIR, whole and synced), and only then
+    does the old one go, in all of its rows: deleted, or with --grace expiring at the end of SPAN. A
+    crash in between leaves both working, never neither. A name means the working key of that name,
+    where only one works. --all, --older-than and a name leave out what has been replaced already
+    and lives on in its grace, so that the command can run every night; with nothing to do they are
+    done. A file that is there is replaced. --yes is needed for the key that langkeys itself acts
+    by; at a terminal it asks before it ends several keys at once.
 
     \b
     Examples:
       langkeys api-key rotate ci --grace 1h --write-to /run/secrets/langflow-key
-      langkeys api-key rotate --older-than 90d --json
+      langkeys api-key rotate --older-than 90d --grace 7d --write-to-dir /run/secrets
       langkeys api-key rotate - --url https://langflow.example.com --write-to key < key
       langkeys api-key rotate --user alice --all --dry-run
     """
     call = invocation(context)
     out = call.output
-    if write_to is None or out.as_json or dry_run:
+    if write_to is not None and write_to_dir is not None:
+        raise UsageError("--write-to and --write-to-dir exclude each other")
+    to_files = is_file(write_to) or write_to_dir is not None
+    if not to_files or out.as_json or dry_run:
         out.require_stdout()
     span = None if grace is None else parsed_span(grace, "--grace")
-    expires_at = None if expires is None else parsed_future(expires, "--expires")
+    new_expiry = _expires(expires)
     age = None if older_than is None else parsed_span(older_than, "--older-than")
     over_url = is_remote(context)
     _check_selection(refs, user=user, all_keys=all_keys, age=age, is_own=over_url)
@@ -99,6 +137,11 @@ def rotate(
             hint="on a database --grace SPAN lets the old key work for so long",
         )
     if over_url:
+        if write_to_dir is not None or format_ is not Format.KEY:
+            raise UsageError(
+                "--write-to-dir and --format are for a database, not for --url and --remote",
+                hint="give --write-to FILE, or take the key from stdout",
+            )
         from langkeys.cli.remote import api_keys as over_rest
 
         over_rest.rotate(
@@ -114,47 +157,60 @@ def rotate(
             dry_run=dry_run,
         )
         return
+    form = form_of(
+        format_,
+        secret_name=secret_name,
+        secret_key=secret_key,
+        namespace=namespace,
+        is_shown=not out.as_json or to_files,
+    )
     with ExitStack() as stack:
+        destination = None
+        if write_to is not None and is_file(write_to) and not dry_run:
+            destination = one_file(stack, write_to, form, replace=True)
         session = stack.enter_context(session_of(context, access=Access.WRITE))
-        acting = session.acting
         if span is not None:
             rotation.require_grace(session.generation)
-        if expires_at is not None:
+        if new_expiry is not None and new_expiry != "never":
             require_expiry(session.generation)
-        keys = _selected(session, refs, user=user, age=age)
-        require_yes_for_acting(acting, keys, yes=yes or dry_run)
-        session.check_secret_key(encrypts=session.generation.encrypts_keys)
-        if dry_run:
-            out.note(f"dry run: {plural_keys(keys)} would be rotated; nothing was done")
-            show_plain_keys(session, out, keys)
+        keys = _selected(session, refs, user=user, age=age, grace=span)
+        require_yes_for_acting(session.acting, rows_of(keys), yes=yes or dry_run)
+        if dry_run or not keys:
+            _say_nothing_done(session, keys, dry_run=dry_run)
+            _show_rows(session, out, keys)
             return
-        _report_leftovers(session, keys)
-        staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
+        form.check_count(len(keys))
+        session.check_secret_key(encrypts=session.generation.encrypts_keys)
+        _confirm(session, keys, yes=yes or span is not None)
+        _report_leftovers(session, [key.meant for key in keys])
         replacements = rotation.prepared(
-            session.store, lambda: session.cipher, keys, expires_at=expires_at, grace=span
+            session.store,
+            lambda: session.cipher,
+            keys,
+            expires=new_expiry,
+            grace=span,
+            is_whole=bool(refs),
         )
-        by_new = {item.new.row.id: item for item in replacements}
-
-        def additions(key: NewApiKey) -> dict[str, Any]:
-            item = by_new[key.row.id]
-            return {
-                "replaces": dashed(item.old.id),
-                "replaces_expires_at": iso_or_none(item.old_expires_at),
-            }
-
-        store_and_deliver(
-            session,
-            out,
-            [item.new for item in replacements],
-            as_array=refs is None or len(refs) != 1 or len(keys) != 1,
-            staged=staged,
-            additions=additions,
+        if write_to_dir is not None:
+            made = [item.new.row for item in replacements]
+            destination = file_for_each(stack, write_to_dir, made, form)
+        _deliver(
+            session, out, replacements, destination, form, as_array=_is_array(refs, replacements)
         )
-        _end_old(session, replacements)
-        _say_rotated(session, replacements, staged)
-        warn_of_file(out, staged)
-        if acting.api_key is not None and acting.api_key.id in {key.id for key in keys}:
+        _end_old(session, replacements, grace=span)
+        _say_rotated(session, replacements, destination)
+        if destination is not None:
+            destination.warn(out)
+        acting = session.acting.api_key
+        if acting is not None and acting.id in {row.id for row in rows_of(keys)}:
             out.warn("LANGKEYS_API_KEY held one of these keys: set it to the new one")
+
+
+def _expires(text: str | None) -> Expires:
+    if text is None:
+        return None
+    moment = parsed_expiry(text, "--expires")
+    return "never" if moment is None else moment
 
 
 def _check_selection(
@@ -169,25 +225,58 @@ def _check_selection(
     if refs and (user is not None or all_keys or age is not None):
         raise UsageError("REF excludes --user, --all and --older-than", hint=hint)
     if not refs and age is None and not ((user is not None or is_own) and all_keys):
-        raise UsageError("it is not said which keys to rotate", hint=hint)
+        raise UsageError("no keys selected", hint=hint)
 
 
 def _selected(
-    session: Session, refs: list[str] | None, *, user: str | None, age: timedelta | None
-) -> list[ApiKey]:
+    session: Session,
+    refs: list[str] | None,
+    *,
+    user: str | None,
+    age: timedelta | None,
+    grace: timedelta | None,
+) -> list[WholeKey]:
     if refs:
-        keys = resolved_keys(session, refs, working=True)
-        rotation.require_rotatable(keys)
-        return keys
+        named = resolved_keys(session, refs, working=True)
+        return rotation.rotatable(session.endings, named, grace=grace)
     owner = None if user is None else session.owner(user)
-    keys = rotation.working_keys(
+    selection = rotation.select_working(
         session.store,
+        session.endings,
         user_id=None if owner is None else owner.id,
         created_before=None if age is None else now() - age,
+        grace=grace,
     )
+    for row, reason, is_expected in selection.left_out:
+        (session.note if is_expected else session.warn)(
+            f"left out: API key {row_named(row)} {reason}"
+        )
+    return selection.keys
+
+
+def _is_array(refs: list[str] | None, replacements: Sequence[Replacement]) -> bool:
+    return refs is None or len(refs) != 1 or len(replacements) != 1
+
+
+def _say_nothing_done(session: Session, keys: Sequence[WholeKey], *, dry_run: bool) -> None:
     if not keys:
-        raise NotFoundError(f"no working API key of {session.store.location} matches")
-    return keys
+        session.note(f"no API key of {session.store.location} is left to rotate; nothing was done")
+    elif dry_run:
+        session.note(f"dry run: {plural_keys(keys)} would be rotated; nothing was done")
+        say_other_rows(session, keys, "it would end")
+
+
+def _show_rows(session: Session, out: Output, keys: Sequence[WholeKey]) -> None:
+    if keys or out.as_json:
+        show_plain_keys(session, out, [key.meant for key in keys])
+
+
+def _confirm(session: Session, keys: Sequence[WholeKey], *, yes: bool) -> None:
+    if len(keys) > 1 and prompts.can_ask():
+        prompts.confirm(
+            f"Rotate {plural_keys(keys)} of {session.store.location}? The old ones end at once.",
+            yes=yes,
+        )
 
 
 def _report_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
@@ -208,10 +297,61 @@ def _report_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
                 )
 
 
-def _end_old(session: Session, replacements: Sequence[Replacement]) -> None:
+def _deliver(
+    session: Session,
+    out: Output,
+    replacements: Sequence[Replacement],
+    destination: Destination | None,
+    form: Form,
+    *,
+    as_array: bool,
+) -> None:
+    by_new = {item.new.row.id: item for item in replacements}
+
+    def additions(key: NewApiKey) -> dict[str, Any]:
+        item = by_new[key.row.id]
+        return {
+            "replaces": dashed(item.old.id),
+            "replaces_expires_at": iso_or_none(item.old_expires_at),
+        }
+
+    def table(keys: Iterable[NewApiKey]) -> Iterator[str]:
+        moment = now()
+        yield from out.table_lines(
+            _COLUMNS, (_person_row(by_new[key.row.id], moment) for key in keys)
+        )
+
+    store_and_deliver(
+        session,
+        out,
+        [item.new for item in replacements],
+        as_array=as_array,
+        destination=destination,
+        form=form,
+        additions=additions,
+        table=table,
+    )
+
+
+def _person_row(item: Replacement, moment: Any) -> list[str]:
+    ends = item.old_expires_at
+    return [
+        item.old.name or "",
+        item.old.username or "",
+        item.new.plaintext,
+        item.old.id[:8],
+        "deleted" if ends is None else relative(ends, moment),
+    ]
+
+
+def _end_old(
+    session: Session, replacements: Sequence[Replacement], *, grace: timedelta | None
+) -> None:
     try:
-        rotation.end_old(session.store, replacements)
+        rotation.end_old(session.store, session.endings, replacements, grace=grace)
     except LangkeysError as error:
+        if session.endings.has_ended:
+            raise
         ids = " ".join(dashed(item.old.id) for item in replacements[:10])
         error.hint = (
             "the new keys are delivered and work, and the old ones have not been ended: langkeys"
@@ -221,20 +361,20 @@ def _end_old(session: Session, replacements: Sequence[Replacement]) -> None:
 
 
 def _say_rotated(
-    session: Session, replacements: Sequence[Replacement], staged: StagedFile | None
+    session: Session, replacements: Sequence[Replacement], destination: Destination | None
 ) -> None:
-    where = "" if staged is None else f"; written to {staged.path}"
-    keys = [item.old for item in replacements]
-    ends = replacements[0].old_expires_at
-    if len(replacements) == 1:
-        item = replacements[0]
+    location = session.store.location
+    for number, item in enumerate(replacements):
+        ends = item.old_expires_at
         old = "is deleted" if ends is None else f"works until {iso(ends)}"
+        where = "" if destination is None else f"; written to {destination.path_of(number)}"
         session.note(
-            f"API key {dashed(item.new.row.id)} ({item.old.name}) replaces {dashed(item.old.id)},"
-            f" which {old}, in {session.store.location}{where}"
+            f"API key {dashed(item.new.row.id)} ({item.old.name}) of {item.old.username} replaces"
+            f" {dashed(item.old.id)}, which {old}, in {location}{where}"
         )
-        return
-    old = "deleted" if ends is None else "left to work for the grace"
-    session.note(
-        f"rotated {plural_keys(keys)} in {session.store.location}; the old ones are {old}{where}"
-    )
+    if len(replacements) > 1:
+        session.note(f"rotated {plural_keys(replacements)} in {location}")
+    keys = [item.key for item in replacements if item.key is not None]
+    is_deleted = replacements[0].old_expires_at is None
+    say_other_rows(session, keys, "ended", deleted=is_deleted)
+    warn_of_unreadable(session)

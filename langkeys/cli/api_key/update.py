@@ -6,12 +6,17 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import resolved_key, show_plain_keys
+from langkeys.cli.key_rows import (
+    resolved_key,
+    say_other_rows,
+    show_plain_keys,
+    warn_of_unreadable,
+)
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.models import dashed
 from langkeys.session import Access
-from langkeys.times import parsed_future
+from langkeys.times import parsed_expiry
 
 app = new_app()
 
@@ -40,16 +45,15 @@ def update(
         raise UsageError("there is nothing to update", hint="give --name, --expires or both")
     if name is not None:
         api_keys.checked_name(name)
-    never = expires is not None and expires.strip().lower() == "never"
-    expires_at = None if expires is None or never else parsed_future(expires, "--expires")
+    expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     with session_of(context, access=Access.WRITE) as session:
         if expires is not None:
             api_keys.require_expiry(session.generation)
         key = resolved_key(session, ref)
-        new = key._replace(
-            name=key.name if name is None else name,
-            expires_at=key.expires_at if expires is None else expires_at,
-        )
-        api_keys.changed(session.store, key, new)
+        expiry = None if expires is None else lambda _: expires_at
+        updated = session.endings.update(key, name=name, expiry=expiry)
         out.note(f"updated API key {dashed(key.id)} in {session.store.location}")
-        show_plain_keys(session, out, [new], as_array=False)
+        say_other_rows(session, [updated], "its expiry is changed", deleted=False)
+        if expires_at is not None:
+            warn_of_unreadable(session)
+        show_plain_keys(session, out, [updated.meant], as_array=False)

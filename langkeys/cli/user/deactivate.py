@@ -7,7 +7,7 @@ import typer
 from langkeys import users
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import plural_keys
+from langkeys.cli.key_rows import plural_keys, row_named, warn_of_unreadable
 from langkeys.cli.options import DryRun, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user.change import say_changed
 from langkeys.cli.user_rows import UserArgument, show_user
@@ -71,10 +71,15 @@ def deactivate(
                 chosen,
                 is_active=False,
                 revoke_keys=revoke_keys,
+                endings=session.endings,
             )
             say_changed(session, out, planned, "deactivated", "inactive")
             if revoke_keys:
                 out.note(f"revoked {plural_keys(planned.revoked)} of {chosen.username}")
+                for row in planned.revoked:
+                    if row.user_id != chosen.id:
+                        session.warn(f"API key {row_named(row)} was the same key: revoked, too")
+                warn_of_unreadable(session)
         show_user(
             out,
             users.get_summary(session.store, chosen.id),
