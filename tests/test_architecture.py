@@ -111,7 +111,7 @@ def test_the_protocol_and_the_generations_know_no_engine() -> None:
 
 
 def test_what_asks_a_server_knows_no_store_and_no_session() -> None:
-    ground = ("errors", "models", "text", "times", "remote")
+    ground = ("errors", "models", "text", "times", "urls", "remote")
     for module in FILES:
         if is_in(module, "langkeys.remote"):
             names = [name for name in imports(module) if is_in(name, "langkeys")]

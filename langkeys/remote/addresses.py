@@ -48,6 +48,14 @@ def parsed_address(url: str, source: str) -> Address:
     UsageError, which shows nothing of the address: it may hold a password.
     """
     text = url.strip()
+    if "@" in text:
+        # Wherever it stands: a password with a /, ? or # in it makes a parser see another host.
+        raise UsageError(
+            f"{source} has a user or password in its URL: langkeys sends an API key and nothing"
+            " else",
+            hint="leave out what stands before the @; a gateway that asks for a password has to let"
+            " API keys through",
+        )
     if any(character <= " " or character == "\x7f" for character in text):
         raise UsageError(f"{source} has a space or control character in its URL", hint=_HINT)
     try:
@@ -58,13 +66,6 @@ def parsed_address(url: str, source: str) -> Address:
         raise UsageError(f"{source} is not a URL", hint=_HINT) from None
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"{source} is not an http:// or https:// URL", hint=_HINT)
-    if "@" in parts.netloc:
-        raise UsageError(
-            f"{source} has a user or password in its URL: langkeys sends an API key and nothing"
-            " else",
-            hint="leave out what stands before the @; a gateway that asks for a password has to let"
-            " API keys through",
-        )
     try:
         host = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:

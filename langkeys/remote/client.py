@@ -27,6 +27,7 @@ from langkeys.errors import (
 from langkeys.remote.addresses import parsed_address, shown_target
 from langkeys.remote.causes import plain_cause
 from langkeys.remote.deadline import within
+from langkeys.urls import shown_url
 
 TIMEOUT = 10.0
 """Seconds for a whole answer."""
@@ -122,7 +123,7 @@ class Client:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.address = parsed_address(url, source)
-        self.base = label or self.address.base
+        self.base = label or shown_url(self.address.base)
         self.via = via
         self.timeout = timeout
         self._warn = warn
