@@ -180,6 +180,19 @@ def test_ctrl_c_at_random_moments_never_shows_a_traceback(site: Site) -> None:
     assert codes <= {0, 130}
 
 
+def test_ctrl_c_where_nothing_can_be_raised_is_not_lost(site: Site) -> None:
+    # In the callback of a weak reference, as the import machinery has them.
+    lost = (
+        "import weakref; o = type('O', (), {})();"
+        "r = weakref.ref(o, lambda _: os.kill(os.getpid(), signal.SIGINT)); del o;"
+        " import time; time.sleep(1)"
+    )
+    code = AT_AN_IMPORT.format(name="sqlite3", what=lost, arguments=["api-key", "list"])
+    assert site.run(command=(sys.executable, "-c", code)).failed(130).stderr == (
+        "error: interrupted\n"
+    )
+
+
 def test_a_reader_that_has_gone_is_no_traceback(site: Site) -> None:
     for arguments in (["doctor"], ["--help"], ["api-key", "create", "--help"], ["--version"]):
         process = site.spawn(*arguments)
