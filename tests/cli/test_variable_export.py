@@ -175,8 +175,8 @@ def test_a_file_that_is_filled_is_only_replaced_if_that_is_said(
 
 def test_a_link_is_never_replaced(site: Site, stored: Database) -> None:
     (site.folder / "link").symlink_to(site.folder / "elsewhere")
-    site.call(*EXPORT, "--write-to", "link").failed(5)
-    site.call(*EXPORT, "--write-to", "link", "--replace").failed(1, "symbolic link")
+    for more in ((), ("--replace",)):
+        site.call(*EXPORT, "--write-to", "link", *more).failed(1, "symbolic link")
     assert not (site.folder / "elsewhere").exists()
 
 

@@ -17,7 +17,7 @@ from langkeys.cli.output import Output
 from langkeys.cli.variable_rows import opened, variable_session
 from langkeys.environment_names import is_credential
 from langkeys.errors import ConflictError, NotFoundError, SecretKeyError, UsageError
-from langkeys.files import StagedFile
+from langkeys.files import StagedFile, is_file
 from langkeys.models import User
 from langkeys.running import NO_CREDENTIAL, said_left_out
 from langkeys.session import Access, Session
@@ -99,7 +99,7 @@ def export(
     if path is None:
         out.require_stdout()
     with ExitStack() as stack:
-        staged = None if path is None else stack.enter_context(_staged(path, replace=replace))
+        staged = None if path is None else stack.enter_context(StagedFile(path, replaces=replace))
         session = stack.enter_context(variable_session(context, access=Access.READ))
         values = _Values(session, session.owner(user), only or (), format_)
         lines = values.checked(lines_of(values))
@@ -129,35 +129,16 @@ def _lines_of(
     return partial(k8s_secret, name=name, namespace=namespace)
 
 
-def _staged(path: Path, *, replace: bool) -> StagedFile:
-    if not replace and _is_filled(path):
-        raise _exists(path)
-    return StagedFile(path)
-
-
 def _publish(staged: StagedFile, *, replace: bool) -> None:
-    # What was not there, or was empty, is not to be replaced if it has been filled meanwhile.
-    is_there = staged.path.exists()
-    if not replace and is_there and _is_filled(staged.path):
-        raise _exists(staged.path)
+    # A file that was not there, or was empty, may have been filled meanwhile.
+    is_empty = is_file(staged.path) and not staged.path.stat().st_size
     try:
-        staged.publish(replace=replace or is_there)
+        staged.publish(replace=replace or is_empty)
     except FileExistsError:
-        raise _exists(staged.path) from None
-
-
-def _is_filled(path: Path) -> bool:
-    try:
-        return path.lstat().st_size > 0
-    except (OSError, ValueError):
-        return False  # told where it is opened
-
-
-def _exists(path: Path) -> ConflictError:
-    return ConflictError(
-        f"{path} exists and is not empty; nothing was written",
-        hint="give --replace to replace it, or another name",
-    )
+        raise ConflictError(
+            f"{staged.path} has been made meanwhile; nothing was written",
+            hint="name another file, or give --replace",
+        ) from None
 
 
 class _Values:
