@@ -1,9 +1,10 @@
 """A new password: where it comes from, and, where it was made up, how it gets to whoever asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
 
@@ -71,19 +72,26 @@ def warn_of_length(out: Output, password: str) -> None:
 
 
 def deliver(
-    session: Session, out: Output, new: User, old: User | None, made_up: str | None
+    session: Session,
+    out: Output,
+    new: User,
+    old: User | None,
+    made_up: str | None,
+    additions: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Show a user who has a new password, and the password itself where it was made up.
+
+    ``additions`` are fields for the end of the JSON object.
 
     A made-up password that does not arrive is taken back: back to ``old``, or the user goes again.
     """
     if made_up is None:
-        show_user(out, get_summary(session.store, new.id), now())
+        show_user(out, get_summary(session.store, new.id), now(), dict(additions))
         return
     with _taken_back(session, new, old):
         if out.as_json:
             summary = get_summary(session.store, new.id)
-            show_user(out, summary, now(), {"password": made_up})
+            show_user(out, summary, now(), {"password": made_up, **additions})
         elif out.is_terminal:
             out.new_password_panel(made_up, new.username)
         else:

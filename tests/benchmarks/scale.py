@@ -85,7 +85,7 @@ LINEAR_CASES = (
     ),
     Case(
         "variable show NAME",
-        lambda _: ["variable", "show", "CREDENTIAL_1"],
+        lambda _: ["variable", "show", "CREDENTIAL_1_KEY"],
         why="no index on `variable.name` or `user_id`: every variable of every user is read",
         pairs=_SLOW_PAIRS,
     ),

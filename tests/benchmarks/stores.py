@@ -223,7 +223,7 @@ def _add_variables(connection: sqlite3.Connection, owners: set[str], each: int, 
         (
             (
                 _id("variable", place * each + number),
-                f"CREDENTIAL_{number}",
+                f"CREDENTIAL_{number}_KEY",
                 fernet.encrypt_at_time(f"value {number} of {owner}".encode(), began).decode(),
                 _stored(began),
                 _stored(began),

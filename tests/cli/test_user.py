@@ -8,6 +8,7 @@ import pytest
 
 from ..conftest import SUPERUSER
 from ..databases import Database, ago
+from ..samples import PASSWORD, WRONG_PASSWORD
 from ..sites import Result, Site
 from ..terminals import Terminal, shown
 from .test_user_passwords import FIELDS
@@ -271,3 +272,28 @@ def test_only_keys_that_the_server_would_let_in_are_counted(
         assert f"'bob' has {open_keys} API key" in said
     else:
         assert "run flows" not in said
+
+
+# For start-up scripts
+
+
+def test_a_user_who_is_missing_is_made_and_one_who_is_there_is_left(site: Site) -> None:
+    line = ("user", "create", "ops", "--superuser", "--password-file", "-", "--if-missing")
+    made = site.call(*line, "--json", stdin=PASSWORD).done().json()
+    assert (made["username"], made["changed"]) == ("ops", True)
+    before = site.database.content()
+    # A second start has another password, or none at all: neither counts.
+    for again in (line, ("user", "create", "ops", "--superuser", "--if-missing")):
+        result = site.call(*again, "--json", stdin=WRONG_PASSWORD).done()
+        assert (result.json()["id"], result.json()["changed"]) == (made["id"], False)
+    assert site.call("user", "create", "ops", "--random", "--if-missing").done().rows[0][1] == "ops"
+    assert site.database.content() == before
+    site.call("user", "create", "new", "--if-missing").failed(2, "password")
+    site.call("user", "create", "OPS", "--random", "--if-missing").failed(5, "ops")
+
+
+def test_what_is_not_as_it_was_asked_for_is_said(site: Site) -> None:
+    site.database.add_user("alice", is_superuser=False, is_active=False)
+    result = site.call("user", "create", "alice", "--superuser", "--if-missing", "--random").done()
+    assert "langkeys user promote alice" in result.stderr
+    assert "inactive" in result.stderr

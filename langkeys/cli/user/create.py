@@ -15,9 +15,12 @@ from langkeys.cli.new_password import (
     warn_of_length,
 )
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.user_rows import warn_of_fate
+from langkeys.cli.output import Output
+from langkeys.cli.user_rows import show_user, warn_of_fate
+from langkeys.errors import ConflictError, UsageError
 from langkeys.models import dashed
-from langkeys.session import Access
+from langkeys.session import Access, Session
+from langkeys.times import now
 
 app = new_app()
 
@@ -29,6 +32,9 @@ def create(
     superuser: Annotated[bool, typer.Option("--superuser", help="Make a superuser.")] = False,
     password_file: PasswordFile = None,
     random: Random = False,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Leave a user as they are who is there already.")
+    ] = False,
 ) -> None:
     """Make a user, active at once.
 
@@ -36,15 +42,23 @@ def create(
     printed once, and alone where stdout is not a terminal. User names are unique without regard to
     case. The server makes the user's first project when they log in.
 
+    With --if-missing, for start-up scripts, a user of that name is left as they are, password and
+    state, and shown. JSON then has changed: whether a user was made.
+
     Piped columns: with --random the password alone, else those of list.
 
     \b
     Examples:
       langkeys user create alice
       langkeys user create ci --random > password.txt
-      langkeys user create ops --superuser --password-file /run/secrets/ops
+      langkeys user create ops --superuser --password-file /run/secrets/ops --if-missing
     """
     if is_remote(context):
+        if if_missing:
+            raise UsageError(
+                "--if-missing is for a database, not for --url and --remote",
+                hint="langkeys user show NAME --url URL tells whether there is such a user",
+            )
         from langkeys.cli.remote import users as over_rest
 
         over_rest.create(
@@ -54,15 +68,41 @@ def create(
     out = invocation(context).output
     out.require_stdout()
     users.checked_username(name)
-    password = given_password(password_file, random)
+    # A user who is there needs none: where one cannot be had is found out when it is needed.
+    password = None if if_missing else given_password(password_file, random)
     with session_of(context, access=Access.WRITE) as session:
+        if if_missing:
+            if _is_there(session, out, name, superuser=superuser):
+                return
+            password = given_password(password_file, random)
         users.check_new(session.store, session.settings, name, is_superuser=superuser)
         if password is None:
             password = asked_password(name)
         user = users.new_user(name, session.hashed_password(password), is_superuser=superuser)
-        users.create(session.store, session.settings, user)
-        deliver(session, out, user, None, password if random else None)
+        try:
+            users.create(session.store, session.settings, user)
+        except ConflictError:
+            # Another container of the same start may have been faster.
+            if if_missing and _is_there(session, out, name, superuser=superuser):
+                return
+            raise
+        additions = {"changed": True} if if_missing else {}
+        deliver(session, out, user, None, password if random else None, additions)
         what = "superuser" if superuser else "user"
         out.note(f"made the {what} {name} ({dashed(user.id)}) in {session.store.location}")
         warn_of_length(out, password)
         warn_of_fate(session, user)
+
+
+def _is_there(session: Session, out: Output, name: str, *, superuser: bool) -> bool:
+    """Show the user of this name, if there is one, and say what is not as it was asked for."""
+    user = session.store.find_user_named(name)
+    if user is None:
+        return False
+    out.note(f"{name} is in {session.store.location} already; nothing was changed")
+    if superuser and not user.is_superuser:
+        out.warn(f"{name} is no superuser; langkeys user promote {name} makes one of them")
+    if not user.is_active:
+        out.warn(f"{name} is inactive, and cannot log in until activated")
+    show_user(out, users.get_summary(session.store, user.id), now(), {"changed": False})
+    return True
