@@ -44,7 +44,8 @@ def store_and_deliver(
         made = api_keys.set_aside(batch, keys)
         if destination is not None:
             made = destination.fill(made)
-        lines = _Lines(out, destination, form, additions, table)
+        url = session.settings.text("LANGFLOW_URL")
+        lines = _Lines(out, destination, form, additions, table, url)
         spool.fill(lines.of(made, as_array=as_array))
         api_keys.store_batch(store, batch)
         with _taken_back(session, batch, destination):
@@ -67,6 +68,7 @@ class _Lines(NamedTuple):
     form: Form
     additions: Callable[[NewApiKey], dict[str, Any]]
     table: Callable[[Iterable[NewApiKey]], Iterable[str]] | None
+    url: str | None
 
     def of(self, keys: Iterator[NewApiKey], *, as_array: bool) -> Iterator[str]:
         if self.out.as_json:
@@ -82,7 +84,9 @@ class _Lines(NamedTuple):
     def _for_person(self, keys: Iterator[NewApiKey]) -> Iterator[str]:
         first, second = next(keys), next(keys, None)
         if second is None:
-            yield self.out.new_key_panel(first.plaintext, first.row.name or "").removesuffix("\n")
+            yield self.out.new_key_panel(
+                first.plaintext, first.row.name or "", self.url
+            ).removesuffix("\n")
             return
         every = chain((first, second), keys)
         yield from self.table(every) if self.table else (key.plaintext for key in every)

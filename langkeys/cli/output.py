@@ -281,15 +281,16 @@ class Output:
 
         self.data(card({name: visible(value) for name, value in fields.items()}))
 
-    def new_key_panel(self, api_key: str, name: str, url: str = "http://localhost:7860") -> str:
-        """Return what shows a new key to a person, once, with a line to try it by."""
-        from langkeys.cli.tables import titled
+    def new_key_panel(self, api_key: str, name: str, url: str | None) -> str:
+        """Return what shows a new key to a person, once, with a line to try it by.
 
-        lines = (
-            api_key,
-            "",
-            f"curl -H 'x-api-key: {api_key}' {url}/api/v1/users/whoami",
-        )
+        The line asks for the key: on a command line it would be in the shell's history.
+        """
+        from langkeys.cli.tables import titled
+        from langkeys.urls import shown_url
+
+        address = shown_url(url or "http://localhost:7860")
+        lines = (api_key, "", f"langkeys whoami --api-key - --url {address}")
         return titled(f"API key {visible(name)}, shown this once", lines)
 
     def new_password_panel(self, password: str, username: str) -> None:

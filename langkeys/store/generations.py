@@ -113,7 +113,8 @@ def _next(
 
 
 _1_6 = _next(_1_5, "1.6", ("d37bc4322900",), skip_auth_default=False, falls_back=True)
-_1_7 = _next(_1_6, "1.7", ("182e5471b900",), falls_back=False)
+# LANGFLOW_API_KEY_SOURCE is read in the wheel of 1.7.3: it goes in wherever it might.
+_1_7 = _next(_1_6, "1.7", ("182e5471b900",), falls_back=False, reads_env_key=True)
 _1_8 = _next(
     _1_7,
     "1.8",
@@ -121,7 +122,6 @@ _1_8 = _next(
     told_by="sso_config",
     encrypts_keys=True,
     encrypts_generic=False,
-    reads_env_key=True,
     keeps_set_variables=True,
     tweak_is_a_name=False,
     falls_back=True,

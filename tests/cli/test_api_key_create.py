@@ -360,9 +360,15 @@ def test_at_a_terminal_a_panel_shows_the_key_once_with_a_line_to_try_it(site: Si
     # Neither the key nor the line is folded, so that both can be copied.
     lines = [line.strip() for line in terminal.text.splitlines()]
     assert found[0] in lines
-    assert any(line.startswith("curl ") and found[0] in line for line in lines)
+    assert "langkeys whoami --api-key - --url http://localhost:7860" in lines
+    assert len(found) == 1  # not in the line: it would be in the shell's history
     assert "once" in terminal.text
     assert site.database.rows("SELECT api_key_hash FROM apikey") == [(hash_of(found[0]),)]
+
+
+def test_the_line_to_try_it_by_names_the_server_of_the_settings(site: Site) -> None:
+    terminal = shown(site, "api-key", LANGFLOW_URL="https://langflow.example.com")
+    assert "whoami --api-key - --url https://langflow.example.com" in terminal.text
 
 
 def test_at_a_terminal_several_keys_are_a_line_each(site: Site) -> None:
