@@ -7,9 +7,9 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import surroundings
@@ -30,12 +30,24 @@ class Release:
     dependencies_of: str | None = None
     """The date whose dependencies it works with; later ones break it."""
     beside: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What its server needs to start in good time."""
+    stops: bool = True
+    """Whether its server ends by itself at SIGTERM."""
 
 
 RELEASES = {
     release.base: release
     for release in (
-        Release("0.4.3", "1.4.3", dependencies_of="2025-07-20", beside=_UNDECLARED),
+        Release(
+            "0.4.3",
+            "1.4.3",
+            dependencies_of="2025-07-20",
+            beside=(*_UNDECLARED, "litellm"),
+            # Tracebacks of all that it lacks take minutes.
+            settings={"LANGFLOW_LOG_LEVEL": "critical"},
+            stops=False,
+        ),
         Release("0.5.1", "1.5.1", dependencies_of="2025-09-05", beside=_UNDECLARED),
         Release("0.6.9", "1.6.9", dependencies_of="2025-12-10", beside=_UNDECLARED),
         Release("0.7.3", "1.7.3", dependencies_of="2026-02-15", beside=_UNDECLARED),
@@ -67,15 +79,18 @@ def home() -> Path:
     return Path(user["HOME"]) / ".cache" / "langkeys-interop"
 
 
+def release_of(version: str) -> Release:
+    """Return a release; one that is not of RELEASES is taken to need nothing special."""
+    return RELEASES.get(version, Release(version, version))
+
+
 def install(version: str) -> Path:
     """Install langflow-base VERSION unless that was done before, and return its folder.
-
-    One that is not of RELEASES is taken to need nothing special, as all do from 1.12 on.
 
     A first install takes about a minute and a gigabyte. The file `.done`, written last, marks a
     complete one; a folder without it is what an interrupted install left, and is made anew.
     """
-    release = RELEASES.get(version, Release(version, version))
+    release = release_of(version)
     folder = home() / f"langflow-base-{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_name(f"{folder.name}.lock")):

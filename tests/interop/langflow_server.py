@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from .langflow_install import executable, install
+from .langflow_install import executable, install, release_of
 from .langflow_rest import Rest
 
 __all__ = ["PASSWORD", "SUPERUSER", "LangflowServer", "ServerError", "install"]
@@ -156,9 +156,10 @@ class LangflowServer:
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        clean = _until(self._is_gone, time.monotonic() + _STOP_LIMIT)
+        patience = _STOP_LIMIT if release_of(self.version).stops else 5
+        clean = _until(self._is_gone, time.monotonic() + patience)
         self.kill()
-        if not clean:
+        if not clean and release_of(self.version).stops:
             raise ServerError(f"Langflow {self.version} did not stop by itself\n{self.log_tail()}")
 
     def kill(self) -> None:
@@ -202,6 +203,7 @@ class LangflowServer:
             "DO_NOT_TRACK": "true",
             # Tests log in more often than five times a minute, which 1.11 and later refuse.
             "LANGFLOW_RATE_LIMIT_ENABLED": "false",
+            **release_of(self.version).settings,
             **self.settings,
         }
 

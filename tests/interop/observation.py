@@ -162,8 +162,12 @@ def _observe_variables(server: LangflowServer, key: str, token: str, found: Obse
     facts["unopened_falls_back"] = flows.value_of(_UNSTORED) == "environment"
 
     # A person changes what was imported; then the server starts with another environment.
-    _until(lambda: bool(database.query("SELECT 1 FROM variable WHERE name = ?", _IMPORTED)))
-    (row,) = database.query("SELECT id FROM variable WHERE name = ?", _IMPORTED)
+    sql = (
+        "SELECT v.id FROM variable v JOIN user u ON u.id = v.user_id"
+        " WHERE v.name = ? AND u.username = ?"
+    )
+    _until(lambda: bool(database.query(sql, _IMPORTED, SUPERUSER)))
+    (row,) = database.query(sql, _IMPORTED, SUPERUSER)
     body = {"id": str(uuid.UUID(row["id"])), "name": _IMPORTED, "value": "person"}
     path = f"/api/v1/variables/{uuid.UUID(row['id'])}"
     assert server.rest.request("PATCH", path, key=key, json_body=body).status == 200

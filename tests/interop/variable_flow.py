@@ -13,11 +13,22 @@ from typing import Any
 from .langflow_rest import Answer
 from .langflow_server import LangflowServer
 
+# Langflow's text input, made one for secrets: from 1.10 on no other field takes a Credential. What
+# it gives is written backwards, as such a server puts asterisks where it sees a secret's value.
+_SECRET_CODE = (
+    ("MultilineInput", "SecretStrInput"),
+    (
+        "text=self.input_value",
+        "text=str(getattr(self.input_value, 'get_secret_value', lambda: self.input_value or '')())"
+        "[::-1]",
+    ),
+)
+
 _FIELD, _SHOWN = "TextInput-field", "ChatOutput-shown"
 
 
 class VariableFlows:
-    """Makes and runs flows of a text input whose field has the name of a variable."""
+    """Makes and runs flows of an input whose secret field has the name of a variable."""
 
     def __init__(self, server: LangflowServer, key: str, token: str) -> None:
         self._rest = server.rest
@@ -38,7 +49,7 @@ class VariableFlows:
         }
 
     def value_of(self, name: str, tweak: str | None = None) -> str | None:
-        """Return the value that a run takes for a variable of type Generic; None if it fails."""
+        """Return the value that a run takes for a variable; None if it fails."""
         flow = {"name": f"variable-{uuid.uuid4().hex[:8]}", "data": self._data(name)}
         made = self._rest.request("POST", "/api/v1/flows/", key=self._key, json_body=flow)
         assert made.status == 201, made
@@ -49,7 +60,7 @@ class VariableFlows:
         if answer.status != 200:
             return None
         text = answer.body["outputs"][0]["outputs"][0]["results"]["message"]["text"]
-        return str(text) or None
+        return str(text)[::-1] or None
 
     def _run(self, flow_id: str, body: dict[str, Any]) -> Answer:
         # Up to 1.11 a write is answered before it is committed, and the flow may not be there yet.
@@ -64,7 +75,16 @@ class VariableFlows:
 
     def _data(self, name: str) -> dict[str, Any]:
         field = copy.deepcopy(self._components["TextInput"])
-        field["template"]["input_value"] |= {"value": name, "load_from_db": True}
+        template = field["template"]
+        template["input_value"] |= {
+            "value": name,
+            "load_from_db": True,
+            "_input_type": "SecretStrInput",
+            "password": True,
+        }
+        for old, new in _SECRET_CODE:
+            assert old in template["code"]["value"], template["code"]
+            template["code"]["value"] = template["code"]["value"].replace(old, new)
         shown = copy.deepcopy(self._components["ChatOutput"])
         source = {
             "dataType": "TextInput",
