@@ -99,7 +99,7 @@ def _observe_closed(server: LangflowServer, say: Callable[[str], None]) -> Obser
     key = _made_key(rest, "used", token)
     for kind in ("Credential", "Generic"):
         assert _post_variable(rest, f"{kind}_NAME", kind, key=key).status == 201
-    config = {"command": "true", "env": {"TOKEN": "secret"}, "headers": {"Authorization": "secret"}}
+    config = {"command": "uvx", "args": ["mcp-proxy"], "env": {"TOKEN": "secret"}}
     rest.request("POST", "/api/v2/mcp/servers/observed", key=key, json_body=config)
     _until(lambda: database.count("variable") >= 2)
 
