@@ -13,7 +13,6 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,15 @@ from langkeys.models import ApiKey, dashed
 from langkeys.settings import Settings
 from langkeys.store.base import Change
 from langkeys.text import json_visible
-from langkeys.times import iso, now, parsed_iso
+from langkeys.times import iso, now
 
 SETTING = "LANGKEYS_AUDIT_LOG"
-FILE_NAME = "langkeys-audit.jsonl"
+FILE_NAME = places.AUDIT_LOG_NAME
 SUFFIX = ".jsonl"
 OFF = "off"
 
 MOST_LINE_BYTES = 1 << 20
-"""How much of the first line of a log is looked at."""
+"""A line that is longer is none of ours."""
 
 MOST_CHANGES = 1000
 """Things that are changed on one line; where there are more of them it takes several."""
@@ -279,6 +278,8 @@ def _opened(path: Path) -> tuple[int, str | None]:
         try:
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
+            if path.is_symlink():
+                raise OSError(0, "it is a symbolic link to nothing") from None
             return _opened(path)  # another command has been faster
         warning = ownership.adopt(descriptor, path.parent)
         return descriptor, None if warning is None else f"{path}: {warning}"
@@ -335,66 +336,3 @@ def _system_user(environ: Mapping[str, str]) -> str:
     # With sudo everybody is root; who they are is told by it, and believed as far as that goes.
     by_sudo = environ.get("SUDO_USER")
     return f"{name} (sudo: {by_sudo})" if by_sudo else name
-
-
-def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a log, oldest first; ``malformed`` gets the number of each that is none.
-
-    Yields nothing where there is no log; raises FailedError where it cannot be read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        # By the descriptor: a pipe or a device must not keep us waiting.
-        with open(descriptor, encoding="utf-8", errors="backslashreplace", newline="\n") as log:  # noqa: PTH123
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(0, "it is not a regular file")
-            for number, line in enumerate(log, 1):
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line)
-                    moment(record)
-                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                    malformed(number)
-                    continue
-                yield record
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise FailedError(f"cannot read the audit log {path}: {error.strerror}") from None
-
-
-def moment(record: Mapping[str, Any]) -> datetime:
-    """Return the time of a line; raises where it is none of ours."""
-    return parsed_iso(record["time"])
-
-
-def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) -> bool:
-    """Tell whether the trail knows an API key as revoked, by the SHA-256 of the whole key.
-
-    A revocation whose commit failed, and said so, was none. A log that cannot be read, or that
-    somebody else could have written, is an error where a setting names it, else a warning.
-    """
-    try:
-        path = log_path(settings)
-        return path is not None and _was_revoked(path, sha256)
-    except (FailedError, ConfigError) as error:
-        if settings.is_given(SETTING):
-            raise
-        warn(f"{error.message}: a key that was revoked before would not be known by it")
-        return False
-
-
-def _was_revoked(path: Path, sha256: str) -> bool:
-    ownership.require_trusted(path, "the audit log")
-    revocations = set()
-    # The failure of a commit always comes after the line that it is about.
-    for record in read(path, lambda _: None):
-        if record.get("outcome") == FAILED:
-            revocations.discard(record.get("of"))
-        elif record.get("outcome") == DONE and any(
-            change.get("action") == "delete" and change.get("sha256") == sha256
-            for change in record.get("changes") or ()
-        ):
-            revocations.add(record.get("id"))
-    return bool(revocations)

@@ -97,6 +97,11 @@ def _by_auto_login(settings: Settings, store: Store) -> Acting:
     return Acting(user, "auto login")
 
 
+def _superuser_quotes(settings: Settings) -> str | None:
+    value = settings.find("LANGFLOW_SUPERUSER")
+    return None if value is None else value.quotes_hint
+
+
 def _shown_superuser(settings: Settings) -> str:
     value = settings.find("LANGFLOW_SUPERUSER")
     return repr(settings.superuser) if value is None else value.shown
@@ -130,6 +135,7 @@ def _by_password(
         raise UnauthenticatedError(
             f"name and password of the superuser {shown} ({by}) do not match in {store.location}",
             hint=(None if value is None else value.quotes_hint)
+            or _superuser_quotes(settings)
             or "check LANGFLOW_SUPERUSER, LANGFLOW_SUPERUSER_PASSWORD and the database; if the"
             " password is lost, LANGFLOW_AUTO_LOGIN=true lets you in without it",
         )

@@ -71,6 +71,8 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     encrypted: dict[str, dict[str, int]] = field(default_factory=dict)
     acting: Acting | None = None
+    has_cause: bool = False
+    """The first finding is what the others follow from: it is to be said before the settings."""
 
     @property
     def is_sound(self) -> bool:
@@ -82,8 +84,13 @@ class Report:
         self.findings.append(Finding(section, level, message, hint))
 
     def put_first(self, section: str, message: str, hint: str) -> None:
-        """Add a problem that most of the others follow from, before them."""
+        """Add a problem that most of the others follow from, before everything else.
+
+        What else was found in its section follows from it, and goes.
+        """
+        self.findings = [finding for finding in self.findings if finding.section != section]
         self.findings.insert(0, Finding(section, "problem", message, hint))
+        self.has_cause = True
 
     def fail(self, section: str, error: LangkeysError) -> None:
         """Add an error as a problem."""

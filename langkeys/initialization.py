@@ -66,7 +66,7 @@ def planned(settings: Settings) -> Plan:
         lines.append(("LANGFLOW_DATABASE_URL", places.database_url(database)))
 
     secret_key_file = None
-    found = places.find_secret_key(settings)
+    found = _find_secret_key(settings, is_new=new_env)
     if found is not None:
         secret_key, source = found.text, found.source
     else:
@@ -101,15 +101,16 @@ def planned(settings: Settings) -> Plan:
     if lines and not settings.is_given(audit.SETTING):
         audit_log = database.with_name(audit.FILE_NAME)
         lines.append((audit.SETTING, str(audit_log)))
-    config_folder = places.config_folder(settings).path.absolute()
+    # Without a home folder there is none: it is asked for where something goes into it.
+    needs_folder = secret_key_file is not None or not database.parent.is_dir()
+    config_folder = places.config_folder(settings).path.absolute() if needs_folder else None
     if not database.parent.is_dir() and database.parent != config_folder:
         raise StoreError(
             f"there is no folder {database.parent} to make the database in",
             hint="make the folder, or name another place with LANGFLOW_DATABASE_URL",
         )
-    needs_config_folder = secret_key_file is not None or database.parent == config_folder
     return Plan(
-        new_folders=(config_folder,) if needs_config_folder else (),
+        new_folders=() if config_folder is None else (config_folder,),
         database=database,
         env_path=env_path if lines else None,
         env_lines=lines,
@@ -120,6 +121,15 @@ def planned(settings: Settings) -> Plan:
         password=password,
         audit_log=audit_log,
     )
+
+
+def _find_secret_key(settings: Settings, *, is_new: bool) -> places.SecretKey | None:
+    try:
+        return places.find_secret_key(settings)
+    except ConfigError:
+        if not is_new or settings.is_given("LANGFLOW_CONFIG_DIR"):
+            raise
+        return None  # no home folder, and so no secret_key file: the new settings hold the key
 
 
 def check_password(password: str) -> None:

@@ -133,6 +133,15 @@ class KeyFinder:
 
     def find_rows_with(self, row: ApiKey) -> tuple[str | None, str | None, Sequence[OwnedKey]]:
         """Return what ``find_key`` does, and all rows of the key; none where it cannot be known."""
+        plaintext = self._open(row)
+        if row.hash is not None and plaintext is not None and key_hash(plaintext) != row.hash:
+            # The hash of one key beside the token of another: whoever names the row means both.
+            true_hash = key_hash(plaintext)
+            both = (
+                *self.find_all_hashed(true_hash, plaintext),
+                *self.find_all_hashed(row.hash, None),
+            )
+            return true_hash, plaintext, list({owned.key.id: owned for owned in both}.values())
         hashed, plaintext = self.find_key(row)
         if hashed is None:
             self.decrypt_all()

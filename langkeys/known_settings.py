@@ -59,6 +59,13 @@ DECIDING = (
 )
 """What decides where something is written, and as whom."""
 
+DECIDED_BY: Mapping[str, tuple[str, ...]] = {
+    "store": (EXACT,),
+    "secret_key": ("LANGFLOW_SECRET_KEY",),
+    "unauthenticated": ("LANGFLOW_SUPERUSER", "LANGFLOW_SUPERUSER_PASSWORD"),
+}
+"""Codes of errors that a missing ``.env`` is behind, unless one of these settings is given."""
+
 UNPREFIXED = "langkeys does not read it without its prefix, though a Langflow server may"
 """Servers started with ``--env-file`` do read the names of their authentication settings so."""
 
@@ -106,6 +113,14 @@ class Value(NamedTuple):
                 " --env-file and kubectl do not remove them; write it without quotes"
             )
         return None
+
+
+class Given(NamedTuple):
+    """A name and its text as one source gives them."""
+
+    spelling: str
+    text: str
+    is_expanded: bool = False
 
 
 def folded(name: str) -> str:

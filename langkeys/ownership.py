@@ -141,7 +141,8 @@ def adopt(descriptor: int, folder: Path) -> str | None:
 def make_folder(folder: Path) -> list[str]:
     """Make a folder and its missing parents, as a server would; return what is to be warned of.
 
-    With the mode that the umask gives, and as root each of them its parent's. Raises OSError.
+    With the mode that the umask gives, but never writable by everybody, and as root each of them
+    its parent's. Raises OSError.
     """
     missing = []
     place = folder.absolute()
@@ -150,7 +151,7 @@ def make_folder(folder: Path) -> list[str]:
         place = place.parent
     warnings = []
     for made in reversed(missing):
-        made.mkdir(exist_ok=True)
+        made.mkdir(0o775, exist_ok=True)  # under umask 000, too, not for everybody to write to
         descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             warning = adopt(descriptor, made.parent)

@@ -5,10 +5,18 @@ beside it uses without being told twice.
 """
 
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from langkeys.errors import ConfigError, SecretKeyError, StoreError, UnsupportedError
+from langkeys.errors import (
+    ConfigError,
+    ConflictError,
+    LangkeysError,
+    SecretKeyError,
+    StoreError,
+    UnsupportedError,
+)
 from langkeys.files import find_bytes, is_file
 from langkeys.known_settings import Value
 from langkeys.models import shown_without
@@ -19,6 +27,8 @@ from langkeys.urls import file_of, is_path, scheme_of
 DATABASE_NAME = "langflow.db"
 PRE_RELEASE_NAME = "langflow-pre.db"
 """What a pre-release of Langflow has instead, copied from the other at its first start."""
+AUDIT_LOG_NAME = "langkeys-audit.jsonl"
+_DATABASE_ENDS = ("", "-wal", "-shm", "-journal")
 ROTATION_SUFFIX = ".langkeys-rotation"
 """Ends the names of what a rotation of the secret key leaves behind, should it die."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
@@ -48,6 +58,10 @@ def config_folder(settings: Settings) -> Place:
     value = settings.find("LANGFLOW_CONFIG_DIR")
     if value is not None:
         path = Path(value.text)
+        if value.quotes_hint is not None and not path.exists():
+            raise ConfigError(
+                f"LANGFLOW_CONFIG_DIR ({value.source}) names no folder", hint=value.quotes_hint
+            )
         settings.require_vouched(value, path.absolute(), "a config folder")
         return Place(path, f"LANGFLOW_CONFIG_DIR ({value.source})")
     from platformdirs import user_cache_path
@@ -200,6 +214,45 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
     # Any newline as \n, as the server reads it.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return SecretKey(text, f"file {path}", path) if text else None
+
+
+def refuse_own_file(settings: Settings, path: Path) -> None:
+    """Raise ConflictError for a file that the deployment itself lives in.
+
+    A key that is written over the database, the settings, the secret key or the audit log would
+    cost all of it, whatever the command says about replacing.
+    """
+    own: list[tuple[Path, str]] = []
+    with suppress(LangkeysError):
+        found = database(settings).path.absolute()
+        own += [(found.with_name(f"{found.name}{end}"), "the database") for end in _DATABASE_ENDS]
+    with suppress(LangkeysError):
+        own.append((secret_key_file(settings).absolute(), "the secret key"))
+    if settings.env_file is not None:
+        own.append((settings.env_file, "the settings file"))
+    own += [(file.absolute(), f"{name}_FILE") for name, file in settings.all_value_files()]
+    with suppress(LangkeysError):
+        log = settings.find("LANGKEYS_AUDIT_LOG")
+        own.append((Path(log.text).absolute(), "the audit log") if log else (Path(), ""))
+    wanted = path.absolute()
+    for place, what in own:
+        if what and (wanted == place or _real(wanted) == _real(place)):
+            raise ConflictError(
+                f"{wanted} is {what} of this deployment; nothing is written over it",
+                hint="name another file",
+            )
+    if wanted.name == AUDIT_LOG_NAME or wanted.name.endswith(ROTATION_SUFFIX):
+        raise ConflictError(
+            f"{wanted} has the name of a file of langkeys' own; nothing is written over it",
+            hint="name another file",
+        )
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
 
 
 def get_secret_key(settings: Settings) -> SecretKey:

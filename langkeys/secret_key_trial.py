@@ -29,7 +29,12 @@ def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
     if not tried:
         return None
     if cipher.error is not None:
-        return SecretKeyError(f"{cipher.error.message}{_UNWRITTEN}", hint=cipher.error.hint)
+        first = f"{cipher.error.hint}; " if cipher.error.hint else ""
+        return SecretKeyError(
+            f"{cipher.error.message}{_UNWRITTEN}",
+            hint=f"{first}if the old secret key is gone for good, set a new one (langkeys"
+            " secret-key generate) and give --accept-secret-key",
+        )
     many = f"the {len(tried)} encrypted values" if len(tried) > 1 else "the encrypted value"
     return SecretKeyError(
         f"the secret key from {cipher.source} cannot decrypt {many} tried in"
@@ -43,16 +48,16 @@ def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
 def warning_of(lost: SecretKeyError) -> str:
     """Say after something has been done that could be done without the secret key."""
     return (
-        f"{lost.message.removesuffix(_UNWRITTEN)}: what needs no secret key was done all the same;"
+        f"{lost.message.removesuffix(_UNWRITTEN)}: only what needs no secret key can be done;"
         " langkeys doctor says what to do"
     )
 
 
-def question(store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str) -> str:
-    """Ask whether everything that this secret key cannot decrypt is to be given up."""
+def given_up(store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str) -> str:
+    """Say what is given up where this secret key counts from now on, as a sentence's beginning."""
     closed = sum(not cipher.opens(value.value) for value in store.encrypted_values())
     return (
-        f"Go on with the secret key from {secret_key.source} (fingerprint {fingerprint}) and give"
-        f" up {closed} encrypted value{'' if closed == 1 else 's'} of {store.location} that it"
-        " cannot decrypt?"
+        f"the secret key from {secret_key.source} (fingerprint {fingerprint}) counts from now on,"
+        f" and {closed} encrypted value{'' if closed == 1 else 's'} of {store.location} that it"
+        f" cannot decrypt {'is' if closed == 1 else 'are'} given up"
     )

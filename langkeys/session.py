@@ -21,7 +21,7 @@ from langkeys.files import is_there
 from langkeys.key_finder import KeyFinder
 from langkeys.models import ApiKey, User
 from langkeys.progress import Progress, unseen
-from langkeys.secret_key_trial import find_lost, question, warning_of
+from langkeys.secret_key_trial import find_lost, given_up, warning_of
 from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
@@ -203,7 +203,7 @@ class Session:
 
     def was_revoked(self, api_key: str) -> bool:
         """Tell whether the audit trail knows a whole API key as revoked."""
-        from langkeys.audit import was_revoked
+        from langkeys.audit_reading import was_revoked
 
         return was_revoked(self.settings, key_hash(api_key), self.warn)
 
@@ -385,7 +385,7 @@ class Session:
 
         secret_key = places.get_secret_key(self.settings)
         self._accept_secret_key(
-            question(self.store, self.cipher, secret_key, fingerprint(secret_key.text))
+            given_up(self.store, self.cipher, secret_key, fingerprint(secret_key.text))
         )
         self._has_accepted = True
 

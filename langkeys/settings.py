@@ -8,13 +8,13 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from langkeys import dotenv_files, ownership
 from langkeys.dotenv_files import DotenvFile
 from langkeys.errors import ConfigError, LangkeysError, SecretKeyError
-from langkeys.files import is_file, read_text, without_newline
+from langkeys.files import is_file, is_there, read_text, without_newline
 from langkeys.known_settings import (
+    DECIDED_BY,
     DECIDING,
     ENV_FILE,
     EXACT,
@@ -22,6 +22,7 @@ from langkeys.known_settings import (
     KNOWN,
     TRUE_WORDS,
     UNPREFIXED,
+    Given,
     Value,
     folded,
     is_setting,
@@ -29,16 +30,6 @@ from langkeys.known_settings import (
 )
 
 _ENVIRONMENT = "environment"
-_FOR_WANT_OF_SETTINGS = frozenset(("store", "secret_key", "unauthenticated"))
-"""Codes of errors that a missing ``.env`` is behind, more often than not."""
-
-
-class _Given(NamedTuple):
-    """A name and its text as one source gives them."""
-
-    spelling: str
-    text: str
-    is_expanded: bool = False
 
 
 class Settings:
@@ -64,10 +55,10 @@ class Settings:
 
     def reload(self) -> None:
         """Read the ``.env`` file again, and forget what was found."""
-        self._given = {name: _Given(name, text) for name, text in _folded(self.environ)}
+        self._given = {name: Given(name, text) for name, text in _folded(self.environ)}
         self.env_file, self.is_env_file_named, self._dotenv = self._read_env_file()
         self._in_file = {
-            folded(binding.name): _Given(binding.name, binding.value, binding.is_expanded)
+            folded(binding.name): Given(binding.name, binding.value, binding.is_expanded)
             for binding in self._dotenv.bindings
             if binding.value
         }
@@ -94,9 +85,10 @@ class Settings:
         """Whose implicit ``.env`` it is, where it is neither the caller's nor root's."""
         path = Path(".env" if named is None else named).absolute()
         if named is None:
-            if not is_file(path):
+            if not is_there(path) or path.is_dir():  # a virtual environment may have that name
                 return None, False, DotenvFile()
-            self._require_implicit(path)
+            if is_file(path):
+                self._require_implicit(path)
         return (
             path,
             named is not None,
@@ -154,14 +146,15 @@ class Settings:
             error.candidates = tuple(
                 line.replace(text, "(from a file)") for line in error.candidates
             )
-        if self.env_file is None and error.code in _FOR_WANT_OF_SETTINGS:
+        if self.env_file is None and error.code in DECIDED_BY:
             self._explain_no_env_file(error)
         error.args = (error.message,)
 
     def _explain_no_env_file(self, error: LangkeysError) -> None:
         here = Path.cwd()
         said = f"there is no .env in {here}"
-        if any(self.is_given(name) for name in DECIDING):
+        deciding = DECIDED_BY.get(error.code, ())
+        if any(self.is_given(name) for name in deciding):
             return
         if not error.message.startswith(said):
             error.message = f"{said}; {error.message}"
@@ -240,7 +233,8 @@ class Settings:
 
     def env_file_setting(self, name: str) -> str | None:
         """Return what the ``.env`` file says of a setting, in force or not."""
-        return self._in_file[name].text if name in self._in_file else None
+        found = self._in_file.get(name)
+        return None if found is None else found.text
 
     @property
     def env_file_values(self) -> Mapping[str, str]:
@@ -300,6 +294,11 @@ class Settings:
     def _from_file(self, named: Value) -> Value:
         """Return a value from the file that ``named`` names, by the setting's NAME_FILE."""
         name, path = named.name, Path(named.text)
+        if named.quotes_hint is not None and not is_there(path):
+            raise ConfigError(
+                f"there is no file {path}, named by {name}_FILE ({named.source})",
+                hint=named.quotes_hint,
+            )
         self.require_vouched(named, path, "a file")
         error = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
         by = f", named by {name}_FILE ({named.source})"

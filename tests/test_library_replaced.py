@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +123,22 @@ def test_a_link_that_leads_elsewhere_is_noticed(
         with pytest.raises(InvalidKeyError):
             store.verify(key.plaintext)
         assert store.verify(new.plaintext).api_key is not None
+
+
+def test_a_copy_over_the_same_file_is_noticed_whatever_its_counter(
+    site: Site, database: Database, superuser: str, tmp_path: Path
+) -> None:
+    # Two branches of one backup, with as many commits each: SQLite's own counter is the same.
+    backup, revoked = tmp_path / "backup.db", tmp_path / "revoked.db"
+    key = database.add_key(superuser, "leaked")
+    shutil.copy(database.path, backup)
+    database.rows("DELETE FROM apikey WHERE id = ?", (key.id,))
+    shutil.copy(database.path, revoked)
+    shutil.copyfile(backup, database.path)
+    database.rows("UPDATE apikey SET name = 'other' WHERE id = ?", (key.id,))
+    settings = {**site.settings, "LANGFLOW_CONFIG_DIR": str(site.folder)}
+    with langkeys.open_store(settings=settings) as store:
+        assert store.verify(key.plaintext).api_key is not None
+        database.path.write_bytes(revoked.read_bytes())
+        with pytest.raises(InvalidKeyError):
+            store.verify(key.plaintext)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from langkeys import audit as trail
+from langkeys import audit_reading
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
@@ -49,8 +50,8 @@ def audit(
     malformed: list[int] = []
 
     def records() -> Iterator[dict[str, Any]]:
-        for record in trail.read(path, malformed.append):
-            if start is None or trail.moment(record) >= start:
+        for record in audit_reading.read(path, malformed.append):
+            if start is None or audit_reading.moment(record) >= start:
                 yield record
 
     if out.as_json:
@@ -76,7 +77,7 @@ def _person_row(record: dict[str, Any]) -> list[str]:
     how = record.get("authenticated_by")
     outcome = str(record.get("outcome"))
     return [
-        relative(trail.moment(record), now()),
+        relative(audit_reading.moment(record), now()),
         f"{outcome} ({record['error']})" if record.get("error") else outcome,
         str(record.get("command")),
         f"{record.get('user') or '-'}{f', by {how}' if how else ''}",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys.cli.invocation import session_of
+from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files import StagedFile
@@ -42,6 +42,8 @@ def backup(
     out = invocation(context).output
     out.require_stdout()
     path = file.absolute()
+    for written in (file, with_secret_key):
+        refuse_own_file(context, written)
     with ExitStack() as stack:
         session = stack.enter_context(session_of(context, access=Access.NOBODY))
         store = session.store

@@ -7,7 +7,7 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
-from langkeys.diagnostics import Report
+from langkeys.diagnostics import Finding, Report
 from langkeys.models import dashed
 from langkeys.session import Access
 from langkeys.store.generations import Generation
@@ -89,7 +89,8 @@ def _rows(report: Report) -> list[tuple[str | None, ...]]:
     ]
     counts = [("counts", "ok", f"{count} {name}", None) for name, count in report.counts.items()]
     findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
-    return [*settings, *findings, *counts]
+    cause = findings[: int(report.has_cause)]
+    return [*cause, *settings, *findings[len(cause) :], *counts]
 
 
 _MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
@@ -97,15 +98,15 @@ _MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 def _show(out: Output, report: Report) -> None:
     shown = [setting for setting in report.settings if setting.value is not None]
+    if report.has_cause:
+        out.sentence(*_lines(report.findings[0]))
     out.table(
         ("SETTING", "VALUE", "SOURCE"),
         [(setting.name, setting.value or "", setting.source or "") for setting in shown],
     )
     lines = []
-    for finding in report.findings:
-        lines.append(f"{_MARKS[finding.level]}  {finding.section}: {finding.message}")
-        if finding.hint and finding.level != "ok":
-            lines.append(f"         {finding.hint}")
+    for finding in report.findings[int(report.has_cause) :]:
+        lines += _lines(finding)
     if report.generation is not None:
         lines.append("")
         lines.extend(f"  {line}" for line in _abilities(report.generation))
@@ -119,6 +120,13 @@ def _show(out: Output, report: Report) -> None:
         else f"{problems} problem{'' if problems == 1 else 's'} found"
     )
     out.sentence(*lines)
+
+
+def _lines(finding: Finding) -> list[str]:
+    lines = [f"{_MARKS[finding.level]}  {finding.section}: {finding.message}"]
+    if finding.hint and finding.level != "ok":
+        lines.append(f"         {finding.hint}")
+    return lines
 
 
 def _abilities(generation: Generation) -> list[str]:

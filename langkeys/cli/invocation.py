@@ -1,9 +1,13 @@
 """From a command's context to its settings and its session."""
 
+from pathlib import Path
+
 import typer
 
+from langkeys import places
 from langkeys.cli import prompts
 from langkeys.cli.options import invocation
+from langkeys.errors import UsageError
 from langkeys.session import Access, Session
 from langkeys.settings import Settings
 
@@ -19,6 +23,12 @@ def settings_of(context: typer.Context) -> Settings:
     return call.settings
 
 
+def refuse_own_file(context: typer.Context, path: Path | None) -> None:
+    """Raise ConflictError where a secret would be written over a file of the deployment's own."""
+    if path is not None and str(path) != "-":
+        places.refuse_own_file(settings_of(context), path)
+
+
 def session_of(context: typer.Context, *, access: Access) -> Session:
     """Make the session of a command, which declares who must be acting."""
     output = invocation(context).output
@@ -26,8 +36,17 @@ def session_of(context: typer.Context, *, access: Access) -> Session:
     reason = given.get("reason")
     yes = bool(given.get("yes") or context.params.get("yes"))
 
-    def accept(question: str) -> None:
-        prompts.confirm(question, yes=yes)
+    def accept(given_up: str) -> None:
+        if yes:
+            output.warn(given_up)
+        elif not prompts.can_ask():
+            raise UsageError(
+                f"{given_up}: this cannot be undone, and there is no terminal to ask at; nothing"
+                " was done",
+                hint="give --yes to do it without asking",
+            )
+        else:
+            prompts.confirm(f"{given_up[0].upper()}{given_up[1:]}. Go on?", yes=False)
 
     return Session(
         settings_of(context),

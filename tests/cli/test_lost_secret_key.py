@@ -73,8 +73,7 @@ def test_what_encrypts_is_refused_and_writes_nothing(
         lost_site.database.add_key(superuser, "old", at_rest="plaintext", hashed=False)
     before = (lost_site.database.content(), _names(lost_site))
     result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).failed(7)
-    # A malformed or missing key is never accepted: then there is nothing to go on with.
-    assert ("--accept-secret-key" in result.stderr) == (how == "wrong")
+    assert "--accept-secret-key" in result.stderr
     assert (lost_site.database.content(), _names(lost_site)) == before
 
 
@@ -182,3 +181,37 @@ def leaked(site: Site, superuser: str) -> SampleKey:
 def test_a_leaked_key_is_revoked_by_itself(how: str, site: Site, leaked: SampleKey) -> None:
     site.call("api-key", "revoke", "-", "--yes", stdin=leaked.plaintext, **LOST[how]).done()
     assert site.database.key_ids() == []
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_ensure_goes_on_where_its_key_is_there(how: str, site: Site, leaked: SampleKey) -> None:
+    (site.folder / "key").write_text(leaked.plaintext)
+    for name in ("leaked", "renamed"):
+        site.call("api-key", "ensure", name, "--value-file", "key", **LOST[how]).done()
+    site.call("api-key", "ensure", "new", "--value-file", "missing", **LOST[how]).failed(7)
+    assert not (site.folder / "missing").exists()
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_what_stays_in_plaintext_needs_no_secret_key(how: str, lost_site: Site) -> None:
+    line = ("variable", "set", "PLAIN", "--type", "Generic", "--value-file", "-")
+    lost_site.call(*line, stdin="1", **LOST[how]).done()
+
+
+def test_what_is_given_up_is_said_without_a_question_too(lost_site: Site) -> None:
+    line = ("api-key", "create", "--accept-secret-key")
+    for result in (
+        lost_site.call(*line, **LOST["wrong"]).failed(2, "--yes"),
+        lost_site.call(*line, "--yes", **LOST["wrong"]).done(),
+    ):
+        assert "2 encrypted values" in result.stderr
+        assert "LANGFLOW_SECRET_KEY (environment) (fingerprint " in result.stderr
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_the_hint_names_the_way_on(how: str, lost_site: Site) -> None:
+    assert "--accept-secret-key" in lost_site.call("api-key", "create", **LOST[how]).stderr
+
+
+def test_a_dry_run_of_what_would_fail_fails(lost_site: Site) -> None:
+    lost_site.call("api-key", "rotate", KEY_NAME, "--dry-run", **LOST["wrong"]).failed(7)

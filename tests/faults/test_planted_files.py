@@ -261,7 +261,7 @@ def test_a_planted_log_is_not_appended_to(site: Site, tmp_path: Path) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize("form", ["pipe", "folder", "link"])
+@pytest.mark.parametrize("form", ["pipe", "folder", "link", "dangling"])
 def test_a_log_that_is_no_file_is_no_log(site: Site, tmp_path: Path, form: str) -> None:
     log = site.folder / "audit.jsonl"
     elsewhere = tmp_path / "elsewhere"
@@ -270,15 +270,32 @@ def test_a_log_that_is_no_file_is_no_log(site: Site, tmp_path: Path, form: str) 
         os.mkfifo(log)
     elif form == "folder":
         log.mkdir()
+    elif form == "dangling":
+        log.symlink_to("nowhere.jsonl")
     else:
         log.symlink_to(elsewhere)
         give(log, SERVER)
     result = site.call("api-key", "create", LANGKEYS_AUDIT_LOG=str(log))
     assert result.code in (1, 2)
+    assert "unexpected" not in result.stderr
+    assert str(log) in result.stderr
     assert elsewhere.read_text() == ""
 
 
 # Value files
+
+
+def test_a_huge_line_of_a_log_is_none_of_ours(site: Site) -> None:
+    log = site.folder / "audit.jsonl"
+    site.call("api-key", "create", LANGKEYS_AUDIT_LOG=str(log)).done()
+    with log.open("ab") as file:
+        file.truncate(log.stat().st_size + (1 << 28))
+        file.seek(0, 2)
+        file.write(b"\n")
+    site.call("api-key", "create", LANGKEYS_AUDIT_LOG=str(log)).done()
+    result = site.call("audit", LANGKEYS_AUDIT_LOG=str(log)).done()
+    assert len(result.rows) == 2
+    assert "skipped 1" in result.stderr
 
 
 @needs_root

@@ -10,7 +10,7 @@ import typer
 
 from langkeys import api_keys
 from langkeys.cli.delivery import store_and_deliver, warn_of_owner
-from langkeys.cli.invocation import session_of
+from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_files import (
     Destination,
     Format,
@@ -98,6 +98,7 @@ def create(
         is_shown=not out.as_json or is_file(write_to),
     )
     form.check_count(count or 1)
+    refuse_own_file(context, write_to)
     with ExitStack() as stack:
         destination = None
         if write_to is not None and is_file(write_to):

@@ -8,7 +8,7 @@ import typer
 
 from langkeys import api_keys, ensuring
 from langkeys.cli.delivery import warn_of_owner
-from langkeys.cli.invocation import session_of
+from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_rows import UserOption, key_object, show_plain_keys
 from langkeys.cli.options import EncryptingCommand, invocation, new_app
 from langkeys.files import OTHERS
@@ -52,21 +52,23 @@ def ensure(
     api_keys.checked_name(name)
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     path = value_file.absolute()
+    refuse_own_file(context, value_file)
     with session_of(context, access=Access.WRITE) as session:
         owner = session.owner(user)
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
-        session.check_secret_key(encrypts=session.generation.encrypts_keys)
         value = ensuring.value_in(path)
         is_new_file = value is None
         if value is None:
+            # A key that is there already is found by its hash: nothing has to be encrypted.
+            session.check_secret_key(encrypts=session.generation.encrypts_keys)
             require_writable(session.generation, session.store.location)
             value = ensuring.publish_new_value(path, out.warn)
         elif stat.S_IMODE(path.stat().st_mode) & OTHERS:
             out.warn(f"{path} can be read by others: chmod o= {path}")
         result = ensuring.ensured(
             session.store,
-            lambda: session.cipher,
+            lambda: session.reading_cipher,
             value,
             name=name,
             owner=owner,

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import rotation
+from langkeys import places, rotation
 from langkeys.api_keys import NewApiKey, require_expiry
 from langkeys.cli import prompts
 from langkeys.cli.delivery import store_and_deliver
-from langkeys.cli.invocation import session_of
+from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_files import (
     Destination,
     Form,
@@ -164,6 +164,7 @@ def rotate(
         namespace=namespace,
         is_shown=not out.as_json or to_files,
     )
+    refuse_own_file(context, write_to)
     with ExitStack() as stack:
         destination = None
         if write_to is not None and is_file(write_to) and not dry_run:
@@ -175,6 +176,8 @@ def rotate(
             require_expiry(session.generation)
         keys = _selected(session, refs, user=user, age=age, grace=span)
         require_yes_for_acting(session.acting, rows_of(keys), yes=yes or dry_run)
+        if dry_run and keys:
+            session.check_secret_key(encrypts=session.generation.encrypts_keys)
         if dry_run or not keys:
             _say_nothing_done(session, keys, dry_run=dry_run)
             _show_rows(session, out, keys)
@@ -194,6 +197,8 @@ def rotate(
         if write_to_dir is not None:
             made = [item.new.row for item in replacements]
             destination = file_for_each(stack, write_to_dir, made, form)
+            for staged in destination.files:
+                places.refuse_own_file(session.settings, staged.path)
         _deliver(
             session, out, replacements, destination, form, as_array=_is_array(refs, replacements)
         )

@@ -11,6 +11,7 @@ import typer
 from langkeys.api_keys import checked_name
 from langkeys.cli import prompts
 from langkeys.cli.delivery import warn_of_file
+from langkeys.cli.invocation import refuse_own_file
 from langkeys.cli.key_rows import plural_keys, show_key_card, show_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.remote.connection import require_self, server_of
@@ -46,6 +47,7 @@ def create(
         if expires_at is not None:
             server.require("api-key create --expires")
         require_self(server, user, "api-key create --user")
+        refuse_own_file(context, write_to)
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
         made: list[NewKey] = []
         ids: list[tuple[Server, str]] = []
@@ -192,6 +194,7 @@ def rotate(
         show_keys(out, [item.listed for item in chosen], now())
         return
     with ExitStack() as stack:
+        refuse_own_file(context, write_to)
         staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
         as_array = refs is None or len(refs) != 1 or len(chosen) != 1
 

@@ -11,6 +11,7 @@ import typer
 
 from langkeys import variables
 from langkeys.cli.delivery import warn_of_file
+from langkeys.cli.invocation import refuse_own_file
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.output import Output
@@ -98,6 +99,7 @@ def export(
     path = None if write_to is None or str(write_to) == "-" else write_to
     if path is None:
         out.require_stdout()
+    refuse_own_file(context, write_to)
     with ExitStack() as stack:
         staged = None if path is None else stack.enter_context(StagedFile(path, replaces=replace))
         session = stack.enter_context(variable_session(context, access=Access.READ))

@@ -96,7 +96,8 @@ def set_(
         return
     with variable_session(context, access=Access.WRITE) as session:
         owner = session.owner(user)
-        session.check_secret_key()
+        is_plain = type_ is Type.GENERIC and not session.generation.encrypts_generic
+        session.check_secret_key(encrypts=not is_plain)
         value = _value(session.settings, name, value_file, from_env)
         wish = variables.wished(
             session.generation,

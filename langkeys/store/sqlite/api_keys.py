@@ -11,8 +11,10 @@ from langkeys.store.base import Change, KeyFilter
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.values import (
+    JOINED_OWNER,
     BadCellError,
     loaded_id,
+    loaded_reference,
     loaded_text,
     loaded_time,
     name_or_none,
@@ -260,10 +262,7 @@ class ApiKeyTable(Database):
 
     @cached_property
     def _key_select(self) -> str:
-        return (
-            f"SELECT {self._key_columns}, {self._key_row} FROM apikey k"
-            ' LEFT JOIN "user" u ON u.id = k.user_id'
-        )
+        return f"SELECT {self._key_columns}, {self._key_row} FROM apikey k{JOINED_OWNER}"
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
         # By position, in the order of KEY_COLUMNS: a million may be listed, or verified.
@@ -274,7 +273,7 @@ class ApiKeyTable(Database):
             return ApiKey(
                 loaded_id(row_id, "id"),
                 None if name is None else loaded_text(name, "name"),
-                loaded_id(user_id, "user_id"),
+                loaded_reference(user_id, "user_id"),
                 loaded_text(stored, "api_key"),
                 None if key_hash is None else loaded_text(key_hash, "api_key_hash"),
                 loaded_time(created, "created_at"),

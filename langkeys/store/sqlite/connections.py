@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,6 +118,41 @@ def is_wal(path: Path) -> bool:
             return file.read(20)[18:20] == b"\2\2"
     except OSError:
         return False
+
+
+class Overwriting:
+    """Notices that another database has been copied over a file that is open.
+
+    SQLite tells a commit by a counter in the file, and two branches of one backup may have the same
+    counter. In WAL mode the file changes with every checkpoint: there it is SQLite's to tell.
+    """
+
+    version = -1
+    """SQLite's data_version when the file was last looked at."""
+    is_own = False
+    """Something has been written by this connection since, which its data_version does not tell."""
+    _is_seen = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._stamp = _stamp(path.stat())
+        except OSError as error:
+            raise no_database(path, error) from None
+
+    def is_seen(self, status: os.stat_result, data_version: Callable[[], int]) -> bool:
+        """Tell whether the file has changed, and not by a commit, since it was opened."""
+        stamp = _stamp(status)
+        if stamp != self._stamp and not self._is_seen:
+            version = data_version()
+            is_commit = version != self.version or self.is_own
+            self._stamp, self.version, self.is_own = stamp, version, False
+            self._is_seen = not is_commit and not is_wal(self._path)
+        return self._is_seen
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_size
 
 
 def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError:

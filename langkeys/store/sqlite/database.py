@@ -24,6 +24,7 @@ from langkeys.store.generations import (
 from langkeys.store.sqlite.cleaning import remaining_wal
 from langkeys.store.sqlite.connections import (
     ROW_NUMBERS,
+    Overwriting,
     Snapshot,
     cannot_open,
     is_wal,
@@ -97,8 +98,10 @@ class Database:
         self._place = str(self._path)
         self._snapshot: Snapshot | None = None
         self._connection, self._identity = opened(self._path, busy_timeout)
+        self._overwriting = Overwriting(self._path)
         try:
             self._prepare(alone=alone, cache_kib=cache_kib)
+            self._overwriting.version = self._data_version()
         except LangkeysError as error:
             self._connection.close()
             if writable or not cannot_open(error) or not is_wal(self._path):
@@ -174,7 +177,12 @@ class Database:
             status = os.stat(self._place)  # noqa: PTH116 - for each API key that is verified
         except OSError as error:
             raise no_database(self._path, error) from None
-        return (status.st_ino, status.st_dev) != self._identity
+        if (status.st_ino, status.st_dev) != self._identity:
+            return True
+        return self._overwriting.is_seen(status, self._data_version)
+
+    def _data_version(self) -> int:
+        return int(self._rows("PRAGMA data_version")[0][0])
 
     @contextmanager
     def reopened(self: Own) -> Iterator[Own]:
@@ -287,7 +295,7 @@ class Database:
                 with self._translated():
                     failpoints.reach("before-commit")
                 self._rows("COMMIT")
-                self._has_written = True
+                self._has_written = self._overwriting.is_own = True
         finally:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error that led here is the one to tell

@@ -24,6 +24,7 @@ from langkeys.store.sqlite.api_keys import (
 )
 from langkeys.store.sqlite.database import MORE_CACHE, PAGE_ROWS
 from langkeys.store.sqlite.places import PAST_FERNET
+from langkeys.store.sqlite.values import JOINED_OWNER
 
 _TABLE = "temp.langkeys_batch"
 _CELLS = ", ".join((*KEY_COLUMNS, "username"))
@@ -100,7 +101,7 @@ class SqliteKeyBatch:
         with _in_temporary_file(store):
             self._count += store._changed_rows(
                 f"INSERT INTO {_TABLE} SELECT {store._key_columns} FROM apikey k"
-                ' LEFT JOIN "user" u ON u.id = k.user_id'
+                f"{JOINED_OWNER}"
                 f" WHERE {where} AND k.id IS NOT ? ORDER BY {store._key_row}",
                 (*parameters, spared),
             )

@@ -12,7 +12,7 @@ from langkeys.store.sqlite.api_keys import KEY_CELLS, ApiKeyTable
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS
 from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.users import UserTable
-from langkeys.store.sqlite.values import stored_time
+from langkeys.store.sqlite.values import JOINED_OWNER, stored_time
 
 USERS = 16_384
 """Users whose rows are kept as they were read, some 20 MB of them."""
@@ -94,7 +94,7 @@ class KeyLookup(ApiKeyTable, UserTable):
             last = self._text_parameter(rows[-1][1])
 
     def version(self) -> int:
-        return int(self._rows("PRAGMA data_version")[0][0])
+        return self._data_version()
 
     def schema_version(self) -> int:
         return int(self._rows("PRAGMA schema_version")[0][0])
@@ -104,7 +104,7 @@ class KeyLookup(ApiKeyTable, UserTable):
             "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = ? WHERE id = ?",
             (stored_time(moment), key_id),
         )
-        self._has_written = True
+        self._has_written = self._overwriting.is_own = True
         return counted == 1
 
     @cached_property
@@ -117,10 +117,7 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     @cached_property
     def _owned_select(self) -> str:
-        return (
-            f"SELECT {self._key_columns}, {self._user_columns} FROM apikey k"
-            ' LEFT JOIN "user" u ON u.id = k.user_id'
-        )
+        return f"SELECT {self._key_columns}, {self._user_columns} FROM apikey k{JOINED_OWNER}"
 
     @cached_property
     def _read_user(self) -> Callable[[tuple[Any, ...]], User]:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from langkeys.models import parsed_id
 from langkeys.times import parsed_iso
 
 HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
@@ -56,6 +57,20 @@ def loaded_id(value: Any, column: str) -> str:
     if type(value) is not str or HEX_ID(value) is None:
         raise BadCellError(column)
     return value
+
+
+def loaded_reference(value: Any, column: str) -> str:
+    """Read the id of another row, in any spelling: servers read it so when they look for it."""
+    if type(value) is str and HEX_ID(value) is not None:
+        return value
+    found = parsed_id(value) if isinstance(value, str) else None
+    if found is None:
+        raise BadCellError(column)
+    return found
+
+
+JOINED_OWNER = " LEFT JOIN \"user\" u ON u.id = lower(replace(k.user_id, '-', ''))"
+"""SQL for the owner of an API key, by an id in any spelling; see ``loaded_reference``."""
 
 
 def loaded_text(value: Any, column: str) -> str:
