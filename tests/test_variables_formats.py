@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langkeys import dotenv_files
+from langkeys.cli.variable.export import Format
 from langkeys.errors import UsageError
 from langkeys.variable_formats import (
     DOTENV_HEAD,
@@ -165,6 +166,10 @@ def test_a_nul_is_no_part_of_a_shell_value() -> None:
     with pytest.raises(UsageError, match="NUL") as caught:
         written("shell", {"A": "secret\0"})
     assert "secret" not in caught.value.message
+
+
+def test_the_command_offers_every_format_and_no_other() -> None:
+    assert [format_.value for format_ in Format] == list(FORMATS)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -224,13 +224,16 @@ def test_version_is_one_line_on_stdout(empty_site: Site) -> None:
 def _commands() -> list[tuple[str, str]]:
     """Find every function that a Typer app makes a command of, with its docstring."""
     found = []
-    for path in sorted(Path(langkeys.__file__).parent.joinpath("cli").rglob("*.py")):
+    root = Path(langkeys.__file__).parent / "cli"
+    for path in sorted(root.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and any(
                 isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "app.command"
                 for decorator in node.decorator_list
             ):
-                found.append((f"{path.stem}.{node.name}", ast.get_docstring(node) or ""))
+                found.append(
+                    (f"{path.relative_to(root)}.{node.name}", ast.get_docstring(node) or "")
+                )
     return found
 
 
