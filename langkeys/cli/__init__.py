@@ -28,16 +28,16 @@ class Root(Group):
     """The commands of langkeys."""
 
     members: ClassVar = {
-        "init": ("langkeys.cli.init", "Make a store and its settings where there are none."),
-        "whoami": ("langkeys.cli.whoami", "Show who is acting, or whose API key this is."),
-        "doctor": ("langkeys.cli.doctor", "Look for what is wrong with a deployment."),
-        "api-key": ("langkeys.cli.api_key", "Make, list, rotate and revoke API keys."),
+        "init": ("langkeys.cli.init", "Create a store and its settings."),
+        "whoami": ("langkeys.cli.whoami", "Show the acting user, or the user of an API key."),
+        "doctor": ("langkeys.cli.doctor", "Find problems in a deployment."),
+        "api-key": ("langkeys.cli.api_key", "Create, list, rotate and revoke API keys."),
         "variable": ("langkeys.cli.variable", "Set, list, import and export variables."),
-        "run": ("langkeys.cli.run", "Run a program with the Credentials in its environment."),
-        "user": ("langkeys.cli.user", "Make, list and change users."),
-        "secret-key": ("langkeys.cli.secret_key", "Make, check and rotate the secret key."),
-        "backup": ("langkeys.cli.backup", "Copy a live database, consistently."),
-        "audit": ("langkeys.cli.audit", "Show what langkeys has changed and refused."),
+        "run": ("langkeys.cli.run", "Run a program with Credential variables in its environment."),
+        "user": ("langkeys.cli.user", "Create, list and change users."),
+        "secret-key": ("langkeys.cli.secret_key", "Generate, check and rotate the secret key."),
+        "backup": ("langkeys.cli.backup", "Back up the database, even while the server runs."),
+        "audit": ("langkeys.cli.audit", "Show the audit trail."),
     }
 
 
@@ -59,12 +59,13 @@ def langkeys(
 ) -> None:
     """Administer the API keys and credential variables of a Langflow server.
 
-    langkeys works on the server's SQLite database, running or not, and on a store of its own.
+    langkeys works directly on the server's SQLite database, whether or not the server is running.
+    It can also create a database of its own.
 
     \b
     Examples:
-      langkeys init && langkeys api-key            a store of its own, and its first key
-      langkeys api-key --name ci --expires 90d     a key for the server beside it
+      langkeys init && langkeys api-key            create a store and its first key
+      langkeys api-key --name ci --expires 90d     create a key for an existing server
       langkeys api-key list --all-users --json
     """
 

@@ -22,13 +22,17 @@ MOST_NAMED = 5
 def audit(
     context: typer.Context,
     since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="From a time (ISO 8601) or a span ago (7d).")
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="Only entries since a time (ISO 8601) or a span ago (7d)."
+        ),
     ] = None,
 ) -> None:
-    """Show the audit trail: what langkeys has changed, and what it has refused; oldest first.
+    """Show the audit trail: what langkeys has changed and refused, oldest first.
 
-    Needs no authentication: who can read the file can read it. Piped columns: time, outcome (done,
-    refused, failed), command, user, authenticated_by, system_user, error, reason, changes.
+    Needs no authentication: anyone who can read the file can read the trail. Piped columns: time,
+    outcome (done, refused, failed), command, user, authenticated_by, system_user, error, reason,
+    changes.
 
     \b
     Examples:

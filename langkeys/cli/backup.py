@@ -19,17 +19,17 @@ app = new_app()
 @app.command(cls=Command)
 def backup(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy, a new file (0600).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup file to create (0600).")],
     with_secret_key: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Put the secret key there, a new file (0600)."),
+        typer.Option(metavar="FILE", help="Also write the secret key to this new file (0600)."),
     ] = None,
 ) -> None:
-    """Copy the database, of a running server too, and check the copy.
+    """Back up the database, even while the server runs, and check the copy.
 
-    The copy is of one moment, whatever is written meanwhile. It is worth nothing without the secret
-    key: keep that apart, by --with-secret-key or otherwise; its fingerprint is printed. A file that
-    exists is not replaced (exit 5). Needs no password.
+    The copy is a consistent snapshot. It cannot be used without the secret key: keep the key
+    separately, with --with-secret-key or otherwise. The key's fingerprint is printed. An existing
+    file is not replaced (exit 5). Needs no password.
 
     Piped columns: the copy, its size in bytes, the Langflow generation, the secret key's
     fingerprint.

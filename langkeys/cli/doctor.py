@@ -17,11 +17,11 @@ app = new_app()
 
 @app.command(cls=RemoteCommand)
 def doctor(context: typer.Context) -> None:
-    """Look for what is wrong with a deployment; read-only, and needs no password.
+    """Find problems in a deployment. Read-only; needs no password.
 
-    Shows every setting and where it came from (secrets as a fingerprint), the database and what its
-    Langflow can do, who would be acting, who could call the server without a key, file modes, keys
-    at risk, and tries every encrypted value with the secret key. Exit 1 where it finds a problem.
+    Shows every setting and its source (secrets as a fingerprint), the database and what its
+    Langflow version supports, the acting user, who could call the server without a key, file modes
+    and keys at risk. It also tries to decrypt every encrypted value. Exit 1 if a problem is found.
     Piped columns: section, level (ok, note or problem; setting for a setting), message, hint.
 
     \b

@@ -15,12 +15,12 @@ app = new_app()
 
 @app.command(cls=Command)
 def init(context: typer.Context) -> None:
-    """Make a store and its settings where there are none.
+    """Create a store and its settings.
 
-    Writes what no setting gives yet into a new ./.env (database, secret key, AUTO_LOGIN off, a
-    superuser and a generated password), then the database, both readable by you alone. Where a
-    database is there already, nothing is changed. A Langflow 1.13 server started with
-    --env-file .env adopts the store, its users and its keys.
+    Settings that are missing are written to a new ./.env: the database, a secret key, AUTO_LOGIN
+    off, a superuser and a generated password. Then the database is created. Both files are readable
+    only by you. An existing database is not changed. A Langflow 1.13 server started with --env-file
+    .env adopts the store with its users and keys.
 
     \b
     Examples:

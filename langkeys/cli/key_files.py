@@ -35,14 +35,17 @@ class Format(str, Enum):
 
 
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="The bare key, or a Kubernetes Secret that holds it.")
+    Format,
+    typer.Option("--format", help="Print the bare key, or a Kubernetes Secret that holds it."),
 ]
 SecretNameOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help=f"The Secret's name, if not {SECRET_NAME}.")
+    str | None, typer.Option(metavar="NAME", help=f"The Secret's name. Default: {SECRET_NAME}.")
 ]
 SecretKeyOption = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help=f"The key's place in the Secret, if not {SECRET_KEY}."),
+    typer.Option(
+        metavar="KEY", help=f"The Secret's data key for the API key. Default: {SECRET_KEY}."
+    ),
 ]
 NamespaceOption = Annotated[str | None, typer.Option(metavar="NS", help="The Secret's namespace.")]
 

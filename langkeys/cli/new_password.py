@@ -20,11 +20,9 @@ from langkeys.users import get_summary, take_back
 
 PasswordFile = Annotated[
     Path | None,
-    typer.Option(
-        "--password-file", metavar="FILE|-", help="Read the password from FILE, or from stdin."
-    ),
+    typer.Option("--password-file", metavar="FILE|-", help="Read the password from FILE or stdin."),
 ]
-Random = Annotated[bool, typer.Option("--random", help="Make up a password and show it once.")]
+Random = Annotated[bool, typer.Option("--random", help="Generate a password and show it once.")]
 
 _HINT = "give --password-file FILE, --password-file - for stdin, or --random"
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 1_000_000_000
 """What --limit and --offset take at the most."""
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")
+]
 
 
 class Invocation:
@@ -73,13 +75,13 @@ def _global_options() -> list[TyperOption]:
         TyperOption(
             param_decls=["--reason"],
             metavar="TEXT",
-            help="Say why, for the audit trail.",
+            help="Record TEXT as the reason in the audit trail.",
             **shared,
         ),
         TyperOption(
             param_decls=["--quiet", "-q"],
             is_flag=True,
-            help="No notes and no progress; warnings and errors stay.",
+            help="Hide notes and progress, not warnings and errors.",
             **shared,
         ),
     ]
@@ -138,7 +140,8 @@ class EncryptingCommand(JsonCommand):
                 is_flag=True,
                 expose_value=False,
                 callback=_keep,
-                help="Go on though the secret key decrypts nothing: the old one is gone for good.",
+                help="Continue although this secret key decrypts none of the stored "
+                "values. Use it only if the old key is lost.",
             )
         ]
         if all(parameter.name != "yes" for parameter in self.params):
@@ -148,7 +151,7 @@ class EncryptingCommand(JsonCommand):
                     is_flag=True,
                     expose_value=False,
                     callback=_keep,
-                    help="Do that without asking.",
+                    help="Skip the confirmation prompt.",
                 )
             )
         self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = options
@@ -164,19 +167,19 @@ class RemoteCommand(JsonCommand):
             TyperOption(
                 param_decls=["--url"],
                 metavar="URL",
-                help="Ask this Langflow server over REST instead of its database.",
+                help="Use this Langflow server over REST instead of its database.",
                 **shared,
             ),
             TyperOption(
                 param_decls=["--remote"],
                 is_flag=True,
-                help="Ask the server that LANGFLOW_URL names.",
+                help="Use the server in LANGFLOW_URL over REST.",
                 **shared,
             ),
             TyperOption(
                 param_decls=["--via"],
                 metavar="header|query",
-                help="Over REST: how the API key is sent (default: header).",
+                help="Over REST: how to send the API key (default: header).",
                 **shared,
             ),
         ]

@@ -37,27 +37,28 @@ def run(
         list[str],
         typer.Argument(
             metavar="COMMAND...",
-            help="The program and its arguments, after -- by custom.",
+            help="The program and its arguments, usually after --.",
             show_default=False,
         ),
     ],
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Only this variable; may be repeated."),
+        typer.Option("--only", metavar="NAME", help="Only this variable; repeatable."),
     ] = None,
     user: UserOption = None,
 ) -> None:
     """Run a program with the Credential variables of the acting user, or of --user.
 
-    They are added to the process environment, not to that of .env, and go before what is in it.
-    Without --only they are those whose names are credentials by their form: those that Langflow
-    imports by itself, and NAME_KEY, NAME_TOKEN, NAME_SECRET, NAME_PASSWORD and the like. A warning
-    names what is left out: other names, what Langflow or langkeys reads, names that steer a program
-    (GIT_*, LD_*, CARGO_* and the like), and values that do not open. langkeys' own secrets
-    (LANGKEYS_API_KEY, the superuser's password, the secret key) are taken out of the environment.
+    The variables are added to the process environment, not to that of .env, and override what it
+    already has. Without --only, only variables with a credential-like name are added: those that
+    Langflow itself imports, and NAME_KEY, NAME_TOKEN, NAME_SECRET, NAME_PASSWORD and the like. A
+    warning lists what is left out: other names, names that Langflow or langkeys reads, names that
+    control how programs run (GIT_*, LD_*, CARGO_* and the like), and values that cannot be
+    decrypted. langkeys' own secrets (LANGKEYS_API_KEY, the superuser's password, the secret key)
+    are removed from the environment.
 
-    langkeys replaces itself with the program: stdin, signals and exit status are the program's own.
-    Exit 127 where there is no such program, 126 where it cannot be run.
+    langkeys replaces itself with the program: stdin, signals and the exit status are the program's
+    own. Exit 127 if the program does not exist, 126 if it cannot be run.
 
     \b
     Examples:

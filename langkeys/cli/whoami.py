@@ -29,22 +29,24 @@ def whoami(
     context: typer.Context,
     api_key: Annotated[
         str | None,
-        typer.Option("--api-key", metavar="-", help="Read the API key to ask about from stdin."),
+        typer.Option("--api-key", metavar="-", help="Read the API key to look up from stdin."),
     ] = None,
     api_key_file: Annotated[
         Path | None,
-        typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE."),
+        typer.Option(
+            "--api-key-file", metavar="FILE", help="Read the API key to look up from FILE."
+        ),
     ] = None,
     require_superuser: Annotated[
         bool, typer.Option("--require-superuser", help="Exit 1 unless the user is a superuser.")
     ] = False,
 ) -> None:
-    """Show who is acting, or whose API key this is.
+    """Show the acting user, or the user of an API key.
 
-    With an API key: its user, or exit 4 with the reason (unknown, expired, inactive, owner
-    inactive), as a server of the database's generation would say. With --url or --remote a live
-    server is asked, with that key, LANGKEYS_API_KEY or LANGFLOW_API_KEY. Nothing is written, and
-    here no use is counted; a server counts one.
+    With an API key: show its user, or exit 4 with the reason (unknown, expired, inactive, owner
+    inactive). The answer is that of a server of the database's Langflow version. With --url or
+    --remote a live server is asked, with that key, LANGKEYS_API_KEY or LANGFLOW_API_KEY. Nothing is
+    written and no use of the key is counted; a live server counts one.
 
     Piped columns: id, username, is_active, is_superuser, API key id, API key name.
 

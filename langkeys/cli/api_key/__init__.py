@@ -10,17 +10,23 @@ class ApiKeyGroup(Group):
 
     default = "create"
     members: ClassVar = {
-        "create": ("langkeys.cli.api_key.create", "Make an API key; the default."),
+        "create": ("langkeys.cli.api_key.create", "Create an API key (default command)."),
         "list": ("langkeys.cli.api_key.list", "List API keys."),
         "show": ("langkeys.cli.api_key.show", "Show one API key."),
-        "update": ("langkeys.cli.api_key.update", "Give a key another name or another end."),
-        "activate": ("langkeys.cli.api_key.activate", "Let a deactivated key in again."),
-        "deactivate": ("langkeys.cli.api_key.deactivate", "Turn a key off until activated."),
-        "rotate": ("langkeys.cli.api_key.rotate", "Replace keys by new ones."),
+        "update": ("langkeys.cli.api_key.update", "Change a key's name or expiry."),
+        "activate": ("langkeys.cli.api_key.activate", "Activate a deactivated key."),
+        "deactivate": (
+            "langkeys.cli.api_key.deactivate",
+            "Deactivate a key until it is activated again.",
+        ),
+        "rotate": ("langkeys.cli.api_key.rotate", "Replace keys with new ones."),
         "prune": ("langkeys.cli.api_key.prune", "Revoke all keys that match filters."),
-        "ensure": ("langkeys.cli.api_key.ensure", "Make sure that the key in a file works."),
-        "revoke": ("langkeys.cli.api_key.revoke", "Revoke API keys at once."),
-        "migrate": ("langkeys.cli.api_key.migrate", "Bring keys at rest into today's form."),
+        "ensure": ("langkeys.cli.api_key.ensure", "Make sure that a key file holds a working key."),
+        "revoke": ("langkeys.cli.api_key.revoke", "Revoke API keys."),
+        "migrate": (
+            "langkeys.cli.api_key.migrate",
+            "Re-encrypt stored keys in the server's current format.",
+        ),
     }
 
 
@@ -29,10 +35,10 @@ app = new_app(cls=ApiKeyGroup)
 
 @app.callback()
 def api_key() -> None:
-    """Make, list, rotate and revoke API keys (x-api-key: sk-...).
+    """Create, list, rotate and revoke API keys (x-api-key: sk-...).
 
-    Without a command: create. A REF names a key by its id, its exact name, the visible start of
-    the key (sk-XXXXX; it takes longer the more keys there are, as each is decrypted for it) or a
-    unique start of its id; - reads whole keys from stdin, one a line (which up to Langflow 1.8
-    have to be decrypted for, too).
+    Without a command, create is run. REF identifies a key: its id or a unique prefix of it, its
+    exact name, the visible start of the key (sk-XXXXX), or - to read whole keys from stdin, one a
+    line. Looking up a key by its visible start decrypts every key, so it is slower with many
+    keys. On Langflow 1.8 and older, looking up a whole key does, too.
     """

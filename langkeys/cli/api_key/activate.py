@@ -15,10 +15,10 @@ def activate(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
 ) -> None:
-    """Let a deactivated API key in again.
+    """Activate a deactivated API key.
 
-    Exit 2 where the server's generation ignores it (Langflow 1.5 to 1.9): revoke the key there.
-    Piped columns: those of list.
+    Exit 2 on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead. Piped columns:
+    those of list.
 
     \b
     Examples:

@@ -39,20 +39,23 @@ MOST_KEYS = 10_000_000
 def create(
     context: typer.Context,
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="What the key is for.")
+        str, typer.Option(metavar="NAME", help="The key's name.")
     ] = api_keys.DEFAULT_NAME,
     user: UserOption = None,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="WHEN|never", help="A time (ISO 8601), a span (90d), or never."),
+        typer.Option(
+            metavar="WHEN|never",
+            help="When the key expires: a time (ISO 8601), a span (90d), or never.",
+        ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=MOST_KEYS, help="Make N keys at once.")
+        int | None, typer.Option(metavar="N", min=1, max=MOST_KEYS, help="Create N keys.")
     ] = None,
     write_to: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Put the key in FILE (0600) instead of stdout, which is -."
+            metavar="FILE", help="Write the key to FILE (0600); - is stdout, the default."
         ),
     ] = None,
     replace: Annotated[
@@ -63,12 +66,12 @@ def create(
     secret_key: SecretKeyOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Make an API key; an existing one is never removed.
+    """Create an API key. Existing keys are never removed.
 
-    The key is printed once, and alone where stdout is not a terminal: KEY=$(langkeys api-key).
-    If it cannot be delivered (closed pipe, full disk) it is taken back. One key in a FILE has no
-    newline at its end, as mounted secrets have none; several are one a line. A k8s-secret is a
-    manifest in JSON that holds one key.
+    The key is printed once. In a pipe it is printed alone: KEY=$(langkeys api-key). If it cannot be
+    delivered (closed pipe, full disk), it is rolled back. A FILE with one key has no newline at its
+    end, like a mounted secret; several keys are written one a line. A k8s-secret is a JSON manifest
+    with one key.
 
     \b
     Examples:

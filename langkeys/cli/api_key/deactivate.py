@@ -15,10 +15,10 @@ def deactivate(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
 ) -> None:
-    """Turn an API key off until it is activated again.
+    """Deactivate an API key until it is activated again.
 
-    Exit 2 where the server's generation ignores it (Langflow 1.5 to 1.9): revoke the key there.
-    Piped columns: those of list.
+    Exit 2 on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead. Piped columns:
+    those of list.
 
     \b
     Examples:

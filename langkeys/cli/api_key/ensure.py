@@ -26,21 +26,29 @@ def ensure(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name.")],
     value_file: Annotated[
-        Path, typer.Option(metavar="FILE", help="Holds the key, or gets a new one (0600).")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="The file that holds the key. If it is missing, it is created with a "
+            "new key (0600).",
+        ),
     ],
     user: UserOption = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="The key's expiry, if it is made now.")
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="When a new key expires. An existing key keeps its expiry."
+        ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Revoke the user's other keys of that name.")
+        bool, typer.Option("--replace", help="Revoke the user's other keys with that name.")
     ] = False,
 ) -> None:
     """Make sure that the key in a file works and is named NAME; for start-up scripts.
 
-    Safe to run any number of times and many at once. A missing FILE is created with a new key. A
-    key that is expired, inactive, revoked before (as the audit trail says) or somebody else's is
-    not brought back (exit 5). Piped columns: those of list.
+    The command can be run any number of times, and by several processes at once. A missing FILE is
+    created with a new key. A key that is expired, inactive, previously revoked (according to the
+    audit trail) or owned by another user is not restored (exit 5). Piped columns: those of list.
 
     \b
     Examples:

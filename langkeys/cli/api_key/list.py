@@ -31,25 +31,28 @@ class Status(str, Enum):
 def list_(
     context: typer.Context,
     user: UserOption = None,
-    all_users: Annotated[bool, typer.Option("--all-users", help="Everybody's keys.")] = False,
-    status: Annotated[Status | None, typer.Option(help="Only keys in this state.")] = None,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="List the keys of all users.")
+    ] = False,
+    status: Annotated[Status | None, typer.Option(help="Only keys with this status.")] = None,
     unused_for: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Only keys not used for so long (90d).")
+        str | None, typer.Option(metavar="SPAN", help="Only keys not used for this long (90d).")
     ] = None,
     expires_within: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Only keys that expire so soon (14d).")
+        str | None,
+        typer.Option(metavar="SPAN", help="Only keys that expire within this time (14d)."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="At most N keys.")
+        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Show at most N keys.")
     ] = None,
     offset: Annotated[
-        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Leave out the first N.")
+        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Skip the first N keys.")
     ] = 0,
 ) -> None:
-    """List API keys, oldest first: the acting user's, a user's or everybody's.
+    """List API keys, oldest first. Default: the acting user's keys.
 
     Piped columns: id, name, masked key, username, status, created_at, last_used_at, total_uses,
-    expires_at. A key that the secret key does not open has no masked form.
+    expires_at. The masked key is empty if the key cannot be decrypted.
 
     \b
     Examples:

@@ -13,11 +13,12 @@ app = new_app()
 
 @app.command(cls=EncryptingCommand)
 def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
-    """Bring API keys at rest into the form that the server's generation prefers.
+    """Re-encrypt stored API keys in the server's current format.
 
-    Plaintext left from before 1.8 is encrypted and given its hash, missing hashes are filled,
-    values of the old derivation of a short secret key are encrypted anew; all of them or none. The
-    keys themselves stay as they are. Piped columns: id, name, username, what was done.
+    Plaintext keys from before 1.8 are encrypted and hashed, missing hashes are added, and values
+    encrypted with the old derivation of a short secret key are re-encrypted. Either all keys are
+    changed or none. The keys themselves stay the same. Piped columns: id, name, username, what was
+    done.
 
     \b
     Examples:

@@ -26,25 +26,26 @@ app = new_app()
 @app.command(cls=RemoteCommand)
 def prune(
     context: typer.Context,
-    expired: Annotated[bool, typer.Option("--expired", help="Keys whose end has passed.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="Keys that have expired.")] = False,
     unused_for: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Keys not used for so long.")
+        str | None, typer.Option(metavar="SPAN", help="Keys not used for this long.")
     ] = None,
     older_than: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Keys made so long ago.")
+        str | None, typer.Option(metavar="SPAN", help="Keys created at least this long ago.")
     ] = None,
     user: UserOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Trust --unused-for where use is not counted.")
+        bool,
+        typer.Option("--force", help="Apply --unused-for even if the server does not count uses."),
     ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Revoke all API keys that match every filter given, anybody's; at least one filter.
+    """Revoke all API keys, of any user, that match every filter given.
 
-    All of them or none, however many: they are deleted in batches of one transaction. Never the key
-    that langkeys itself acts by. It asks first; --yes skips the question. Piped columns: those of
-    list.
+    At least one filter is required. Either all matching keys are revoked or none, in one
+    transaction. The key that langkeys itself authenticates with is never revoked. The command asks
+    first; --yes skips the question. Piped columns: those of list.
 
     \b
     Examples:

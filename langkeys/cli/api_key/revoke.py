@@ -31,13 +31,13 @@ def revoke(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Revoke API keys, anybody's: a running server refuses them at once.
+    """Revoke API keys of any user. A running server refuses them at once.
 
-    All of them or none, and each with all of its rows: a key may stand in several, of other users,
-    too. It asks first; --yes skips the question, and is needed to revoke the key that langkeys
-    itself acts by. Exit 1 where a server would let a key in all the same. To find a key by its
-    visible start (sk-XXXXX) every key is decrypted, so that it takes longer the more there are.
-    Piped columns: those of list.
+    Either all keys are revoked or none. A key can be stored in several rows, even of different
+    users: all of its rows are deleted. The command asks first; --yes skips the question. The key
+    that langkeys itself authenticates with is only revoked with --yes. Exit 1 if a server would
+    still accept a key. Looking up a key by its visible start (sk-XXXXX) decrypts every key, so it
+    is slower with many keys. Piped columns: those of list.
 
     \b
     Examples:

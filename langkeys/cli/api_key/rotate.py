@@ -71,29 +71,34 @@ def rotate(
     older_than: Annotated[
         str | None,
         typer.Option(
-            metavar="SPAN", help="All working keys made so long ago (--user's, if given)."
+            metavar="SPAN",
+            help="All working keys created at least this long ago; with --user, only that user's.",
         ),
     ] = None,
     grace: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Let the old key work for so long.")
+        str | None, typer.Option(metavar="SPAN", help="Keep the old key working for this long.")
     ] = None,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="WHEN|never", help="The new key's expiry; else the old lifetime."),
+        typer.Option(
+            metavar="WHEN|never", help="The new key's expiry. Default: the old key's lifetime."
+        ),
     ] = None,
     write_to: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Put the new key in FILE (0600) instead of stdout, which is -."
+            metavar="FILE", help="Write the new key to FILE (0600); - is stdout, the default."
         ),
     ] = None,
     keep_old: Annotated[
         bool,
-        typer.Option("--keep-old", help="Over REST: leave the old key, to be revoked later."),
+        typer.Option("--keep-old", help="Over REST: keep the old key, to be revoked later."),
     ] = False,
     write_to_dir: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Put each new key in a file in DIR, named after it."),
+        typer.Option(
+            metavar="DIR", help="Write each new key to a file in DIR, named after the key."
+        ),
     ] = None,
     format_: FormatOption = Format.KEY,
     secret_name: SecretNameOption = None,
@@ -102,15 +107,15 @@ def rotate(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Replace API keys by new ones of the same name, owner and lifetime.
+    """Replace API keys with new ones of the same name, owner and lifetime.
 
-    The new key is stored, then delivered (stdout, FILE or DIR, whole and synced), and only then
-    does the old one go, in all of its rows: deleted, or with --grace expiring at the end of SPAN. A
-    crash in between leaves both working, never neither. A name means the working key of that name,
-    where only one works. --all, --older-than and a name leave out what has been replaced already
-    and lives on in its grace, so that the command can run every night; with nothing to do they are
-    done. A file that is there is replaced. --yes is needed for the key that langkeys itself acts
-    by; at a terminal it asks before it ends several keys at once.
+    The new key is stored, then delivered (to stdout, FILE or DIR). Only after that, the old key is
+    deleted in all of its rows, or with --grace set to expire after SPAN. After a crash in between,
+    both keys work. A name means the working key of that name, if there is only one. Keys that have
+    already been replaced and are in their grace period are skipped by --all, --older-than and a
+    name, so the command can run every night; if no key is left to rotate, it exits 0. An existing
+    FILE is replaced. On a terminal the command asks before it replaces several keys without a grace
+    period. The key that langkeys itself authenticates with is only replaced with --yes.
 
     \b
     Examples:

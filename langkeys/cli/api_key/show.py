@@ -19,10 +19,10 @@ def show(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
 ) -> None:
-    """Show one API key, anybody's; never the key itself.
+    """Show one API key of any user, without the key itself.
 
-    To find a key by its visible start (sk-XXXXX) every key is decrypted, so that it takes longer
-    the more there are; by id and by name it does not.
+    Looking up a key by its visible start (sk-XXXXX) decrypts every key, so it is slower with many
+    keys.
 
     Piped columns: those of list.
 

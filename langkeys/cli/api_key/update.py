@@ -25,12 +25,13 @@ app = new_app()
 def update(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its new name.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The new name.")] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN|never", help="Its new end, or none.")
+        str | None,
+        typer.Option(metavar="WHEN|never", help="The new expiry: a time, a span (90d), or never."),
     ] = None,
 ) -> None:
-    """Give an API key another name or another end; the key itself stays.
+    """Change an API key's name or expiry. The key itself stays the same.
 
     Piped columns: those of list.
 

@@ -10,8 +10,14 @@ class SecretKeyGroup(Group):
 
     members: ClassVar = {
         "generate": ("langkeys.cli.secret_key.generate", "Print a new secret key."),
-        "check": ("langkeys.cli.secret_key.check", "Try the secret key on everything encrypted."),
-        "rotate": ("langkeys.cli.secret_key.rotate", "Put the database under a new secret key."),
+        "check": (
+            "langkeys.cli.secret_key.check",
+            "Check that the secret key decrypts every stored value.",
+        ),
+        "rotate": (
+            "langkeys.cli.secret_key.rotate",
+            "Re-encrypt the database with a new secret key.",
+        ),
     }
 
 
@@ -20,7 +26,8 @@ app = new_app(cls=SecretKeyGroup)
 
 @app.callback()
 def secret_key() -> None:
-    """Make, check and rotate the secret key (LANGFLOW_SECRET_KEY), which encrypts what is stored.
+    """Generate, check and rotate the secret key (LANGFLOW_SECRET_KEY).
 
-    No key is ever shown but by generate: a fingerprint of 12 hex digits tells them apart.
+    The secret key encrypts stored values. Only generate shows a key. Everywhere else a key is
+    identified by a fingerprint of 12 hex digits.
     """

@@ -27,15 +27,16 @@ def check(
     context: typer.Context,
     old_key_file: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Try the key in FILE, too; may be given again."),
+        typer.Option(metavar="FILE", help="Also try the key in FILE; repeatable."),
     ] = None,
 ) -> None:
-    """Try the secret key on every encrypted value of the database; exit 7 if one does not open.
+    """Check that the secret key decrypts every encrypted value; exit 7 if it does not.
 
-    Everything is tried: the columns where Langflow keeps encrypted values, and Fernet tokens
-    anywhere else, which are reported and do no harm. With --old-key-file it says which of the keys
-    opens what. Read-only; needs no password. Piped columns: table, column, row, name, where (known
-    or stray), the fingerprint of the key that opens it, or nothing.
+    Every value is tried: the columns where Langflow stores encrypted values, and Fernet tokens
+    anywhere else, which are reported but do not fail the check. With --old-key-file, the output
+    shows which key decrypts which value. Read-only; needs no password. Piped columns: table,
+    column, row, name, where (known or stray), the fingerprint of the key that decrypts it, or
+    nothing.
 
     \b
     Examples:

@@ -10,9 +10,9 @@ app = new_app()
 
 @app.command(cls=Command)
 def generate(context: typer.Context) -> None:
-    """Print a new secret key, as servers make them: 32 random bytes in 43 characters.
+    """Print a new secret key: 32 random bytes in 43 characters, as servers generate it.
 
-    It is written nowhere. For a database that holds something, use rotate.
+    The key is not stored. To change the key of an existing database, use rotate.
 
     \b
     Examples:

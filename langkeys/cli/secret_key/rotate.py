@@ -25,26 +25,30 @@ def rotate(
     context: typer.Context,
     new_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Holds the new key, or gets it (0600); else generated."),
+        typer.Option(
+            metavar="FILE",
+            help="The file with the new key. If it is missing, a generated key is "
+            "written to it (0600).",
+        ),
     ] = None,
     old_key_file: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="An older key that opens a part; may be given again."),
+        typer.Option(metavar="FILE", help="Also decrypt with the older key in FILE; repeatable."),
     ] = None,
     skip_unreadable: Annotated[
         bool,
-        typer.Option("--skip-unreadable", help="Leave values that no key opens as they are."),
+        typer.Option("--skip-unreadable", help="Keep values that no key can decrypt as they are."),
     ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Re-encrypt the whole database under a new secret key; the server must be stopped.
+    """Re-encrypt the whole database with a new secret key. The server must be stopped.
 
-    All of it or nothing: every value is read back with the new key before it is committed, and
-    only then does the key take the old one's place (the secret_key file, the .env line, or both).
-    A copy of the database is made beside it first, with the old key. If it is killed, the next
-    langkeys command completes or undoes it. Sessions end, API keys go on working. Where the key is
-    from the process environment, --new-key-file is needed.
+    Either all values are re-encrypted or none. Every value is read back with the new key before the
+    commit; then the new key replaces the old one in the secret_key file, the .env file, or both.
+    Before that, the database and its old key are copied to a backup next to it. After a crash, the
+    next langkeys command completes or undoes the rotation. Sessions end; API keys keep working. If
+    the key is set in the process environment, --new-key-file is required.
 
     Piped columns: table, column, values re-encrypted.
 

@@ -11,12 +11,12 @@ class UserGroup(Group):
     members: ClassVar = {
         "list": ("langkeys.cli.user.list", "List users."),
         "show": ("langkeys.cli.user.show", "Show one user."),
-        "create": ("langkeys.cli.user.create", "Make a user."),
-        "set-password": ("langkeys.cli.user.set_password", "Give a user another password."),
-        "activate": ("langkeys.cli.user.activate", "Let a user in again."),
-        "deactivate": ("langkeys.cli.user.deactivate", "Keep a user out."),
+        "create": ("langkeys.cli.user.create", "Create a user."),
+        "set-password": ("langkeys.cli.user.set_password", "Change a user's password."),
+        "activate": ("langkeys.cli.user.activate", "Activate a deactivated user."),
+        "deactivate": ("langkeys.cli.user.deactivate", "Deactivate a user."),
         "promote": ("langkeys.cli.user.promote", "Make a user a superuser."),
-        "demote": ("langkeys.cli.user.demote", "Make a superuser an ordinary user."),
+        "demote": ("langkeys.cli.user.demote", "Make a superuser a regular user."),
     }
 
 
@@ -25,8 +25,8 @@ app = new_app(cls=UserGroup)
 
 @app.callback()
 def user() -> None:
-    """Make, list and change the users of a Langflow server.
+    """Create, list and change the users of a Langflow server.
 
-    USER is a user name or an id. Users are not deleted here: their flows and projects hang on them,
-    and to take those along is Langflow's job. Deactivate them instead.
+    USER is a user name or an id. Users cannot be deleted here, because their flows and projects
+    depend on them: delete them in Langflow, or deactivate them instead.
     """

@@ -11,7 +11,7 @@ app = new_app()
 
 @app.command(cls=RemoteCommand)
 def activate(context: typer.Context, user: UserArgument) -> None:
-    """Let a deactivated user in again, and their API keys with them.
+    """Activate a deactivated user. Their API keys work again, too.
 
     Piped columns: those of list.
 

@@ -29,23 +29,26 @@ app = new_app()
 def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The user name.")],
-    superuser: Annotated[bool, typer.Option("--superuser", help="Make a superuser.")] = False,
+    superuser: Annotated[bool, typer.Option("--superuser", help="Create a superuser.")] = False,
     password_file: PasswordFile = None,
     random: Random = False,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Leave a user as they are who is there already.")
+        bool,
+        typer.Option(
+            "--if-missing", help="If the user already exists, do not change them, and exit 0."
+        ),
     ] = False,
 ) -> None:
-    """Make a user, active at once.
+    """Create an active user.
 
-    The password is asked for, twice, or comes from a file or stdin, or is made up: then it is
-    printed once, and alone where stdout is not a terminal. User names are unique without regard to
-    case. The server makes the user's first project when they log in.
+    The password is prompted for twice, read from a file or stdin, or generated. A generated
+    password is printed once, in a pipe alone. User names are unique regardless of case. The server
+    creates the user's first project at their first login.
 
-    With --if-missing, for start-up scripts, a user of that name is left as they are, password and
-    state, and shown. JSON then has changed: whether a user was made.
+    With --if-missing, for start-up scripts, an existing user of that name is shown and not changed.
+    JSON then has changed: whether a user was created.
 
-    Piped columns: with --random the password alone, else those of list.
+    Piped columns: with --random only the password, otherwise those of list.
 
     \b
     Examples:

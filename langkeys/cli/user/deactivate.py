@@ -23,16 +23,19 @@ def deactivate(
     context: typer.Context,
     user: UserArgument,
     revoke_keys: Annotated[
-        bool, typer.Option("--revoke-keys", help="Revoke the user's API keys, too, for good.")
+        bool,
+        typer.Option(
+            "--revoke-keys", help="Also revoke the user's API keys. This cannot be undone."
+        ),
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Keep a user out until activated again: no login, and their API keys are refused.
+    """Deactivate a user: they cannot log in, and their API keys are refused.
 
-    Langflow 1.5 to 1.10 refuse an inactive user's API keys at whoami, but let them run flows: there
-    the command says so, and on a terminal asks whether to revoke them. Exit 5 for the last active
-    superuser, the one that LANGFLOW_SUPERUSER names (servers do not start without), and the one
-    that langkeys acts as. Piped columns: those of list. JSON has revoked_keys, a list of ids, too.
+    On Langflow 1.5 to 1.10 the API keys of an inactive user are refused at whoami, but can still
+    run flows. There the command warns, and on a terminal asks whether to revoke them. Exit 5 for
+    the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not start without it)
+    and the acting user. Piped columns: those of list. JSON also has revoked_keys, a list of ids.
 
     \b
     Examples:

@@ -11,10 +11,10 @@ app = new_app()
 
 @app.command(cls=RemoteCommand)
 def demote(context: typer.Context, user: UserArgument) -> None:
-    """Make a superuser an ordinary user.
+    """Make a superuser a regular user.
 
-    Exit 5 for the last active superuser, the one that LANGFLOW_SUPERUSER names (servers do not
-    start without), and the one that langkeys acts as. Piped columns: those of list.
+    Exit 5 for the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not start
+    without it) and the acting user. Piped columns: those of list.
 
     \b
     Examples:

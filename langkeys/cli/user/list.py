@@ -17,13 +17,13 @@ app = new_app()
 def list_(
     context: typer.Context,
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="At most N users.")
+        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Show at most N users.")
     ] = None,
     offset: Annotated[
-        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Leave out the first N.")
+        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Skip the first N users.")
     ] = 0,
 ) -> None:
-    """List users, oldest first, with how many API keys and variables they have.
+    """List users, oldest first, with the number of their API keys and variables.
 
     Piped columns: id, username, is_active, is_superuser, API keys, variables, create_at,
     last_login_at.

@@ -11,7 +11,7 @@ app = new_app()
 
 @app.command(cls=RemoteCommand)
 def promote(context: typer.Context, user: UserArgument) -> None:
-    """Make a user a superuser: of Langflow, and for langkeys.
+    """Make a user a superuser, in Langflow and for langkeys.
 
     Piped columns: those of list.
 

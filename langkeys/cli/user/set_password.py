@@ -26,12 +26,12 @@ def set_password(
     password_file: PasswordFile = None,
     random: Random = False,
 ) -> None:
-    """Give a user another password.
+    """Change a user's password.
 
-    It is asked for, twice, or comes from a file or stdin, or is made up: then it is printed once,
-    and alone where stdout is not a terminal. The user's API keys and open sessions go on working.
+    The password is prompted for twice, read from a file or stdin, or generated. A generated
+    password is printed once, in a pipe alone. The user's API keys and open sessions keep working.
 
-    Piped columns: with --random the password alone, else those of list.
+    Piped columns: with --random only the password, otherwise those of list.
 
     \b
     Examples:

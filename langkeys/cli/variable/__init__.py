@@ -13,9 +13,9 @@ class VariableGroup(Group):
         "list": ("langkeys.cli.variable.list", "List variables."),
         "show": ("langkeys.cli.variable.show", "Show one variable."),
         "delete": ("langkeys.cli.variable.delete", "Delete variables."),
-        "import": ("langkeys.cli.variable.import_", "Store what a .env file gives."),
-        "export": ("langkeys.cli.variable.export", "Write all values out."),
-        "explain": ("langkeys.cli.variable.explain", "Say which value wins, and why."),
+        "import": ("langkeys.cli.variable.import_", "Import variables from a .env file."),
+        "export": ("langkeys.cli.variable.export", "Export variables with their values."),
+        "explain": ("langkeys.cli.variable.explain", "Explain which value a server uses."),
     }
 
 
@@ -24,8 +24,9 @@ app = new_app(cls=VariableGroup)
 
 @app.callback()
 def variable() -> None:
-    """Set, list and move the variables that flows use: Global Variables in Langflow's Settings.
+    """Set, list, import and export the variables that flows use.
 
-    A variable belongs to a user and is of type Credential (its value never shows without --reveal)
-    or Generic. NAME is its name; its id will do, too, except in set.
+    They are the Global Variables in Langflow's Settings. A variable belongs to a user. Its type is
+    Credential (the value is only shown with --reveal) or Generic. NAME is its name or, except in
+    set, its id.
     """

@@ -27,10 +27,10 @@ def delete(
     dry_run: DryRun = False,
     user: UserOption = None,
 ) -> None:
-    """Delete variables of the acting user, or of --user; all of them or none.
+    """Delete variables of the acting user, or of --user: all of them or none.
 
-    It asks first; --yes skips the question. A server that has the name in its environment and
-    imports it makes the variable again. Piped columns: those of list.
+    The command asks first; --yes skips the question. A server that imports the name from its
+    environment creates the variable again. Piped columns: those of list.
 
     \b
     Examples:

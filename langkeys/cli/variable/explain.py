@@ -19,23 +19,26 @@ app = new_app()
 @app.command(cls=JsonCommand)
 def explain(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that a flow's field has.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The variable name in the flow's field.")
+    ],
     tweak: Annotated[
-        bool, typer.Option("--tweak", help="Suppose that the run gives the field a tweak.")
+        bool, typer.Option("--tweak", help="Assume that the run sets a tweak for the field.")
     ] = False,
     user: UserOption = None,
 ) -> None:
-    """Say which value of a variable a server uses for the acting user, or --user, and why.
+    """Explain which value of a variable a server uses, and why.
 
-    The order: a tweak of the run, the stored variable, the server's environment, nothing. The
-    environment is taken to be that of langkeys and its .env file. No value is shown.
+    The answer is for the acting user, or for --user. The order of precedence is: a tweak of the
+    run, the stored variable, the server's environment. The server's environment is assumed to be
+    that of langkeys and its .env file. No value is shown.
 
     Piped columns, one line: name, wins (tweak, stored, environment or none), what it hides
     (separated by commas), type, default_fields (separated by commas), opens, kept_at_restart,
-    falls_back (does the server take a name that the store lacks from its environment). JSON: name,
-    user_id, username, wins, hides, stored (the object of list, value null; null where there is
-    none), rows (how many of that name), kept_at_restart, falls_back, environment (where it is set),
-    reasons (the sentences).
+    falls_back (whether the server takes a name that is not stored from its environment). JSON:
+    name, user_id, username, wins, hides, stored (the object of list, with value null; null if not
+    stored), rows (how many variables have that name), kept_at_restart, falls_back, environment
+    (where it is set), reasons (the sentences).
 
     \b
     Examples:

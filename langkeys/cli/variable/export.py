@@ -48,40 +48,42 @@ class Format(str, Enum):
 def export(
     context: typer.Context,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Needed: every value is written out in plain text.")
+        bool,
+        typer.Option(
+            "--reveal", help="Required: confirms that the values are written in plain text."
+        ),
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Only this variable; may be repeated."),
+        typer.Option("--only", metavar="NAME", help="Only this variable; repeatable."),
     ] = None,
-    format_: Annotated[
-        Format, typer.Option("--format", help="What is to read it.")
-    ] = Format.DOTENV,
+    format_: Annotated[Format, typer.Option("--format", help="The output format.")] = Format.DOTENV,
     secret_name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help=f"The k8s-secret's name, if not {SECRET_NAME}."),
+        typer.Option(metavar="NAME", help=f"The Secret's name. Default: {SECRET_NAME}."),
     ] = None,
     namespace: Annotated[
-        str | None, typer.Option(metavar="NS", help="The k8s-secret's namespace.")
+        str | None, typer.Option(metavar="NS", help="The Secret's namespace.")
     ] = None,
     write_to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write to FILE (0600) instead of stdout, which is -."),
+        typer.Option(metavar="FILE", help="Write to FILE (0600); - is stdout, the default."),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace FILE if it exists and is not empty.")
     ] = False,
     user: UserOption = None,
 ) -> None:
-    """Write out the names and values of the acting user, or of --user, in plain text.
+    """Print or write variables with their values, in plain text.
 
-    Each format reads back as the same values: dotenv by python-dotenv, and so by langkeys and
-    Langflow; json is one object; shell is for eval; k8s-secret is a manifest in JSON, which kubectl
-    takes like YAML. Where a value needs no quotes dotenv has none: Docker and kubectl would keep
-    them. A name that a format cannot hold is an error. Variables without a value are left out.
+    The variables are those of the acting user, or of --user. Every format preserves the exact
+    values: dotenv is read by python-dotenv, and so by langkeys and Langflow; json is one object;
+    shell is for eval; k8s-secret is a JSON manifest for kubectl. dotenv quotes only the values that
+    need it, because Docker and kubectl keep quotes as part of the value. A name that a format
+    cannot hold is an error. Variables without a value are left out.
 
-    A warning names what else is left out: values that the secret key does not open and, of dotenv
-    and shell without --only, the names that langkeys run leaves out; json and k8s-secret have all.
+    A warning lists what else is left out: values that cannot be decrypted and, in dotenv and shell
+    without --only, the names that langkeys run leaves out. json and k8s-secret include every name.
 
     \b
     Examples:

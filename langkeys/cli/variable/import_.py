@@ -40,30 +40,30 @@ def import_(
         Path | None,
         typer.Argument(
             metavar="[FILE]",
-            help="The .env file, or - for stdin. Default: the one that settings are read from.",
+            help="The .env file, or - for stdin. Default: the .env file in use.",
             show_default=False,
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Only this name; may be repeated."),
+        typer.Option("--only", metavar="NAME", help="Only this name; repeatable."),
     ] = None,
     policy: Annotated[
         Policy,
         typer.Option(
-            help="What becomes of a variable that is there: kept, overwritten, or exit 5."
+            help="What to do with a variable that already exists: keep it, overwrite it, or exit 5."
         ),
     ] = Policy.KEEP,
     user: UserOption = None,
-    all_users: Annotated[bool, typer.Option("--all-users", help="For everybody.")] = False,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Import for all users.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Store names and values of a .env file as variables, new ones as Credentials.
+    """Import variables from a .env file. New variables are Credentials.
 
-    Without --only: the names that Langflow itself imports from its environment (OPENAI_API_KEY and
-    so on) and those in LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT. All of them or none; an empty
-    value counts as none. Written so that servers keep them, as by set. Shows names, never a value;
-    piped columns: action (added, changed or kept), name, username.
+    Without --only, the names that Langflow itself imports from its environment (OPENAI_API_KEY and
+    so on) and those in LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT are imported: all of them or
+    none. Empty values are ignored. As with set, servers keep the imported values. Values are never
+    shown; piped columns: action (added, changed or kept), name, username.
 
     \b
     Examples:

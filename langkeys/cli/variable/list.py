@@ -20,13 +20,15 @@ app = new_app()
 def list_(
     context: typer.Context,
     user: UserOption = None,
-    all_users: Annotated[bool, typer.Option("--all-users", help="Everybody's variables.")] = False,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="List the variables of all users.")
+    ] = False,
 ) -> None:
-    """List variables, oldest first: the acting user's, a user's or everybody's.
+    """List variables, oldest first. Default: the acting user's variables.
 
-    A Credential's value never shows. Piped columns: id, name, type, value (of a Generic one),
-    default_fields (separated by commas), username, created_at, updated_at, opens (true where the
-    secret key opens the value, or nothing is encrypted).
+    The value of a Credential is never shown. Piped columns: id, name, type, value (of a Generic
+    one), default_fields (separated by commas), username, created_at, updated_at, opens (true if the
+    value can be decrypted or is not encrypted).
 
     \b
     Examples:

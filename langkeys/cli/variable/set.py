@@ -44,13 +44,13 @@ def set_(
     ] = None,
     from_env: Annotated[
         bool,
-        typer.Option("--from-env", help="Take the value of NAME in the process environment."),
+        typer.Option("--from-env", help="Read the value from the environment variable NAME."),
     ] = False,
     type_: Annotated[
         Type | None,
         typer.Option(
             "--type",
-            help="Default: the type that the variable has; Credential for a new one.",
+            help="Default: the existing variable's type, or Credential for a new one.",
             show_default=False,
         ),
     ] = None,
@@ -59,17 +59,17 @@ def set_(
         typer.Option(
             "--apply-to",
             metavar="FIELD",
-            help="A field that takes the variable by default; may be repeated. Not given, the"
-            " fields that the variable has stay.",
+            help="A field that uses the variable by default; repeatable. Default: "
+            "the existing variable's fields.",
         ),
     ] = None,
     user: UserOption = None,
 ) -> None:
-    """Create or update a variable; the value is asked for without showing it.
+    """Create or update a variable. The value is prompted for and not shown.
 
-    It is written so that a server keeps it whatever its environment says, except Langflow 1.5 to
-    1.7. From a file or stdin exactly one newline at the end is dropped. Where servers have made
-    several variables of one name and user, all are updated.
+    A server keeps the stored value whatever its environment says, except Langflow 1.5 to 1.7. One
+    newline at the end of a file or stdin is dropped. If servers have created several variables with
+    the same name and user, all are updated.
 
     \b
     Examples:

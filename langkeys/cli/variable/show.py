@@ -27,10 +27,10 @@ app = new_app()
 def show(
     context: typer.Context,
     name: VariableArgument,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Print the value, and only it.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Print only the value.")] = False,
     user: UserOption = None,
 ) -> None:
-    """Show one variable; its value only with --reveal, then bare and followed by a newline.
+    """Show one variable. With --reveal, print only its value and a newline.
 
     Piped columns: those of list.
 
