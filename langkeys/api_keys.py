@@ -49,7 +49,7 @@ def checked_name(name: str) -> str:
     if not name.strip():
         raise UsageError("the name is empty")
     if len(name) > LONGEST_NAME:
-        raise UsageError(f"the name has {len(name)} characters; it may have {LONGEST_NAME}")
+        raise UsageError(f"the name has {len(name)} characters; at most {LONGEST_NAME} are allowed")
     bad = unshowable_in(name)
     if bad is not None:
         raise UsageError(f"the name has a character that cannot be shown: {bad}")
@@ -60,9 +60,9 @@ def require_expiry(generation: Generation) -> None:
     """Raise UnsupportedError where the server knows no expiry of API keys."""
     if not generation.has_key_expiry:
         raise UnsupportedError(
-            f"Langflow {generation.release} knows no expiry of API keys: the key would go on"
-            " working",
-            hint="revoke the key when its time has come (a cron job can), or upgrade to 1.10",
+            f"Langflow {generation.release} does not support the expiry of API keys:"
+            " the key would keep working",
+            hint="revoke the key in time (for example from a cron job), or upgrade to 1.10",
         )
 
 
@@ -135,7 +135,7 @@ def check_stored(store: Store, batch: KeyBatch) -> None:
     key_id = batch.find_unwritten()
     if key_id is not None:
         raise FailedError(
-            f"the new API key {dashed(key_id)} does not read back from {store.location}",
+            f"the new API key {dashed(key_id)} could not be read back from {store.location}",
             hint="check the disk, then langkeys api-key list",
         )
     with store.reopened() as fresh:
@@ -180,8 +180,8 @@ def store_delivered(
                 take_back(store, batch)
             except LangkeysError as second:
                 raise FailedError(
-                    f"the new API key {dashed(key.row.id)} has not been delivered, and could not be"
-                    f" taken back: {second.message}",
+                    f"the new API key {dashed(key.row.id)} has not been delivered, and"
+                    f" could not be removed again: {second.message}",
                     hint="revoke it by its id",
                 ) from error
             raise
@@ -191,8 +191,8 @@ def require_key_state(generation: Generation) -> None:
     """Raise UnsupportedError where the server lets inactive keys in."""
     if not generation.honours_key_state:
         raise UnsupportedError(
-            f"Langflow {generation.release} ignores whether an API key is active: a deactivated key"
-            " would go on working",
+            f"Langflow {generation.release} ignores whether an API key is active: a"
+            " deactivated key would keep working",
             hint="revoke the key instead, or upgrade to 1.10",
         )
 

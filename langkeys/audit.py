@@ -79,7 +79,7 @@ class Trail:
                 raise
             # No home folder: nothing else may need one.
             self.path = None
-            warn(f"there is no audit log: {error.message} ({SETTING} names a file, or is {OFF})")
+            warn(f"there is no audit log: {error.message} (set {SETTING} to a file, or to {OFF})")
 
     def check(self) -> None:
         """Raise FailedError where a log that must be written cannot be; writes nothing to it."""
@@ -118,9 +118,9 @@ class Trail:
             if self._is_required:
                 raise FailedError(
                     f"{message}; nothing was written",
-                    hint=f"make it writable, or name another file with {SETTING}",
+                    hint=f"make it writable, or set {SETTING} to another file",
                 ) from None
-            self._warn(f"{message} ({SETTING} names another file, or is {OFF})")
+            self._warn(f"{message} (set {SETTING} to another file, or to {OFF})")
 
 
 class Recorder:
@@ -245,7 +245,7 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         if size and not _is_ours(os.pread(descriptor, MOST_LINE_BYTES, 0)):
-            raise OSError(0, "it is not an audit log of langkeys: its first line is none")
+            raise OSError(0, "it is not an audit log of langkeys, by its first line")
         is_cut_off = size and os.pread(descriptor, 1, size - 1) != b"\n"
         try:
             for line in lines:
@@ -254,7 +254,7 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
                     data, is_cut_off = b"\n" + data, False  # after what a crash has left
                 written = os.write(descriptor, data)
                 if written != len(data):
-                    raise OSError(0, f"only {written} of {len(data)} bytes were taken")
+                    raise OSError(0, f"only {written} of {len(data)} bytes were written")
             os.fsync(descriptor)
         except BaseException:
             with suppress(OSError):
@@ -273,13 +273,13 @@ def _opened(path: Path) -> tuple[int, str | None]:
         if not path.name.endswith(SUFFIX):
             # What names it may be a slip, or worse: no other file of this name gets our lines.
             raise OSError(
-                0, f"it does not exist, and a new one has a name that ends in {SUFFIX}"
+                0, f"it does not exist, and the name of a new audit log must end in {SUFFIX}"
             ) from None
         try:
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             if path.is_symlink():
-                raise OSError(0, "it is a symbolic link to nothing") from None
+                raise OSError(0, "it is a dangling symbolic link") from None
             return _opened(path)  # another command has been faster
         warning = ownership.adopt(descriptor, path.parent)
         return descriptor, None if warning is None else f"{path}: {warning}"

@@ -68,7 +68,7 @@ def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) ->
     except (FailedError, ConfigError) as error:
         if settings.is_given(SETTING):
             raise
-        warn(f"{error.message}: a key that was revoked before would not be known by it")
+        warn(f"{error.message}: langkeys cannot see from it whether the key was revoked before")
         return False
 
 

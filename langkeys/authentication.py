@@ -91,8 +91,8 @@ def _by_auto_login(settings: Settings, store: Store) -> Acting:
             f" in {store.location}",
             hint="set LANGFLOW_SUPERUSER to the name of its superuser"
             if named
-            else "a server of this generation makes that user when it starts; or set"
-            " LANGFLOW_AUTO_LOGIN=false with LANGFLOW_SUPERUSER and its password",
+            else "start the server once, which creates that user; or set"
+            " LANGFLOW_AUTO_LOGIN=false, LANGFLOW_SUPERUSER and its password",
         )
     return Acting(user, "auto login")
 
@@ -125,19 +125,19 @@ def _by_password(
         is_right = verify_password(password + value.dropped, stored)
         if is_right and user is not None:
             warn(
-                f"the password of {name!r} ends with the newline that is at the end of"
-                f" {value.file}: set it anew without (langkeys user set-password), or give servers"
-                " and programs the same file"
+                f"the stored password of {name!r} ends with the newline at the end of {value.file}:"
+                " set it again without the newline (langkeys user set-password), or let servers"
+                " and programs read the same file"
             )
     if not is_right or user is None:
         by = "typed" if value is None else f"LANGFLOW_SUPERUSER_PASSWORD, {value.source}"
         shown = _shown_superuser(settings)
         raise UnauthenticatedError(
-            f"name and password of the superuser {shown} ({by}) do not match in {store.location}",
+            f"wrong name or password for the superuser {shown} ({by}) in {store.location}",
             hint=(None if value is None else value.quotes_hint)
             or _superuser_quotes(settings)
             or "check LANGFLOW_SUPERUSER, LANGFLOW_SUPERUSER_PASSWORD and the database; if the"
-            " password is lost, LANGFLOW_AUTO_LOGIN=true lets you in without it",
+            " password is lost, set LANGFLOW_AUTO_LOGIN=true to act without it",
         )
     return Acting(user, "password")
 
@@ -176,8 +176,9 @@ def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -
     else:
         # Measured on 1.13.0: claimed, password and all, where LANGFLOW_SUPERUSER names it.
         what = f"{server} deactivates it, and its keys with it, where LANGFLOW_SUPERUSER names"
-        what += " another user, and sets its password anew where it does not"
+        what += " another user, and otherwise resets its password"
     return (
-        f"the owner {DEFAULT_SUPERUSER!r} has never logged in: with LANGFLOW_AUTO_LOGIN=false"
-        f" {what}. Make the key for a superuser of another name (--user)"
+        f"the owner {DEFAULT_SUPERUSER!r} has never logged in: with"
+        f" LANGFLOW_AUTO_LOGIN=false {what}. Create the key for a superuser with"
+        " another name (--user)"
     )

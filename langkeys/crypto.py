@@ -60,17 +60,22 @@ class Cipher:
         try:
             self._fernets = [Fernet(key) for key in candidates]
         except ValueError:
-            hint = "use the one that the server has used so far"
+            hint = "use the secret key that the server has used so far"
             if secret_key.endswith("\n"):
-                hint = "the newline at its end is part of it, for Langflow too: remove that"
+                hint = (
+                    "remove the newline at its end: langkeys and Langflow treat it as"
+                    " part of the key"
+                )
             elif secret_key[0] == secret_key[-1] and secret_key[0] in "\"'":
                 hint = (
-                    "it has quotes around it, which are a part of it: docker --env-file and kubectl"
-                    " do not remove them; write it without quotes"
+                    "it has quotes around it that are part of the value: docker"
+                    " --env-file and kubectl do not remove them. Write it without"
+                    " quotes"
                 )
             raise SecretKeyError(
-                f"the secret key from {source} is no Fernet key: it has {len(secret_key)}"
-                " characters, and from 32 on it must be the url-safe base64 of 32 bytes",
+                f"the secret key from {source} is not a valid Fernet key: a key of 32"
+                " or more characters must be the URL-safe base64 of 32 bytes, and"
+                f" this one has {len(secret_key)} characters",
                 hint=hint,
             ) from None
 

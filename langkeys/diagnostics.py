@@ -127,8 +127,8 @@ def examined(settings: Settings, means: Means) -> Report:
         report.add(
             "database",
             "note",
-            "its folder cannot be written: it is read as it is on the disk, and changes of a server"
-            " that is running may be missing",
+            "its folder is not writable, so the file is read without a lock, and"
+            " changes of a running server may be missing",
         )
     if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
@@ -173,8 +173,9 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
             report.add(
                 "settings",
                 "note",
-                f"{name} is set in the environment, and to something else in {settings.env_file}:"
-                " langkeys takes the environment's, a server started with --env-file the file's",
+                f"{name} has different values in the environment and in"
+                f" {settings.env_file}: langkeys uses the environment's, a server"
+                " started with --env-file uses the file's",
             )
     for warning in settings.warnings:
         report.add("settings", "note", warning)
@@ -186,16 +187,20 @@ def _secret_key(report: Report, settings: Settings, means: Means) -> None:
     section = "secret key"
     try:
         if said := find_unfinished(places.rotation_journal(places.database(settings).path)):
-            hint = "the next langkeys command that writes, as the user who rotated it, completes or"
+            hint = (
+                "the next langkeys command that writes, run as the user who started the"
+                " rotation, completes or"
+            )
             report.add(section, "problem", said, f"{hint} undoes it: langkeys api-key migrate")
         found = places.find_secret_key(settings)
         if found is None:
             report.add(
                 section,
                 "note",
-                "there is none: LANGFLOW_SECRET_KEY is not set and"
+                "no secret key: LANGFLOW_SECRET_KEY is not set and"
                 f" {places.secret_key_file(settings)} does not exist",
-                "a server makes one when it starts; langkeys init makes one for a new store",
+                "a server generates one when it starts; langkeys init generates one"
+                " for a new store",
             )
             return
         report.add(
@@ -205,16 +210,16 @@ def _secret_key(report: Report, settings: Settings, means: Means) -> None:
             report.add(
                 section,
                 "problem",
-                f"the one from {found.source} ends with a newline, which servers take for a part"
-                " of it: the same key without it signs and opens differently",
-                "rewrite it without the newline (printf %s), if no server has used it so",
+                f"the secret key from {found.source} ends with a newline, which"
+                " servers treat as part of the key: without it, it is a different key",
+                "if no server has used it with the newline, rewrite it without (printf %s)",
             )
         if len(found.text) < 32:
             report.add(
                 section,
                 "note",
-                f"it has {len(found.text)} characters: what it opens can be guessed by trying",
-                "take one of 43 characters, as servers make them",
+                f"it has only {len(found.text)} characters, and can be guessed by brute force",
+                "use a key of 43 characters, as servers generate them (langkeys secret-key rotate)",
             )
         if found.path is None:
             path = places.secret_key_file(settings)
@@ -222,8 +227,8 @@ def _secret_key(report: Report, settings: Settings, means: Means) -> None:
                 report.add(
                     section,
                     "note",
-                    f"{path} holds another one: a server that starts with LANGFLOW_SECRET_KEY set"
-                    " writes that over the file",
+                    f"{path} has a different secret key: a server started with"
+                    " LANGFLOW_SECRET_KEY set overwrites that file",
                 )
     except LangkeysError as error:
         report.fail(section, error)
@@ -248,7 +253,7 @@ def _acting(report: Report, settings: Settings, store: Store, means: Means) -> N
         report.add(
             section,
             "problem",
-            f"there is no user {name!r} in {store.location}, whom LANGFLOW_SUPERUSER names",
+            f"LANGFLOW_SUPERUSER is {name!r}, but {store.location} has no such user",
             "set LANGFLOW_SUPERUSER to the name of a superuser",
         )
         return
@@ -266,14 +271,18 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
     if skip is None or not generation.reads_skip_auth:
         skip = generation.skip_auth_default
     if not auto_login:
-        report.add(section, "ok", f"LANGFLOW_AUTO_LOGIN is false{whose}: a password or a key")
+        report.add(
+            section,
+            "ok",
+            f"LANGFLOW_AUTO_LOGIN is false{whose}: a password or an API key is needed",
+        )
     else:
         user = settings.superuser if generation.auto_login_is_named else DEFAULT_SUPERUSER
         report.add(
             section,
             "note",
-            f"LANGFLOW_AUTO_LOGIN is true{whose}: everybody who reaches the server gets a session"
-            f" of {user} from GET /api/v1/auto_login"
+            f"LANGFLOW_AUTO_LOGIN is true{whose}: anybody who can reach the server"
+            f" gets a session of {user} from GET /api/v1/auto_login"
             + (
                 "; and LANGFLOW_SKIP_AUTH_AUTO_LOGIN lets requests without a key run flows"
                 if skip and generation.reads_skip_auth
@@ -281,14 +290,14 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
                 if skip
                 else ""
             ),
-            "set LANGFLOW_AUTO_LOGIN=false where others reach the server",
+            "set LANGFLOW_AUTO_LOGIN=false if others can reach the server",
         )
     if settings.text("LANGFLOW_API_KEY_SOURCE") == "env":
         if not generation.reads_env_key:
             report.add(
                 section,
                 "note",
-                f"LANGFLOW_API_KEY_SOURCE=env means nothing to Langflow {generation.release}",
+                f"LANGFLOW_API_KEY_SOURCE=env has no effect on Langflow {generation.release}",
             )
         elif settings.text("LANGFLOW_API_KEY") is None:
             report.add(
@@ -298,21 +307,21 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
             report.add(
                 section,
                 "note",
-                "LANGFLOW_API_KEY_SOURCE is env: a request with LANGFLOW_API_KEY acts as"
-                f" {settings.superuser}, whatever keys are revoked",
+                "LANGFLOW_API_KEY_SOURCE is env: a request with LANGFLOW_API_KEY acts"
+                f" as {settings.superuser}, and revoking keys does not change that",
             )
     if auto_login and generation.open_mcp:
         report.add(
             section,
             "note",
-            f"with it the MCP endpoints of Langflow {generation.release} (/api/v1/mcp) ask for no"
-            " key, whatever LANGFLOW_SKIP_AUTH_AUTO_LOGIN is",
-            "set LANGFLOW_AUTO_LOGIN=false, keep them from the network by a proxy, or upgrade",
+            f"with it the MCP endpoints of Langflow {generation.release} (/api/v1/mcp)"
+            " need no key, whatever LANGFLOW_SKIP_AUTH_AUTO_LOGIN is",
+            "set LANGFLOW_AUTO_LOGIN=false, block them with a proxy, or upgrade",
         )
     if generation.open_webhooks:
         report.add(
             section,
             "note",
-            f"the webhooks of Langflow {generation.release} (/api/v1/webhook/FLOW) ask for no key"
-            " unless LANGFLOW_WEBHOOK_AUTH_ENABLE is true",
+            f"the webhooks of Langflow {generation.release} (/api/v1/webhook/FLOW)"
+            " need no key unless LANGFLOW_WEBHOOK_AUTH_ENABLE is true",
         )

@@ -91,15 +91,15 @@ def parse(
                     f"line {line} of {source} is not NAME=VALUE",
                     hint="correct or remove the line; values with spaces or # need quotes",
                 )
-            warnings.append(f"line {line} of {source} is not NAME=VALUE; it is passed over")
+            warnings.append(f"line {line} of {source} is not NAME=VALUE; it is ignored")
         elif binding.key is not None and binding.value is not None:
             atoms = list(parse_variables(binding.value))
             parts = [atom.resolve(known) for atom in atoms]
             left -= sum(map(len, parts))
             if left < 0:
                 raise ConfigError(
-                    f"the values of {source} are larger than {MOST_CHARACTERS} characters by line"
-                    f" {line}, with what their ${{...}} refer to",
+                    f"at line {line}, the values of {source} exceed {MOST_CHARACTERS}"
+                    " characters after ${...} is expanded",
                     hint="remove the line",
                 )
             known[binding.key] = "".join(parts)

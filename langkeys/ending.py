@@ -144,7 +144,8 @@ class Endings:
                     if fresh.find_api_key(row.id) is not None:
                         raise FailedError(
                             f"API key {dashed(row.id)} is still in {fresh.location}",
-                            hint="something puts it back: look for triggers and other programs",
+                            hint="something restores it: check the database for"
+                            " triggers, and other programs",
                         )
             self.prove_refused(fresh, keys, "deleted")
 
@@ -158,11 +159,15 @@ class Endings:
             verified = self._verdict(fresh, key.hashed, rows)
             if verified is not None:
                 raise FailedError(
-                    f"API key {dashed(key.meant.id)} is {ended} in {fresh.location}, and a server"
-                    f" still lets the key in, by {_way_in(verified)}",
-                    hint="take LANGFLOW_API_KEY out of the server's environment and restart it"
+                    f"API key {dashed(key.meant.id)} is {ended} in {fresh.location},"
+                    " but a server still accepts the key because of"
+                    f" {_way_in(verified)}",
+                    hint=(
+                        "remove LANGFLOW_API_KEY from the server's environment and"
+                        " restart the server"
+                    )
                     if verified.api_key is None
-                    else f"revoke that one, too: langkeys api-key revoke"
+                    else "revoke that key too: langkeys api-key revoke"
                     f" {dashed(verified.api_key.id)}",
                 )
         self.unreadable = finder.count_unreadable()
@@ -268,8 +273,8 @@ class Endings:
             if after is not None and (before is None or after.reason == "duplicate"):
                 others = ", ".join(dashed(other.id) for other in key.others if other.is_active)
                 raise ConflictError(
-                    f"with API key {dashed(row.id)} active, too, a server would refuse the key:"
-                    f" {after.message}; nothing was done",
+                    f"if API key {dashed(row.id)} were active too, a server would"
+                    f" refuse the key: {after.message}; nothing was done",
                     hint=f"the same key is active as {others or 'another row'}: use that one, or"
                     " deactivate it first",
                 )
@@ -294,8 +299,8 @@ class Endings:
             return WholeKey(row, rows, key.hashed, key.plaintext)
         if row is None:
             raise NotFoundError(
-                f"API key {dashed(key.meant.id)} has just been deleted by somebody else from"
-                f" {self._store.location}; nothing was done",
+                f"API key {dashed(key.meant.id)} has just been deleted from"
+                f" {self._store.location} by another process; nothing was done",
                 hint="run the command again",
             )
         return self.whole(row)
@@ -314,8 +319,7 @@ class Endings:
             for row in rows:
                 if fresh.find_api_key(row.id) != row:
                     raise FailedError(
-                        f"API key {dashed(row.id)} of {fresh.location} does not read back as"
-                        " written"
+                        f"API key {dashed(row.id)} of {fresh.location} was not stored as written"
                     )
 
     def _verdict(

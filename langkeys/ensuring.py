@@ -22,7 +22,7 @@ from langkeys.verification import NOTHING_SET, Judge, by_rows, representative
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
-_NEW_KEY_HINT = "remove the file, and a new key is made for it"
+_NEW_KEY_HINT = "remove the file, and run the command again to create a new key"
 _KEY = re.compile(r"sk-[!-~]{32,}")
 
 
@@ -54,11 +54,11 @@ def value_in(path: Path) -> str | None:
         text = ""
     if holds_several_keys(text):
         raise UsageError(
-            f"{path} holds several API keys, run together", hint="put one of them in a file alone"
+            f"{path} holds several API keys in one line", hint="put only one of them in the file"
         )
     if not _KEY.fullmatch(text):
         raise UsageError(
-            f"{path} holds no API key: that is sk- and at least 32 more characters, on one line",
+            f"{path} does not hold an API key: sk- and at least 32 more characters, on one line",
             hint=_NEW_KEY_HINT,
         )
     return text
@@ -80,7 +80,7 @@ def publish_new_value(path: Path, warn: Callable[[str], None]) -> str:
     except FileExistsError:
         found = value_in(path)
         if found is None:
-            raise FailedError(f"{path} comes and goes; somebody else is changing it") from None
+            raise FailedError(f"{path} keeps changing; another process is writing it") from None
         return found
     return value
 
@@ -121,8 +121,8 @@ def ensured(
                 store.update_api_key(row)
         elif was_revoked(value):
             raise ConflictError(
-                f"the key in the file was revoked before, as the audit trail says; it is not"
-                f" brought back in {store.location}",
+                "according to the audit trail, the key in the file was revoked; it is"
+                f" not restored in {store.location}",
                 hint=_NEW_KEY_HINT,
             )
         else:
@@ -144,7 +144,7 @@ def ensured(
     with store.reopened() as fresh:
         if fresh.find_api_key(row.id) != row:
             raise FailedError(
-                f"API key {dashed(row.id)} of {store.location} does not read back as written"
+                f"API key {dashed(row.id)} of {store.location} was not stored as written"
             )
         refusal = _refusal(fresh, finder.on(fresh), value, row)
     if refusal is not None:
@@ -152,7 +152,10 @@ def ensured(
             endings.revoke([endings.single(row)])
         raise ConflictError(
             f"a server would refuse API key {dashed(row.id)} of {store.location}: {refusal}",
-            hint="it has been taken back; remove the file, and a new key is made for it"
+            hint=(
+                "it has been removed again; remove the file, and run the command again to"
+                " create a new key"
+            )
             if is_new
             else _NEW_KEY_HINT,
         )
@@ -166,7 +169,7 @@ def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | 
     except InvalidKeyError as error:
         return error.message
     if verified.api_key is None or verified.api_key.id != row.id:
-        return "another row of the same key comes first"
+        return "another row with the same key takes precedence"
     return None
 
 
@@ -180,14 +183,14 @@ def _accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) 
     if row.user_id != owner.id:
         raise ConflictError(
             f"{named}, which belongs to {row.username or 'nobody'} and not to {owner.username}",
-            hint="name its owner with --user, or another file",
+            hint="set its owner with --user, or use another file",
         )
     status = row.status(now())
     if status == "expired":
         assert row.expires_at is not None
         refusal = f"it expired at {iso(row.expires_at)}"
     elif status == "inactive":
-        refusal = "it is inactive, and not brought back"
+        refusal = "it is inactive, and is not activated again"
     if refusal:
-        raise ConflictError(f"{named}, and of no use: {refusal}", hint=_NEW_KEY_HINT)
+        raise ConflictError(f"{named}, but a server refuses it: {refusal}", hint=_NEW_KEY_HINT)
     return row

@@ -121,9 +121,9 @@ class UnreadableRowError(StoreError):
     ) -> None:
         named = "" if name is None else f" ({name})"
         super().__init__(
-            f"{location}: row {row}{named} of table {table} cannot be read: its {column} is not as"
-            " a server writes it",
-            hint="put the row right, or delete it; langkeys doctor names every row like it",
+            f"{location}: row {row}{named} of table {table} cannot be read: its"
+            f" {column} is malformed",
+            hint="fix or delete the row; langkeys doctor lists every such row",
         )
         self.table = table
         self.row = row

@@ -43,7 +43,7 @@ def read_bytes(
     if content is None:
         raise error(
             f"cannot read {what} from {path}{by}: {os.strerror(errno.ENOENT)}",
-            hint="correct the name of the file",
+            hint="check the file name",
         )
     return content
 
@@ -57,15 +57,15 @@ def find_bytes(
         return _content(path)
     except FileNotFoundError:
         if path.is_symlink():
-            raise error(f"{path}{by} is a symbolic link to nothing") from None
+            raise error(f"{path}{by} is a dangling symbolic link") from None
         return None
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else str(cause)
         raise error(
             f"cannot read {what} from {path}{by}: {reason}",
-            hint="run langkeys as a user who may read it"
+            hint="run langkeys as a user who can read it"
             if isinstance(cause, PermissionError)
-            else "name a small regular file",
+            else "use a small regular file",
         ) from None
 
 
@@ -109,7 +109,7 @@ class DisbelievedError(OSError):
     """Somebody else could have written a file; ``owner`` is the user id that it belongs to."""
 
     def __init__(self, owner: int) -> None:
-        super().__init__(errno.EPERM, "somebody else could have written it")
+        super().__init__(errno.EPERM, "another user could have written it")
         self.owner = owner
 
 
@@ -155,11 +155,11 @@ def _content(path: Path) -> bytes:
                 chunk = os.read(descriptor, _CHUNK)
             except BlockingIOError:  # somebody has the other end of the pipe open
                 if not select.select([descriptor], [], [], deadline - time.monotonic())[0]:
-                    raise ValueError("nothing came through the pipe") from None
+                    raise ValueError("nothing was written to the pipe") from None
                 continue
             if not chunk:
                 if not size and stat.S_ISFIFO(mode):
-                    raise ValueError("it is a pipe that nobody writes into")
+                    raise ValueError("it is a pipe without a writer")
                 return b"".join(chunks)
             chunks.append(chunk)
             size += len(chunk)
@@ -244,16 +244,16 @@ class StagedFile:
             return None
         if stat.S_ISLNK(found.st_mode):
             raise FailedError(
-                f"{self.path} is a symbolic link, as mounted secrets are; it is never replaced",
-                hint="name the file that it leads to, or another one",
+                f"{self.path} is a symbolic link, like a mounted secret, and is never replaced",
+                hint="use the file that it points to, or another file",
             )
         if not stat.S_ISREG(found.st_mode):
             raise FailedError(f"{self.path} is not a regular file; it is not replaced")
         ownership.require_trusted(self.path, self._what)
         if not self._replaces and found.st_size:
             raise ConflictError(
-                f"{self.path} exists already and is not empty; nothing was done",
-                hint="name another file, or give --replace",
+                f"{self.path} already exists and is not empty; nothing was done",
+                hint="choose another file, or use --replace",
             )
         return found
 
@@ -267,15 +267,15 @@ class StagedFile:
                 os.fchown(self._descriptor, replaced.st_uid, -1)
         except OSError as error:
             self.warnings.append(
-                f"{self.path} belonged to {ownership.user_name(replaced.st_uid)} and cannot be"
-                f" given back: {error.strerror}"
+                f"{self.path} belonged to {ownership.user_name(replaced.st_uid)} and"
+                f" its owner cannot be restored: {error.strerror}"
             )
             if os.fstat(self._descriptor).st_gid != replaced.st_gid:
                 mode &= ~0o070  # its group was another one
         self.narrowed = bool(mode & OTHERS)
         os.fchmod(self._descriptor, 0o600 if self.narrowed else mode & 0o777)
         if self.narrowed:
-            self.warnings.append(f"{self.path} could be read by others; its mode is 0600 now")
+            self.warnings.append(f"{self.path} was readable by others; its mode is now 0600")
 
     def write(self, text: str) -> None:
         """Add text to the staged file and sync it to the disk."""
@@ -327,7 +327,7 @@ class StagedFile:
     def _failure(self, error: OSError) -> FailedError:
         return FailedError(
             f"cannot write {self.path}: {error.strerror}",
-            hint="the file is replaced by a rename, so its folder must be writable",
+            hint="the file is replaced by renaming, so its folder must be writable",
         )
 
 

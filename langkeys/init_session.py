@@ -32,7 +32,7 @@ def check_database(path: Path, settings: Settings, warn: Callable[[str], None]) 
     finally:
         store.close()
     if lost is not None:
-        warn(f"{lost.message}; langkeys doctor says what to do")
+        warn(f"{lost.message}; see langkeys doctor for what to do")
 
 
 def _cipher(settings: Settings, store: "Store") -> "Cipher":

@@ -86,8 +86,8 @@ def planned(settings: Settings) -> Plan:
         lines.append(("LANGFLOW_SUPERUSER", superuser))
     if superuser == DEFAULT_SUPERUSER and not settings.auto_login:
         raise ConfigError(
-            f"the superuser {DEFAULT_SUPERUSER!r} with LANGFLOW_AUTO_LOGIN false is an account that"
-            " servers delete or retire, with the keys it owns",
+            "with LANGFLOW_AUTO_LOGIN false, servers delete or deactivate the"
+            f" superuser {DEFAULT_SUPERUSER!r} and its keys",
             hint=f"set LANGFLOW_SUPERUSER to another name, {OWN_SUPERUSER} for example",
         )
     given = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
@@ -106,8 +106,8 @@ def planned(settings: Settings) -> Plan:
     config_folder = places.config_folder(settings).path.absolute() if needs_folder else None
     if not database.parent.is_dir() and database.parent != config_folder:
         raise StoreError(
-            f"there is no folder {database.parent} to make the database in",
-            hint="make the folder, or name another place with LANGFLOW_DATABASE_URL",
+            f"there is no folder {database.parent} to create the database in",
+            hint="create the folder, or set LANGFLOW_DATABASE_URL to another path",
         )
     return Plan(
         new_folders=() if config_folder is None else (config_folder,),
@@ -195,7 +195,7 @@ def _make_folder(folder: Path) -> list[str]:
     try:
         return ownership.make_folder(folder)
     except OSError as error:
-        raise FailedError(f"cannot make the folder {folder}: {error.strerror}") from None
+        raise FailedError(f"cannot create the folder {folder}: {error.strerror}") from None
 
 
 def _write_new(path: Path, text: str, warn: Callable[[str], None]) -> None:
@@ -207,5 +207,5 @@ def _write_new(path: Path, text: str, warn: Callable[[str], None]) -> None:
                 warn(warning)
     except FileExistsError:
         raise ConflictError(
-            f"{path} has just been made by another process", hint="run langkeys init again"
+            f"{path} has just been created by another process", hint="run langkeys init again"
         ) from None

@@ -114,8 +114,8 @@ def located(settings: Settings, old: str) -> Located:
         other = settings.env_file_setting(NAME)
         if other and other != old:
             raise ConfigError(
-                f"{NAME} in {env_file} is another one than that in force, which is from elsewhere;"
-                " which of them a server takes depends on how it is started",
+                f"{NAME} in {env_file} differs from the secret key in use, which is"
+                " set elsewhere. Which one a server uses depends on how it is started",
                 hint="make them the same, or remove one",
             )
         names = tuple(
@@ -137,13 +137,15 @@ def _add(found: list[KeyPlace], fixed: list[str], place: KeyPlace, old: str) -> 
     if place.key_in(place.path) != old or place.path in {other.path for other in found}:
         return
     if place.path.is_symlink():
-        fixed.append(f"{place.title} (a symbolic link, as mounted secrets are)")
+        fixed.append(f"{place.title} (a symbolic link, like a mounted secret)")
         return
     if place.kind == "env":
         try:
             place.content("0" * len(old), old)
         except ConfigError:
-            fixed.append(f"{place.title} (which takes it from elsewhere, or writes it in quotes)")
+            fixed.append(
+                f"{place.title} (which refers to another variable, or has the key in quotes)"
+            )
             return
     found.append(place)
 

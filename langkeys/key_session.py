@@ -94,10 +94,10 @@ def planned(
         new_key_file = new_key_file.absolute()
     if where.fixed and new_key_file is None:
         raise UsageError(
-            f"the secret key is from {' and '.join(where.fixed)}, which langkeys cannot change: a"
-            " server that starts with it would write the old key back",
-            hint="give --new-key-file FILE: it gets the new key, and LANGFLOW_SECRET_KEY has to be"
-            " set to it before the server starts",
+            f"the secret key is set in {' and '.join(where.fixed)}, which langkeys"
+            " cannot change: a server started with it would write the old key back",
+            hint="use --new-key-file FILE: the new key is written to FILE, and you"
+            " set LANGFLOW_SECRET_KEY to it before you start the server",
         )
     makes_file = False
     if new_key_file is not None and (new_key_file.exists() or new_key_file.is_symlink()):
@@ -130,9 +130,9 @@ def planned(
 def _require_sound(text: str, path: Path) -> None:
     if not SOUND_KEY.fullmatch(text):
         raise SecretKeyError(
-            f"what is in {path} is no secret key as servers make them: 32 random bytes in url-safe"
-            " base64, 43 characters",
-            hint=f"make one with: langkeys secret-key generate > {path}",
+            f"{path} does not hold a secret key: servers use 32 random bytes in"
+            " URL-safe base64, 43 characters",
+            hint=f"generate one with: langkeys secret-key generate > {path}",
         )
 
 
@@ -187,8 +187,8 @@ def _close_journal(rotation: Rotation) -> None:
 
 def _refuse_second(plan: Plan) -> None:
     raise ConflictError(
-        f"another rotation of the secret key of {plan.database} is at work; nothing was done",
-        hint="wait for it to end",
+        f"another rotation of the secret key of {plan.database} is running; nothing was done",
+        hint="wait until it is done",
     ) from None
 
 
@@ -216,7 +216,7 @@ def _settle_after(session: Session, error: BaseException, say: Callable[[str], N
             error.hint = second.hint
     else:
         if isinstance(error, LangkeysError):
-            error.hint = "how it was settled is in the warning before this"
+            error.hint = "the warning above says whether the rotation was completed or undone"
 
 
 def _read_back(session: Session, plan: Plan) -> None:
@@ -224,7 +224,7 @@ def _read_back(session: Session, plan: Plan) -> None:
     with session.store.reopened() as fresh:
         for value in fresh.sample_of_encrypted_values():
             if not plan.new_cipher.opens(value.value) and not plan.skips_unreadable:
-                raise FailedError(f"{value.table} row {value.row} does not read back as written")
+                raise FailedError(f"{value.table} row {value.row} was not stored as written")
     for place in plan.places:
         if place.key_in(place.path) != plan.new:
-            raise FailedError(f"the new secret key does not read back from {place.title}")
+            raise FailedError(f"the new secret key could not be read back from {place.title}")

@@ -66,7 +66,7 @@ DECIDED_BY: Mapping[str, tuple[str, ...]] = {
 }
 """Codes of errors that a missing ``.env`` is behind, unless one of these settings is given."""
 
-UNPREFIXED = "langkeys does not read it without its prefix, though a Langflow server may"
+UNPREFIXED = "langkeys only reads it with its prefix, though a Langflow server may read it without"
 """Servers started with ``--env-file`` do read the names of their authentication settings so."""
 
 ENV_FILE = "LANGKEYS_ENV_FILE"
@@ -109,8 +109,9 @@ class Value(NamedTuple):
         """What is to be said where quotes stand around the text: they are a part of it then."""
         if len(self.text) > 1 and self.text[0] == self.text[-1] and self.text[0] in _QUOTES:
             return (
-                f"the value of {self.name} has quotes around it, which are a part of it: docker"
-                " --env-file and kubectl do not remove them; write it without quotes"
+                f"the value of {self.name} has quotes around it that are part of the"
+                " value: docker --env-file and kubectl do not remove them. Write it"
+                " without quotes"
             )
         return None
 

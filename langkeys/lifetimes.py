@@ -80,9 +80,10 @@ def new_expiry(old: ApiKey, made_at: datetime) -> datetime | None:
     if old.expires_at > made_at:
         return old.expires_at
     raise ConflictError(
-        f"API key {dashed(old.id)} ({old.name}) expired at {iso(old.expires_at)}, before it was"
-        f" made ({iso(old.created_at)}): it tells no lifetime for a new key; nothing was done",
-        hint="give --expires WHEN, or --expires never",
+        f"API key {dashed(old.id)} ({old.name}) expired at {iso(old.expires_at)},"
+        f" before it was created ({iso(old.created_at)}): the lifetime of a new key"
+        " cannot be derived from it; nothing was done",
+        hint="use --expires WHEN, or --expires never",
     )
 
 

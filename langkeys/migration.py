@@ -71,15 +71,15 @@ def carry_out(store: Store, migration: Migration) -> None:
         changed = store.replace_stored(pairs)
         if changed != len(pairs):
             raise ConflictError(
-                f"{len(pairs) - changed} API keys of {store.location} have changed meanwhile;"
-                " nothing was done",
+                f"{len(pairs) - changed} API keys of {store.location} have changed in"
+                " the meantime; nothing was done",
                 hint="run the command again",
             )
     with store.reopened() as fresh:
         for _, new in pairs:
             found = fresh.find_api_key(new.id)
             if found is None or (found.stored, found.hash) != (new.stored, new.hash):
-                raise FailedError(f"API key {dashed(new.id)} does not read back as it was written")
+                raise FailedError(f"API key {dashed(new.id)} was not stored as written")
 
 
 def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None:
@@ -98,9 +98,9 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
         if _answer(store, hashed, before) != _answer(store, hashed, after):
             ids = " and ".join(dashed(row.key.id) for row in after)
             raise ConflictError(
-                f"{ids} of {store.location} are one and the same key; nothing was done",
-                hint="with the hash in each row a server would answer otherwise for that key:"
-                " revoke the key, or delete all of its rows but one",
+                f"{ids} of {store.location} hold the same key; nothing was done",
+                hint="a server would treat the key differently once each row has its"
+                " hash: revoke the key, or delete all of its rows but one",
             )
 
 

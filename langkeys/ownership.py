@@ -56,9 +56,9 @@ def require_trusted(path: Path, what: str) -> None:
     if owner is not None and strangers and owner not in strangers:
         (stranger, *_) = strangers
         raise ConfigError(
-            f"{what} {path} is a link of {user_name(stranger)} to a file of {user_name(owner)}; it"
-            " is not followed",
-            hint="name the file itself",
+            f"{what} {path} is a link owned by {user_name(stranger)} to a file owned"
+            f" by {user_name(owner)}; it is not followed",
+            hint="use the file itself",
         )
 
 
@@ -100,9 +100,9 @@ def _require_folder(path: Path, step: str, owner: int, what: str) -> None:
         return
     who = "everybody" if found.st_mode & stat.S_IWOTH else user_name(found.st_uid)
     raise ConfigError(
-        f"{what} {path} belongs to {user_name(owner)}, and {who} may write to its folder {folder}:"
-        " it may have been put there",
-        hint="use a file of your own, or a folder that others may not write to",
+        f"{what} {path} belongs to {user_name(owner)}, and {who} can write to its"
+        f" folder {folder}: another user may have put it there",
+        hint="use a file of your own, or a folder that others cannot write to",
     )
 
 
@@ -132,8 +132,9 @@ def adopt(descriptor: int, folder: Path) -> str | None:
     try:
         os.fchown(descriptor, found.st_uid, found.st_gid)
     except OSError as error:
-        return f"cannot give it to {user_name(found.st_uid)}, whose folder it is in: " + (
-            error.strerror or errno.errorcode.get(error.errno or 0, "?")
+        return (
+            f"cannot change its owner to {user_name(found.st_uid)}, the owner of its folder: "
+            + (error.strerror or errno.errorcode.get(error.errno or 0, "?"))
         )
     return None
 

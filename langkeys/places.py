@@ -60,7 +60,7 @@ def config_folder(settings: Settings) -> Place:
         path = Path(value.text)
         if value.quotes_hint is not None and not path.exists():
             raise ConfigError(
-                f"LANGFLOW_CONFIG_DIR ({value.source}) names no folder", hint=value.quotes_hint
+                f"LANGFLOW_CONFIG_DIR ({value.source}) is not a folder", hint=value.quotes_hint
             )
         settings.require_vouched(value, path.absolute(), "a config folder")
         return Place(path, f"LANGFLOW_CONFIG_DIR ({value.source})")
@@ -119,7 +119,7 @@ def _database_in(folder: Path) -> Path:
         raise ConfigError(
             f"there are {path} and {of_pre_release}: a release of Langflow uses the one, a"
             " pre-release the other",
-            hint="say which one is meant by --database or LANGFLOW_DATABASE_URL",
+            hint="specify which one to use with --database or LANGFLOW_DATABASE_URL",
         )
     return of_pre_release
 
@@ -145,7 +145,7 @@ def database_url(path: Path) -> str:
     text = str(path)
     if "?" in text or "${" in text or unshowable_in(text):
         raise ConfigError(
-            f"no database URL in an .env file can hold the path {text!r}",
+            f"a database URL in a .env file cannot hold the path {text!r}",
             hint="use a folder without ? or ${ in its name, or set LANGFLOW_DATABASE_URL yourself",
         )
     return f"sqlite:///{text}"
@@ -154,13 +154,13 @@ def database_url(path: Path) -> str:
 def explain_missing(settings: Settings, error: StoreError) -> None:
     """Say of a database that is not there what its path is relative to, and what to do."""
     found = database(settings)
-    said = "name the server's database with --database or LANGFLOW_DATABASE_URL"
+    said = "specify the server's database with --database or LANGFLOW_DATABASE_URL"
     if found.is_relative:
         said = (
-            f"{found.source} is relative to the folder that langkeys runs in, {Path.cwd()};"
-            " sqlite://// with four slashes, or a path from /, is not"
+            f"{found.source} is relative to the current folder, {Path.cwd()}; for an"
+            " absolute path, use sqlite://// with four slashes or a path from /"
         )
-    error.hint = f"{said}; langkeys init makes a new store where there is none"
+    error.hint = f"{said}; to create a new store: langkeys init"
 
 
 def _sqlite_path(value: Value, source: str) -> Path:
@@ -177,8 +177,8 @@ def _sqlite_path(value: Value, source: str) -> Path:
     else:
         named = scheme_of(text)
         raise UnsupportedError(
-            f"{source} names {f'a {named}' if named else 'another'} database; langkeys works on"
-            " SQLite",
+            f"{source} names {(f'a {named}' if named else 'another')} database;"
+            " langkeys supports SQLite",
             hint="use sqlite:///PATH or a plain path",
         )
     if not path_text or path_text.startswith((":memory:", "file:")) or "\0" in path_text:
@@ -238,13 +238,13 @@ def refuse_own_file(settings: Settings, path: Path) -> None:
     for place, what in own:
         if what and (wanted == place or _real(wanted) == _real(place)):
             raise ConflictError(
-                f"{wanted} is {what} of this deployment; nothing is written over it",
-                hint="name another file",
+                f"{wanted} is {what} of this deployment, and is not overwritten",
+                hint="choose another file",
             )
     if wanted.name == AUDIT_LOG_NAME or wanted.name.endswith(ROTATION_SUFFIX):
         raise ConflictError(
-            f"{wanted} has the name of a file of langkeys' own; nothing is written over it",
-            hint="name another file",
+            f"{wanted} has the name of one of langkeys' own files, and is not overwritten",
+            hint="choose another file",
         )
 
 

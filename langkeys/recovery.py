@@ -37,12 +37,14 @@ def settle(
         _complete(entry, store.location, fingerprint)
         if entry.fixed:
             _require_new_key(entry, store.location, fingerprint, key_in_force)
-        what = "it was committed, and the new secret key is in its place now"
+        what = "it was committed, and has now been completed with the new secret key"
     else:
         _undo(entry, store.location, fingerprint)
-        what = "it was not committed: the database is under the old secret key, as before"
+        what = (
+            "it was not committed, and has been undone: the database still uses the old secret key"
+        )
     journal.remove()
-    say(f"a rotation of the secret key of {store.location} had been broken off; {what}")
+    say(f"a rotation of the secret key of {store.location} was interrupted; {what}")
 
 
 def _require_named(entry: Entry, settings: Settings) -> None:
@@ -52,10 +54,10 @@ def _require_named(entry: Entry, settings: Settings) -> None:
             name.upper() in (NAME, BARE_NAME) for name in place.names
         ):
             raise ConfigError(
-                "a rotation of the secret key was broken off, and the settings do not name"
-                f" {place.title} any more, where the key is to be put",
-                hint="run langkeys with the settings of the rotation: the same .env, the same"
-                " LANGFLOW_CONFIG_DIR",
+                "a rotation of the secret key was interrupted, and the settings no"
+                f" longer refer to {place.title}, where the new key belongs",
+                hint="run langkeys with the same settings as the rotation: the same"
+                " .env, the same LANGFLOW_CONFIG_DIR",
             )
 
 
@@ -73,10 +75,11 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
             for key in (place.key_in(place.path) for place in entry.places)
         )
     raise SecretKeyError(
-        f"a rotation of the secret key of {store.location} was broken off, and its values have been"
-        " changed since: whether it was committed cannot be told",
-        hint=f"langkeys secret-key check --old-key-file {_new_key_file(entry) or 'FILE'} tells"
-        f" which key opens what; the backup is {entry.backup}, its key {entry.old_key_file}",
+        f"a rotation of the secret key of {store.location} was interrupted, and values"
+        " have changed since: langkeys cannot determine whether it was committed",
+        hint="langkeys secret-key check --old-key-file"
+        f" {_new_key_file(entry) or 'FILE'} shows which key decrypts what; the"
+        f" backup is {entry.backup}, its key {entry.old_key_file}",
     )
 
 
@@ -114,8 +117,8 @@ def _complete(entry: Entry, location: str, fingerprint: Callable[[str], str]) ->
     new = find_new_key(entry, fingerprint)
     if new is None:
         raise SecretKeyError(
-            f"{location} is under a secret key (fingerprint {entry.new}) that is nowhere to be"
-            " found: a rotation was broken off, and its files are gone",
+            f"{location} is encrypted with a secret key (fingerprint {entry.new}) that"
+            " cannot be found: a rotation was interrupted, and its files are gone",
             hint=f"restore the backup {entry.backup} with its key {entry.old_key_file}",
         )
     for place in entry.places:
@@ -128,7 +131,7 @@ def put(place: KeyPlace, new: str, is_old: Callable[[str], bool], location: str)
     try:
         if found != new:
             if found is None or not is_old(found):
-                raise ConfigError("it holds another key by now")
+                raise ConfigError("it now holds another key")
             content = place.content(new, found or "")
             with StagedFile(place.path) as staged:
                 staged.write(content)
@@ -138,9 +141,9 @@ def put(place: KeyPlace, new: str, is_old: Callable[[str], bool], location: str)
     except (ConfigError, FailedError, OSError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise SecretKeyError(
-            f"{location} is under the new secret key, which waits in {place.staged}, and it cannot"
-            f" be put into {place.title}: {said}",
-            hint="put right what keeps it from being written, and run any langkeys command again",
+            f"{location} is encrypted with the new secret key in {place.staged}, but"
+            f" the key cannot be written to {place.title}: {said}",
+            hint="fix what prevents the write, and run any langkeys command again",
         ) from None
 
 
@@ -153,9 +156,11 @@ def _require_new_key(
     key = key_in_force()
     if key is None or fingerprint(key) != entry.new:
         raise SecretKeyError(
-            f"the rotation of the secret key of {location} was committed: it is under the key in"
-            f" {entry.new_key_file}, and {', '.join(entry.fixed)} still gives another one",
-            hint=f"set LANGFLOW_SECRET_KEY to what is in {entry.new_key_file}, for the server, too",
+            f"the rotation of the secret key of {location} was committed: it uses the"
+            f" key in {entry.new_key_file}, but {', '.join(entry.fixed)} still has"
+            " another one",
+            hint=f"set LANGFLOW_SECRET_KEY to the content of {entry.new_key_file}, for"
+            " the server too",
         )
 
 
@@ -164,9 +169,9 @@ def _undo(entry: Entry, location: str, fingerprint: Callable[[str], str]) -> Non
         key = place.key_in(place.path)
         if key is not None and fingerprint(key) == entry.new and entry.new != entry.old:
             raise SecretKeyError(
-                f"{place.title} has the new secret key of a rotation, and {location} is under the"
-                " old one: the disk has lost what was committed",
-                hint=f"put the old key back from {entry.old_key_file}",
+                f"{place.title} has the new secret key of a rotation, but {location}"
+                " is encrypted with the old one: the disk has lost the commit",
+                hint=f"restore the old key from {entry.old_key_file}",
             )
     for place in entry.places:
         try:

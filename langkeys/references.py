@@ -49,7 +49,7 @@ def resolved(
         matches = _working(store, ref, note) or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
         matches = _starting_with(store, cipher, ref, progress)
-    hint = "langkeys api-key list --all-users shows ids and names"
+    hint = "to see ids and names: langkeys api-key list --all-users"
     lowered = ref.lower()
     if not matches and _ID_START.fullmatch(lowered):
         digits = lowered.replace("-", "")
@@ -57,7 +57,7 @@ def resolved(
         if len(digits) >= least:
             matches = store.api_keys_by_id_start(digits, MOST_CANDIDATES + 1)
         else:
-            hint = f"give {least} digits of the id or more; {hint}"
+            hint = f"use at least {least} digits of the id; {hint}"
     if not matches:
         raise NotFoundError(f"no API key matches {ref!r} in {store.location}", hint=hint)
     return _the_one(matches, f"{ref!r}", store, cipher)
@@ -75,12 +75,13 @@ def resolved_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> 
         if unreadable:
             rows_are = "1 row" if unreadable == 1 else f"{unreadable} rows"
             raise SecretKeyError(
-                f"{what} is not found in {store.location}, but the secret key does not open"
-                f" {rows_are} there that may be it; nothing was done",
-                hint="use the secret key of the server that wrote them; or find the key by its name"
-                " or owner in langkeys api-key list --all-users, and name it by its id",
+                f"{what} was not found in {store.location}, but {rows_are} there"
+                " cannot be decrypted and may hold it; nothing was done",
+                hint="use the secret key of the server that wrote them; or find the"
+                " key by its name or owner with langkeys api-key list"
+                " --all-users, and use its id",
             )
-        raise NotFoundError(f"{what} is no API key of {store.location}")
+        raise NotFoundError(f"{what} is not an API key of {store.location}")
     return representative(store, key_hash(api_key), rows)
 
 
@@ -94,7 +95,7 @@ def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
     if len(found) > 1 and any(stub.problem is not None for stub in found):
         raise AmbiguousError(
             f"{ref!r} matches {len(found)} API keys in {store.location}",
-            hint="name one of them by its id",
+            hint="use the id of one of them",
             candidates=tuple(f"{dashed(stub.id)}  {stub.name}" for stub in found[:MOST_CANDIDATES]),
         )
     return [stub for stub in found if stub.problem is not None]
@@ -128,8 +129,8 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
         return [key for key, _ in left_out]
     for key, newer in left_out:
         note(
-            f"API key {dashed(key.id)} ({name}) is left out: it has been replaced by"
-            f" {dashed(newer.id)} already, and lives on in its grace"
+            f"API key {dashed(key.id)} ({name}) is left out: it was already replaced"
+            f" by {dashed(newer.id)} and is in its grace period"
         )
     return working
 
@@ -167,10 +168,11 @@ def _the_one(
     raise AmbiguousError(
         f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
         f" API keys in {store.location}",
-        hint="name one of them by its id",
+        hint="use the id of one of them",
         candidates=tuple(
-            f"{dashed(key.id)}  {key.name or '(no name)'}  {key.username or '(no owner)'}"
-            f"  {key.status(moment)}, made {iso(key.created_at)}"
+            f"{dashed(key.id)}  {key.name or '(no name)'}"
+            f"  {key.username or '(no owner)'}  {key.status(moment)}, created"
+            f" {iso(key.created_at)}"
             + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
             for key in matches[:MOST_CANDIDATES]
         ),

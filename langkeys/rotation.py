@@ -25,8 +25,8 @@ Expires = datetime | Literal["never"] | None
 
 
 _IN_ENVIRONMENT = (
-    "is the server's LANGFLOW_API_KEY (LANGFLOW_API_KEY_SOURCE is env), which lets it in, whatever"
-    " is in the database"
+    "is the server's LANGFLOW_API_KEY (LANGFLOW_API_KEY_SOURCE is env), which accepts"
+    " it whatever is in the database"
 )
 
 
@@ -60,8 +60,8 @@ def require_grace(generation: Generation) -> None:
     """Raise UnsupportedError where the server would let an old key in after its grace."""
     if not generation.has_key_expiry:
         raise UnsupportedError(
-            f"Langflow {generation.release} knows no expiry of API keys: with --grace the old key"
-            " would go on working for ever",
+            f"Langflow {generation.release} does not support the expiry of API keys:"
+            " with --grace the old key would work forever",
             hint="rotate without --grace, or create a new key now and revoke the old one later",
         )
 
@@ -81,7 +81,8 @@ def rotatable(
             raise FailedError(
                 f"API key {dashed(key.meant.id)} ({key.meant.name}) {_IN_ENVIRONMENT}; nothing was"
                 " done",
-                hint="give the server another LANGFLOW_API_KEY and restart it; or revoke the key",
+                hint="set another LANGFLOW_API_KEY for the server and restart it, or"
+                " revoke the key",
             )
         working = key.meant if key.meant.is_active else endings.find_working(key)
         if working is None or not working.is_active:
@@ -123,9 +124,7 @@ def select_working(
         newer = next(filter(None, map(replaced.find_newer, key.rows)), None)
         reason = _reason_to_leave(owners[row.user_id], kept_by.get(row.id), store.generation)
         if newer is not None:
-            replaced_by = (
-                f"has been replaced by {dashed(newer.id)} already, and lives on in its grace"
-            )
+            replaced_by = f"was already replaced by {dashed(newer.id)} and is in its grace period"
             selection.left_out.append((row, replaced_by, True))
         elif reason is not None:
             selection.left_out.append((row, reason, False))
@@ -160,11 +159,11 @@ def _reason_to_leave(
 ) -> str | None:
     if kept_by is not None:
         return (
-            f"is the same key as {dashed(kept_by.id)} ({kept_by.name}, {kept_by.username}), which"
-            " does not match and keeps it alive"
+            f"holds the same key as {dashed(kept_by.id)} ({kept_by.name},"
+            f" {kept_by.username}), which does not match and keeps it working"
         )
     if owner is None:
-        return "belongs to a user who does not exist"
+        return "belongs to a user that does not exist"
     if not owner.is_active and generation.honours_owner_state:
         return f"belongs to {owner.username!r}, who is inactive: a server would refuse a new key"
     return None

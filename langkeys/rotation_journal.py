@@ -113,8 +113,8 @@ class Journal:
             except DisbelievedError as error:
                 raise ConfigError(
                     f"{disbelief(path, error.owner)}; nothing was done",
-                    hint=f"run the command as {user_name(error.owner)}, who can complete or undo"
-                    " it; if no rotation was broken off, remove that file",
+                    hint=f"run the command as {user_name(error.owner)} to complete or"
+                    " undo it; if no rotation was interrupted, remove that file",
                 ) from None
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,8 +122,8 @@ class Journal:
                 os.close(descriptor)
                 if time.monotonic() > deadline:
                     raise StoreError(
-                        f"a rotation of the secret key is at work ({path})",
-                        hint="wait for it to end, and run this again",
+                        f"a rotation of the secret key is running ({path})",
+                        hint="wait until it is done, and run the command again",
                     ) from None
                 time.sleep(0.05)
                 continue
@@ -144,8 +144,8 @@ class Journal:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SecretKeyError(
                 f"{self.path} is not the journal of a rotation: {type(error).__name__}",
-                hint="langkeys secret-key check tells which key opens the database; remove that"
-                " file when all is well",
+                hint="to see which key decrypts the database: langkeys secret-key"
+                " check; remove that file when everything works",
             ) from None
 
     def remove(self) -> None:
@@ -171,8 +171,8 @@ def believed() -> frozenset[int]:
 def disbelief(path: Path, owner: int) -> str:
     """Say of a journal that somebody else could have written it."""
     return (
-        f"{path} may be what a rotation of the secret key has left that was broken off; it belongs"
-        f" to {user_name(owner)}, or others may write to it, and is not believed"
+        f"{path} may be left from an interrupted rotation of the secret key, but is"
+        f" not trusted: it belongs to {user_name(owner)}, or others can write to it"
     )
 
 
@@ -188,7 +188,7 @@ def find_unfinished(path: Path) -> str | None:
         return f"{path} cannot be read: {error.strerror}"
     if is_living(path):
         return None
-    return f"a rotation of the secret key has not come to its end ({path})"
+    return f"a rotation of the secret key is unfinished ({path})"
 
 
 def find_entry(path: Path) -> Entry | None:

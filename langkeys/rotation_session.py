@@ -22,8 +22,9 @@ def warn_of_unfinished(journal: Path, warn: Callable[[str], None]) -> None:
     said = find_unfinished(journal)
     if said is not None:
         warn(
-            f"{said}: what is encrypted may not be readable until a command that writes, run as the"
-            " user who rotated it, completes or undoes it (langkeys api-key migrate)"
+            f"{said}: encrypted values may not be readable until a command that writes"
+            " completes or undoes it, run as the user who started it (langkeys"
+            " api-key migrate)"
         )
 
 

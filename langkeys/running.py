@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
 
-CLOSED = "the secret key does not open it"
+CLOSED = "it cannot be decrypted"
 """A reason to leave a variable out."""
 
-NO_CREDENTIAL = "no names of credentials, or they steer programs"
+NO_CREDENTIAL = "the name is not credential-like, or controls how programs run"
 """Another one: see ``langkeys.environment_names.is_credential``."""
 
 _OWN_SECRETS = ("LANGKEYS_API_KEY", "LANGFLOW_SUPERUSER_PASSWORD", "LANGFLOW_SECRET_KEY")
@@ -90,13 +90,13 @@ def prepared(
         raise NotFoundError(
             f"{owner.username} has no Credential {', '.join(missing)} with a value in"
             f" {store.location}; nothing was run",
-            hint="langkeys variable list shows what there is",
+            hint="to see the variables: langkeys variable list",
         )
     closed = left_out.get(CLOSED, [])
     if closed and not opens_one:
         raise SecretKeyError(
-            f"the secret key opens none of the {len(closed)} Credentials of {owner.username} in"
-            f" {store.location}; nothing was run",
+            f"the secret key decrypts none of the {len(closed)} Credentials of"
+            f" {owner.username} in {store.location}; nothing was run",
             hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or the"
             " file secret_key in its config folder",
         )
@@ -108,7 +108,7 @@ def _refusal(name: str, value: str | None, *, is_named: bool) -> str | None:
     if value is None:
         return CLOSED
     if not name or "=" in name or "\0" in name + value:
-        return "no environment can hold it"
+        return "it cannot be an environment variable"
     if not is_named and not is_credential(name):
         return NO_CREDENTIAL
     return None
@@ -120,4 +120,6 @@ def said_left_out(reason: str, names: Sequence[str]) -> str:
     if reason != NO_CREDENTIAL:
         return said
     options = " ".join(f"--only {shlex.quote(name)}" for name in names)
-    return f"{said}; to take them: {options} (and --only for each other one that is wanted)"
+    return (
+        f"{said}; to include them: {options} (with --only, list every other variable you need too)"
+    )

@@ -32,24 +32,24 @@ def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
         first = f"{cipher.error.hint}; " if cipher.error.hint else ""
         return SecretKeyError(
             f"{cipher.error.message}{_UNWRITTEN}",
-            hint=f"{first}if the old secret key is gone for good, set a new one (langkeys"
-            " secret-key generate) and give --accept-secret-key",
+            hint=f"{first}if the old secret key is lost, set a new one (langkeys"
+            " secret-key generate) and use --accept-secret-key",
         )
     many = f"the {len(tried)} encrypted values" if len(tried) > 1 else "the encrypted value"
     return SecretKeyError(
         f"the secret key from {cipher.source} cannot decrypt {many} tried in"
         f" {store.location}{_UNWRITTEN}",
-        hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or the file"
-        " secret_key in its config folder; if that key is gone for good, --accept-secret-key goes"
-        " on with this one",
+        hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY,"
+        " or the file secret_key in its config folder; if that key is lost, use"
+        " --accept-secret-key to continue with this one",
     )
 
 
 def warning_of(lost: SecretKeyError) -> str:
     """Say after something has been done that could be done without the secret key."""
     return (
-        f"{lost.message.removesuffix(_UNWRITTEN)}: only what needs no secret key can be done;"
-        " langkeys doctor says what to do"
+        f"{lost.message.removesuffix(_UNWRITTEN)}. Only what needs no secret key can be done;"
+        " see langkeys doctor for what to do"
     )
 
 
@@ -57,7 +57,7 @@ def given_up(store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint:
     """Say what is given up where this secret key counts from now on, as a sentence's beginning."""
     closed = sum(not cipher.opens(value.value) for value in store.encrypted_values())
     return (
-        f"the secret key from {secret_key.source} (fingerprint {fingerprint}) counts from now on,"
+        f"the secret key from {secret_key.source} (fingerprint {fingerprint}) is used from now on,"
         f" and {closed} encrypted value{'' if closed == 1 else 's'} of {store.location} that it"
         f" cannot decrypt {'is' if closed == 1 else 'are'} given up"
     )

@@ -76,19 +76,19 @@ def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
 def _require_opened(store: Store, plan: Plan, survey: Survey) -> None:
     if survey.unopened_known and not survey.opened:
         raise SecretKeyError(
-            f"none of the keys given can decrypt any of the {survey.unopened_known} values of"
-            f" {store.location}; nothing was written",
-            hint="give the secret key that they were written with (--old-key-file FILE); where it"
-            " is gone for good there is nothing to rotate: langkeys variable set and langkeys"
-            " api-key create write anew, with --accept-secret-key",
+            f"none of the given keys can decrypt any of the {survey.unopened_known}"
+            f" values of {store.location}; nothing was written",
+            hint="use --old-key-file FILE with the secret key that encrypted them. If"
+            " it is lost, there is nothing to rotate: set variables and create"
+            " API keys again, with --accept-secret-key",
         )
     if survey.unopened_known and not plan.skips_unreadable:
         named = survey.named(is_known=True)
         raise SecretKeyError(
-            f"{survey.unopened_known} values of {store.location} open with none of the keys given;"
-            " nothing was written",
-            hint="give the key that they were written with (--old-key-file), delete or set them"
-            " anew, or leave them as they are with --skip-unreadable",
+            f"{survey.unopened_known} values of {store.location} cannot be decrypted"
+            " with any of the given keys; nothing was written",
+            hint="use --old-key-file with the key that encrypted them, delete them or"
+            " set them again, or keep them as they are with --skip-unreadable",
             candidates=tuple(named[:100]),
         )
 
@@ -161,8 +161,8 @@ class Rotation:
             read = surveyed(store, [plan.new_cipher], done)
         if read.digest != written.digest or read.opened != written.opened:
             raise FailedError(
-                f"what was re-encrypted in {store.location} does not read back as it was; nothing"
-                " was written"
+                f"the re-encrypted values of {store.location} differ from the original"
+                " ones when read back; nothing was written"
             )
         return written
 
@@ -194,10 +194,10 @@ class Rotation:
         for place in plan.places:
             if place.staged.exists():
                 raise ConflictError(
-                    f"{place.staged} is there, from a rotation that was broken off, and no journal"
-                    " tells of it; nothing was done",
-                    hint="langkeys secret-key check --old-key-file with that file tells whether"
-                    " it opens anything; remove it if not",
+                    f"{place.staged} is left from an interrupted rotation, but there"
+                    " is no journal of it; nothing was done",
+                    hint="run langkeys secret-key check --old-key-file with that"
+                    " file; remove it if it decrypts nothing",
                 )
             staged = stages.enter_context(StagedFile(place.path, staged=place.staged))
             content = place.content(plan.new, plan.old)
@@ -209,7 +209,7 @@ class Rotation:
         plan = self._plan
         for place, staged, content in self._staged:
             if place.content(plan.new, plan.old) != content:
-                raise FailedError(f"{place.path} has been changed meanwhile")
+                raise FailedError(f"{place.path} has changed in the meantime")
             staged.publish()
             failpoints.reach("renamed")
 
@@ -236,7 +236,7 @@ def _publish_new(path: Path, text: str) -> None:
             staged.write(text)
             staged.publish(replace=False)
     except FileExistsError:
-        raise ConflictError(f"{path} has just been made by another process") from None
+        raise ConflictError(f"{path} has just been created by another process") from None
 
 
 def _removed(path: Path) -> None:

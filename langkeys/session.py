@@ -151,9 +151,9 @@ class Session:
             self.warn(warning)
         if self._access is Access.WRITE and (names := self.settings.conflicts):
             self.warn(
-                f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} set in the environment"
-                f" and to something else in {self.settings.env_file}: the environment counts for"
-                " langkeys, the file for a server that is started with it"
+                f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} different values in the"
+                f" environment and in {self.settings.env_file}: langkeys uses the environment's, a"
+                " server started with that file uses the file's"
             )
         store = self._opened()
         store.listen(note=self.note, warn=self.warn)

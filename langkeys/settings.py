@@ -107,9 +107,9 @@ class Settings:
         found = path.stat()
         if found.st_mode & stat.S_IWOTH:
             raise ConfigError(
-                f"everybody may write to the settings file {path}; it is not read",
-                hint=f"chmod o-w {path}, after a look at what is in it; --env-file .env vouches"
-                " for it",
+                f"the settings file {path} is writable by everybody, so it is not read",
+                hint=f"check its content, then chmod o-w {path}; or use --env-file"
+                " .env to trust it",
             )
         if not ownership.is_ours(found.st_uid):
             self.foreign_owner = found.st_uid
@@ -125,9 +125,10 @@ class Settings:
         owners = {owner} if os.geteuid() == ownership.ROOT else {owner, *ownership.callers()}
         if not ownership.belongs_to(path, frozenset(owners)):
             raise ConfigError(
-                f"{value.name} in {self.env_file}, which belongs to {ownership.user_name(owner)},"
-                f" names {what} that is not theirs: {path if value.file is None else value.shown}",
-                hint=f"--env-file {self.env_file} vouches for what it names",
+                f"{self.env_file} belongs to {ownership.user_name(owner)}, but its"
+                f" {value.name} points to {what} of another user:"
+                f" {(path if value.file is None else value.shown)}",
+                hint=f"to trust it, use --env-file {self.env_file}",
             )
 
     def conceal(self, text: str) -> None:
@@ -160,7 +161,7 @@ class Settings:
             error.message = f"{said}; {error.message}"
             above = (folder / ".env" for folder in here.parents)
             if (found := next(filter(is_file, above), None)) is not None:
-                one = f"there is one in a parent folder: --env-file {found}"
+                one = f"a parent folder has one: use --env-file {found}"
                 error.hint = f"{one}; {error.hint}" if error.hint else one
 
     def server_url(self, key: Value | None) -> str | None:
@@ -174,17 +175,18 @@ class Settings:
             return None
         if value.is_expanded or "${" in value.text:
             raise ConfigError(
-                f"LANGFLOW_URL ({value.source}) has a ${{...}} in it, which could put a secret into"
-                " the address",
-                hint="write the address as it is, or give --url",
+                f"LANGFLOW_URL ({value.source}) has a ${{...}}, which could put a"
+                " secret into the address",
+                hint="write the address without it, or use --url",
             )
         is_theirs = key is not None and key.is_in_env_file and not key.is_expanded
         if self.foreign_owner is not None and value.is_in_env_file and not is_theirs:
             raise ConfigError(
                 f"LANGFLOW_URL is from {self.env_file}, which belongs to"
-                f" {ownership.user_name(self.foreign_owner)}, and the API key is not: it is not"
-                " sent there",
-                hint=f"give --url with the address, or vouch for it: --env-file {self.env_file}",
+                f" {ownership.user_name(self.foreign_owner)}, but the API key is not"
+                " from that file, so it is not sent there",
+                hint="use --url with the address, or trust the file with --env-file"
+                f" {self.env_file}",
             )
         return value.text
 
@@ -195,7 +197,7 @@ class Settings:
         names: list[str] = [*self.environ, *self._dotenv.values]
         for name in dict.fromkeys(names):
             if name.upper() == EXACT and name != EXACT:
-                said.append(f"{name} is not read: servers read {EXACT} in that spelling alone")
+                said.append(f"{name} is ignored: servers only read {EXACT} in that spelling")
         said += [f"{self.env_file} sets {name}; {UNPREFIXED}" for name in self.unprefixed_names]
         return said
 
@@ -296,12 +298,12 @@ class Settings:
         name, path = named.name, Path(named.text)
         if named.quotes_hint is not None and not is_there(path):
             raise ConfigError(
-                f"there is no file {path}, named by {name}_FILE ({named.source})",
+                f"the file {path} does not exist; it is set by {name}_FILE ({named.source})",
                 hint=named.quotes_hint,
             )
         self.require_vouched(named, path, "a file")
         error = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
-        by = f", named by {name}_FILE ({named.source})"
+        by = f", set by {name}_FILE ({named.source})"
         whole = read_text(path, f"the value of {name}", error=error, by=by)
         text = without_newline(whole)
         if not text:
@@ -326,8 +328,8 @@ class Settings:
         definition = KNOWN[name]
         if definition.choices and value.text.lower() not in definition.choices:
             raise ConfigError(
-                f"{name}={value.shown} ({value.source}) is not one of its values",
-                hint=value.quotes_hint or f"it may be {' or '.join(definition.choices)}",
+                f"{name}={value.shown} ({value.source}) is not a valid value",
+                hint=value.quotes_hint or f"use {' or '.join(definition.choices)}",
             )
         return value.text.lower() if definition.choices else value.text
 
@@ -344,7 +346,7 @@ class Settings:
         raise ConfigError(
             f"{name}={value.shown} ({value.source}) is not a boolean",
             hint=value.quotes_hint
-            or "it may be true/false, 1/0, yes/no, on/off, t/f or y/n, in any case",
+            or "use true/false, 1/0, yes/no, on/off, t/f or y/n, in any case",
         )
 
     def check(self) -> None:

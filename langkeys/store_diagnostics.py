@@ -43,7 +43,7 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
         return
     if error is not None and means.has_secret_key():
         report.fail("encrypted", error)  # nothing is encrypted yet: nothing could be, either
-    hint = "find the secret key that it was written with, or set it anew in Langflow"
+    hint = "find the secret key that encrypted it, or set the value again in Langflow"
     for message in named:
         report.add("encrypted", "problem", message, hint)
     if failed.total() > len(named):
@@ -54,9 +54,10 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
         report.add(
             "encrypted",
             "problem",
-            f"{count} values of {place} have the old derivation of a short secret key, which"
-            f" Langflow {store.generation.release} cannot read",
-            "langkeys api-key migrate brings API keys into the new one",
+            f"{count} values of {place} are encrypted with the old derivation of a"
+            f" short secret key, which Langflow {store.generation.release} cannot"
+            " decrypt",
+            "to re-encrypt API keys: langkeys api-key migrate",
         )
 
 
@@ -72,27 +73,28 @@ def _add_lost(
 ) -> None:
     """Say it as one finding, before all others: they follow from it."""
     if error is not None:
-        said = f"{error.message}, and {count} encrypted values need one"
+        said = f"{error.message}, and {count} encrypted values need it"
     else:
         assert cipher is not None
         said = (
-            f"the secret key from {cipher.source} can decrypt none of the {count} encrypted values:"
-            " it is not the one that they were written with"
+            f"the secret key from {cipher.source} can decrypt none of the {count}"
+            " encrypted values: they were encrypted with a different key"
         )
     report.put_first(
         "secret key",
         said,
-        "first look for the old one (LANGFLOW_SECRET_KEY of the server, secret_key in its config"
-        " folder, a backup) and set it; where it is gone for good, end what leaked (langkeys"
-        " api-key revoke needs no secret key), then set each credential anew (langkeys variable"
-        " set NAME --accept-secret-key); API keys with a hash go on working",
+        "first look for the old key (LANGFLOW_SECRET_KEY of the server, secret_key in"
+        " its config folder, a backup) and set it. If it is lost, revoke leaked keys"
+        " (langkeys api-key revoke needs no secret key), then set each credential"
+        " again (langkeys variable set NAME --accept-secret-key); API keys with a"
+        " hash keep working",
     )
 
 
 def check_rows(report: "Report", store: Store) -> None:
     """Read every row: where one is left out of a list, somebody must be told which."""
     section, count = "rows", 0
-    hint = "put it right, or delete it: no server has written it so"
+    hint = "fix or delete it: no server writes such a row"
     for row in store.unreadable_rows():
         count += 1
         if count <= MOST_NAMED:
@@ -100,8 +102,8 @@ def check_rows(report: "Report", store: Store) -> None:
             report.add(
                 section,
                 "problem",
-                f"row {row.id}{name} of table {row.table} cannot be read: its {row.problem} is not"
-                " as a server writes it",
+                f"row {row.id}{name} of table {row.table} cannot be read: its"
+                f" {row.problem} is malformed",
                 hint,
             )
     if count > MOST_NAMED:
@@ -122,25 +124,26 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
         report.add(
             section,
             "problem",
-            f"{plaintext} keys are at rest as plaintext, from before Langflow 1.8",
-            "langkeys api-key migrate encrypts them",
+            f"{plaintext} keys are stored as plaintext, from before Langflow 1.8",
+            "to encrypt them: langkeys api-key migrate",
         )
     elif plaintext:
         report.add(
             section,
             "note",
-            f"{plaintext} keys are at rest as plaintext, as Langflow {generation.release} has them",
+            f"{plaintext} keys are stored as plaintext, as Langflow"
+            f" {generation.release} stores them",
         )
     credentials = store.plaintext_credentials()
     if credentials:
         report.add(
-            section, "note", f"{credentials} variables of type Credential are at rest as plaintext"
+            section, "note", f"{credentials} variables of type Credential are stored as plaintext"
         )
     inactive = report.counts.get("inactive API keys", 0)
     if inactive and not generation.honours_key_state:
         report.add(
             section,
             "problem",
-            f"{inactive} keys are marked inactive, and Langflow {generation.release} lets them in",
-            "langkeys api-key list --status inactive --all-users; revoke them to end them",
+            f"{inactive} keys are marked inactive, but Langflow {generation.release} accepts them",
+            "revoke them; to see them: langkeys api-key list --status inactive --all-users",
         )

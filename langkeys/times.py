@@ -59,9 +59,9 @@ def parsed_span(text: str, option: str) -> timedelta:
         span = timedelta(**{_UNITS[match[2]]: int(match[1])})
         now() - span  # a span that leaves the calendar is of no use to any filter
     except OverflowError:
-        raise UsageError(f"{option} {text!r} is longer than the calendar", hint=hint) from None
+        raise UsageError(f"{option} {text!r} is too long", hint=hint) from None
     if not span:
-        raise UsageError(f"{option} must be longer than nothing, not {text!r}", hint=hint)
+        raise UsageError(f"{option} must be longer than zero, not {text!r}", hint=hint)
     return span
 
 
@@ -75,7 +75,7 @@ def parsed_when(text: str, option: str) -> datetime:
         try:
             return now() + parsed_span(stripped, option)
         except OverflowError:
-            raise UsageError(f"{option} {text!r} is beyond the calendar") from None
+            raise UsageError(f"{option} {text!r} is too far in the future") from None
     try:
         return parsed_iso(stripped)
     except (ValueError, OverflowError):
@@ -90,7 +90,7 @@ def parsed_future(text: str, option: str) -> datetime:
     """Read a point in time that has not passed yet; see ``parsed_when``."""
     when = parsed_when(text, option)
     if when <= now():
-        raise UsageError(f"{option} {text!r} has passed already ({iso(when)})")
+        raise UsageError(f"{option} {text!r} has already passed ({iso(when)})")
     return when
 
 

@@ -28,13 +28,14 @@ def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
         for name in _spellings(user.id) | {text}:
             if (other := store.find_user_named(name)) is not None and other.id != user.id:
                 warn(
-                    f"user {dashed(other.id)} of {store.location} is named {name!r}, like the id of"
-                    f" user {user.username!r}; the user with the id is meant"
+                    f"user {dashed(other.id)} of {store.location} is named {name!r},"
+                    f" which is the id of user {user.username!r}; the user with the id"
+                    " is used"
                 )
     if user is None:
         alike = "".join(f"; there is {name!r}" for name in store.usernames_like(text)[:3])
         raise NotFoundError(
-            f"no user {text!r} in {store.location}", hint=f"name a user by user name or id{alike}"
+            f"no user {text!r} in {store.location}", hint=f"use a user name or an id{alike}"
         )
     return user
 
@@ -69,7 +70,7 @@ def checked_username(name: str) -> str:
     if name != name.strip():
         raise UsageError(f"the user name {name!r} starts or ends with a space")
     if parsed_id(name) is not None:
-        raise UsageError("the user name has the form of an id: it would hide the user with that id")
+        raise UsageError("the user name looks like an id, and would hide the user with that id")
     return name
 
 
@@ -100,15 +101,15 @@ def check_new(store: Store, settings: Settings, username: str, *, is_superuser: 
     taken = store.usernames_like(username)
     if taken:
         raise ConflictError(
-            f"there is a user {taken[0]!r} in {store.location}; user names are unique without"
-            " regard to case",
+            f"a user {taken[0]!r} already exists in {store.location}; user names are"
+            " unique regardless of case",
             hint="choose another name, or change that user: set-password, activate, promote",
         )
     if not is_superuser and username.lower() == settings.superuser.lower():
         raise ConflictError(
-            f"LANGFLOW_SUPERUSER names {settings.superuser!r}: servers do not start where that user"
-            " is no superuser",
-            hint="give --superuser, or choose another name",
+            f"LANGFLOW_SUPERUSER names {settings.superuser!r}: servers do not start"
+            " unless that user is a superuser",
+            hint="use --superuser, or choose another name",
         )
 
 
@@ -120,7 +121,7 @@ def create(store: Store, settings: Settings, user: User) -> None:
     with store.reopened() as fresh:
         if fresh.find_user(user.id) != user:
             raise FailedError(
-                f"the new user {user.username!r} does not read back from {store.location}"
+                f"the new user {user.username!r} could not be read back from {store.location}"
             )
 
 
@@ -140,7 +141,8 @@ def set_password(
         found = fresh.find_user(new.id)
         if found is None or not proves(found.password_hash):
             raise FailedError(
-                f"the new password of {user.username!r} does not match what {store.location} holds",
+                f"the new password of {user.username!r} does not match the hash stored in"
+                f" {store.location}",
                 hint="check the disk, then set the password again",
             )
     return old, new
@@ -156,7 +158,7 @@ def take_back(store: Store, new: User, old: User | None) -> None:
         if current.user.password_hash != new.password_hash or (
             old is None and (current.api_keys or current.variables)
         ):
-            raise ConflictError(f"user {new.username!r} has changed meanwhile")
+            raise ConflictError(f"user {new.username!r} has changed in the meantime")
         if old is None:
             store.delete_user(new.id)
         else:
@@ -238,7 +240,7 @@ def change(
             new.is_superuser,
         ):
             raise FailedError(
-                f"user {user.username!r} of {store.location} does not read back as written"
+                f"user {user.username!r} of {store.location} was not stored as written"
             )
         if any(fresh.find_api_key(key.id) is not None for key in planned.revoked):
             raise FailedError(f"API keys of {user.username!r} are still in {store.location}")
@@ -256,7 +258,7 @@ def _current(store: Store, user: User) -> User:
     current = store.find_user(user.id)
     if current is None:
         raise NotFoundError(
-            f"user {user.username!r} has just been deleted by somebody else from {store.location}"
+            f"user {user.username!r} has just been deleted from {store.location} by another process"
         )
     return current
 
@@ -272,7 +274,7 @@ def _check_dispensable(
         raise ConflictError(
             f"LANGFLOW_SUPERUSER names {name}{default}, which cannot be {done}: servers do not"
             " start without it",
-            hint="set LANGFLOW_SUPERUSER to another superuser first, for the server, too",
+            hint="first set LANGFLOW_SUPERUSER to another superuser, for the server too",
         )
     if user.is_active and user.is_superuser and not store.has_other_superuser(user.id):
         raise ConflictError(
@@ -314,12 +316,18 @@ def stale_setting(settings: Settings, store: Store, user: User, password: str) -
         and not settings.auto_login
     ):
         if generation.deletes_default_superuser:
-            does = f"{server} deletes this user, who has never logged in, and makes it anew with it"
+            does = (
+                f"{server} deletes this user, who has never logged in, and creates it"
+                " again with the old password"
+            )
         else:
-            does = f"{server} sets it back at its next start, as this user has never logged in"
+            does = (
+                f"{server} restores the old password at its next start, as this user has"
+                " never logged in"
+            )
     else:
         does = f"{server} leaves the new password as it is"
     return (
-        f"LANGFLOW_SUPERUSER_PASSWORD ({value.source}) is stale now: langkeys cannot act by it any"
-        f" more, and {does}; set it to the new password"
+        f"LANGFLOW_SUPERUSER_PASSWORD ({value.source}) is out of date: langkeys can no"
+        f" longer authenticate with it, and {does}. Set it to the new password"
     )

@@ -81,7 +81,7 @@ def shell(pairs: Pairs) -> Iterator[str]:
     """Yield lines for a POSIX shell: ``eval "$(langkeys variable export ...)"``."""
     for name, value in pairs:
         if "\0" in value:
-            raise UsageError(f"the value of {name} has a NUL character, which no shell can hold")
+            raise UsageError(f"the value of {name} has a NUL character, which a shell cannot hold")
         quoted = value.replace("'", "'\\''")
         yield f"export {_held(name, _SHELL_NAME, 'shell')}='{quoted}'"
 
@@ -120,13 +120,13 @@ def check_kubernetes_names(name: str, namespace: str | None) -> None:
     """Raise UsageError for what cannot name a Kubernetes object, or a namespace."""
     if not _KUBERNETES_NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot name a Kubernetes object",
-            hint="lower-case letters, digits, - and . between them, 253 characters at the most",
+            f"{name!r} is not a valid name for a Kubernetes object",
+            hint="use lower-case letters, digits, and - or . between them, at most 253 characters",
         )
     if namespace is not None and not _KUBERNETES_NAMESPACE.fullmatch(namespace):
         raise UsageError(
-            f"{namespace!r} cannot name a Kubernetes namespace",
-            hint="lower-case letters, digits, and - between them, 63 characters at the most",
+            f"{namespace!r} is not a valid name for a Kubernetes namespace",
+            hint="use lower-case letters, digits, and - between them, at most 63 characters",
         )
 
 
@@ -134,8 +134,8 @@ def check_kubernetes_key(key: str) -> None:
     """Raise UsageError for what cannot name a value in a Kubernetes Secret."""
     if not _KUBERNETES_KEY.fullmatch(key):
         raise UsageError(
-            f"{key!r} cannot name a value in a Kubernetes Secret",
-            hint="letters, digits, -, _ and ., 253 characters at the most",
+            f"{key!r} is not a valid data key for a Kubernetes Secret",
+            hint="use letters, digits, -, _ and ., at most 253 characters",
         )
 
 
@@ -153,7 +153,7 @@ def _held(name: str, rule: re.Pattern[str], format_: str) -> str:
     if rule.fullmatch(name) is None:
         raise UsageError(
             f"the format {format_} cannot hold the name {name!r}",
-            hint="--format json holds every name; rename the variable in Langflow for the others",
+            hint="use --format json, which can hold every name, or rename the variable in Langflow",
         )
     return name
 

@@ -81,9 +81,9 @@ def require_in_database(settings: Settings) -> None:
     """Raise ConfigError where the server keeps variables elsewhere than in the database."""
     if settings.text("LANGFLOW_VARIABLE_STORE") == "kubernetes":
         raise ConfigError(
-            "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in Kubernetes"
-            " Secrets, and not in the database",
-            hint="use kubectl, or the server's own pages; langkeys works on the database",
+            "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in"
+            " Kubernetes Secrets, not in the database",
+            hint="use kubectl or the server's web page; langkeys only works on the database",
         )
 
 
@@ -102,7 +102,7 @@ def wished(
     """
     check_name(name)
     if not value:
-        raise UsageError(f"the value of {name} is empty: servers take that for no value at all")
+        raise UsageError(f"the value of {name} is empty, which servers treat as no value")
     if not value.isascii():
         try:
             value.encode()
@@ -123,8 +123,8 @@ def check_name(name: str) -> None:
     if "=" in name:
         # Without repeating it: what follows may be the value.
         raise UsageError(
-            "the name of the variable holds a =, as if the value came with it",
-            hint="give the value by the prompt, --value-file or --from-env",
+            "the variable's name has a =, as if it included the value",
+            hint="give the value at the prompt, or use --value-file or --from-env",
         )
     checked_name(name)
 
@@ -132,7 +132,7 @@ def check_name(name: str) -> None:
 def _checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
     for text in fields:
         if not text.strip() or unshowable_in(text) is not None:
-            raise UsageError(f"{text!r} is not the name of a field to apply to")
+            raise UsageError(f"{text!r} is not a valid field name")
     return tuple(dict.fromkeys(fields))
 
 
@@ -205,9 +205,9 @@ def planned(
     if taken and policy == "fail":
         more = f" and {len(taken) - MOST_CANDIDATES} more" if len(taken) > MOST_CANDIDATES else ""
         raise ConflictError(
-            f"{', '.join(taken[:MOST_CANDIDATES])}{more} in {store.location} already; nothing was"
-            " done",
-            hint="--policy keep leaves them as they are, --policy overwrite changes them",
+            f"{', '.join(taken[:MOST_CANDIDATES])}{more} already in {store.location};"
+            " nothing was done",
+            hint="use --policy keep to keep them, or --policy overwrite to change them",
         )
     return outcomes
 
@@ -232,8 +232,8 @@ def _changed(row: Variable, wish: Wish, generation: Generation, moment: datetime
     is_encrypted = kind == CREDENTIAL or generation.encrypts_generic
     if kind == GENERIC and wish.plaintext.startswith(FERNET_PREFIX):
         raise UsageError(
-            f"the value of {wish.name} starts with {FERNET_PREFIX}, as only encrypted ones may:"
-            " servers refuse that for the type Generic",
+            f"the value of {wish.name} starts with {FERNET_PREFIX}, like an encrypted"
+            " value: servers refuse that for the type Generic",
             hint="set it with --type Credential",
         )
     created_at = row.created_at or moment
@@ -259,8 +259,8 @@ def _read_back(store: Store, wishes: Sequence[Wish], written: Sequence[Variable]
     for row in written:
         if found.get(row.id) != row:
             raise FailedError(
-                f"variable {row.name} ({row.username}) does not read back from {store.location} as"
-                " it was written",
+                f"variable {row.name} ({row.username}) was not stored in"
+                f" {store.location} as written",
                 hint="check the disk, then langkeys variable list",
             )
 
@@ -277,13 +277,14 @@ def resolved(store: Store, owner: User, name: str) -> Variable:
     if not matches:
         raise NotFoundError(
             f"{owner.username} has no variable {name!r} in {store.location}",
-            hint="langkeys variable list --all-users shows names and owners; --user names another",
+            hint="to see names and owners: langkeys variable list --all-users; use"
+            " --user for another owner",
         )
     if len(matches) > 1:
         raise AmbiguousError(
-            f"{owner.username} has {len(matches)} variables {name!r} in {store.location}, as"
-            " servers make them",
-            hint="name one of them by its id",
+            f"{owner.username} has {len(matches)} variables {name!r} in"
+            f" {store.location}, as servers can create them",
+            hint="use the id of one of them",
             candidates=tuple(
                 f"{dashed(row.id)}  {row.name}  {row.type}" for row in matches[:MOST_CANDIDATES]
             ),
@@ -297,8 +298,9 @@ def delete(store: Store, variables: Sequence[Variable]) -> None:
         deleted = store.delete_variables([row.id for row in variables])
         if deleted != len(variables):
             raise NotFoundError(
-                f"{len(variables) - deleted} of the {len(variables)} variables have just been"
-                f" deleted by somebody else from {store.location}; nothing was done",
+                f"{len(variables) - deleted} of the {len(variables)} variables have"
+                f" just been deleted from {store.location} by another process; nothing"
+                " was done",
                 hint="run the command again",
             )
     with store.reopened() as fresh:
@@ -348,7 +350,7 @@ def chosen(
     missing = [name for name in dict.fromkeys(wanted) if not values.get(name)]
     if missing:
         raise NotFoundError(
-            f"{source} gives no value for {', '.join(missing)}; nothing was done",
-            hint="names are case-sensitive, and an empty value counts as none",
+            f"{source} has no value for {', '.join(missing)}; nothing was done",
+            hint="names are case-sensitive, and an empty value counts as missing",
         )
     return {name: values[name] for name in wanted}

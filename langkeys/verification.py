@@ -36,9 +36,10 @@ def require_current(store: Store) -> None:
     """Raise StoreError where the store may lack that a key has just been revoked."""
     if store.is_snapshot:
         raise StoreError(
-            f"whether an API key is valid cannot be told from {store.location}: it is read without"
-            " a lock, and a key that a running server has revoked would pass",
-            hint="run langkeys as the server's user, or where the database's folder can be written",
+            f"cannot verify an API key in {store.location}: it is read without a lock,"
+            " and a key that a running server has revoked would be accepted",
+            hint="run langkeys as the server's user, or as one who can write to the"
+            " database's folder",
         )
 
 
@@ -122,13 +123,13 @@ def _by_row(store: Store, row: OwnedKey) -> Verified:
     _refuse_expired(key)
     if owner is None:
         raise InvalidKeyError(
-            f"{_named(key)} belongs to a user who does not exist", reason="unknown"
+            f"{_named(key)} belongs to a user that does not exist", reason="unknown"
         )
     warning = None
     if not key.is_active:
         warning = (
-            f"{_named(key)} is marked inactive, but a Langflow {generation.release} server"
-            " lets it in: revoke it to end it"
+            f"{_named(key)} is marked inactive, but a Langflow {generation.release}"
+            " server still accepts it: revoke it to disable it"
         )
     if not owner.is_active:
         if generation.honours_owner_state:
@@ -137,8 +138,9 @@ def _by_row(store: Store, row: OwnedKey) -> Verified:
                 reason="owner inactive",
             )
         warning = (
-            f"the owner of {_named(key)}, {owner.username!r}, is inactive, but a Langflow"
-            f" {generation.release} server still lets the key run flows: revoke it to end it"
+            f"the owner of {_named(key)}, {owner.username!r}, is inactive, but a"
+            f" Langflow {generation.release} server still lets the key run flows:"
+            " revoke it to disable it"
         )
     return Verified(owner, key, warning)
 

@@ -171,7 +171,7 @@ def test_ensure_does_not_bring_back_a_key_that_was_revoked(
     ensure = ("api-key", "ensure", "app", "--value-file", str(file))
     call(*ensure).done()
     call("api-key", "revoke", "app", "--yes").done()
-    call(*ensure).failed(5, "revoked before")
+    call(*ensure).failed(5, "according to the audit trail")
     file.unlink()
     call(*ensure).done()
 

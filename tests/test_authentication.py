@@ -189,8 +189,8 @@ def test_a_wrong_name_or_password_is_refused_in_the_same_words(site: Site, name:
     error = refused(site, LANGFLOW_SUPERUSER=name, LANGFLOW_SUPERUSER_PASSWORD=password)
     assert error.code == "unauthenticated"
     assert error.message.replace(name, "NAME") == (
-        "name and password of the superuser 'NAME' (LANGFLOW_SUPERUSER_PASSWORD, environment) do"
-        f" not match in {site.database.path}"
+        "wrong name or password for the superuser 'NAME' (LANGFLOW_SUPERUSER_PASSWORD, environment)"
+        f" in {site.database.path}"
     )
 
 

@@ -29,7 +29,7 @@ def _row(generation: Generation) -> str:
         generation.release,
         f"{at_rest}, with hash" if generation.has_key_hash else at_rest,
         "yes" if generation.has_key_expiry else "no",
-        "refused" if generation.honours_key_state else "let in",
+        "refused" if generation.honours_key_state else "accepted",
         "refused" if generation.honours_owner_state else "runs flows",
         "LANGFLOW_SUPERUSER" if generation.auto_login_is_named else "langflow",
         "deleted, keys and all"

@@ -183,6 +183,6 @@ def test_a_change_that_does_not_read_back_is_a_failure(
 ) -> None:
     with (
         undoing(writable, monkeypatch, database, "UPDATE user SET is_active = 1"),
-        pytest.raises(FailedError, match="does not read back"),
+        pytest.raises(FailedError, match="was not stored as written"),
     ):
         change(writable, "second", {"is_active": False})

@@ -101,7 +101,7 @@ def test_a_name_is_unique_without_regard_to_case_whatever_the_generation(
     database = site_of(release).database
     database.add_user(taken)
     with opened(database, writable=True) as store:
-        with pytest.raises(ConflictError, match=f"there is a user '{taken}'"):
+        with pytest.raises(ConflictError, match=f"a user '{taken}' already exists"):
             users.create(store, NAMED, ordinary(name))
         assert store.find_user_named(name) is None or name == taken
 
@@ -145,7 +145,7 @@ def test_a_user_that_does_not_read_back_is_a_failure(
 ) -> None:
     with (
         undoing(writable, monkeypatch, database, "DELETE FROM user WHERE username = 'alice'"),
-        pytest.raises(FailedError, match="does not read back"),
+        pytest.raises(FailedError, match="could not be read back"),
     ):
         users.create(writable, NAMED, ordinary())
 
@@ -242,7 +242,7 @@ def test_a_new_user_who_has_something_already_is_not_taken_back(
         database.add_variable(user.id, "NAME", "value", "Generic")
     else:
         database.rows("UPDATE user SET password = 'x' WHERE id = ?", (user.id,))
-    with pytest.raises(ConflictError, match="meanwhile"):
+    with pytest.raises(ConflictError, match="in the meantime"):
         users.take_back(writable, user, None)
     assert writable.find_user(user.id) is not None
 
@@ -267,7 +267,7 @@ def test_the_stale_setting_is_named_with_its_source(store: Store, tmp_path: Any)
     environ = {"LANGFLOW_SUPERUSER": SUPERUSER, "LANGFLOW_SUPERUSER_PASSWORD": WRONG_PASSWORD}
     said = stale(store, SUPERUSER, **environ)
     assert said is not None
-    assert said.startswith("LANGFLOW_SUPERUSER_PASSWORD (environment) is stale")
+    assert said.startswith("LANGFLOW_SUPERUSER_PASSWORD (environment) is out of date")
     assert "leaves the new password as it is" in said
     assert WRONG_PASSWORD not in said
 
@@ -294,7 +294,8 @@ def test_nothing_is_stale_where_nothing_is_set_or_the_same_or_for_somebody_else(
 
 
 @pytest.mark.parametrize(
-    ("release", "words"), [("1.8", "makes it anew"), ("1.13", "sets it back at its next start")]
+    ("release", "words"),
+    [("1.8", "creates it again"), ("1.13", "restores the old password at its next start")],
 )
 def test_what_a_server_does_to_the_default_superuser_is_said(
     site_of: Callable[[str], Site], release: str, words: str

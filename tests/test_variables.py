@@ -324,5 +324,5 @@ def test_what_does_not_read_back_is_an_error(
             yield fresh
 
     monkeypatch.setattr(writer, "reopened", late)
-    with pytest.raises(FailedError, match="read back"):
+    with pytest.raises(FailedError, match="as written"):
         put(writer, wish(writer))

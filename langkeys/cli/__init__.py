@@ -115,8 +115,8 @@ def _unexpected(error: Exception) -> FailedError:
         return FailedError(f"{error.strerror}{named}")
     where = _places_of(error)[-1].rpartition("/")[2]
     return FailedError(
-        f"unexpected: {type(error).__name__} in {where}",
-        hint="this is a fault of langkeys; LANGKEYS_DEBUG=1 in the environment shows more of it",
+        f"unexpected error: {type(error).__name__} in {where}",
+        hint="this is a bug in langkeys; set LANGKEYS_DEBUG=1 in the environment for details",
     )
 
 

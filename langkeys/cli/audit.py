@@ -46,11 +46,11 @@ def audit(
     path = trail.log_path(settings)
     if path is None:
         raise UsageError(
-            f"{trail.SETTING} is {trail.OFF}: there is no audit trail",
-            hint=f"set {trail.SETTING} to a file, or unset it for the one in the config folder",
+            f"the audit trail is turned off: {trail.SETTING} is {trail.OFF}",
+            hint=f"set {trail.SETTING} to a file, or unset it to use the file in the config folder",
         )
     if not path.exists():
-        out.note(f"{path} does not exist: nothing has been written down yet")
+        out.note(f"{path} does not exist yet: nothing has been recorded")
     malformed: list[int] = []
 
     def records() -> Iterator[dict[str, Any]]:
@@ -67,7 +67,9 @@ def audit(
     if malformed:
         named = ", ".join(map(str, malformed[:MOST_NAMED]))
         more = "" if len(malformed) <= MOST_NAMED else ", ..."
-        out.warn(f"skipped {len(malformed)} lines of {path} that are none of ours: {named}{more}")
+        out.warn(
+            f"skipped {len(malformed)} lines of {path} that langkeys did not write: {named}{more}"
+        )
 
 
 def _start(since: str) -> datetime:

@@ -51,8 +51,9 @@ def backup(
         if with_secret_key is not None:
             if with_secret_key.exists() or with_secret_key.is_symlink():
                 raise ConflictError(
-                    f"{with_secret_key.absolute()} exists already; a backup replaces nothing",
-                    hint="name another file",
+                    f"{with_secret_key.absolute()} already exists, and a backup never"
+                    " replaces a file",
+                    hint="choose another file",
                 )
             staged = stack.enter_context(StagedFile(with_secret_key))
             staged.write(_secret_key(session))
@@ -65,8 +66,8 @@ def backup(
     size = path.stat().st_size
     if out.is_terminal:
         out.sentence(
-            f"{path}: {size} bytes, Langflow {release}, checked; it opens with the secret key of"
-            f" fingerprint {fingerprint or '(there is none)'}"
+            f"{path}: {size} bytes, Langflow {release}, checked; it needs the secret"
+            f" key with fingerprint {fingerprint or '(none)'}"
         )
     else:
         out.rows([(path, size, release, fingerprint)])
@@ -88,7 +89,7 @@ def _fingerprint(session: Session) -> str | None:
         session.check_secret_key()
         return key_in_force(session).fingerprint
     except LangkeysError as error:
-        session.warn(f"the copy is whole, but: {error.message}")
+        session.warn(f"the copy is complete, but: {error.message}")
         return None
 
 
@@ -96,4 +97,4 @@ def _publish(staged: StagedFile) -> None:
     try:
         staged.publish(replace=False)
     except FileExistsError:
-        raise ConflictError(f"{staged.path} has just been made by another process") from None
+        raise ConflictError(f"{staged.path} has just been created by another process") from None

@@ -113,16 +113,19 @@ def _taken_back(
             # Whoever reads these files has the new keys already.
             batch.discard([key.id for key in islice(batch, destination.published)])
             paths = [str(destination.path_of(number)) for number in range(destination.published)]
-            arrived = f"; written, and working beside the old ones: {', '.join(paths)}"
+            arrived = (
+                "; these files were written, and their keys work in addition to the old"
+                f" ones: {', '.join(paths)}"
+            )
             what = f"the other {len(batch)}"
         has = "has" if len(batch) == 1 else "have"
         ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
         try:
             api_keys.take_back(session.store, batch)
         except LangkeysError as second:
-            hint = f"revoke what nobody has received: {ids} ({second.message}){arrived}"
+            hint = f"revoke the keys that nobody has received: {ids} ({second.message}){arrived}"
         else:
-            hint = f"{what} could not be delivered and {has} been taken back{arrived}"
+            hint = f"{what} could not be delivered and {has} been removed again{arrived}"
         if isinstance(error, LangkeysError):
             error.hint = hint
         raise
@@ -140,4 +143,4 @@ def warn_of_owner(session: Session, owner: User) -> None:
     if risk is not None:
         session.warn(risk)
     if not owner.is_active:
-        session.warn(f"the owner {owner.username} is inactive: servers refuse the key")
+        session.warn(f"the owner {owner.username} is inactive, so servers refuse the key")

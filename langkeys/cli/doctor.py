@@ -135,9 +135,11 @@ def _abilities(generation: Generation) -> list[str]:
     if generation.has_key_hash:
         keys += ", with a hash"
     ends = (
-        "expiry and deactivation of a key are honoured"
+        "servers honour the expiry and deactivation of a key"
         if generation.honours_key_state
-        else "only revoking ends a key: an inactive one is let in, and there is no expiry"
+        else (
+            "only revoking disables a key: inactive keys are accepted, and expiry is not supported"
+        )
     )
     owners = (
         "an inactive owner's keys are refused"

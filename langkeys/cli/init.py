@@ -35,7 +35,7 @@ def init(context: typer.Context) -> None:
         out.warn(warning)
     if is_there(database):
         check_database(database, settings, out.warn)
-        say(f"{database} is there already; nothing was changed")
+        say(f"{database} already exists; nothing was changed")
         return
     plan = initialization.planned(settings)
     if plan.password is None:
@@ -47,18 +47,19 @@ def init(context: typer.Context) -> None:
         say(f"wrote {plan.env_path}: {names}")
     if plan.secret_key_file is not None:
         say(f"wrote a new secret key to {plan.secret_key_file}")
-    say(f"made {plan.database}, with the superuser {plan.superuser}")
+    say(f"created {plan.database} with the superuser {plan.superuser}")
 
 
 def _asked_password(superuser: str) -> str:
     hint = "set LANGFLOW_SUPERUSER_PASSWORD"
     if not prompts.can_ask():
         raise ConfigError(
-            f"no password for the new superuser {superuser!r}, and there is no terminal to ask at",
+            f"no password given for the new superuser {superuser!r}, and no terminal"
+            " to ask for one",
             hint=hint,
         )
     password = prompts.hidden(f"Password for the new superuser {superuser}") or ""
     initialization.check_password(password)
-    if prompts.hidden("The same again") != password:
-        raise ConfigError("the two passwords differ; nothing was done", hint=hint)
+    if prompts.hidden("Repeat the password") != password:
+        raise ConfigError("the passwords do not match; nothing was done", hint=hint)
     return password

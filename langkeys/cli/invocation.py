@@ -41,12 +41,12 @@ def session_of(context: typer.Context, *, access: Access) -> Session:
             output.warn(given_up)
         elif not prompts.can_ask():
             raise UsageError(
-                f"{given_up}: this cannot be undone, and there is no terminal to ask at; nothing"
-                " was done",
-                hint="give --yes to do it without asking",
+                f"{given_up}: this needs confirmation, and there is no terminal to"
+                " ask for it; nothing was done",
+                hint="use --yes to skip the question",
             )
         else:
-            prompts.confirm(f"{given_up[0].upper()}{given_up[1:]}. Go on?", yes=False)
+            prompts.confirm(f"{given_up[0].upper()}{given_up[1:]}. Continue?", yes=False)
 
     return Session(
         settings_of(context),

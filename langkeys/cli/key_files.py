@@ -72,8 +72,8 @@ class Form:
         """Raise UsageError where the form cannot hold so many keys."""
         if count > 1 and not self.is_bare:
             raise UsageError(
-                f"--format k8s-secret holds one API key, not {count}; nothing was done",
-                hint="one command for each key, with a --secret-name for each",
+                f"--format k8s-secret takes one API key, not {count}; nothing was done",
+                hint="run one command for each key, each with its own --secret-name",
             )
 
 
@@ -92,13 +92,13 @@ def form_of(
     if format_ is Format.KEY:
         if (secret_name, secret_key, namespace) != (None, None, None):
             raise UsageError(
-                "--secret-name, --secret-key and --namespace go with --format k8s-secret only"
+                "--secret-name, --secret-key and --namespace require --format k8s-secret"
             )
         return Form()
     if not is_shown:
         raise UsageError(
-            "--json and --format k8s-secret exclude each other on stdout",
-            hint="leave --json out: the manifest is JSON; or give --write-to FILE",
+            "--json and --format k8s-secret cannot both print to stdout",
+            hint="omit --json, as the manifest is JSON already, or use --write-to FILE",
         )
     from langkeys.variable_formats import check_kubernetes_key, check_kubernetes_names
 
@@ -167,8 +167,8 @@ class Destination:
             except FileExistsError:
                 pass
         raise ConflictError(
-            f"{staged.path} has just been filled by somebody else",
-            hint="give --replace to replace it, or another name",
+            f"{staged.path} has just been written by another process",
+            hint="use --replace to replace it, or choose another file",
         )
 
     @property

@@ -35,7 +35,7 @@ def resolved_key(session: Session, ref: str) -> ApiKey:
     """Return the one key that a REF names; raise UsageError where stdin has several."""
     keys = resolved_keys(session, [ref])
     if len(keys) != 1:
-        raise UsageError(f"{len(keys)} keys came on stdin; this command takes one")
+        raise UsageError(f"stdin has {len(keys)} keys, but this command takes one")
     return keys[0]
 
 
@@ -123,7 +123,7 @@ def person_time(moment: datetime | None, reference: datetime) -> str:
 def card_value(name: str, content: object, reference: datetime) -> str:
     """Write a field of a card for a person: times with how long ago, yes or no, a dash."""
     if content is None:
-        return "(the secret key does not open it)" if name == "api_key" else "-"
+        return "(cannot decrypt)" if name == "api_key" else "-"
     if isinstance(content, bool):
         return "yes" if content else "no"
     if name.endswith("_at"):
@@ -169,7 +169,7 @@ def _person_row(key: ApiKey, value: str | None, moment: datetime) -> list[str]:
     return [
         key.id[:8],  # enough of it to name the key by
         key.name or "",
-        "(closed)" if value is None else f"{value.rstrip('*')}…",
+        "(cannot decrypt)" if value is None else f"{value.rstrip('*')}…",
         key.username or "",
         key.status(moment),
         relative(key.created_at, moment),
@@ -224,9 +224,9 @@ def require_yes_for_acting(acting: Acting, keys: Sequence[ApiKey], *, yes: bool)
     key = acting.api_key
     if key is not None and not yes and key.id in {chosen.id for chosen in keys}:
         raise UsageError(
-            f"API key {dashed(key.id)} is the one that langkeys acts by (LANGKEYS_API_KEY);"
-            " nothing was done",
-            hint="give --yes to do it all the same",
+            f"API key {dashed(key.id)} is the key that langkeys authenticates with"
+            " (LANGKEYS_API_KEY); nothing was done",
+            hint="use --yes to do it anyway",
         )
 
 
@@ -250,12 +250,13 @@ def say_other_rows(
     for key in keys:
         for row in key.others:
             session.warn(
-                f"API key {row_named(row)} is the same key as {dashed(key.meant.id)}: {done}, too"
+                f"API key {row_named(row)} holds the same key as"
+                f" {dashed(key.meant.id)}: {done}, too"
             )
         for stub in key.stubs:
             session.warn(
-                f"row {stub.id} of apikey, which cannot be read, is the same key as"
-                f" {dashed(key.meant.id)}: {done if deleted else 'it stays as it is'}"
+                f"row {stub.id} of apikey cannot be read, but holds the same key as"
+                f" {dashed(key.meant.id)}: {done if deleted else 'it was not changed'}"
             )
 
 
@@ -265,8 +266,8 @@ def warn_of_unreadable(session: Session) -> None:
     if count:
         rows = "1 API key" if count == 1 else f"{count} API keys"
         session.warn(
-            f"the secret key does not open {rows} of {session.store.location}: that"
-            f" {'it is' if count == 1 else 'they are'} not the same key cannot be ruled out"
+            f"{rows} of {session.store.location} cannot be decrypted:"
+            f" {'it' if count == 1 else 'they'} may hold the same key"
         )
 
 
@@ -289,23 +290,23 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
 def _activate(session: Session, key: WholeKey) -> None:
     named = f"API key {dashed(key.meant.id)} ({key.meant.name})"
     if key.meant.is_active:
-        session.note(f"{named} is active already")
+        session.note(f"{named} is already active")
         return
     refusal = session.endings.activate(key.meant)
-    session.note(f"{named} is active now in {session.store.location}")
+    session.note(f"{named} is now active in {session.store.location}")
     if refusal is not None:
-        session.warn(f"a server refuses the key all the same: {refusal}")
+        session.warn(f"a server still refuses the key: {refusal}")
 
 
 def _deactivate(session: Session, key: WholeKey) -> None:
     named = f"API key {dashed(key.meant.id)} ({key.meant.name})"
     if not any(row.is_active for row in key.rows):
-        session.note(f"{named} is inactive already")
+        session.note(f"{named} is already inactive")
     ended = session.endings.deactivate(key)
     if ended.rows:
-        session.note(f"{named} is inactive now in {session.store.location}")
-        say_other_rows(session, [ended], "inactive now", deleted=False)
+        session.note(f"{named} is now inactive in {session.store.location}")
+        say_other_rows(session, [ended], "now inactive", deleted=False)
     warn_of_unreadable(session)
     acting = session.acting.api_key
     if acting is not None and acting.id in {row.id for row in ended.rows}:
-        session.warn("LANGKEYS_API_KEY is that key: langkeys cannot act by it any more")
+        session.warn("LANGKEYS_API_KEY is that key: langkeys can no longer authenticate with it")

@@ -24,7 +24,7 @@ PasswordFile = Annotated[
 ]
 Random = Annotated[bool, typer.Option("--random", help="Generate a password and show it once.")]
 
-_HINT = "give --password-file FILE, --password-file - for stdin, or --random"
+_HINT = "use --password-file FILE, --password-file - for stdin, or --random"
 
 
 def given_password(password_file: Path | None, random: bool) -> str | None:
@@ -33,12 +33,12 @@ def given_password(password_file: Path | None, random: bool) -> str | None:
     Raises UsageError for one that is refused, and where there is none and nobody to ask.
     """
     if random and password_file is not None:
-        raise UsageError("--random and --password-file exclude each other")
+        raise UsageError("--random and --password-file cannot be used together")
     if random:
         return password_rules.generated()
     if password_file is None:
         if not prompts.can_ask():
-            raise UsageError("there is no password, and no terminal to ask for it at", hint=_HINT)
+            raise UsageError("no password given, and no terminal to ask for one", hint=_HINT)
         return None
     if str(password_file) == "-":
         return _checked(prompts.secret_from_stdin("a password"))
@@ -48,15 +48,17 @@ def given_password(password_file: Path | None, random: bool) -> str | None:
 def asked_password(username: str) -> str:
     """Ask for a new password, twice."""
     password = _checked(prompts.hidden(f"New password of {username}") or "")
-    if prompts.hidden("The same again") != password:
-        raise UsageError("the two passwords differ; nothing was done")
+    if prompts.hidden("Repeat the password") != password:
+        raise UsageError("the passwords do not match; nothing was done")
     return password
 
 
 def _checked(password: str) -> str:
     refusal = password_rules.refusal(password)
     if refusal is not None:
-        raise UsageError(f"the password {refusal}; nothing was done", hint="choose another one")
+        raise UsageError(
+            f"the password {refusal}; nothing was done", hint="choose another password"
+        )
     return password
 
 
@@ -64,8 +66,8 @@ def warn_of_length(out: Output, password: str) -> None:
     """Say that the end of a very long password does not count."""
     if len(password.encode()) > password_rules.COUNTED_BYTES:
         out.warn(
-            f"only the first {password_rules.COUNTED_BYTES} bytes of a password count, in Langflow,"
-            " too; this one is longer"
+            f"the password is longer than {password_rules.COUNTED_BYTES} bytes:"
+            " langkeys and Langflow ignore the rest"
         )
 
 
@@ -106,9 +108,9 @@ def _taken_back(session: Session, new: User, old: User | None) -> Iterator[None]
         try:
             take_back(session.store, new, old)
         except LangkeysError as second:
-            hint = f"nobody has received the password of {new.username}: {second.message}"
+            hint = f"the password of {new.username} was not delivered: {second.message}"
         else:
-            hint = f"the password could not be delivered, and {what} has been taken back"
+            hint = f"the password could not be delivered, and {what} has been undone"
         if isinstance(error, LangkeysError):
             error.hint = hint
         raise

@@ -194,14 +194,18 @@ def is_remote(context: typer.Context) -> bool:
     given = invocation(context).given
     if "url" not in given and "remote" not in given:
         if "via" in given:
-            raise UsageError("--via is about asking a server", hint="give --url URL or --remote")
+            raise UsageError("--via requires --url or --remote", hint="use --url URL or --remote")
         return False
     if "database" in given:
         raise UsageError(
-            "--database excludes --url and --remote: a server is asked, or its database is opened"
+            "--database cannot be used with --url or --remote: langkeys uses either"
+            " the database or the server"
         )
     if "accept_secret_key" in given:
-        raise UsageError("--accept-secret-key is about a database: a server encrypts by itself")
+        raise UsageError(
+            "--accept-secret-key cannot be used with --url or --remote: the server"
+            " encrypts with its own secret key"
+        )
     return True
 
 
@@ -279,9 +283,9 @@ def refuse_keys_in_arguments(args: list[str]) -> None:
     for argument in own_arguments(args):
         if _WHOLE_KEY.search(argument):
             raise UsageError(
-                "an API key stands in the arguments: it is in the shell's history and the process"
-                " list now",
-                hint="revoke that key, and give keys on stdin: langkeys api-key revoke - < FILE",
+                "an API key was given as an argument: it is now in the shell's"
+                " history and was in the process list",
+                hint="revoke that key, and pass keys on stdin: langkeys api-key revoke - < FILE",
             )
 
 

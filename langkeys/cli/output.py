@@ -91,8 +91,8 @@ class Spool:
             from tempfile import gettempdir
 
             raise FailedError(
-                f"cannot keep so much in a temporary file in {gettempdir()}: {error.strerror}",
-                hint="set TMPDIR to a folder that has room",
+                f"cannot write a temporary file in {gettempdir()}: {error.strerror}",
+                hint="set TMPDIR to a folder with free space",
             ) from None
         self._lines.clear()
         self._characters = 0
@@ -135,9 +135,7 @@ class Output:
     def require_stdout(self) -> None:
         """Raise UndeliveredError where stdout is closed, before anything is done."""
         if sys.stdout is None:
-            raise UndeliveredError(
-                "stdout is closed: there is nowhere to print to", closed_pipe=False
-            )
+            raise UndeliveredError("stdout is closed", closed_pipe=False)
 
     def data(self, text: str) -> None:
         """Write data; raise UndeliveredError unless all of it has been taken and synced."""
@@ -291,13 +289,13 @@ class Output:
 
         address = shown_url(url or "http://localhost:7860")
         lines = (api_key, "", f"langkeys whoami --api-key - --url {address}")
-        return titled(f"API key {visible(name)}, shown this once", lines)
+        return titled(f"API key {visible(name)}, shown only once", lines)
 
     def new_password_panel(self, password: str, username: str) -> None:
         """Show a password that was made up to a person, once."""
         from langkeys.cli.tables import titled
 
-        self.data(titled(f"Password of {visible(username)}, shown this once", (password,)))
+        self.data(titled(f"Password of {visible(username)}, shown only once", (password,)))
 
 
 def tab_separated(row: Sequence[object]) -> str:
@@ -318,8 +316,8 @@ def _encodable(line: str) -> str:
         line.encode(encoding)
     except UnicodeEncodeError:
         raise FailedError(
-            f"stdout's encoding, {encoding}, lacks a character that is to be written",
-            hint="set PYTHONIOENCODING=utf-8, or write to a file where the command can",
+            f"the output has a character that stdout's encoding ({encoding}) lacks",
+            hint="set PYTHONIOENCODING=utf-8, or write to a file if the command can",
         ) from None
     return line
 

@@ -42,7 +42,7 @@ def hidden(prompt: str) -> str | None:
         sys.stderr.write("\n")
         return None
     except UnicodeDecodeError:
-        raise UsageError("what was typed is not UTF-8 text") from None
+        raise UsageError("the input is not UTF-8 text") from None
 
 
 def superuser_password(username: str) -> str:
@@ -51,7 +51,7 @@ def superuser_password(username: str) -> str:
     if not password:
         raise UnauthenticatedError(
             f"no password for the superuser {username!r}: LANGFLOW_SUPERUSER_PASSWORD is not set"
-            + ("" if can_ask() else ", and there is no terminal to ask at"),
+            + ("" if can_ask() else ", and there is no terminal to ask for one"),
             hint="set LANGFLOW_SUPERUSER_PASSWORD (or LANGFLOW_SUPERUSER_PASSWORD_FILE), or"
             " LANGKEYS_API_KEY to an API key of a superuser",
         )
@@ -67,11 +67,11 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not can_ask():
         raise UsageError(
-            "this cannot be undone, and there is no terminal to ask at; nothing was done",
-            hint="give --yes to do it without asking",
+            "this needs confirmation, and there is no terminal to ask for it; nothing was done",
+            hint="use --yes to skip the question",
         )
     if not is_wanted(question):
-        raise DeclinedError("declined; nothing was done")
+        raise DeclinedError("cancelled; nothing was done")
 
 
 def is_wanted(question: str) -> bool:
@@ -93,12 +93,13 @@ def secret_lines(what: str) -> list[str]:
     # Keys are pasted from logs: no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        raise UsageError(f"{what}: nothing came on stdin")
+        raise UsageError(f"{what}: no input")
     for number, line in enumerate(lines, 1):
         if holds_several_keys(line):
             raise UsageError(
-                f"line {number} of stdin holds several API keys, run together; nothing was done",
-                hint="give one key a line: a file with one key has no newline at its end",
+                f"line {number} of stdin holds several API keys; nothing was done",
+                hint="write one key per line; note that a file with one key has no"
+                " newline at its end",
             )
     return lines
 
@@ -110,7 +111,7 @@ def secret_from_stdin(what: str) -> str:
     else:
         text = without_newline(_stdin_text(what))
     if not text:
-        raise UsageError(f"{what}: nothing came on stdin")
+        raise UsageError(f"{what}: no input")
     return text
 
 

@@ -99,6 +99,6 @@ def _become(command: list[str], prepared: running.Prepared) -> NoReturn:
             raise FileNotFoundError
         os.execvpe(arguments[0], arguments, prepared.environment)  # noqa: S606 - that is the purpose
     except (FileNotFoundError, NotADirectoryError):
-        raise CommandNotFoundError(f"there is no program {command[0]!r}") from None
+        raise CommandNotFoundError(f"no such program: {command[0]!r}") from None
     except OSError as error:
         raise CommandNotRunError(f"{command[0]} cannot be run: {error.strerror}") from None

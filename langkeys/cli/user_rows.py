@@ -123,6 +123,7 @@ def warn_of_fate(session: Session, user: User) -> None:
     if superuser_at_risk(session.settings, session.generation, user) is not None:
         fate = "delete" if session.generation.deletes_default_superuser else "retire"
         session.warn(
-            f"with LANGFLOW_AUTO_LOGIN=false Langflow {session.generation.release} servers {fate}"
-            f" the superuser {user.username!r} while it has never logged in: take another name"
+            f"with LANGFLOW_AUTO_LOGIN=false Langflow {session.generation.release}"
+            f" servers {fate} the superuser {user.username!r} as long as it has never"
+            " logged in: choose another name"
         )

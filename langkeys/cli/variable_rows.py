@@ -59,9 +59,10 @@ def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
         and session.settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES")
     ):
         session.warn(
-            f"a Langflow {session.generation.release} server overwrites {', '.join(names)} when it"
-            " starts or the user logs in, if its environment has another value and it imports the"
-            " name; LANGFLOW_STORE_ENVIRONMENT_VARIABLES=false keeps it from that"
+            f"a Langflow {session.generation.release} server overwrites"
+            f" {', '.join(names)} when it starts or the user logs in, if its"
+            " environment has another value and it imports the name;"
+            " LANGFLOW_STORE_ENVIRONMENT_VARIABLES=false prevents that"
         )
 
 
@@ -112,7 +113,7 @@ def show_shown(
 def person_value(variable: Variable, value: str | None, *, opens: bool | None) -> str:
     """Say for a person what a variable's value is, or why it does not show."""
     if opens is False:
-        return "(does not open)"
+        return "(cannot decrypt)"
     if value is None:
         return "(hidden)" if variable.type == CREDENTIAL else "(encrypted)"
     return value or "(none)"

@@ -74,16 +74,16 @@ def whoami(
 
 def _presented_key(api_key: str | None, api_key_file: Path | None) -> str | None:
     if api_key is not None and api_key_file is not None:
-        raise UsageError("--api-key and --api-key-file exclude each other")
+        raise UsageError("--api-key and --api-key-file cannot be used together")
     if api_key is not None:
         if api_key != "-":
             raise UsageError(
-                "--api-key takes only -, for stdin: what is in the arguments is in the history",
-                hint="langkeys whoami --api-key - < FILE, or --api-key-file FILE",
+                "--api-key only takes - (stdin): arguments are kept in the shell's history",
+                hint="use langkeys whoami --api-key - < FILE, or --api-key-file FILE",
             )
         keys = prompts.secret_lines("API key")
         if len(keys) != 1:
-            raise UsageError(f"{len(keys)} lines came on stdin; whoami takes one API key")
+            raise UsageError(f"stdin has {len(keys)} lines, but whoami takes one API key")
         return keys[0]
     if api_key_file is not None:
         return prompts.secret_from_file(api_key_file, "an API key")
@@ -119,8 +119,8 @@ def _from_server(context: typer.Context, key: str | None) -> dict[str, Any]:
     server = server_of(context, api_key=key, falls_back=True, needs_key=False)
     if server.client.api_key is None:
         raise ConfigError(
-            "there is no API key to ask the server with",
-            hint="give --api-key -, --api-key-file FILE, or set LANGKEYS_API_KEY or"
+            "no API key for the server",
+            hint="use --api-key - or --api-key-file FILE, or set LANGKEYS_API_KEY or"
             " LANGFLOW_API_KEY",
         )
     answer = remote_whoami(server.client)

@@ -38,8 +38,8 @@ def open_store(
     unknown = [name for name in given if name not in KNOWN]
     if unknown:
         raise ConfigError(
-            f"open_store() knows no setting {', '.join(unknown)}",
-            hint=f"it may be one of {', '.join(KNOWN)}",
+            f"open_store() has no setting {', '.join(unknown)}",
+            hint=f"valid settings: {', '.join(KNOWN)}",
         )
     given = {name: text for name, text in given.items() if text}  # as everywhere: empty is unset
     return LangflowStore(

@@ -70,7 +70,7 @@ class ApiKeys:
     ) -> Iterator[ApiKey]:
         """Yield API keys, oldest first; ``status`` is active, expired or inactive."""
         if status not in (None, "active", "expired", "inactive"):
-            raise UsageError(f"there is no status {status!r}")
+            raise UsageError(f"unknown status {status!r}")
         moment = now()
         with self._acting("api-key list") as session:
             wanted = KeyFilter(
@@ -129,7 +129,7 @@ class ApiKeys:
             if grace is not None:
                 rotation.require_grace(session.generation)
                 if grace <= timedelta(0):
-                    raise UsageError("the grace must be longer than nothing")
+                    raise UsageError("the grace must be longer than zero")
             if new_expiry is not None and new_expiry != "never":
                 api_keys.require_expiry(session.generation)
             endings = session.endings
@@ -145,9 +145,9 @@ class ApiKeys:
             except LangkeysError as error:
                 if not endings.has_ended:
                     error.hint = (
-                        f"the new key {dashed(replacement.new.row.id)} works, and the old one"
-                        f" {dashed(replacement.old.id)} has not been ended: revoke one of them by"
-                        " its id"
+                        f"the new key {dashed(replacement.new.row.id)} works, but the"
+                        f" old one {dashed(replacement.old.id)} was not revoked:"
+                        " revoke one of them by its id"
                     )
                 raise
             _warn_of_unreadable(session)
@@ -158,8 +158,8 @@ def _warn_of_unreadable(session: Session) -> None:
     count = session.endings.unreadable
     if count:
         session.warn(
-            f"the secret key does not open {count} API keys of {session.store.location}, which may"
-            " be the same ones"
+            f"{count} API key{'' if count == 1 else 's'} of {session.store.location} cannot be"
+            " decrypted and may hold the same key"
         )
 
 
@@ -198,7 +198,7 @@ def _moment(end: End) -> datetime | None:
             moment = end if end.tzinfo is not None else end.replace(tzinfo=timezone.utc)
             moment = moment.astimezone(timezone.utc)
     except OverflowError:
-        raise UsageError("the expiry is beyond the calendar") from None
+        raise UsageError("the expiry is too far in the future") from None
     if moment <= now():
-        raise UsageError(f"the expiry has passed already ({iso(moment)})")
+        raise UsageError(f"the expiry has already passed ({iso(moment)})")
     return moment

@@ -104,11 +104,12 @@ class LangflowStore:
 
     def _check(self) -> None:
         if not self._open:
-            raise FailedError(f"the store on {self.location} is closed")
+            raise FailedError(f"the store at {self.location} is closed")
         if os.getpid() != self._process:
             raise FailedError(
-                f"the store on {self.location} was opened by another process",
-                hint="SQLite does not survive a fork: call open_store() in each worker process",
+                f"the store at {self.location} was opened by another process",
+                hint="SQLite connections do not survive a fork: call open_store() in"
+                " each worker process",
             )
         if self._store.is_replaced():
             self._reopen()

@@ -36,7 +36,7 @@ class Variables:
         ``type`` is Credential or Generic.
         """
         if type not in (None, CREDENTIAL, GENERIC):
-            raise UsageError(f"there is no type {type!r}: it is Credential or Generic")
+            raise UsageError(f"unknown type {type!r}: use Credential or Generic")
         with self._session("variable set", access=Access.WRITE) as session:
             owner = session.owner(user)
             session.check_secret_key()
@@ -64,7 +64,7 @@ class Variables:
             value = variables.find_value(variable, lambda: session.cipher)
             if value is None:
                 raise SecretKeyError(
-                    f"the secret key from {session.cipher.source} does not open {variable.name} of"
+                    f"the secret key from {session.cipher.source} cannot decrypt {variable.name} of"
                     f" {variable.username} in {session.store.location}",
                     hint="use the secret key of the server that wrote it",
                 )

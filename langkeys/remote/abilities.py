@@ -39,7 +39,7 @@ def _none(name: str, why: str, hint: str | None = None, note: str = "") -> Abili
     return Ability(name, (NO,) * 4, why, hint, note)
 
 
-_ON_DATABASE = "run langkeys beside the server's database"
+_ON_DATABASE = "use langkeys on the server's database"
 
 ABILITIES = (
     _all("whoami", ANY, "the server counts one use of the key"),
@@ -47,20 +47,20 @@ ABILITIES = (
     Ability(
         "api-key create --expires",
         (NO, NO, YES, YES),
-        "it drops an expiry without a word: the key would work for ever",
-        "create it without --expires, and revoke it in time",
-        "older servers drop it silently: refused before the request",
+        "it silently drops the expiry, and the key would work forever",
+        "create the key without --expires, and revoke it in time",
+        "older servers silently drop it: refused before the request",
     ),
     _none(
         "api-key create --user",
         "a key made over REST belongs to the user of the acting key",
-        "act by a key of that user",
+        "use an API key of that user",
     ),
     _all("api-key list", OWN, "`at_rest` is not known"),
     _none(
         "api-key list --all-users",
-        "it lists the keys of the acting user alone",
-        "act by a key of the user concerned",
+        "it only lists the keys of the acting user",
+        "use an API key of that user",
         "nor `--user`",
     ),
     _all("api-key show", OWN),
@@ -69,7 +69,7 @@ ABILITIES = (
     Ability(
         "api-key rotate --expires",
         (NO, NO, YES, YES),
-        "it drops an expiry without a word: the key would work for ever",
+        "it silently drops the expiry, and the key would work forever",
         "rotate without --expires",
     ),
     _none(
@@ -83,32 +83,36 @@ ABILITIES = (
     Ability(
         "variable set --type",
         (NEW, OWN, OWN, OWN),
-        "it drops another type for a variable that it has without a word",
-        "delete the variable, and set it again with --type",
-        "older servers drop it silently for what is there: refused before the request",
+        "it silently drops a new type for an existing variable",
+        "delete the variable, then set it again with --type",
+        "older servers silently drop it for existing variables: refused before the request",
     ),
     _all("variable import", OWN, "one by one, not all or none"),
     _all("variable list", OWN),
     _all("variable delete", OWN),
     _none(
         "variable --user",
-        "the variables of the acting user are all that it shows",
-        "act by a key of the user concerned",
+        "it only shows the variables of the acting user",
+        "use an API key of that user",
         "nor `--all-users`",
     ),
     _all("user list", YES, "no counts of keys and variables"),
     _all("user show", YES),
     _all("user create", YES, "two requests: servers make users inactive"),
     _all("user activate", YES),
-    _all("user deactivate", YES, "the last superuser stays, unless somebody acts at that moment"),
+    _all(
+        "user deactivate",
+        YES,
+        "the last superuser is protected, except from changes at the same moment",
+    ),
     _none(
         "user deactivate --revoke-keys",
-        "nobody's keys but one's own can be revoked",
-        "deactivate the user: from 1.11 on that stops their keys",
+        "only one's own keys can be revoked",
+        "deactivate the user: since 1.11 that also disables their keys",
     ),
     _all("user promote", YES),
     _all("user demote", YES, "as `user deactivate`"),
-    _all("user set-password", YES, "not proved by a login, which would be a write"),
+    _all("user set-password", YES, "not tested by a login, which would be a write"),
     _all("doctor", PART, "not: ciphertexts, secret key, file modes, sign-up"),
 )
 
@@ -144,7 +148,7 @@ class Version(NamedTuple):
         ability = _BY_NAME[name]
         if self.cell(name) == NO or (self.cell(name) == NEW and not is_new):
             raise UnsupportedError(
-                f"over REST Langflow {self.text} has no {name}: {ability.why}",
+                f"Langflow {self.text} does not support {name} over REST: {ability.why}",
                 hint=ability.hint or _ON_DATABASE,
             )
 

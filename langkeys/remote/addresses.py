@@ -51,10 +51,9 @@ def parsed_address(url: str, source: str) -> Address:
     if "@" in text:
         # Wherever it stands: a password with a /, ? or # in it makes a parser see another host.
         raise UsageError(
-            f"{source} has a user or password in its URL: langkeys sends an API key and nothing"
-            " else",
-            hint="leave out what stands before the @; a gateway that asks for a password has to let"
-            " API keys through",
+            f"{source} has a user or password in its URL, but langkeys only sends an API key",
+            hint="remove the part before the @; a gateway that asks for a password"
+            " must let API keys through",
         )
     if any(character <= " " or character == "\x7f" for character in text):
         raise UsageError(f"{source} has a space or control character in its URL", hint=_HINT)
@@ -71,7 +70,7 @@ def parsed_address(url: str, source: str) -> Address:
     except UnicodeError:
         host = ""
     if not _HOST.fullmatch(host) or port == 0:
-        raise UsageError(f"{source} has no host that can be asked", hint=_HINT)
+        raise UsageError(f"{source} has no valid host", hint=_HINT)
     written = f"[{host}]" if ":" in host else host
     path = _API.sub("", parts.path.rstrip("/")).rstrip("/")
     path = quote(path, safe="/%:@!$&'()*+,;=~")
@@ -85,7 +84,7 @@ def shown_target(address: str, location: str) -> str:
         parts = urlsplit(urljoin(address, location.strip()))
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return "an address that is none"
+        return "an invalid address"
     if not host:
-        return "an address that is none"
+        return "an invalid address"
     return f"{parts.scheme}://{host}{unquote(parts.path)}"[:_SHOWN]

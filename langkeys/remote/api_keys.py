@@ -116,8 +116,8 @@ def create(
         raise _lost(server, name, known, error) from None
     except (KeyboardInterrupt, SystemExit):
         server.warn(
-            f"the server may have made an API key {name!r}:"
-            f" langkeys api-key list {server.option} shows it"
+            f"the server may have created an API key {name!r}; to see it: langkeys"
+            f" api-key list {server.option}"
         )
         raise
     with taking_back([(server, key_id)]):
@@ -160,7 +160,7 @@ def _proved(
         raise FailedError(f"{named} is not among those that {server.location} lists")
     kept = row.expires_at
     if expires_at is not None and (kept is None or abs((kept - expires_at).total_seconds()) > 1):
-        raise FailedError(f"{named} did not get the expiry that was asked for")
+        raise FailedError(f"{named} did not get the requested expiry")
     return row
 
 
@@ -175,20 +175,21 @@ def _lost(
         found = settled(new_ones, bool)
     except LangkeysError:
         return FailedError(
-            f"{error.message}; whether an API key {name!r} was made cannot be told",
-            hint=f"langkeys api-key list {server.option}; revoke what nobody has received",
+            f"{error.message}; it is unknown whether an API key {name!r} was created",
+            hint=f"check with langkeys api-key list {server.option}, and revoke a key"
+            " that nobody has received",
         )
     if not found:
         return FailedError(
-            f"{error.message}; there is no new API key {name!r} up to now",
-            hint="run it again",
+            f"{error.message}; so far there is no new API key {name!r}",
+            hint="run the command again",
         )
     ids = " ".join(dashed(key.id) for key in found)
     return FailedError(
-        f"{error.message}; {_new_keys(found)} of that name came into being meanwhile, which may be"
-        " somebody else's",
-        hint=f"nobody has received what was made here; where nobody else made a key just now:"
-        f" langkeys api-key revoke {ids} {server.option}",
+        f"{error.message}; {_new_keys(found)} of that name appeared in the meantime,"
+        " which may be another user's or job's",
+        hint="a key created by this command was not delivered. If nobody else has"
+        f" just created a key, run: langkeys api-key revoke {ids} {server.option}",
         candidates=tuple(f"{dashed(key.id)}  {key.name}  {iso(key.created_at)}" for key in found),
     )
 
@@ -211,11 +212,11 @@ def taking_back(made: Sequence[tuple[Server, str]]) -> Iterator[None]:
             raise
         server = made[0][0]
         many = "the new API key has" if len(made) == 1 else f"the {len(made)} new API keys have"
-        hint = f"{many} been taken back"
+        hint = f"{many} been removed again"
         if left:
             hint = (
-                "what nobody has received could not be taken back: langkeys api-key revoke"
-                f" {' '.join(left)} {server.option}"
+                "keys that were not delivered could not be removed. To revoke them:"
+                f" langkeys api-key revoke {' '.join(left)} {server.option}"
             )
         if isinstance(error, LangkeysError):
             error.hint = hint if error.hint is None else f"{error.hint}; {hint}"
@@ -262,15 +263,15 @@ def end(client: Client, key_id: str, *, is_own: bool = False) -> None:
             return  # the first attempt did it, and its answer was lost
         if is_gone:
             raise NotFoundError(
-                f"API key {dashed(key_id)} is not, or no longer, a key of this user of"
+                f"API key {dashed(key_id)} is not (or no longer) a key of this user on"
                 f" {client.base}"
             )
         error = client.failure(answer)
         if not isinstance(error, LostAnswerError):
             raise error
     raise FailedError(
-        f"{error.message}; whether API key {dashed(key_id)} is revoked cannot be told",
-        hint="run it again: a key that is gone is not found",
+        f"{error.message}; it is unknown whether API key {dashed(key_id)} is revoked",
+        hint="run the command again: a revoked key is no longer found",
     )
 
 
@@ -288,13 +289,13 @@ def require_refused(client: Client, key_id: str) -> None:
     seen = settled(look, lambda found: bool(found) and not isinstance(found, LostAnswerError))
     if isinstance(seen, LangkeysError):
         raise FailedError(
-            f"{named}, but that {client.base} refuses it cannot be told: {seen.message}",
+            f"{named}, but it is unknown whether {client.base} refuses it: {seen.message}",
             hint=seen.hint,
         )
     if seen:
         return
     raise FailedError(
-        f"{named}, but {client.base} lets it in all the same",
+        f"{named}, but {client.base} still accepts it",
         hint="another row may hold the same key, or the server's LANGFLOW_API_KEY is that key",
     )
 

@@ -14,26 +14,26 @@ def plain_cause(error: BaseException, seconds: float) -> tuple[str, str | None]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"its TLS certificate is not valid: {error.verify_message}",
-            "where the certificate is of an authority of your own, set SSL_CERT_FILE to that"
+            "if the certificate is from your own authority, set SSL_CERT_FILE to that"
             " authority's certificate",
         )
     if isinstance(error, ssl.SSLError):
         if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-            return "it does not speak TLS", "try http:// in place of https://"
+            return "it does not speak TLS", "try http:// instead of https://"
         reason = (error.reason or "the handshake failed").replace("_", " ").lower()
         return f"no TLS connection: {reason}", None
     if isinstance(error, TimeoutError):
-        return f"no whole answer within {seconds:g} seconds", None
+        return f"no complete answer within {seconds:g} seconds", None
     if isinstance(error, socket.gaierror):
         return "the name of its host cannot be resolved", None
     if isinstance(error, RemoteDisconnected | ConnectionResetError | BrokenPipeError):
-        return _CLOSED, "a server that wants TLS does so, too: try https:// in place of http://"
+        return _CLOSED, "if the server expects TLS, try https:// instead of http://"
     if isinstance(error, ConnectionRefusedError):
-        return "the connection is refused: nothing listens there", None
+        return "the connection is refused: nothing is listening there", None
     if isinstance(error, IncompleteRead):
         return _BROKEN_OFF, None
     if isinstance(error, HTTPException):
-        return "what it sends is not HTTP", None
+        return "its answer is not HTTP", None
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno), None
     return str(error) or type(error).__name__, None

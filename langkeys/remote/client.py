@@ -144,7 +144,7 @@ class Client:
     def _check_key(self, api_key: str) -> None:
         if not api_key or not all("!" <= character <= "~" for character in api_key):
             raise InvalidKeyError(
-                "the API key has characters that no header can hold", reason="unknown"
+                "the API key has characters that an HTTP header cannot hold", reason="unknown"
             )
         self._secrets.add(api_key)
 
@@ -160,8 +160,8 @@ class Client:
         scheme = proxy.partition("://")[0]
         if scheme not in ("http", "https"):
             raise ConfigError(
-                f"{self.address.scheme}_proxy names a {scheme} proxy, which langkeys cannot use",
-                hint="name an http:// proxy, or set NO_PROXY to the server's host",
+                f"{self.address.scheme}_proxy is a {scheme} proxy, which langkeys does not support",
+                hint="use an http:// proxy, or set NO_PROXY to the server's host",
             )
         return proxy
 
@@ -209,8 +209,7 @@ class Client:
         if not anonymous and self.api_key is not None and not self._is_warned:
             self._is_warned = True
             self._warn(
-                f"the API key goes to {self.base} without encryption: http:// can be read on its"
-                " way"
+                f"the API key goes to {self.base} without encryption: it can be read on the network"
             )
         address = f"{self.base}{path}"
         request = self._request(
@@ -227,8 +226,8 @@ class Client:
         headers = {name.lower(): value for name, value in response.headers.items()}
         if len(data) > MOST_BYTES:
             raise LostAnswerError(
-                f"{address} answers with more than {MOST_BYTES >> 20} MiB",
-                hint="check --url or LANGFLOW_URL: this is no answer of a Langflow server",
+                f"the answer of {address} is larger than {MOST_BYTES >> 20} MiB",
+                hint="check --url or LANGFLOW_URL: this is not an answer of a Langflow server",
             )
         return Answer(method, address, response.status, _parsed(data), headers)
 
@@ -315,10 +314,10 @@ class Client:
             asked = f"{self.address.base}{answer.address.removeprefix(self.base)}"
             target = self.shown(shown_target(asked, answer.headers.get("location", "")))
             return FailedError(
-                f"{answer.address} answers {status}, a redirect to {target}, which is not followed:"
-                " the API key would go along",
-                hint="give the address of the server itself; behind a gateway that is often https://"
-                " in place of http://",
+                f"{answer.address} answers {status}, a redirect to {target}, which is"
+                " not followed: the API key would be sent there too",
+                hint="use the address of the server itself; behind a gateway that is"
+                " often https:// instead of http://",
             )
         if status == 407:
             return FailedError(f"the proxy {self._proxy_host} asks for a password")
@@ -331,12 +330,12 @@ class Client:
             )
             return FailedError(f"{said}: too many requests", hint=f"try{wait}")
         if status >= 500:
-            return LostAnswerError(said, hint="look into the server's log, or its gateway's")
+            return LostAnswerError(said, hint="check the log of the server or its gateway")
         if status == 404 and answer.detail == "Not Found":
             return FailedError(
-                f"{said}: there is no such page below this address",
-                hint="where the server is mounted below a path, the address must have it, as in"
-                " https://host/langflow",
+                f"{said}: there is no such page at this address",
+                hint="if the server is mounted under a path, include it in the"
+                " address, as in https://host/langflow",
             )
         if answer.detail is None:
             return self.strange(answer)
@@ -354,22 +353,22 @@ class Client:
             challenge = answer.headers.get("www-authenticate", "").partition(" ")[0]
             asks = f", asking for {self.shown(challenge)} authentication" if challenge else ""
             return FailedError(
-                f"{answer.address} answers {answer.status}{asks}, and not as Langflow does:"
-                " something before it refuses the request",
-                hint="a gateway, proxy or firewall does not let it through; that says nothing about"
-                " the API key",
+                f"{answer.address} answers {answer.status}{asks}, which is not"
+                " Langflow's answer: something in front of it refuses the request",
+                hint="a gateway, proxy or firewall blocks it; that says nothing about the API key",
             )
         detail = self.detail(answer) or str(answer.status)
         if any(word in detail.lower() for word in _OF_KEYS):
             return InvalidKeyError(
                 f"{self.base} refuses the API key: {detail}", reason="refused by the server"
             )
-        return ForbiddenError(f"{answer.address} refuses that: {detail}")
+        return ForbiddenError(f"{answer.address} refuses the request: {detail}")
 
     def strange(self, answer: Answer) -> LostAnswerError:
         """Return the error for an answer that no Langflow server gives."""
         return LostAnswerError(
-            f"{answer.address} answers {answer.status}, and not as a Langflow server does",
+            f"{answer.address} answers {answer.status}, which is not an answer of a"
+            " Langflow server",
             hint="check --url or LANGFLOW_URL",
         )
 

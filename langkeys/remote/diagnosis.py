@@ -22,8 +22,8 @@ MOST_NAMED = 20
 """Keys named one by one; the rest of them are counted."""
 
 NOT_SEEN = (
-    "not to be seen from outside: whether stored values can be decrypted, the secret key, file"
-    " modes, other users' API keys, sign-up, open MCP endpoints"
+    "not visible over REST: whether stored values can be decrypted, the secret key,"
+    " file modes, other users' API keys, sign-up, open MCP endpoints"
 )
 
 
@@ -80,18 +80,18 @@ class _Examination:
             self.add(
                 "access",
                 "problem",
-                "anybody gets a superuser's session: GET /api/v1/auto_login gives it without a key"
-                " or password, and by it an API key",
+                "anybody gets a superuser's session: GET /api/v1/auto_login gives it"
+                " without a key or password, and with it an API key can be created",
                 "set LANGFLOW_AUTO_LOGIN=false on the server (up to 1.12 the default is true)",
             )
         elif answer.status in (400, 403) and answer.detail is not None:
-            self.add("access", "ok", "nobody is logged in without a password (AUTO_LOGIN is off)")
+            self.add("access", "ok", "nobody can log in without a password (AUTO_LOGIN is off)")
         else:
             self.add(
                 "access",
                 "note",
-                f"whether AUTO_LOGIN is on cannot be told: /api/v1/auto_login answers"
-                f" {answer.status}",
+                "cannot determine whether AUTO_LOGIN is on: /api/v1/auto_login"
+                f" answers {answer.status}",
             )
 
     def anonymous(self) -> None:
@@ -100,7 +100,7 @@ class _Examination:
             self.add(
                 "access",
                 "problem",
-                "requests without an API key are let in, as a superuser",
+                "requests without an API key are accepted, as a superuser",
                 "set LANGFLOW_SKIP_AUTH_AUTO_LOGIN=false on the server",
             )
         elif answer.is_without_key or answer.is_refusal:
@@ -109,21 +109,21 @@ class _Examination:
             self.add(
                 "access",
                 "note",
-                f"a request without an API key is answered {answer.status}, not by Langflow itself:"
-                " a gateway or proxy stands before it",
+                f"a request without an API key is answered {answer.status}, not by"
+                " Langflow itself: there is a gateway or proxy in front of it",
             )
 
     def transport(self) -> None:
         if self.client.address.scheme == "https":
             self.add("transport", "ok", "TLS, with a certificate that is valid here")
         elif self.client.address.is_loopback:
-            self.add("transport", "ok", "http:// on this machine: nothing goes over a network")
+            self.add("transport", "ok", "http:// on this machine: nothing is sent over a network")
         else:
             self.add(
                 "transport",
                 "problem",
-                "http:// to another machine: API keys and values can be read on their way",
-                "put TLS before the server, and use https://",
+                "http:// to another machine: API keys and values can be read on the network",
+                "put TLS in front of the server, and use https://",
             )
 
     def version(self) -> None:
@@ -136,7 +136,7 @@ class _Examination:
         if answer.is_done and document.get("db") == "ok":
             self.add("server", "ok", "its database answers")
         elif document.get("db") is not None:
-            self.add("server", "problem", "its database does not answer", "look into its log")
+            self.add("server", "problem", "its database does not answer", "check its log")
         else:
             self.add("server", "note", f"/health_check answers {answer.status}")
 
@@ -145,7 +145,7 @@ class _Examination:
             self.add(
                 "key",
                 "note",
-                "there is no API key to look further with",
+                "without an API key, nothing else can be checked",
                 "set LANGKEYS_API_KEY or LANGFLOW_API_KEY",
             )
             return
@@ -155,7 +155,7 @@ class _Examination:
             self.add("key", "problem", error.message, error.hint)
             return
         what = "a superuser" if self.acting.is_superuser else "not a superuser"
-        self.add("key", "ok", f"the API key is that of {self.acting.username}, {what}")
+        self.add("key", "ok", f"the API key belongs to {self.acting.username}, {what}")
         self.attempt("keys", self.own_keys)
         if self.acting.is_superuser:
             self.attempt("users", self.users)
@@ -167,7 +167,7 @@ class _Examination:
         unused_since = moment - timedelta(days=UNUSED_DAYS)
         for number, (key, _) in enumerate(keys):
             if number == MOST_NAMED:
-                self.add("keys", "note", f"{len(keys) - number} more keys are not looked at here")
+                self.add("keys", "note", f"{len(keys) - number} more keys are not checked")
                 break
             named = f"API key {dashed(key.id)} ({key.name})"
             if key.status(moment) != "active":
@@ -177,7 +177,9 @@ class _Examination:
             if (key.last_used_at or key.created_at) <= unused_since:
                 self.add("keys", "note", f"{named} was not used for {UNUSED_DAYS} days")
         if not has_expiry:
-            self.add("keys", "note", "a server of this version knows no expiry of API keys")
+            self.add(
+                "keys", "note", "a server of this version does not support the expiry of API keys"
+            )
 
     def users(self) -> None:
         users = list_users(self.server)
@@ -188,7 +190,7 @@ class _Examination:
                 "users",
                 "note",
                 f"{superusers[0].username} is the only active superuser",
-                "where their password is lost, only the database helps",
+                "if their password is lost, only langkeys on the database can reset it",
             )
 
 

@@ -11,7 +11,7 @@ from langkeys.times import parsed_iso
 def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError:
     """Return the error for a field that is not what every Langflow server has there."""
     return LostAnswerError(
-        f"{answer.address} does not answer as a Langflow server does: {error}",
+        f"the answer of {answer.address} is not that of a Langflow server: {error}",
         hint="check --url or LANGFLOW_URL",
     )
 
@@ -22,7 +22,7 @@ class StrangeFieldError(Exception):
 
 def _field(document: Any, name: str, kind: type, what: str) -> Any:
     if not isinstance(document, dict):
-        raise StrangeFieldError("there is no JSON object")
+        raise StrangeFieldError("it is not a JSON object")
     found = document.get(name)
     if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
         raise StrangeFieldError(f"{name} is not {what}")

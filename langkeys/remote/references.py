@@ -57,7 +57,7 @@ def choose(
         matches = active or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
         matches = [item for item in keys if item.value.startswith(ref[:8]) and len(ref) >= 8]
-    hint = f"langkeys api-key list {server.option} shows ids and names"
+    hint = f"to see ids and names: langkeys api-key list {server.option}"
     lowered = ref.lower()
     if not matches and _ID_START.fullmatch(lowered):
         digits = lowered.replace("-", "")
@@ -65,7 +65,7 @@ def choose(
         if len(digits) >= least:
             matches = [item for item in keys if item.key.id.startswith(digits)]
         else:
-            hint = f"give {least} digits of the id or more; {hint}"
+            hint = f"use at least {least} digits of the id; {hint}"
     if not matches:
         raise NotFoundError(
             f"no API key of {server.acting.username} matches {ref!r} in {server.location}",
@@ -89,9 +89,9 @@ def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
     matches = of_value(list_keys(by_it), api_key)
     if not matches:
         raise NotFoundError(
-            f"{what}: {server.location} lets the key in as {username}, and does not list it",
-            hint="it may be the LANGFLOW_API_KEY of the server's own environment"
-            " (LANGFLOW_API_KEY_SOURCE=env), which only ends there",
+            f"{what}: {server.location} accepts the key as {username}, but does not list it",
+            hint="it may be the LANGFLOW_API_KEY in the server's environment"
+            " (LANGFLOW_API_KEY_SOURCE=env), which can only be removed there",
         )
     return Chosen(by_it, _the_one(by_it, matches, what), api_key, is_presented=True)
 
@@ -119,10 +119,10 @@ def _the_one(server: Server, matches: Sequence[ListedKey], what: str) -> ListedK
     raise AmbiguousError(
         f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
         f" API keys in {server.location}",
-        hint="name one of them by its id",
+        hint="use the id of one of them",
         candidates=tuple(
             f"{dashed(key.id)}  {key.name or '(no name)'}  {value.rstrip('*')}..."
-            f"  {key.status(moment)}, made {iso(key.created_at)}"
+            f"  {key.status(moment)}, created {iso(key.created_at)}"
             + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
             for key, value in matches[:MOST_CANDIDATES]
         ),

@@ -80,8 +80,9 @@ def new_expiry(key: ApiKey, moment: datetime) -> datetime | None:
     lifetime = key.expires_at - key.created_at
     if lifetime.total_seconds() <= 0:
         raise ConflictError(
-            f"API key {dashed(key.id)} ({key.name}) expired before it was made; nothing was done",
-            hint="say how long the new key is to work: --expires",
+            f"API key {dashed(key.id)} ({key.name}) expired before it was created;"
+            " nothing was done",
+            hint="use --expires to set how long the new key works",
         )
     try:
         return moment + lifetime
@@ -130,8 +131,9 @@ def _end_old(replacements: Sequence[Replacement]) -> None:
         except LangkeysError as error:
             left = " ".join(dashed(other.old.key_id) for other in replacements[number:])
             raise FailedError(
-                f"{number} of {len(replacements)} old API keys ended,"
+                f"{number} of {len(replacements)} old API keys revoked,"
                 f" {dashed(item.old.key_id)} failed: {error.message}",
-                hint="the new keys are delivered and work; end what is left of the old ones by one"
-                f" of them: langkeys api-key revoke {left} {item.old.server.option}",
+                hint="the new keys were delivered and work. Use one of them to revoke"
+                f" the remaining old keys: langkeys api-key revoke {left}"
+                f" {item.old.server.option}",
             ) from None

@@ -58,7 +58,8 @@ class Server:
         version = Version(major, minor, self.client.shown(shown))
         if not version.is_known:
             self.warn(
-                f"{self.location} is Langflow {version.text}; langkeys was tried on 1.5 and later"
+                f"{self.location} is Langflow {version.text}, but langkeys is only"
+                " tested with 1.5 and later"
             )
         return version
 

@@ -85,15 +85,15 @@ def get_user(server: Server, text: str) -> User:
     by_name = next((user for user in users if user.username == text), None)
     if by_id is not None and by_name is not None and by_id != by_name:
         server.warn(
-            f"{text!r} is the id of {by_id.username!r}, and the name of another user: the id counts"
+            f"{text!r} is the id of {by_id.username!r}, and the name of another user:"
+            " the user with the id is used"
         )
     found = by_id or by_name
     if found is None:
         alike = next((u.username for u in users if u.username.lower() == text.lower()), None)
         raise NotFoundError(
             f"no user {text!r} in {server.location}",
-            hint="name a user by user name or id"
-            + ("" if alike is None else f"; there is {alike!r}"),
+            hint="use a user name or an id" + ("" if alike is None else f"; there is {alike!r}"),
         )
     return found
 
@@ -103,8 +103,8 @@ def check_new(server: Server, username: str) -> None:
     taken = [u.username for u in list_users(server) if u.username.lower() == username.lower()]
     if taken:
         raise ConflictError(
-            f"there is a user {taken[0]!r} in {server.location}; user names are unique without"
-            " regard to case",
+            f"a user {taken[0]!r} already exists in {server.location}; user names are"
+            " unique regardless of case",
             hint="choose another name, or change that user: set-password, activate, promote",
         )
 
@@ -125,8 +125,9 @@ def create_user(server: Server, username: str, password: str, *, is_superuser: b
         made = _user_of(client.done(answer), username)
     except LostAnswerError as error:
         raise FailedError(
-            f"{error.message}; a user {username!r} may have been made, inactive",
-            hint=f"langkeys user show {username} {server.option}; then set-password and activate",
+            f"{error.message}; a user {username!r} may have been created, inactive",
+            hint=f"check with langkeys user show {username} {server.option}; then set-password and"
+            " activate",
         ) from None
     state = {"is_active": True} | ({"is_superuser": True} if is_superuser else {})
     try:
@@ -134,7 +135,7 @@ def create_user(server: Server, username: str, password: str, *, is_superuser: b
     except LangkeysError as error:
         more = f" and langkeys user promote {username}" if is_superuser else ""
         raise FailedError(
-            f"the user {username!r} is made in {server.location}, but not active yet:"
+            f"the user {username!r} was created in {server.location}, but not active yet:"
             f" {error.message}",
             hint=f"langkeys user activate {username}{more} ({server.option})",
         ) from None
@@ -143,7 +144,7 @@ def create_user(server: Server, username: str, password: str, *, is_superuser: b
 def _user_of(answer: Answer, username: str) -> User:
     made = parsed_user(answer, answer.document)
     if made.username != username:
-        raise strange_field(answer, StrangeFieldError("username is another one"))
+        raise strange_field(answer, StrangeFieldError("the username differs"))
     return made
 
 
@@ -174,7 +175,7 @@ def check_dispensable(server: Server, user: User, what: str) -> None:
     """Raise ConflictError where the server, or langkeys, needs the user as they are."""
     if user.id == server.acting.id:
         raise ConflictError(
-            f"{user.username} is the user that langkeys acts as; nothing was done",
+            f"{user.username} is the acting user; nothing was done",
             hint=f"{what} {user.username} as another superuser",
         )
     others = [u for u in list_users(server) if u.is_active and u.is_superuser and u.id != user.id]
@@ -196,8 +197,8 @@ def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]
         client.done(settled(send, lambda answer: answer.status != 404))
     except LostAnswerError as error:
         raise FailedError(
-            f"{error.message}; {user.username} may have been changed all the same",
-            hint="run it again: that does no harm",
+            f"{error.message}; {user.username} may have been changed anyway",
+            hint="run the command again: that is safe",
         ) from None
 
     def look() -> User | None:
@@ -213,7 +214,7 @@ def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]
         raise NotFoundError(f"user {user.username!r} is no longer in {server.location}")
     if not is_changed(found):
         raise FailedError(
-            f"{user.username} of {server.location} does not read back as it was changed",
-            hint="somebody else may have changed the user at the same time",
+            f"{user.username} of {server.location} was not stored as changed",
+            hint="another user may have changed the user at the same time",
         )
     return found

@@ -69,7 +69,7 @@ def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
     found = []
     try:
         if not isinstance(answer.document, list):
-            raise StrangeFieldError("there is no list")
+            raise StrangeFieldError("it is not a list")
         for item in answer.document:
             kind = find_text_in(item, "type")
             fields = item.get("default_fields")
@@ -114,36 +114,34 @@ def set_variable(server: Server, wanted: VariableUpdate) -> Outcome:
             action = _create(server, wanted)
     except LostAnswerError as error:
         raise FailedError(
-            f"{error.message}; {wanted.name} may have been set all the same",
-            hint="run it again: that does no harm",
+            f"{error.message}; {wanted.name} may have been set anyway",
+            hint="run the command again: that is safe",
         ) from None
     return Outcome(wanted.name, action, _looked_at(server, wanted))
 
 
 def _check(server: Server, wanted: VariableUpdate) -> None:
     if not wanted.value:
-        raise UsageError(
-            f"the value of {wanted.name} is empty: servers take that for no value at all"
-        )
+        raise UsageError(f"the value of {wanted.name} is empty, which servers treat as no value")
     try:
         wanted.value.encode()
     except UnicodeEncodeError:
         raise UsageError(f"the value of {wanted.name} is not UTF-8 text") from None
     for text in wanted.default_fields or ():
         if not text.strip() or unshowable_in(text) is not None:
-            raise UsageError(f"{text!r} is not the name of a field to apply to")
+            raise UsageError(f"{text!r} is not a valid field name")
     if (server.version.major, server.version.minor) < (1, 8):
         return
     if wanted.name.startswith("__") and wanted.name.endswith("__"):
         raise UnsupportedError(
-            f"Langflow {server.version.text} keeps names like {wanted.name} to itself: it would"
-            " neither list the variable nor let it be changed",
+            f"Langflow {server.version.text} reserves names like {wanted.name}: it"
+            " would neither list the variable nor allow changes to it",
             hint="choose another name",
         )
     if wanted.type == GENERIC and wanted.value.startswith(FERNET_PREFIX):
         raise UsageError(
-            f"the value of {wanted.name} starts with {FERNET_PREFIX}, as only encrypted ones may:"
-            " servers refuse that for the type Generic",
+            f"the value of {wanted.name} starts with {FERNET_PREFIX}, like an"
+            " encrypted value: servers refuse that for the type Generic",
             hint="set it with --type Credential",
         )
 
@@ -165,8 +163,8 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
         rows = _named(server, wanted.name)  # somebody was faster
         if not rows:
             raise ConflictError(
-                f"{wanted.name} exists already in {server.location}, and is not among the variables"
-                f" that {server.acting.username} can see"
+                f"{wanted.name} already exists in {server.location}, but"
+                f" {server.acting.username} cannot see it"
             )
         for row in rows:
             _update(server, row, wanted)
@@ -199,21 +197,21 @@ def _looked_at(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:
     if wrong is not None:
         raise FailedError(
             f"{wanted.name} was sent to {server.location}, but {wrong}",
-            hint="run it again; somebody else may have changed it at the same time",
+            hint="run the command again; another user may have changed it at the same time",
         )
     return tuple(row for row, _ in found)
 
 
 def _wrong(wanted: VariableUpdate, found: Sequence[tuple[Variable, str | None]]) -> str | None:
     if not found:
-        return "is not listed afterwards"
+        return "is not in the list afterwards"
     for row, value in found:
         if wanted.type is not None and row.type != wanted.type:
             return f"is still of type {row.type}"
         if wanted.default_fields is not None and row.default_fields != wanted.default_fields:
-            return "has other fields that it applies to"
+            return "has different default fields"
         if row.type == GENERIC and value is not None and value != wanted.value:
-            return "has another value"
+            return "has a different value"
     return None
 
 
@@ -237,8 +235,8 @@ def import_variables(
     if taken and policy == "fail":
         more = f" and {len(taken) - 10} more" if len(taken) > 10 else ""
         raise ConflictError(
-            f"{', '.join(taken[:10])}{more} in {server.location} already; nothing was done",
-            hint="--policy keep leaves them as they are, --policy overwrite changes them",
+            f"{', '.join(taken[:10])}{more} already in {server.location}; nothing was done",
+            hint="use --policy keep to keep them, or --policy overwrite to change them",
         )
     outcomes: list[Outcome] = []
     rejected: list[tuple[str, LangkeysError]] = []
@@ -274,7 +272,7 @@ def _partly(
         first.args = (message,)
         first.message = message
         return first
-    return FailedError(message, hint="run it again: what is done already does no harm")
+    return FailedError(message, hint="run the command again: that is safe")
 
 
 def resolve(
@@ -289,12 +287,12 @@ def resolve(
     if not matches:
         raise NotFoundError(
             f"{server.acting.username} has no variable {name!r} in {server.location}",
-            hint=f"langkeys variable list {server.option} shows names",
+            hint=f"to see names: langkeys variable list {server.option}",
         )
     if len(matches) > 1:
         raise AmbiguousError(
             f"{server.acting.username} has {len(matches)} variables {name!r} in {server.location}",
-            hint="name one of them by its id",
+            hint="use the id of one of them",
             candidates=tuple(
                 f"{dashed(row.id)}  {row.name}  {row.type}" for row, _ in matches[:10]
             ),

@@ -235,14 +235,15 @@ def schema_problems(
     ``revisions`` are the rows of ``alembic_version``, if there is such a table.
     """
     problems = [
-        f"table {table} is left from a migration of Langflow that did not come to its end"
+        f"table {table} is left from an unfinished migration of Langflow"
         for table in unfinished_tables(columns)
     ]
     if "alembic_version" in columns and len(revisions) != 1:
         named = f" ({', '.join(sorted(revisions))})" if revisions else ""
         problems.append(
-            f"alembic_version has {len(revisions)} rows{named} instead of one: a migration of"
-            f" Langflow did not come to its end; treated as Langflow {generation.release}"
+            f"alembic_version has {len(revisions)} rows{named} instead of one: a"
+            " migration of Langflow is unfinished; treated as Langflow"
+            f" {generation.release}"
         )
     elif revisions and _find_by_head(revisions[0]) and generation.note is not None:
         problems.append(generation.note)
@@ -266,13 +267,13 @@ def told_from(
             names = table if table not in columns else f"{table}.{sorted(missing)[0]}"
             if left := unfinished_tables(columns):
                 raise StoreError(
-                    f"{location} has no {what} {names}, and {', '.join(left)} from a migration of"
-                    " Langflow that did not come to its end",
+                    f"{location} has no {what} {names}, and {', '.join(left)} from an"
+                    " unfinished migration of Langflow",
                     hint="restore the copy from before the upgrade, or let the server finish it",
                 )
             raise StoreError(
                 f"{location} is not a Langflow database: it has no {what} {names}",
-                hint="name the right one with --database or LANGFLOW_DATABASE_URL",
+                hint="specify the right one with --database or LANGFLOW_DATABASE_URL",
             )
     by_columns = _by_columns(columns)
     known = _find_by_head(revision)
@@ -282,10 +283,10 @@ def told_from(
         return _before_1_5(_BEFORE_1_5[revision], revision)
     if by_columns is None:
         raise UnsupportedError(
-            f"{location} is of an unknown Langflow generation"
-            f" (revision {revision or 'none'}), older than 1.8",
-            hint=f"langkeys knows Langflow {GENERATIONS[0].release} to {GENERATIONS[-1].release};"
-            " upgrade Langflow and start it once",
+            f"{location} has an unknown Langflow version older than 1.8 (revision"
+            f" {revision or 'none'})",
+            hint=f"langkeys supports Langflow {GENERATIONS[0].release} to"
+            f" {GENERATIONS[-1].release}; upgrade Langflow and start it once",
         )
     if revision is None:
         # What ``langkeys init`` made, which stays what it is when a newer generation is added.
@@ -293,9 +294,9 @@ def told_from(
     if known is not None:
         return by_columns._replace(
             revision=revision,
-            note=f"revision {revision} is that of Langflow {known.release}, but the columns are"
-            " not: a migration of Langflow did not come to its end; treated as Langflow"
-            f" {by_columns.release}",
+            note=f"revision {revision} is that of Langflow {known.release}, but the"
+            " columns differ: a migration of Langflow is unfinished; treated as"
+            f" Langflow {by_columns.release}",
         )
     later = GENERATIONS[GENERATIONS.index(by_columns) + 1 :]
     is_newest = not any(one.told_by for one in later)
@@ -314,15 +315,15 @@ def _before_1_5(release: str, revision: str) -> Generation:
         revision=revision,
         reads_skip_auth=False,
         only_ends=True,
-        note=f"of Langflow {release}, where langkeys only reads, revokes and deletes",
+        note=f"Langflow {release}: langkeys only reads, revokes and deletes here",
     )
 
 
 def refused_write(generation: Generation, location: str) -> UnsupportedError:
     """Return the error for a write to a database of a generation that ``only_ends``."""
     return UnsupportedError(
-        f"{location} is of Langflow {generation.release}, where langkeys only reads, revokes and"
-        " deletes; nothing was written",
+        f"{location} is a database of Langflow {generation.release}, where langkeys"
+        " only reads, revokes and deletes; nothing was written",
         hint=f"upgrade Langflow to {_1_5.release} or later and start it once",
     )
 

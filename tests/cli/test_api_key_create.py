@@ -309,7 +309,7 @@ def test_a_disk_that_is_full_for_the_database_leaves_no_key(site: Site) -> None:
     assert site.database.rows("PRAGMA integrity_check") == [("ok",)]
 
 
-# Not delivered: taken back
+# Not delivered: removed again
 
 
 def undelivered(site: Site, *arguments: str) -> list[Result]:
@@ -327,7 +327,7 @@ def test_a_key_that_nobody_received_is_taken_back(
     kept = site.database.add_key(superuser).id
     for result in undelivered(site, *arguments):
         assert result.code == 1
-        assert "taken back" in result.stderr
+        assert "removed again" in result.stderr
         assert site.database.key_ids() == [kept]
 
 
@@ -336,7 +336,7 @@ def test_a_key_that_has_arrived_in_its_file_stays_and_works(site: Site) -> None:
     path = site.folder / "key"
     for result in undelivered(site, "--write-to", "key", "--replace", "--json"):
         assert result.code == 1
-        assert "taken back" not in result.stderr
+        assert "removed again" not in result.stderr
         key = path.read_text()
         site.call("whoami", "--api-key", "-", stdin=key).done()
 
@@ -346,7 +346,7 @@ def test_a_key_that_does_not_read_back_as_written_is_taken_back(site: Site) -> N
         "CREATE TRIGGER meddle AFTER INSERT ON apikey"
         " BEGIN UPDATE apikey SET api_key_hash = 'another' WHERE id = new.id; END"
     )
-    site.call("api-key").failed(1, "does not read back", "taken back")
+    site.call("api-key").failed(1, "could not be read back", "removed again")
     assert site.database.key_ids() == []
 
 

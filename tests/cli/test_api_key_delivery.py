@@ -96,7 +96,7 @@ def test_a_file_that_is_filled_meanwhile_is_left_alone_and_the_key_taken_back(
         path.write_text("somebody else's")
 
     monkeypatch.setattr(api_keys, "check_stored", fill)
-    site.call("api-key", "create", "--write-to", "key").failed(5, str(path), "taken back")
+    site.call("api-key", "create", "--write-to", "key").failed(5, str(path), "removed again")
     assert path.read_text() == "somebody else's"
     assert database.key_ids() == []
 
@@ -118,7 +118,7 @@ def test_keys_that_run_together_are_refused_before_anything_is_done(
     keys = [database.add_key(superuser).plaintext for _ in range(3)]
     before = database.content()
     stdin = f"{keys[2]}\n{_together(keys[:2])[form]}"
-    result = call("api-key", *arguments, stdin=stdin).failed(2, "run together", "line 2")
+    result = call("api-key", *arguments, stdin=stdin).failed(2, "several API keys", "line 2")
     assert database.content() == before
     for key in keys:
         assert key not in result.stderr
@@ -128,7 +128,9 @@ def test_keys_that_run_together_in_a_value_file_are_refused(
     call: Run, site: Site, database: Database, superuser: str
 ) -> None:
     (site.folder / "key").write_text(new_api_key() + new_api_key())
-    call("api-key", "ensure", "app", "--value-file", "key").failed(2, "run together")
+    call("api-key", "ensure", "app", "--value-file", "key").failed(
+        2, "several API keys in one line"
+    )
     assert database.key_ids() == []
 
 

@@ -104,7 +104,7 @@ def test_a_row_that_the_secret_key_does_not_open_is_listed_without_its_start(
     assert " 1 " in result.stderr
     described = site.call("api-key", "list", "--json").done().json()
     assert described[1]["api_key"] is None
-    assert "does not open" in shown(site, "api-key", "list").text
+    assert "(cannot decrypt)" in shown(site, "api-key", "list").text
 
 
 def test_a_list_where_nothing_opens_is_still_shown(

@@ -195,7 +195,7 @@ def test_anything_else_at_the_terminal_declines(
         terminal.send(answer)
         terminal.finish(1)
     assert terminal.stdout == ""
-    assert "declined" in terminal.text
+    assert "cancelled" in terminal.text
     assert database.digest() == before
 
 

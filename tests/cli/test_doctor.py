@@ -94,9 +94,9 @@ def test_each_value_that_does_not_open_is_named_by_table_row_and_name(
             "can decrypt none of the 1 encrypted values",
         ),
         ({"LANGFLOW_SECRET_KEY": None}, "secret key", "no secret key"),
-        ({"LANGFLOW_SECRET_KEY": "x" * 40}, "secret key", "no Fernet key"),
-        ({"LANGFLOW_SUPERUSER_PASSWORD": WRONG_PASSWORD}, "acting", "do not match"),
-        ({"LANGFLOW_SUPERUSER": "nobody"}, "acting", "do not match"),
+        ({"LANGFLOW_SECRET_KEY": "x" * 40}, "secret key", "not a valid Fernet key"),
+        ({"LANGFLOW_SUPERUSER_PASSWORD": WRONG_PASSWORD}, "acting", "wrong name or password"),
+        ({"LANGFLOW_SUPERUSER": "nobody"}, "acting", "wrong name or password"),
         ({"LANGFLOW_SUPERUSER": "nobody", "LANGFLOW_SUPERUSER_PASSWORD": None}, "acting", "nobody"),
         ({"LANGKEYS_API_KEY": "sk-wrong"}, "acting", "not valid"),
         ({"LANGFLOW_AUTO_LOGIN": "perhaps"}, "settings", "LANGFLOW_AUTO_LOGIN"),
@@ -194,24 +194,24 @@ def test_keys_of_the_account_that_servers_remove_are_at_risk(
 @pytest.mark.parametrize(
     ("release", "settings", "words", "absent"),
     [
-        ("1.13", {}, ["is false"], ["everybody"]),
-        ("1.12", {"LANGFLOW_AUTO_LOGIN": None}, ["own default", "everybody"], ["without a key"]),
-        ("1.5", {"LANGFLOW_AUTO_LOGIN": "true"}, ["everybody", "without a key", "MCP"], []),
-        ("1.6", {"LANGFLOW_AUTO_LOGIN": "true"}, ["everybody", "MCP"], ["without a key run"]),
+        ("1.13", {}, ["is false"], ["anybody"]),
+        ("1.12", {"LANGFLOW_AUTO_LOGIN": None}, ["own default", "anybody"], ["without a key"]),
+        ("1.5", {"LANGFLOW_AUTO_LOGIN": "true"}, ["anybody", "without a key", "MCP"], []),
+        ("1.6", {"LANGFLOW_AUTO_LOGIN": "true"}, ["anybody", "MCP"], ["without a key run"]),
         (
             "1.13",
             {"LANGFLOW_AUTO_LOGIN": "true", "LANGFLOW_SKIP_AUTH_AUTO_LOGIN": "true"},
-            ["everybody", "without a key run"],
+            ["anybody", "without a key run"],
             ["MCP"],
         ),
-        ("1.8", {"LANGFLOW_AUTO_LOGIN": "false"}, ["webhooks"], ["MCP", "everybody"]),
+        ("1.8", {"LANGFLOW_AUTO_LOGIN": "false"}, ["webhooks"], ["MCP", "anybody"]),
         (
             "1.13",
             {"LANGFLOW_API_KEY_SOURCE": "env", "LANGFLOW_API_KEY": "sk-of-the-environment"},
             ["LANGFLOW_API_KEY acts as administrator"],
             [],
         ),
-        ("1.5", {"LANGFLOW_API_KEY_SOURCE": "env"}, ["means nothing"], []),
+        ("1.5", {"LANGFLOW_API_KEY_SOURCE": "env"}, ["has no effect"], []),
     ],
 )
 def test_it_says_who_could_call_the_server_without_a_key(
@@ -240,7 +240,7 @@ def test_an_inactive_key_is_a_problem_where_the_server_lets_it_in(
     owner = str(site.database.rows("SELECT id FROM user")[0][0])
     site.database.add_key(owner, is_active=False)
     report = _report(site.call("doctor", "--json"), 1)
-    assert any("lets them in" in text for text in _messages(report, "problem", "API keys"))
+    assert any("accepts them" in text for text in _messages(report, "problem", "API keys"))
 
 
 def test_piped_it_is_one_row_a_finding_and_exit_1_still_prints(
@@ -264,7 +264,7 @@ def test_a_lost_secret_key_is_one_finding_and_the_first(
     first = report["findings"][0]
     assert (first["section"], first["level"]) == ("secret key", "problem")
     assert "3 encrypted values" in first["message"]
-    assert first["hint"].index("the old one") < first["hint"].index("revoke")
+    assert first["hint"].index("the old key") < first["hint"].index("revoke")
     assert first["hint"].index("revoke") < first["hint"].index("--accept-secret-key")
     assert _messages(report, "problem", "encrypted") == []
     assert report["encrypted"]["apikey.api_key"] == {"opens": 0, "fails": 3}
@@ -272,7 +272,9 @@ def test_a_lost_secret_key_is_one_finding_and_the_first(
 
 def test_a_malformed_secret_key_is_found_where_nothing_is_stored(call: Run) -> None:
     report = _report(call("doctor", "--json", LANGFLOW_SECRET_KEY="x" * 40), 1)
-    assert any("no Fernet key" in text for text in _messages(report, "problem", "encrypted"))
+    assert any(
+        "not a valid Fernet key" in text for text in _messages(report, "problem", "encrypted")
+    )
 
 
 @needs_root

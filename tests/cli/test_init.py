@@ -253,7 +253,7 @@ def test_a_missing_password_is_asked_for_twice_and_hidden(empty_site: Site) -> N
     with Terminal(empty_site, "init") as terminal:
         terminal.expect("superuser ops")
         terminal.send(f"{PASSWORD}\n")
-        terminal.expect("again")
+        terminal.expect("Repeat")
         terminal.send(f"{PASSWORD}\n")
         terminal.finish()
         assert terminal.is_restored
@@ -271,7 +271,7 @@ def test_a_password_that_will_not_do_makes_nothing(
         terminal.expect("superuser ops")
         terminal.send(f"{answers[0]}\n")
         if answers[0] == PASSWORD:
-            terminal.expect("again")
+            terminal.expect("Repeat")
             terminal.send(f"{answers[1]}\n")
         terminal.finish(2)
     assert names_in(empty_site.folder) == [".env"]
@@ -321,7 +321,7 @@ def test_of_inits_at_once_one_makes_the_place_and_it_works(empty_site: Site) -> 
     assert set(codes) <= {0, 5}
     assert names_in(empty_site.folder) == [".env", "langflow.db"]
     works(empty_site)
-    made = [result for result in results if "made " in result.stderr and result.code == 0]
+    made = [result for result in results if "created " in result.stderr and result.code == 0]
     assert len(made) == 1
 
 

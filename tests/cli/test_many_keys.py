@@ -68,7 +68,7 @@ def test_a_count_that_makes_no_sense_is_refused(call: Call, database: Database, 
 @pytest.mark.usefixtures("small_spool")
 def test_every_key_that_is_made_is_delivered_and_works(call: Call, database: Database) -> None:
     result = call("api-key", "create", "--name", "fleet", "--count", str(MANY)).done()
-    assert f"made {MANY} API keys (fleet)" in result.stderr
+    assert f"created {MANY} API keys (fleet)" in result.stderr
     rows = database.rows("SELECT api_key, api_key_hash, name, id FROM apikey")
     assert len({row[3] for row in rows}) == MANY
     assert sorted(result.lines) == sorted(decrypted(row[0]) for row in rows)
@@ -136,7 +136,7 @@ def test_without_a_folder_for_temporary_files_it_says_so(site: Site, database: D
     # So many that SQLite's memory for them is not enough.
     settings = {"TMPDIR": "/proc", "SQLITE_TMPDIR": "/proc"}
     result = site.run("api-key", "create", "--count", "20000", **settings)
-    result.failed(6, "in a temporary file", "TMPDIR")
+    result.failed(6, "for a temporary file", "TMPDIR")
     assert database.key_ids() == []
     # What is small needs none, and what is done is not said to have failed.
     for count in (3, 500, 700):

@@ -93,7 +93,7 @@ def test_nobody_is_asked_where_stdin_or_stderr_is_no_terminal(asking: Site, stre
         assert process.returncode == 4
         assert out == b""
         if stream == "stderr":
-            assert b"no terminal to ask at" in err
+            assert b"no terminal to ask for one" in err
 
 
 # Ctrl-C and other ends
@@ -149,7 +149,7 @@ def test_a_key_that_is_being_made_when_ctrl_c_comes_is_all_or_nothing(
     site: Site, database: Database
 ) -> None:
     with Terminal(site, "api-key", "--count", "100000", piped=True) as terminal:
-        terminal.expect("making API keys")
+        terminal.expect("creating API keys")
         terminal.send("\x03")
         terminal.finish(130)
     assert terminal.stdout == ""

@@ -83,7 +83,7 @@ def test_a_job_rotates_its_own_key_in_place(deploy: Deploy, version: str) -> Non
     assert file.read_text().strip() == new.value
     assert (new.name, new is old) == ("job", False)
     assert f"replaces {old.id}" in result.stderr
-    assert "refused now" in result.stderr
+    assert "and refused" in result.stderr
     assert deployment.job("whoami", "--api-key", "-", stdin=old.value).code == 4
 
 
@@ -120,7 +120,7 @@ def test_a_leaked_key_ends_itself(deployment: Deployment) -> None:
     result = deployment.job("api-key", "revoke", "-", "--yes", stdin=text).done()
     assert [row[0] for row in result.rows] == [key.id for key in leaked]
     assert deployment.names() == ["acting"]
-    assert "refuses them now" in result.stderr
+    assert "now refuses them" in result.stderr
     again = deployment.job("api-key", "revoke", "-", "--yes", "--json", stdin=text).failed(4)
     assert again.error["code"] == "invalid_key"
 
@@ -152,7 +152,7 @@ def test_a_key_that_cannot_be_delivered_is_taken_back(deployment: Deployment) ->
         )  # fmt: skip
         _, err = process.communicate(old.value.encode(), timeout=60)
     assert process.returncode == 1
-    assert b"taken back" in err
+    assert b"removed again" in err
     assert deployment.langflow.keys[1:] == [old]
 
 
@@ -297,5 +297,5 @@ def test_a_terminal_gets_a_panel_that_names_the_server(deployment: Deployment) -
     text = shown(
         deployment.site, "api-key", "create", "--url", deployment.server.url, **settings
     ).text
-    assert "shown this once" in text
+    assert "shown only once" in text
     assert deployment.server.url in text

@@ -53,7 +53,7 @@ def test_a_variable_is_sent_and_that_is_said(deployment: Deployment) -> None:
     result = deployment.call(*command, "--apply-to", "Field", stdin=f"{CREDENTIAL}\n").done()
     assert result.stdout == ""
     assert "sent Credential TOKEN" in result.stderr
-    assert "does not show its value again" in result.stderr
+    assert "never shows its value" in result.stderr
     stored = deployment.langflow.variable("TOKEN")
     assert (stored.value, stored.default_fields) == (CREDENTIAL, ["Field"])
     found = deployment.call(*command, "--json", stdin=CREDENTIAL).done().json()
@@ -114,7 +114,7 @@ def test_one_that_fails_is_named_with_how_many_were_set(deployment: Deployment) 
     text = "".join(f"{name}={CREDENTIAL}\n" for name in "ABC")
     only = [argument for name in "ABC" for argument in ("--only", name)]
     deployment.call("variable", "import", "-", *only, stdin=text).failed(
-        1, "2 of 3 set, B failed", "run it again"
+        1, "2 of 3 set, B failed", "run the command again"
     )
 
 

@@ -225,10 +225,10 @@ def test_progress_shows_at_a_terminal_only_and_never_on_stdout(site: Site) -> No
     count = ("api-key", "create", "--count", "1500")
     with Terminal(site, *count, piped=True) as terminal:
         terminal.finish()
-    assert "making API keys" in terminal.text
+    assert "creating API keys" in terminal.text
     assert len(terminal.stdout.splitlines()) == 1500
     assert all(line.startswith("sk-") for line in terminal.stdout.splitlines())
-    assert "making API keys" not in site.call(*count).done().stderr
+    assert "creating API keys" not in site.call(*count).done().stderr
 
 
 # stdout that is closed, full or nobody's

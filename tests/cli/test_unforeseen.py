@@ -66,7 +66,7 @@ def test_it_is_one_line_without_what_it_repeats(
     failing: Callable[[BaseException], Call], error: BaseException
 ) -> None:
     call = failing(error)
-    result = call("api-key", "list").failed(1, f"error: unexpected: {type(error).__name__}")
+    result = call("api-key", "list").failed(1, f"error: unexpected error: {type(error).__name__}")
     first, hint = result.stderr.splitlines()
     assert hint.startswith("hint: ")
     assert "LANGKEYS_DEBUG=1" in hint
@@ -116,7 +116,7 @@ def test_a_failing_end_of_a_command_is_caught_too(
         raise ValueError(PASSWORD)
 
     monkeypatch.setattr(Session, "__exit__", fail)
-    site.call("doctor").failed(1, "unexpected: ValueError")
+    site.call("doctor").failed(1, "unexpected error: ValueError")
 
 
 @pytest.mark.parametrize("where", ["store", "__exit__"])

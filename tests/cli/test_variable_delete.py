@@ -56,4 +56,4 @@ def test_a_name_that_servers_import_is_said_to_come_back(
     variable_rows.add(database, superuser, "OPENAI_API_KEY", "x")
     variable_rows.add(database, superuser, "MY_TOKEN", "x")
     result = call("variable", "delete", "OPENAI_API_KEY", "MY_TOKEN", "--yes").done()
-    assert "makes OPENAI_API_KEY again" in result.stderr
+    assert "creates OPENAI_API_KEY again" in result.stderr

@@ -38,11 +38,11 @@ def test_sentences_say_what_wins_and_what_it_hides(site: Site, stored: Database)
     for words in (
         f"{KEY}: the stored variable of administrator in {site.database.path} wins.",
         "It hides the server's environment (this environment).",
-        "of type Credential",
+        "has type Credential",
         "the fields Password, API Key",
-        "The secret key opens it.",
+        "The secret key decrypts it.",
         "keeps it when it starts",
-        f"Without it a server would look in its environment: {KEY} is set in this environment.",
+        f"Without it, a server would use its environment: {KEY} is set in this environment.",
     ):
         assert words in text
     assert "environment-value" not in text
@@ -111,7 +111,7 @@ def test_what_came_from_the_environment_is_said_to_be_overwritten(site: Site) ->
     )
     said = reasons(site)
     assert "overwrites it when it starts or the user logs in" in said
-    assert "variable set makes it stay" in said
+    assert "To keep it, use langkeys variable set" in said
     site.call("variable", "set", KEY, "--value-file", "-", stdin="y").done()
     assert "keeps it when it starts" in reasons(site)
 
@@ -137,7 +137,7 @@ def test_what_does_not_open_is_said(site_of: Callable[[str], Site]) -> None:
     token = encrypted("x", OTHER_SECRET_KEY)
     variable_rows.add(site.database, owner[0], KEY, token, is_encrypted=False)
     said = reasons(site, **{KEY: "environment"})
-    assert "does not open it" in said
+    assert "It cannot be decrypted" in said
     assert "empty value" in said
     assert "no value that a server could use" in said
 

@@ -100,7 +100,7 @@ def test_a_file_is_0600_whatever_the_umask_and_stdout_is_empty(
     assert str(path) in result.stderr
     path.chmod(0o644)
     again = site.run(*EXPORT, "--write-to", "out.env", "--replace").done()
-    assert "0600 now" in again.stderr
+    assert "now 0600" in again.stderr
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

@@ -64,7 +64,7 @@ def test_a_list_at_a_terminal_is_a_table_that_hides_credentials(site: Site) -> N
     add_one_of_each(site.database, owner)
     variable_rows.add(site.database, owner, "FLOW_ID", "", "Generic")
     text = shown(site, *LIST).text
-    for word in ("NAME", "TOKEN", "(hidden)", "http://localhost", "(does not open)", "(none)"):
+    for word in ("NAME", "TOKEN", "(hidden)", "http://localhost", "(cannot decrypt)", "(none)"):
         assert word in text
     site.database.rows("DELETE FROM variable")
     assert "no variables" in shown(site, *LIST).text

@@ -111,7 +111,7 @@ def test_a_journal_that_others_could_have_written_is_not_believed_and_not_ignore
     for line in READS:
         said = filled.site.call(*line).done().stderr
         assert str(journal) in said
-        assert "not believed" in said
+        assert "not trusted" in said
     for line in WRITES:
         refused = filled.site.call(*line).failed(2, str(journal))
         if plant is _of_another:
@@ -187,7 +187,7 @@ def test_on_1_8_a_key_is_known_by_the_staged_secret_key(site_of: Callable[[str],
     }
     killed = site.run(*ROTATE, LANGKEYS_FAILPOINT="committed", **by_key)
     assert killed.code == -9
-    assert "has not come to its end" in site.call("api-key", "list", **by_key).done().stderr
+    assert "is unfinished" in site.call("api-key", "list", **by_key).done().stderr
     assert (config / "secret_key").read_text() == SECRET_KEY
     assert "was committed" in site.call("api-key", "create", **by_key).done().stderr
     assert (config / "secret_key").read_text() != SECRET_KEY
@@ -213,7 +213,7 @@ def test_a_staged_key_of_a_third_user_is_not_taken(filled: Vault) -> None:
     for staged in filled.site.folder.rglob(".*.langkeys-rotation"):
         if staged.name != ".langflow.db.langkeys-rotation":
             give(staged, OTHER)
-    filled.site.call("api-key", "migrate").failed(7, "nowhere to be found")
+    filled.site.call("api-key", "migrate").failed(7, "cannot be found")
 
 
 # The audit log

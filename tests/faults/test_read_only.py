@@ -32,7 +32,7 @@ READS = [
     ("variable", "list"),
     ("doctor",),
 ]
-MISSING = "changes of a server that is running may be missing"
+MISSING = "changes of a running server may be missing"
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ def test_a_new_password_of_the_configured_superuser_outlives_a_restart(
 ) -> None:
     """The server keeps its old setting, and does not set the password back."""
     run = langkeys("user", "set-password", SUPERUSER, "--password-file", "-", stdin=SECOND).done()
-    assert "LANGFLOW_SUPERUSER_PASSWORD (environment) is stale" in run.stderr
+    assert "LANGFLOW_SUPERUSER_PASSWORD (environment) is out of date" in run.stderr
     assert langkeys("user", "list", "--json").refused(4).error()["code"] == "unauthenticated"
     try:
         server.restart()

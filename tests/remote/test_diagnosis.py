@@ -36,7 +36,7 @@ def test_a_sound_server_has_no_problem(deploy: Deploy, version: str) -> None:
     assert report.acting is not None
     assert report.counts["active superusers"] == 1
     assert "only active superuser" in said(report)
-    assert "not to be seen from outside" in said(report)
+    assert "not visible over REST" in said(report)
 
 
 @pytest.mark.parametrize("version", SERVERS)
@@ -66,7 +66,7 @@ def test_a_refused_key_is_a_problem(deployment: Deployment) -> None:
 def test_without_a_key_the_rest_is_looked_at(deployment: Deployment) -> None:
     report = examine(Server(Client(deployment.asked.url, None)))
     assert report.is_sound
-    assert "no API key" in said(report)
+    assert "without an API key" in said(report)
 
 
 def test_a_gateway_in_the_way_is_told(deployment: Deployment) -> None:
@@ -78,7 +78,7 @@ def test_a_gateway_in_the_way_is_told(deployment: Deployment) -> None:
 
     deployment.langflow.before = gateway
     report = examine(deployment.server())
-    assert "AUTO_LOGIN is on cannot be told" in said(report)
+    assert "cannot determine whether AUTO_LOGIN is on" in said(report)
     assert "its database does not answer" in problems(report)
 
 

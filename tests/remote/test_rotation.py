@@ -102,7 +102,7 @@ def test_what_is_not_delivered_is_taken_back_and_the_old_one_stays(deployment: D
     chosen = references.chosen_from(server, api_keys.list_keys(server)[1:])
     with pytest.raises(FailedError, match="stdout") as caught:
         rotation.rotate(chosen, no_delivery)
-    assert caught.value.hint == "the 2 new API keys have been taken back"
+    assert caught.value.hint == "the 2 new API keys have been removed again"
     assert langflow.keys == [deployment.key, *olds]
 
 
@@ -139,7 +139,7 @@ def test_an_answer_lost_in_the_middle_takes_back_the_others_and_names_what_is_ne
     assert langflow.keys == [deployment.key, *olds, new]
     hint = caught.value.hint or ""
     assert f"langkeys api-key revoke {new.id}" in hint
-    assert "has been taken back" in hint
+    assert "has been removed again" in hint
 
 
 @pytest.mark.parametrize("is_done", [True, False])
@@ -155,7 +155,7 @@ def test_an_old_one_that_cannot_be_ended_is_named_with_the_line_that_does(
 ) -> None:
     old = deployment.langflow.add_key(deployment.langflow.superuser, "job")
     deployment.langflow.lose("DELETE", PATH, is_done=False, count=99)
-    with pytest.raises(FailedError, match="0 of 1 old API keys ended") as caught:
+    with pytest.raises(FailedError, match="0 of 1 old API keys revoked") as caught:
         rotation.rotate([chosen_by_itself(deployment, old)], lambda _: None)
     assert f"langkeys api-key revoke {old.id} --url" in (caught.value.hint or "")
     assert "delivered" in (caught.value.hint or "")

@@ -77,7 +77,7 @@ def test_a_user_who_could_not_be_activated_is_named_with_the_next_step(
             raise Refused(500, f"it broke on {PASSWORD}")
 
     deployment.langflow.before = break_down
-    with pytest.raises(FailedError, match="is made in") as caught:
+    with pytest.raises(FailedError, match="was created in") as caught:
         users.create_user(deployment.server(), "alice", PASSWORD, is_superuser=True)
     assert "langkeys user activate alice and langkeys user promote alice" in (
         caught.value.hint or ""
@@ -87,7 +87,7 @@ def test_a_user_who_could_not_be_activated_is_named_with_the_next_step(
 
 def test_a_lost_answer_says_what_may_be_there(deployment: Deployment) -> None:
     deployment.langflow.lose("POST", users.PATH, is_done=True)
-    with pytest.raises(FailedError, match="may have been made"):
+    with pytest.raises(FailedError, match="may have been created"):
         users.create_user(deployment.server(), "alice", PASSWORD, is_superuser=False)
     user = users.get_user(deployment.server(), "alice")
     deployment.langflow.lose("PATCH", users.PATH, is_done=True)
@@ -120,7 +120,7 @@ def test_nobody_ends_themselves_or_the_last_superuser(
 ) -> None:
     server = deployment.server()
     own = users.get_user(server, "administrator")
-    with pytest.raises(ConflictError, match="acts as"):
+    with pytest.raises(ConflictError, match="is the acting user"):
         users.change_state(server, own, **change)
     # Another superuser, who is the last one by then: the acting one was demoted meanwhile.
     other = deployment.langflow.add_user("other", is_superuser=True)
@@ -148,7 +148,7 @@ def test_an_id_goes_before_a_name_and_says_so(deployment: Deployment) -> None:
     alice = deployment.langflow.add_user("alice")
     deployment.langflow.add_user(alice.id)
     assert users.get_user(deployment.server(), alice.id).username == "alice"
-    assert "the id counts" in deployment.said[0]
+    assert "the user with the id is used" in deployment.said[0]
     with pytest.raises(NotFoundError) as caught:
         users.get_user(deployment.server(), "ALICE")
     assert "'alice'" in (caught.value.hint or "")

@@ -53,7 +53,7 @@ def test_a_key_that_cannot_be_read_takes_no_other_with_it(
         assert [key.id for key in store.api_keys(ALL)] == good
         assert [key.id for key in store.api_keys(ALL)] == good
         assert len(warnings) == 1, "once a row"
-        assert f"its {column} is not" in warnings[0]
+        assert f"its {column} is malformed" in warnings[0]
         assert "apikey" in warnings[0]
         assert store.api_key_count() == store.counts()["API keys"] == 3
         assert [key.id for key in store.api_keys(KeyFilter(now=NOW, name="first"))] == good[:1]
@@ -146,7 +146,7 @@ def test_a_user_that_cannot_be_read_takes_no_other_with_it(
     with listening(made, warnings) as store:
         assert [found.user.username for found in store.users()] == ["administrator", "last"]
         assert len(warnings) == 1
-        assert f"its {column} is not" in warnings[0]
+        assert f"its {column} is malformed" in warnings[0]
         assert store.counts()["users"] == 3
         assert store.usernames_like("LAST") == ["last"]
         if column != "username":
@@ -180,7 +180,7 @@ def test_a_variable_that_cannot_be_read_takes_no_other_with_it_and_can_be_delete
         assert [row.name for row in store.variables()] == ["FIRST", "LAST"]
         assert [row.name for row in store.variables_named(["FIRST", "ODD"])] == ["FIRST"]
         assert len(warnings) == 1
-        assert f"its {column} is not" in warnings[0]
+        assert f"its {column} is malformed" in warnings[0]
         assert store.counts()["variables"] == 3
         assert all(isinstance(v.value, str) for v in store.encrypted_values())
         stub = the_stub(store)

@@ -130,7 +130,7 @@ def create(
 def _made(
     session: Session, owner: User, name: str, expires_at: datetime | None, count: int
 ) -> Generator[api_keys.NewApiKey, None, None]:
-    with session.progress("making API keys", count) as done:
+    with session.progress("creating API keys", count) as done:
         prepared = api_keys.prepared(
             session.generation,
             lambda: session.cipher,
@@ -157,4 +157,4 @@ def _say_made(
         f"API key {dashed(row.id)}" if count == 1 else f"{count} API keys"
     ) + f" ({row.name}) for {row.username}{until}"
     where = "" if destination is None else f", written to {destination}"
-    out.note(f"made {what} in {session.store.location}{where}")
+    out.note(f"created {what} in {session.store.location}{where}")

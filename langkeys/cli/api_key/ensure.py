@@ -89,7 +89,7 @@ def ensure(
         where = f"{session.store.location}, from {path}"
         out.note(f"{what} works in {where}{'' if result.changed else '; nothing was changed'}")
         if result.renamed_from is not None:
-            out.note(f"it was named {result.renamed_from!r} before")
+            out.note(f"it was renamed from {result.renamed_from!r} before")
         if result.others:
             ids = ", ".join(dashed(key.id) for key in result.others)
             said = "revoked" if replace else "there are"

@@ -62,7 +62,7 @@ def list_(
     """
     call = invocation(context)
     if user is not None and all_users:
-        raise UsageError("--user and --all-users exclude each other")
+        raise UsageError("--user and --all-users cannot be used together")
     moment = now()
     unused_since = None if unused_for is None else moment - parsed_span(unused_for, "--unused-for")
     expires_before = (

@@ -57,8 +57,8 @@ def prune(
     out.require_stdout()
     if not expired and unused_for is None and older_than is None and user is None:
         raise UsageError(
-            "without a filter every API key would go",
-            hint="give --expired, --unused-for SPAN, --older-than SPAN or --user USER",
+            "without a filter, every API key would be revoked",
+            hint="use --expired, --unused-for SPAN, --older-than SPAN or --user USER",
         )
     unused = None if unused_for is None else parsed_span(unused_for, "--unused-for")
     age = None if older_than is None else parsed_span(older_than, "--older-than")
@@ -109,7 +109,8 @@ def prune(
             for key in left:
                 session.warn(
                     f"left out: {', '.join(map(row_named, key.others))}, as"
-                    f" {row_named(key.meant)} is the same key, does not match and keeps it alive"
+                    f" {row_named(key.meant)} holds the same key, does not match and"
+                    " keeps it working"
                 )
             show_plain_keys(session, out, batch, moment)
 
@@ -123,6 +124,6 @@ def _require_counted_use(session: Session) -> None:
             else f"no use of any key is counted in {session.store.location}"
         )
         raise UsageError(
-            f"{why}, so keys in use look unused; nothing was done",
-            hint="give --force if you know better",
+            f"{why}, so keys in use would look unused; nothing was done",
+            hint="use --force to prune anyway",
         )

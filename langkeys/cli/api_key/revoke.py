@@ -71,7 +71,7 @@ def revoke(
         many = plural_keys([*keys, *stubs])
         if dry_run:
             out.note(f"dry run: {many} would be revoked; nothing was done")
-            say_other_rows(session, keys, "it would go")
+            say_other_rows(session, keys, "it would be deleted")
         else:
             keys = endings.revoke(keys, stubs)
             rows = rows_of(keys)
@@ -80,7 +80,7 @@ def revoke(
             warn_of_unreadable(session)
         for stub in stubs:
             session.warn(
-                f"row {stub.id} ({stub.name}) cannot be read, its {stub.problem} is not as a server"
-                " writes it: that others are the same key cannot be ruled out"
+                f"row {stub.id} ({stub.name}) cannot be read, its {stub.problem} is"
+                " malformed. It may hold one of these keys"
             )
         show_keys(out, ((row, values.get(row.id)) for row in rows), now())

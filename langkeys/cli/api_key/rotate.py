@@ -127,7 +127,7 @@ def rotate(
     call = invocation(context)
     out = call.output
     if write_to is not None and write_to_dir is not None:
-        raise UsageError("--write-to and --write-to-dir exclude each other")
+        raise UsageError("--write-to and --write-to-dir cannot be used together")
     to_files = is_file(write_to) or write_to_dir is not None
     if not to_files or out.as_json or dry_run:
         out.require_stdout()
@@ -138,14 +138,14 @@ def rotate(
     _check_selection(refs, user=user, all_keys=all_keys, age=age, is_own=over_url)
     if keep_old and (not over_url or grace is not None):
         raise UsageError(
-            "--keep-old is for --url and --remote, and excludes --grace",
-            hint="on a database --grace SPAN lets the old key work for so long",
+            "--keep-old requires --url or --remote, and cannot be used with --grace",
+            hint="on a database, use --grace SPAN to keep the old key working for a while",
         )
     if over_url:
         if write_to_dir is not None or format_ is not Format.KEY:
             raise UsageError(
-                "--write-to-dir and --format are for a database, not for --url and --remote",
-                hint="give --write-to FILE, or take the key from stdout",
+                "--write-to-dir and --format cannot be used with --url or --remote",
+                hint="use --write-to FILE, or read the key from stdout",
             )
         from langkeys.cli.remote import api_keys as over_rest
 
@@ -213,7 +213,7 @@ def rotate(
             destination.warn(out)
         acting = session.acting.api_key
         if acting is not None and acting.id in {row.id for row in rows_of(keys)}:
-            out.warn("LANGKEYS_API_KEY held one of these keys: set it to the new one")
+            out.warn("LANGKEYS_API_KEY is one of the replaced keys: set it to the new one")
 
 
 def _expires(text: str | None) -> Expires:
@@ -231,9 +231,9 @@ def _check_selection(
     age: timedelta | None,
     is_own: bool,
 ) -> None:
-    hint = "give REF..., or --user USER --all, or --older-than SPAN"
+    hint = "use REF..., --user USER --all, or --older-than SPAN"
     if refs and (user is not None or all_keys or age is not None):
-        raise UsageError("REF excludes --user, --all and --older-than", hint=hint)
+        raise UsageError("REF cannot be used with --user, --all or --older-than", hint=hint)
     if not refs and age is None and not ((user is not None or is_own) and all_keys):
         raise UsageError("no keys selected", hint=hint)
 
@@ -270,10 +270,12 @@ def _is_array(refs: list[str] | None, replacements: Sequence[Replacement]) -> bo
 
 def _say_nothing_done(session: Session, keys: Sequence[WholeKey], *, dry_run: bool) -> None:
     if not keys:
-        session.note(f"no API key of {session.store.location} is left to rotate; nothing was done")
+        session.note(
+            f"no API key of {session.store.location} needs to be rotated; nothing was done"
+        )
     elif dry_run:
         session.note(f"dry run: {plural_keys(keys)} would be rotated; nothing was done")
-        say_other_rows(session, keys, "it would end")
+        say_other_rows(session, keys, "it would be revoked")
 
 
 def _show_rows(session: Session, out: Output, keys: Sequence[WholeKey]) -> None:
@@ -284,7 +286,8 @@ def _show_rows(session: Session, out: Output, keys: Sequence[WholeKey]) -> None:
 def _confirm(session: Session, keys: Sequence[WholeKey], *, yes: bool) -> None:
     if len(keys) > 1 and prompts.can_ask():
         prompts.confirm(
-            f"Rotate {plural_keys(keys)} of {session.store.location}? The old ones end at once.",
+            f"Rotate {plural_keys(keys)} of {session.store.location}? The old keys"
+            " stop working immediately.",
             yes=yes,
         )
 
@@ -301,9 +304,9 @@ def _report_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
         for other in rotation.leftovers(session.store, key):
             if other.id not in chosen:
                 session.warn(
-                    f"API key {dashed(other.id)} ({other.name}) is newer than {dashed(key.id)} and"
-                    " was never used: a rotation that broke off may have left it. Revoke it if"
-                    " nobody has it"
+                    f"API key {dashed(other.id)} ({other.name}) is newer than"
+                    f" {dashed(key.id)} and was never used. It may be left over from"
+                    " an interrupted rotation: revoke it if nobody has it"
                 )
 
 
@@ -364,8 +367,8 @@ def _end_old(
             raise
         ids = " ".join(dashed(item.old.id) for item in replacements[:10])
         error.hint = (
-            "the new keys are delivered and work, and the old ones have not been ended: langkeys"
-            f" api-key revoke {ids}"
+            "the new keys were delivered and work, but the old keys were not revoked."
+            f" To revoke them: langkeys api-key revoke {ids}"
         )
         raise
 

@@ -43,7 +43,7 @@ def update(
     out = invocation(context).output
     out.require_stdout()
     if name is None and expires is None:
-        raise UsageError("there is nothing to update", hint="give --name, --expires or both")
+        raise UsageError("nothing to update", hint="use --name, --expires or both")
     if name is not None:
         api_keys.checked_name(name)
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")

@@ -65,8 +65,8 @@ def create(
         until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
         where = "" if staged is None else f", written to {staged.path}"
         out.note(
-            f"made {what} ({row.name}) for {server.acting.username}{until} in {server.location},"
-            f" which lets it in{where}"
+            f"created {what} ({row.name}) for {server.acting.username}{until} in"
+            f" {server.location}, which accepts it{where}"
         )
         warn_of_file(out, staged)
 
@@ -98,7 +98,7 @@ def show(context: typer.Context, ref: str) -> None:
     out.require_stdout()
     chosen = _chosen(context, [ref], destroys=False)
     if len(chosen) != 1:
-        raise UsageError(f"{len(chosen)} keys came on stdin; this command takes one")
+        raise UsageError(f"stdin has {len(chosen)} keys, but this command takes one")
     key, value = chosen[0].listed
     show_key_card(out, key, value, now())
 
@@ -122,7 +122,7 @@ def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: b
 def _proof(chosen: Sequence[Chosen]) -> str:
     if not all(item.whole for item in chosen):
         return ""
-    return f", which refuses {'it' if len(chosen) == 1 else 'them'} now"
+    return f", which now refuses {'it' if len(chosen) == 1 else 'them'}"
 
 
 def _confirm_revoking(chosen: Sequence[Chosen], *, yes: bool) -> None:
@@ -221,7 +221,7 @@ def rotate(
             out.note(f"{_replaced(item, keep_old=keep_old)}, in {server.location}{where}")
         warn_of_file(out, staged)
     if not keep_old and any(item.whole and not item.is_presented for item in chosen):
-        out.warn("LANGKEYS_API_KEY held one of these keys: set it to the new one")
+        out.warn("LANGKEYS_API_KEY is one of the replaced keys: set it to the new one")
 
 
 def _replaced(item: Replacement, *, keep_old: bool) -> str:
@@ -230,10 +230,10 @@ def _replaced(item: Replacement, *, keep_old: bool) -> str:
     if not keep_old:
         fate = "which is deleted"
         if item.old.whole is not None:
-            fate += " and refused now"
+            fate += " and refused"
     else:
-        until = "goes on working" if ends is None else f"works until {iso(ends)}"
-        fate = f"which {until}: langkeys api-key revoke {old} {server} ends it"
+        until = "keeps working" if ends is None else f"works until {iso(ends)}"
+        fate = f"which {until}; to revoke it: langkeys api-key revoke {old} {server}"
     return f"API key {dashed(key.id)} ({key.name}) replaces {old}, {fate}"
 
 
@@ -297,7 +297,7 @@ def _require_yes_for_acting(chosen: Sequence[Chosen], *, yes: bool) -> None:
     for item in chosen:
         if not yes and item.whole is not None and not item.is_presented:
             raise UsageError(
-                f"API key {dashed(item.key_id)} is the one that langkeys acts by"
-                " (LANGKEYS_API_KEY); nothing was done",
-                hint="give --yes to do it all the same",
+                f"API key {dashed(item.key_id)} is the key that langkeys authenticates"
+                " with (LANGKEYS_API_KEY); nothing was done",
+                hint="use --yes to do it anyway",
             )

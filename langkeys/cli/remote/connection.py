@@ -36,9 +36,9 @@ def server_of(
         api_key = None if found is None else found.text
     if api_key is None and needs_key:
         raise UnauthenticatedError(
-            "there is no API key to ask the server by: LANGKEYS_API_KEY is not set",
-            hint="set it to an API key of the server, or give the key itself on stdin, where the"
-            " command takes -",
+            "no API key for the server: LANGKEYS_API_KEY is not set",
+            hint="set it to an API key of the server; commands that take - can read"
+            " the key from stdin instead",
         )
     url, source, label = given.get("url"), "--url", None
     if url is None:
@@ -47,10 +47,12 @@ def server_of(
         if value is not None and value.file is not None:
             label = f"the server in {value.file}"
     if url is None:
-        raise ConfigError("--remote needs an address", hint="give --url URL, or set LANGFLOW_URL")
+        raise ConfigError(
+            "--remote needs the server's address", hint="use --url URL, or set LANGFLOW_URL"
+        )
     via = given.get("via", VIA[0])
     if via not in VIA:
-        raise UsageError(f"--via {via!r} is not header or query")
+        raise UsageError(f"--via must be header or query, not {via!r}")
     client = Client(str(url), api_key, via=str(via), source=source, label=label, warn=output.warn)
     return Server(client, output.warn)
 

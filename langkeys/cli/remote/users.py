@@ -18,7 +18,7 @@ from langkeys.remote.server import Server
 from langkeys.times import now
 from langkeys.users import checked_username
 
-_RACE = "nobody sees to it that somebody else does not change another superuser in the same moment"
+_RACE = "this check does not notice another superuser that is changed at the same moment"
 
 
 def list_(context: typer.Context, *, limit: int | None, offset: int) -> None:
@@ -53,7 +53,7 @@ def create(
     made = users.create_user(server, name, password, is_superuser=superuser)
     _deliver(out, server, made, password if random else None)
     what = "superuser" if superuser else "user"
-    out.note(f"made the {what} {name} ({dashed(made.id)}) in {server.location}")
+    out.note(f"created the {what} {name} ({dashed(made.id)}) in {server.location}")
     warn_of_length(out, password)
 
 
@@ -69,12 +69,12 @@ def set_password(context: typer.Context, user: str, *, password_file: Any, rando
     changed = users.set_password(server, chosen, password)
     _deliver(out, server, changed, password if random else None)
     out.note(
-        f"sent the password of {changed.username} to {server.location}; that it works shows at"
-        " their login"
+        f"sent the password of {changed.username} to {server.location}; it was not"
+        " tested by a login"
     )
     warn_of_length(out, password)
     if not changed.is_active:
-        out.warn(f"{changed.username} is inactive, and cannot log in until activated")
+        out.warn(f"{changed.username} is inactive, and cannot log in until they are activated")
 
 
 def change(
@@ -112,7 +112,7 @@ def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run:
         users.check_dispensable(server, user, "deactivate")
         _check_named(context, server, user, "deactivate")
     if dry_run:
-        already = "would be inactive" if user.is_active else "is inactive already"
+        already = "would be inactive" if user.is_active else "is already inactive"
         out.note(f"dry run: {user.username} {already}; nothing was done")
         changed = user
     else:
@@ -122,8 +122,9 @@ def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run:
     version = server.version
     if (version.major, version.minor) < (1, 11):
         out.warn(
-            f"Langflow {version.text} lets API keys of inactive users run flows, and over REST"
-            f" nobody but {user.username} can revoke theirs: langkeys beside the database can"
+            f"Langflow {version.text} lets API keys of inactive users run flows, and"
+            f" over REST only {user.username} can revoke their keys; langkeys can on"
+            " the database"
         )
     if not dry_run and changed != user:
         _look_again(server, out)
@@ -147,13 +148,13 @@ def _check_named(context: typer.Context, server: Server, user: User, what: str) 
         raise ConflictError(
             f"LANGFLOW_SUPERUSER names {user.username!r}: servers do not start without that"
             " superuser; nothing was done",
-            hint=f"{what} somebody else, or unset it where {server.location} is another server",
+            hint=f"{what} another superuser, or unset it if {server.location} is another server",
         )
 
 
 def _say_changed(out: Output, server: Server, old: User, new: User, done: str, state: str) -> None:
     if old == new:
-        out.note(f"{new.username} is {state} already in {server.location}; nothing was changed")
+        out.note(f"{new.username} is already {state} in {server.location}; nothing was changed")
     else:
         out.note(f"{done} {new.username} in {server.location}")
 
@@ -163,12 +164,13 @@ def _look_again(server: Server, out: Output) -> None:
     try:
         left = [user for user in users.list_users(server) if user.is_active and user.is_superuser]
     except LangkeysError as error:
-        out.warn(f"whether a superuser is left cannot be told: {error.message}; {_RACE}")
+        out.warn(f"cannot determine whether a superuser is left: {error.message}; {_RACE}")
         return
     if not left:
         out.warn(
-            f"no active superuser is left in {server.location}: somebody changed another one in the"
-            " same moment; only the database helps now"
+            f"no active superuser is left in {server.location}: another one was"
+            " changed at the same moment. Use langkeys on the database to promote a"
+            " user"
         )
 
 
@@ -185,8 +187,9 @@ def _deliver(out: Output, server: Server, user: User, made_up: str | None) -> No
             out.data(f"{made_up}\n")
     except LangkeysError as error:
         error.hint = (
-            f"nobody has received the password of {user.username}, and the old one is gone:"
-            f" langkeys user set-password {user.username} {server.option}"
+            f"nobody has received the new password of {user.username}, and the old one"
+            " no longer works. Set it again: langkeys user set-password"
+            f" {user.username} {server.option}"
         )
         raise
 

@@ -52,7 +52,7 @@ def set_(
 
 
 def _not_shown(row: Variable) -> str:
-    return "; the server does not show its value again" if row.type == CREDENTIAL else ""
+    return "; the server never shows its value" if row.type == CREDENTIAL else ""
 
 
 def list_(

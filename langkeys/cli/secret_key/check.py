@@ -70,9 +70,9 @@ def check(
     if tally.not_by_first:
         closed = tally.count(lambda is_known, key: is_known and key is None)
         out.warn(
-            f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint}) does not"
-            f" open {tally.not_by_first} values of {location}"
-            + (f"; {closed} of them open with no key given" if len(keys) > 1 else "")
+            f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint})"
+            f" cannot decrypt {tally.not_by_first} values of {location}"
+            + (f"; no given key decrypts {closed} of them" if len(keys) > 1 else "")
         )
         raise typer.Exit(SecretKeyError.exit_code)
 
@@ -158,17 +158,18 @@ def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
         (".".join(place), *(str(counts[number]) for number in (*range(len(keys)), None)))
         for place, counts in sorted(columns.items())
     ]
-    out.table(("COLUMN", *(f"KEY {key.fingerprint}" for key in keys), "NOT OPENED"), rows)
+    out.table(("COLUMN", *(f"KEY {key.fingerprint}" for key in keys), "CANNOT DECRYPT"), rows)
     lines = [
-        f"{'known' if item.is_known else 'stray'}  {item.table}.{item.column} of row"
-        f" {dashed(item.row)}{f' ({item.name})' if item.name else ''} does not open"
+        f"{('known' if item.is_known else 'stray')}  {item.table}.{item.column} of row"
+        f" {dashed(item.row)}{(f' ({item.name})' if item.name else '')} cannot be"
+        " decrypted"
         for item in tally.first_closed
     ]
     closed = tally.count(lambda _, key: key is None)
     if closed > len(lines):
         lines.append(f"and {closed - len(lines)} more")
     lines.append(
-        f"the secret key from {keys[0].source} opens {tally.opened_by[0]} of"
+        f"the secret key from {keys[0].source} decrypts {tally.opened_by[0]} of"
         f" {tally.by_place.total()} values"
     )
     out.sentence(*lines)

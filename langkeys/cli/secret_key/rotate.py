@@ -71,19 +71,22 @@ def rotate(
         if dry_run:
             survey = key_session.surveyed_only(session, plan, out.progress)
             total = sum(survey.opened.values())
-            out.note(f"dry run: {total} values of {location} would be re-encrypted; nothing done")
+            out.note(
+                f"dry run: {total} values of {location} would be re-encrypted; nothing was done"
+            )
         else:
             prompts.confirm(_question(location, plan), yes=yes)
             rotated = key_session.rotate(session, plan, out.progress, out.warn)
             survey = rotated.survey
             total = sum(survey.opened.values())
             out.note(
-                f"re-encrypted {total} values of {location} under a new secret key (fingerprint"
-                f" {plan.new_fingerprint}, before {plan.old_fingerprint}), all read back with it"
+                f"re-encrypted {total} values of {location} with a new secret key"
+                f" (fingerprint {plan.new_fingerprint}, previously"
+                f" {plan.old_fingerprint}), and read all of them back"
             )
             out.note(
-                f"the database as it was is {rotated.backup}, its secret key"
-                f" {rotated.old_key_file}: remove both when all is well"
+                f"the previous database is in {rotated.backup}, its secret key in"
+                f" {rotated.old_key_file}: remove both when everything works"
             )
     try:
         _show_counts(out, rotated_counts(survey))
@@ -93,15 +96,15 @@ def rotate(
         if not dry_run:
             for place in plan.places:
                 out.note(f"the new secret key is in {place.title}")
-            out.note("everybody has to log in again; API keys go on working")
+            out.note("all users have to log in again; API keys keep working")
             _say_what_to_set(out, plan)
 
 
 def _question(location: str, plan: Plan) -> str:
     where = ", ".join(place.title for place in plan.places) or str(plan.new_key_file)
     return (
-        f"Re-encrypt {location} under a new secret key, and put that into {where}? The server must"
-        " be stopped, and everybody will have to log in again."
+        f"Re-encrypt {location} with a new secret key, and write the key to {where}?"
+        " The server must be stopped, and all users will have to log in again."
     )
 
 
@@ -118,20 +121,20 @@ def _name_unopened(out: Output, survey: Survey, *, is_known: bool) -> None:
     total = survey.unopened_known if is_known else survey.unopened_stray
     named = survey.named(is_known=is_known)[:MOST_NAMED]
     if total:
-        what = "values" if is_known else "stray tokens"
+        what = "values" if is_known else "unexpected tokens"
         more = "" if total <= len(named) else ", ..."
         out.warn(
-            f"{total} {what} open with none of the keys given and stay as they are:"
-            f" {', '.join(named)}{more}"
+            f"{total} {what} cannot be decrypted with any of the given keys and were"
+            f" not changed: {', '.join(named)}{more}"
         )
 
 
 def _say_what_to_set(out: Output, plan: Plan) -> None:
     if plan.fixed:
         out.warn(
-            f"before the server starts, set LANGFLOW_SECRET_KEY to what is in {plan.new_key_file}:"
-            f" {' and '.join(plan.fixed)} still gives the old key, and a server that starts with it"
-            " writes it back"
+            "before you start the server, set LANGFLOW_SECRET_KEY to the content of"
+            f" {plan.new_key_file}: {' and '.join(plan.fixed)} still has the old key,"
+            " and a server started with it writes it back"
         )
     else:
-        out.note("if a service file or a container sets LANGFLOW_SECRET_KEY, change it there, too")
+        out.note("if a service file or a container sets LANGFLOW_SECRET_KEY, change it there too")

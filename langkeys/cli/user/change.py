@@ -50,6 +50,6 @@ def say_changed(
     """Say what was changed, or that nothing had to be."""
     name, location = change.new.username, session.store.location
     if change.old == change.new:
-        out.note(f"{name} is {state} already in {location}; nothing was changed")
+        out.note(f"{name} is already {state} in {location}; nothing was changed")
     else:
         out.note(f"{done} {name} in {location}")

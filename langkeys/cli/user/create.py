@@ -59,8 +59,8 @@ def create(
     if is_remote(context):
         if if_missing:
             raise UsageError(
-                "--if-missing is for a database, not for --url and --remote",
-                hint="langkeys user show NAME --url URL tells whether there is such a user",
+                "--if-missing cannot be used with --url or --remote",
+                hint="to see whether the user exists: langkeys user show NAME --url URL",
             )
         from langkeys.cli.remote import users as over_rest
 
@@ -92,7 +92,7 @@ def create(
         additions = {"changed": True} if if_missing else {}
         deliver(session, out, user, None, password if random else None, additions)
         what = "superuser" if superuser else "user"
-        out.note(f"made the {what} {name} ({dashed(user.id)}) in {session.store.location}")
+        out.note(f"created the {what} {name} ({dashed(user.id)}) in {session.store.location}")
         warn_of_length(out, password)
         warn_of_fate(session, user)
 
@@ -102,10 +102,10 @@ def _is_there(session: Session, out: Output, name: str, *, superuser: bool) -> b
     user = session.store.find_user_named(name)
     if user is None:
         return False
-    out.note(f"{name} is in {session.store.location} already; nothing was changed")
+    out.note(f"{name} already exists in {session.store.location}; nothing was changed")
     if superuser and not user.is_superuser:
-        out.warn(f"{name} is no superuser; langkeys user promote {name} makes one of them")
+        out.warn(f"{name} is not a superuser; to make them one: langkeys user promote {name}")
     if not user.is_active:
-        out.warn(f"{name} is inactive, and cannot log in until activated")
+        out.warn(f"{name} is inactive, and cannot log in until they are activated")
     show_user(out, users.get_summary(session.store, user.id), now(), {"changed": False})
     return True

@@ -58,7 +58,7 @@ def deactivate(
         open_keys = _still_open(session, chosen)
         if dry_run:
             keys = users.keys_of(session.store, chosen) if revoke_keys else []
-            already = "is inactive already" if planned.old == planned.new else "would be inactive"
+            already = "is already inactive" if planned.old == planned.new else "would be inactive"
             revoked = f", {plural_keys(keys)} would be revoked" if revoke_keys else ""
             out.note(f"dry run: {chosen.username} {already}{revoked}; nothing was done")
             planned = users.StateChange(planned.old, planned.old, keys)
@@ -81,7 +81,9 @@ def deactivate(
                 out.note(f"revoked {plural_keys(planned.revoked)} of {chosen.username}")
                 for row in planned.revoked:
                     if row.user_id != chosen.id:
-                        session.warn(f"API key {row_named(row)} was the same key: revoked, too")
+                        session.warn(
+                            f"API key {row_named(row)} held the same key and was revoked too"
+                        )
                 warn_of_unreadable(session)
         show_user(
             out,
@@ -91,8 +93,8 @@ def deactivate(
         )
         if open_keys and not revoke_keys:
             session.warn(
-                f"{_warning(session, chosen, open_keys)}; --revoke-keys, or langkeys api-key"
-                " revoke, ends them"
+                f"{_warning(session, chosen, open_keys)}; use --revoke-keys or"
+                " langkeys api-key revoke to revoke them"
             )
 
 

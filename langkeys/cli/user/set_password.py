@@ -62,7 +62,7 @@ def set_password(
         out.note(f"set the password of {new.username} in {session.store.location}")
         warn_of_length(out, text)
         if not new.is_active:
-            out.warn(f"{new.username} is inactive, and cannot log in until activated")
+            out.warn(f"{new.username} is inactive, and cannot log in until they are activated")
         stale = users.stale_setting(session.settings, session.store, new, text)
         if stale is not None:
             out.warn(stale)

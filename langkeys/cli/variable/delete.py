@@ -63,5 +63,5 @@ def delete(
             out.note(f"deleted {many} in {session.store.location}")
             again = sorted({row.name for row in rows} & set(imported_names(session.settings)))
             if again and session.settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES"):
-                out.note(f"a server makes {', '.join(again)} again if its environment has it")
+                out.note(f"a server creates {', '.join(again)} again if its environment has it")
         show_variables(out, session, pairs, now())

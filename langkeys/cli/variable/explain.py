@@ -82,8 +82,9 @@ def _winner(found: Explanation, location: str) -> Iterator[str]:
         yield f"{name}: {places[found.wins]} wins."
         if found.wins == "tweak" and found.generation.tweak_is_a_name:
             yield (
-                f"A Langflow {found.generation.release} server takes a tweak's text for the name of"
-                ' another variable: give it as {"value": TEXT, "load_from_db": false}.'
+                f"A Langflow {found.generation.release} server treats the text of a"
+                ' tweak as a variable name: write the tweak as {"value": TEXT,'
+                ' "load_from_db": false}.'
             )
         if found.hides:
             hidden = " and ".join(places[which] for which in found.hides)
@@ -96,22 +97,25 @@ def _stored(found: Explanation) -> Iterator[str]:
         return
     fields = ", ".join(stored.default_fields or ())
     yield (
-        f"The stored one is of type {stored.type or 'none'}"
-        f" and applies to {f'the fields {fields}' if fields else 'no field by itself'}."
+        f"The stored variable has type {stored.type or 'none'} and applies to"
+        f" {(f'the fields {fields}' if fields else 'no field by itself')}."
     )
     if len(found.rows) > 1:
-        yield f"There are {len(found.rows)} of that name; a server reads the one created first."
+        yield (
+            f"There are {len(found.rows)} variables with that name; a server reads the one"
+            " created first."
+        )
     if not found.opens:
         and_then = (
             ""
             if found.generation.unopened_falls_back
             else f", and a Langflow {release} server then has an empty value or fails"
         )
-        yield f"The secret key does not open it{and_then}."
+        yield f"It cannot be decrypted with the secret key{and_then}."
     elif not found.has_value:
         yield "It has no value."
     elif stored.is_encrypted:
-        yield "The secret key opens it."
+        yield "The secret key decrypts it."
     if is_raw(stored, found.generation):
         yield (
             f"It is encrypted though its type is {stored.type}: a Langflow {release} server hands"
@@ -123,8 +127,8 @@ def _stored(found: Explanation) -> Iterator[str]:
 def _kept(found: Explanation, stored: Variable, release: str) -> str:
     if not found.is_imported:
         return (
-            "Servers leave it as it is when they start: they do not import this name from their"
-            " environment."
+            "Servers do not change it when they start, because they do not import"
+            " this name from their environment."
         )
     if found.is_kept:
         return (
@@ -134,7 +138,7 @@ def _kept(found: Explanation, stored: Variable, release: str) -> str:
     because = (
         "servers of that generation always do"
         if not found.generation.keeps_set_variables
-        else "it came from there; langkeys variable set makes it stay"
+        else "it was imported from there. To keep it, use langkeys variable set"
     )
     return (
         f"A Langflow {release} server overwrites it when it starts or the user logs in, if its"
@@ -145,27 +149,29 @@ def _kept(found: Explanation, stored: Variable, release: str) -> str:
 def _fallback(found: Explanation) -> Iterator[str]:
     release = found.generation.release
     said = {
-        "generation": f"a Langflow {release} server takes nothing from it in place of a variable",
+        "generation": f"a Langflow {release} server never uses it in place of a variable",
         "setting": "LANGFLOW_FALLBACK_TO_ENV_VAR is false",
-        "guarded": f"a Langflow {release} server never gives this name out of it to a flow",
+        "guarded": f"a Langflow {release} server never uses this name from it in a flow",
     }
     if found.no_fallback is not None:
-        yield f"The environment is no substitute: {said[found.no_fallback]}."
+        yield f"The server's environment is not used: {said[found.no_fallback]}."
         return
     where = (
-        f"is set in {found.environment}" if found.environment else "is not set in the one seen here"
+        f"is set in {found.environment}"
+        if found.environment
+        else "is not set in the environment that langkeys sees"
     )
-    lead = "A server takes what it does not store from its environment"
+    lead = "A server looks up a variable that is not stored in its environment"
     if found.stored is not None:
-        lead = "Without it a server would look in its environment"
+        lead = "Without it, a server would use its environment"
     yield f"{lead}: {found.name} {where}."
 
 
 def _import(found: Explanation) -> Iterator[str]:
     if found.stored is None and found.is_imported and found.environment is not None:
         yield (
-            "A server that has it in its environment stores it as a Credential when it starts or"
-            " the user logs in."
+            "A server with this name in its environment stores it as a Credential"
+            " when it starts or the user logs in."
         )
 
 

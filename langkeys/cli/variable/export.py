@@ -94,8 +94,8 @@ def export(
     out = invocation(context).output
     if not reveal:
         raise UsageError(
-            "export writes every value out in plain text; nothing was done",
-            hint="give --reveal if that is what you want",
+            "export writes values in plain text; nothing was done",
+            hint="use --reveal to confirm",
         )
     lines_of = _lines_of(format_, secret_name, namespace)
     path = None if write_to is None or str(write_to) == "-" else write_to
@@ -126,7 +126,7 @@ def _lines_of(
 ) -> Callable[[Pairs], Iterator[str]]:
     if format_ is not Format.K8S_SECRET:
         if secret_name is not None or namespace is not None:
-            raise UsageError("--secret-name and --namespace go with --format k8s-secret only")
+            raise UsageError("--secret-name and --namespace require --format k8s-secret")
         return FORMATS[format_.value]
     name = SECRET_NAME if secret_name is None else secret_name
     check_kubernetes_names(name, namespace)
@@ -140,8 +140,8 @@ def _publish(staged: StagedFile, *, replace: bool) -> None:
         staged.publish(replace=replace or is_empty)
     except FileExistsError:
         raise ConflictError(
-            f"{staged.path} has been made meanwhile; nothing was written",
-            hint="name another file, or give --replace",
+            f"{staged.path} has just been created by another process; nothing was written",
+            hint="choose another file, or use --replace",
         ) from None
 
 
@@ -172,7 +172,7 @@ class _Values:
             name = variable.name
             if value is None and self._only:
                 raise SecretKeyError(
-                    f"the secret key from {self._session.cipher.source} does not open {name} of"
+                    f"the secret key from {self._session.cipher.source} cannot decrypt {name} of"
                     f" {store.location}; nothing was written"
                 )
             if value is None:
@@ -195,12 +195,12 @@ class _Values:
             raise NotFoundError(
                 f"{self._owner.username} has no variable {', '.join(self._missing)} with a value in"
                 f" {self._session.store.location}; nothing was written",
-                hint="langkeys variable list shows what there is",
+                hint="to see the variables: langkeys variable list",
             )
         if self._closed and not self._opened:
             raise SecretKeyError(
-                f"the secret key from {self._session.cipher.source} opens none of the"
-                f" {len(self._closed)} variables of {self._owner.username} in"
+                f"the secret key from {self._session.cipher.source} decrypts none of"
+                f" the {len(self._closed)} variables of {self._owner.username} in"
                 f" {self._session.store.location}",
                 hint="use the secret key of the server that wrote them",
             )
@@ -211,11 +211,11 @@ class _Values:
             out.warn(said_left_out(NO_CREDENTIAL, self._left_out))
         if self._closed:
             out.warn(
-                f"left out, as the secret key from {self._session.cipher.source} does not open"
-                f" them: {', '.join(self._closed)}"
+                f"left out, because the secret key from {self._session.cipher.source}"
+                f" cannot decrypt them: {', '.join(self._closed)}"
             )
         if self._run_by_shells:
             out.warn(
-                "a shell that sources this would run a part of the value of"
-                f" {', '.join(self._run_by_shells)}: use --format shell for shells"
+                "do not source this file in a shell: it would run part of the value"
+                f" of {', '.join(self._run_by_shells)}. Use --format shell for shells"
             )

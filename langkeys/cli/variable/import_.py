@@ -74,7 +74,7 @@ def import_(
     out = invocation(context).output
     out.require_stdout()
     if user is not None and all_users:
-        raise UsageError("--user and --all-users exclude each other")
+        raise UsageError("--user and --all-users cannot be used together")
     access = Access.READ if dry_run else Access.WRITE
     if is_remote(context):
         from langkeys.cli.remote import variables as over_rest
@@ -120,14 +120,14 @@ def _read(
     if file is None:
         if settings.env_file is None:
             raise UsageError(
-                "there is no .env file in force to import from",
-                hint="name one: langkeys variable import FILE",
+                "there is no .env file to import from",
+                hint="specify one: langkeys variable import FILE",
             )
         return settings.env_file_values, str(settings.env_file)
     if str(file) == "-":
         if prompts.can_ask():
             raise UsageError(
-                "- stands for a .env file on stdin, and stdin is a terminal",
+                "- reads a .env file from stdin, but stdin is a terminal",
                 hint="langkeys variable import - < FILE, or langkeys variable set NAME",
             )
         text = prompts.exact_text(file, "the .env file")
@@ -166,7 +166,7 @@ def _say(
     would_be = "would be " if dry_run else ""
     said = f"{counts['added']} {would_be}added, {counts['changed']} changed, {counts['kept']} kept"
     if dry_run:
-        out.note(f"dry run: of {source} {said} in {location}; nothing was done")
+        out.note(f"dry run: importing {source} into {location}: {said}; nothing was done")
     else:
         done = f"sent {source} to" if is_sent else f"imported {source} into"
         out.note(f"{done} {location}: {said}")
@@ -174,7 +174,7 @@ def _say(
 
 def _say_left_out(out: Output, count: int, source: str, only: list[str] | None) -> None:
     if count and not only:
-        out.note(f"{count} other names of {source} were left out; --only NAME imports one")
+        out.note(f"{count} other names of {source} were left out; use --only NAME to import one")
 
 
 def _show(out: Output, outcomes: Sequence[Outcome]) -> None:

@@ -37,7 +37,7 @@ def list_(
     """
     call = invocation(context)
     if user is not None and all_users:
-        raise UsageError("--user and --all-users exclude each other")
+        raise UsageError("--user and --all-users cannot be used together")
     if is_remote(context):
         from langkeys.cli.remote import variables as over_rest
 

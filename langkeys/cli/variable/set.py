@@ -123,7 +123,7 @@ def set_(
 def _value(settings: Settings, name: str, value_file: Path | None, from_env: bool) -> str:
     what = f"the value of {name}"
     if value_file is not None and from_env:
-        raise UsageError("--value-file and --from-env exclude each other")
+        raise UsageError("--value-file and --from-env cannot be used together")
     if from_env:
         value = settings.environ.get(name)
         if value is None:
@@ -132,14 +132,14 @@ def _value(settings: Settings, name: str, value_file: Path | None, from_env: boo
                 f"{name} is not set in the process environment",
                 hint=f"{settings.env_file} has it: langkeys variable import --only {name}"
                 if in_file
-                else "export it, or give the value by --value-file",
+                else "export it, or use --value-file",
             )
         return value
     if value_file is not None:
         return prompts.exact_text(value_file, what)
     if not prompts.can_ask():
         raise UsageError(
-            f"there is no value for {name}, and no terminal to ask for it at",
-            hint="give --value-file FILE, --value-file - for stdin, or --from-env",
+            f"no value given for {name}, and no terminal to ask for one",
+            hint="use --value-file FILE, --value-file - for stdin, or --from-env",
         )
     return prompts.hidden(f"Value of {name}") or ""

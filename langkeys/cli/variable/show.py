@@ -52,7 +52,7 @@ def show(
                 raise SecretKeyError(
                     f"the secret key from {session.cipher.source} cannot decrypt variable"
                     f" {variable.name} of {owner.username} in {session.store.location}",
-                    hint="langkeys doctor tells what else it cannot decrypt",
+                    hint="to see what else cannot be decrypted: langkeys doctor",
                 )
             if out.as_json:
                 out.document(variable_object(variable, value, opens=True))

@@ -111,8 +111,8 @@ class Cells(Database):
                 pass
         if not key:
             raise StoreError(
-                f"{self.location}: the rows of table {name} cannot be told apart: its columns have"
-                " taken every name of their number"
+                f"{self.location}: the rows of table {name} cannot be identified: its"
+                " columns use all names of SQLite's row number"
             )
         places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
         known = next((place[2:] for place in places if place[0] == name), None)
@@ -132,7 +132,7 @@ class Cells(Database):
         if isinstance(name, str):
             return name
         raise StoreError(
-            f"{self.location} has a table or a column whose name is no UTF-8:"
+            f"{self.location} has a table or column whose name is not UTF-8:"
             f" {shown_name(name)}; what is in it cannot be read"
         )
 

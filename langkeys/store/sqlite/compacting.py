@@ -37,9 +37,9 @@ class Compacting(Database):
             problem = "interrupted"
         if problem is not None:
             self._tell(
-                f"what was deleted from {self.location} earlier may be found in its free pages:"
-                f" they could not be cleaned ({problem}); with the server stopped, run: sqlite3"
-                f" {self.location} VACUUM",
+                f"values deleted earlier from {self.location} may remain in its free"
+                f" pages, which could not be cleaned ({problem}); with the server"
+                f" stopped, run: sqlite3 {self.location} VACUUM",
                 is_warning=True,
             )
 

@@ -37,7 +37,7 @@ def opened(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -> Opened:
         if (before.st_ino, before.st_dev) == (after.st_ino, after.st_dev):
             return Opened(connection, (after.st_ino, after.st_dev))
         connection.close()  # another file has come in between
-    raise StoreError(f"the database {path} is replaced again and again")
+    raise StoreError(f"the database {path} keeps being replaced")
 
 
 def _status_of_database(path: Path) -> os.stat_result:
@@ -50,7 +50,7 @@ def _status_of_database(path: Path) -> os.stat_result:
     if status.st_size == 0:
         raise StoreError(
             f"{path} is empty, not a Langflow database",
-            hint="remove it and run langkeys init, or name the right one with --database",
+            hint="remove it and run langkeys init, or specify the right one with --database",
         )
     return status
 
@@ -61,8 +61,8 @@ def no_database(path: Path, error: OSError) -> StoreError:
         return StoreError(f"cannot open the database {path}: {error.strerror}")
     return StoreError(
         f"there is no database at {path}",
-        hint="make one with langkeys init, or name the server's with --database or"
-        " LANGFLOW_DATABASE_URL",
+        hint="create one with langkeys init, or specify the server's with --database"
+        " or LANGFLOW_DATABASE_URL",
     )
 
 
@@ -83,10 +83,10 @@ class Snapshot:
         for other in self._beside:
             if os.path.lexists(other):
                 raise StoreError(
-                    f"the database {path} has {other.name} beside it, which cannot be read with it",
-                    hint="run langkeys as the server's user, or where its folder can be written;"
-                    f" or let this user read {path.name} and, while the server runs, its -wal and"
-                    " -shm",
+                    f"the database {path} has a file {other.name} next to it that cannot be read",
+                    hint="run langkeys as the server's user or as one who can write"
+                    f" to the folder; or let this user read {path.name} and,"
+                    " while the server runs, its -wal and -shm files",
                 )
         self._state = self._read_state()
         if self._state[:2] != identity:
@@ -106,8 +106,8 @@ class Snapshot:
 
     def _changed(self) -> StoreError:
         return StoreError(
-            f"the database {self._path} has been changed while it was read without a lock",
-            hint="run the command again, as the server's user if there is one running",
+            f"the database {self._path} changed while it was read without a lock",
+            hint="run the command again; if a server is running, as its user",
         )
 
 
@@ -162,21 +162,24 @@ def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError
         return StoreError(
             f"the database {path} is locked: another process has held it for"
             f" {busy_timeout:g} seconds",
-            hint="try again; if it stays, look for a stuck process with: fuser " + str(path),
+            hint="try again; if it stays locked, look for a stuck process with: fuser " + str(path),
         )
     if "readonly" in text or "unable to open" in text:
-        wal = "a database in WAL mode needs its folder writable too, for its -wal and -shm files"
+        wal = (
+            "in WAL mode the folder of the database must be writable too, for its -wal"
+            " and -shm files"
+        )
         return StoreError(
             f"the database {path} cannot be "
             f"{'written' if 'readonly' in text else 'opened'}: {text}",
             hint=f"run langkeys as the server's user; {wal}",
         )
     if "no such column" in text and text.endswith(ROW_NUMBERS):
-        return StoreError(f"the database {path} has a table WITHOUT ROWID, as no server makes it")
+        return StoreError(f"the database {path} has a table WITHOUT ROWID, which no server creates")
     if "malformed" in text or "not a database" in text or "decode" in text:
         return StoreError(
-            f"the database {path} is corrupt or no SQLite database: {text}",
-            hint="nothing was written; restore a backup, or name the right file with --database",
+            f"the database {path} is corrupt or not a SQLite database: {text}",
+            hint="nothing was written; restore a backup, or specify the right file with --database",
         )
     return StoreError(f"the database {path} failed: {text}")
 

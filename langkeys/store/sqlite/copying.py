@@ -27,7 +27,8 @@ class Copying(Database):
         path = path.absolute()
         if path.exists() or path.is_symlink():
             raise ConflictError(
-                f"{path} exists already; a backup replaces nothing", hint="name another file"
+                f"{path} already exists, and a backup never replaces a file",
+                hint="choose another file",
             )
         staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
@@ -46,7 +47,7 @@ class Copying(Database):
                     staged.with_name(staged.name + suffix).unlink(missing_ok=True)
             sync_folder(path.parent)
         except FileExistsError:
-            raise ConflictError(f"{path} has just been made by another process") from None
+            raise ConflictError(f"{path} has just been created by another process") from None
         except OSError as error:
             raise FailedError(f"cannot write the backup {path}: {error.strerror}") from None
 
@@ -62,8 +63,8 @@ class Copying(Database):
                     os.truncate(staged, 0)
                     self._copy_pages(staged, progress)
                     self._tell(
-                        f"{self.location} could not be written anew ({error}): the copy has what"
-                        " was deleted in its free pages, too",
+                        f"{self.location} could not be compacted ({error}): the copy"
+                        " still has deleted values in its free pages",
                         is_warning=True,
                     )
             if self._snapshot is not None:
@@ -77,8 +78,8 @@ class Copying(Database):
                 raise KeyboardInterrupt from None
             if "full" in text or "I/O" in text:
                 raise FailedError(
-                    f"cannot write the backup beside {staged.parent}: {text}",
-                    hint="make room on the disk, or name a file on another one",
+                    f"cannot write the backup in {staged.parent}: {text}",
+                    hint="free some disk space, or choose a file on another disk",
                 ) from None
             raise store_error(error, self._path, self._busy_timeout) from None
 
@@ -129,14 +130,15 @@ class Copying(Database):
                 copy.text_factory = text_or_bytes
                 schema = copy.execute(_SCHEMA).fetchall()
         except sqlite3.Error as error:
-            raise FailedError(f"the backup does not open: {error}") from None
+            raise FailedError(f"the backup cannot be opened: {error}") from None
         if said != [("ok",)]:
             raise FailedError(
-                f"the copy of {self.location} is damaged, and so may be the database: {said[0][0]}",
+                f"the copy of {self.location} is damaged, and the database may be too:"
+                f" {said[0][0]}",
                 hint="check it with: sqlite3 FILE 'PRAGMA integrity_check'",
             )
         if schema != self._rows(_SCHEMA):
-            raise FailedError(f"the tables of {self.location} have just been changed")
+            raise FailedError(f"the tables of {self.location} have just changed")
 
 
 _SCHEMA = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"

@@ -48,8 +48,8 @@ def create_database(path: Path, superuser: User) -> str | None:
             staged.unlink(missing_ok=True)
         return None if warning is None else f"{path}: {warning}"
     except FileExistsError:
-        raise ConflictError(f"{path} has just been made by another process") from None
+        raise ConflictError(f"{path} has just been created by another process") from None
     except OSError as error:
-        raise StoreError(f"cannot make the database {path}: {error.strerror}") from None
+        raise StoreError(f"cannot create the database {path}: {error.strerror}") from None
     except sqlite3.Error as error:
         raise store_error(error, path, BUSY_TIMEOUT) from None

@@ -120,8 +120,8 @@ class Database:
             self._connection.close()
             raise
         self._tell(
-            f"{self.location} is read as it is on the disk, for its folder cannot be written:"
-            " changes of a server that is running may be missing",
+            f"{self.location} is read without a lock, because its folder is not"
+            " writable: changes of a running server may be missing",
             is_warning=True,
         )
 
@@ -148,8 +148,8 @@ class Database:
         self._schema_problems = schema_problems(self._columns, revisions, self._generation)
         if self._writable and (left := unfinished_tables(self._columns)):
             raise StoreError(
-                f"{self.location} has {', '.join(left)} from a migration of Langflow that did not"
-                " come to its end; nothing was written",
+                f"{self.location} has {', '.join(left)} from an unfinished migration"
+                " of Langflow; nothing was written",
                 hint="restore the copy from before the upgrade, or let the server finish it",
             )
         for problem in self._schema_problems:
@@ -223,7 +223,8 @@ class Database:
         self._unreadable.add(row)
         if len(self._unreadable) > MOST_TOLD:
             self._tell(
-                f"{self.location} has more rows that cannot be read; doctor names all of them",
+                f"{self.location} has more rows that cannot be read; langkeys doctor"
+                " lists all of them",
                 is_warning=True,
             )
         else:
@@ -249,9 +250,10 @@ class Database:
             self._connection.close()
         if remaining is not None and self._has_removed:
             self._tell(
-                f"another process is reading {self.location}: what has been deleted or replaced"
-                f" there can be found in {remaining}, or in the database itself, until a langkeys"
-                " command that writes or the last process that has it open can clean up",
+                f"another process is reading {self.location}: deleted and replaced"
+                f" values remain in {remaining} or in the database file until the next"
+                " langkeys command that writes, or the last process that closes the"
+                " database, cleans up",
                 is_warning=False,
             )
 
@@ -274,8 +276,8 @@ class Database:
             raise StoreError(
                 f"the database {self._path} is in use: another process has it open; nothing was"
                 " done",
-                hint="stop the Langflow server and everything else that uses it, then run this"
-                " again; see who it is with: fuser " + str(self._path),
+                hint="stop the Langflow server and everything else that uses it, then run"
+                " the command again; to see which processes use it: fuser " + str(self._path),
             ) from None
 
     @contextmanager
