@@ -143,7 +143,7 @@ def put(place: KeyPlace, new: str, is_old: Callable[[str], bool], location: str)
         raise SecretKeyError(
             f"{location} is encrypted with the new secret key in {place.staged}, but"
             f" the key cannot be written to {place.title}: {said}",
-            hint="fix what prevents the write, and run any langkeys command again",
+            hint="fix what prevents the write, and run a langkeys command that writes",
         ) from None
 
 

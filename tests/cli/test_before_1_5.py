@@ -60,7 +60,7 @@ def test_keys_are_listed_shown_and_looked_up(old: Site) -> None:
     assert old.call("user", "list").done().rows[0][1] == "langflow"
     document = old.call("doctor", "--json").json()
     assert document["generation"]["release"] == release
-    assert f"of Langflow {release}, where langkeys only reads" in str(document["findings"])
+    assert f"Langflow {release}: langkeys only reads" in str(document["findings"])
 
 
 @pytest.mark.parametrize("way", ["name", "key", "prune"])

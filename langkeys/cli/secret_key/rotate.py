@@ -47,8 +47,8 @@ def rotate(
     Either all values are re-encrypted or none. Every value is read back with the new key before the
     commit; then the new key replaces the old one in the secret_key file, the .env file, or both.
     Before that, the database and its old key are copied to a backup next to it. After a crash, the
-    next langkeys command completes or undoes the rotation. Sessions end; API keys keep working. If
-    the key is set in the process environment, --new-key-file is required.
+    next langkeys command that writes completes or undoes the rotation. Sessions end; API keys keep
+    working. If the key is set in the process environment, --new-key-file is required.
 
     Piped columns: table, column, values re-encrypted.
 
