@@ -22,7 +22,7 @@ pytestmark = needs_root
 
 # The interpreter may be in a folder of root's: it is left for the other user once all is imported.
 _AS_USER = """
-import os, sys
+import contextlib, os, sys
 sys.path.insert(0, sys.argv[1])
 import importlib, pkgutil, encodings, getpass, tempfile, logging, platformdirs, platformdirs.unix
 import dotenv, dotenv.main, dotenv.parser, dotenv.variables, bcrypt, cryptography.fernet, sqlite3
@@ -31,6 +31,11 @@ import langkeys, langkeys.cli
 for module in pkgutil.walk_packages(langkeys.__path__, "langkeys."):
     if module.name != "langkeys.__main__":
         importlib.import_module(module.name)
+# Some of it is only imported when it is first needed: a command and a page of help need it.
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with contextlib.redirect_stderr(nowhere):
+        langkeys.cli.main(["api-key", "list", "--help"])
+        langkeys.cli.main(["whoami", "--database", os.devnull])
 uid = int(sys.argv[2])
 os.setgroups([])
 os.setgid(0)
