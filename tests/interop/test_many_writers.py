@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -45,7 +44,6 @@ def test_no_error_on_either_side_and_everything_there_at_the_end(
         **os.environ,
         **server.settings,
         "LANGKEYS_API_KEY": key,
-        "PYTHONPATH": str(Path.cwd()),
     }
     answers: list[int] = []
     stop = threading.Event()
