@@ -65,7 +65,8 @@ def test_an_expiry_in_the_table_counts_where_the_server_counts_it(
     server: LangflowServer, langkeys: Langkeys, database: Database, expected: Expected, name: str
 ) -> None:
     if not expected.has_expiry:
-        assert "expires_at" not in database.query("SELECT * FROM apikey LIMIT 1")[0]
+        columns = database.query("SELECT name FROM pragma_table_info('apikey')")
+        assert {"name": "expires_at"} not in columns
         return
     made = langkeys("api-key", "create", "--name", name, "--json").done().json()
     past = (datetime.now(timezone.utc) - timedelta(seconds=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
