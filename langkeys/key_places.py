@@ -111,8 +111,9 @@ def located(settings: Settings, old: str) -> Located:
     env_file = settings.env_file
     if env_file is not None:
         values = _values(_text(env_file))
-        other = settings.env_file_setting(NAME)
-        if other and other != old:
+        # As it is now: the settings were read before another rotation may have come to its end.
+        others = {text for name, text in values.items() if name.upper() == NAME and text}
+        if others - {old}:
             raise ConfigError(
                 f"{NAME} in {env_file} differs from the secret key in use, which is"
                 " set elsewhere. Which one a server uses depends on how it is started",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys import failpoints, places
-from langkeys.errors import ConflictError, FailedError, SecretKeyError
+from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError
 from langkeys.files import StagedFile, sync_folder
 from langkeys.key_places import KeyPlace
 from langkeys.progress import Progress
@@ -200,10 +200,20 @@ class Rotation:
                     " file; remove it if it decrypts nothing",
                 )
             staged = stages.enter_context(StagedFile(place.path, staged=place.staged))
-            content = place.content(plan.new, plan.old)
+            content = self._content(place)
             staged.write(content)
             sync_folder(place.path.parent)
             self._staged.append((place, staged, content))
+
+    def _content(self, place: KeyPlace) -> str:
+        try:
+            return place.content(self._plan.new, self._plan.old)
+        except ConfigError:
+            # It was found to hold the old key before: another rotation was faster.
+            raise FailedError(
+                f"the secret key in {place.title} has just been changed; nothing was done",
+                hint="run the command again",
+            ) from None
 
     def _publish(self) -> None:
         plan = self._plan

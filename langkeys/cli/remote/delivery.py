@@ -25,7 +25,8 @@ def deliver(
     ``additions`` are fields for the end of a key's JSON object.
     """
     if staged is not None:
-        staged.write("".join(f"{key.plaintext}\n" for key in keys))
+        # One key stands alone, without a newline: servers take what a mounted secret holds.
+        staged.write("\n".join(key.plaintext for key in keys) + "\n" * (len(keys) > 1))
         staged.publish()
         return
     lines = [key.plaintext for key in keys]

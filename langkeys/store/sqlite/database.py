@@ -223,8 +223,7 @@ class Database:
         self._unreadable.add(row)
         if len(self._unreadable) > MOST_TOLD:
             self._tell(
-                f"{self.location} has more rows that cannot be read; langkeys doctor"
-                " lists all of them",
+                f"{self.location} has more unreadable rows; langkeys doctor lists all of them",
                 is_warning=True,
             )
         else:
@@ -250,10 +249,9 @@ class Database:
             self._connection.close()
         if remaining is not None and self._has_removed:
             self._tell(
-                f"another process is reading {self.location}: deleted and replaced"
-                f" values remain in {remaining} or in the database file until the next"
-                " langkeys command that writes, or the last process that closes the"
-                " database, cleans up",
+                f"another process is reading {self.location}: deleted and replaced values remain in"
+                f" {remaining} or in the database file until the next langkeys command that writes,"
+                " or the last process that closes the database, cleans up",
                 is_warning=False,
             )
 
@@ -276,8 +274,8 @@ class Database:
             raise StoreError(
                 f"the database {self._path} is in use: another process has it open; nothing was"
                 " done",
-                hint="stop the Langflow server and everything else that uses it, then run"
-                " the command again; to see which processes use it: fuser " + str(self._path),
+                hint="stop the Langflow server and everything else that uses it, then run the"
+                f" command again; to see which processes use it: fuser {self._path}",
             ) from None
 
     @contextmanager
