@@ -19,7 +19,7 @@ from langkeys.authentication import (
 from langkeys.errors import LangkeysError
 from langkeys.file_diagnostics import check_files
 from langkeys.known_settings import ENV_FILE, KNOWN
-from langkeys.rotation_journal import find_unfinished
+from langkeys.rotation_journal import find_entry, find_unfinished
 from langkeys.settings import Settings
 from langkeys.store.base import Store
 from langkeys.store.generations import Generation
@@ -186,12 +186,16 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
 def _secret_key(report: Report, settings: Settings, means: Means) -> None:
     section = "secret key"
     try:
-        if said := find_unfinished(places.rotation_journal(places.database(settings).path)):
+        journal = places.rotation_journal(places.database(settings).path)
+        if said := find_unfinished(journal):
             hint = (
                 "the next langkeys command that writes, run as the user who started the"
-                " rotation, completes or"
+                " rotation, completes or undoes it: langkeys api-key migrate"
             )
-            report.add(section, "problem", said, f"{hint} undoes it: langkeys api-key migrate")
+            if find_entry(journal) is None:
+                report.add(section, "problem", said, hint)
+            else:
+                report.put_first("rotation", said, hint)
         found = places.find_secret_key(settings)
         if found is None:
             report.add(

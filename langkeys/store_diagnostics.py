@@ -38,6 +38,14 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
             named.append(f"{place} of row {dashed(value.row)}{name} cannot be decrypted")
     for place in sorted(opened | failed):
         report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
+    if failed and not opened and report.has_cause:
+        report.add(
+            "encrypted",
+            "problem",
+            f"the secret key in force can decrypt none of the {failed.total()} encrypted values",
+            "complete or undo the rotation first: until then no key can be called lost",
+        )
+        return
     if failed and not opened:
         _add_lost(report, cipher, error, failed.total())
         return
