@@ -155,7 +155,9 @@ class Settings:
         here = Path.cwd()
         said = f"there is no .env in {here}"
         deciding = DECIDED_BY.get(error.code, ())
-        if any(self.is_given(name) for name in deciding):
+        # By the names alone: to read a value may fail with the very error that is explained here.
+        names = [spelling for name in deciding for spelling in (name, f"{name}_FILE")]
+        if any(name in self._options or self._given.get(name) for name in names):
             return
         if not error.message.startswith(said):
             error.message = f"{said}; {error.message}"
