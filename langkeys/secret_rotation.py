@@ -23,6 +23,7 @@ from langkeys.rotation_journal import Entry, Journal, witnesses
 from langkeys.settings import temporary_folders
 from langkeys.store.base import Change, Store
 from langkeys.store.generations import require_writable
+from langkeys.text import counted
 from langkeys.times import iso, now
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _require_opened(store: Store, plan: Plan, survey: Survey) -> None:
     if survey.unopened_known and not plan.skips_unreadable:
         named = survey.named(is_known=True)
         raise SecretKeyError(
-            f"{survey.unopened_known} values of {store.location} cannot be decrypted"
+            f"{counted(survey.unopened_known, 'value')} of {store.location} cannot be decrypted"
             " with any of the given keys; nothing was written",
             hint="use --old-key-file with the key that encrypted them, delete them or"
             " set them again, or keep them as they are with --skip-unreadable",

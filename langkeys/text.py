@@ -75,3 +75,8 @@ def holds_several_keys(line: str) -> bool:
     """
     apart = _compiled(f"(?<![A-Za-z0-9_-]){_KEY}").findall(line)
     return len(apart) > 1 or _compiled(f"{_KEY}{_KEY}").search(line) is not None
+
+
+def counted(number: int, noun: str) -> str:
+    """Say how many: ``1 value``, ``2 values``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -15,6 +15,7 @@ from langkeys.key_session import Key, key_from_file, key_in_force
 from langkeys.models import dashed
 from langkeys.reencryption import Checked, checked_values
 from langkeys.session import Access
+from langkeys.text import counted
 
 app = new_app()
 
@@ -71,7 +72,7 @@ def check(
         closed = tally.count(lambda is_known, key: is_known and key is None)
         out.warn(
             f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint})"
-            f" cannot decrypt {tally.not_by_first} values of {location}"
+            f" cannot decrypt {counted(tally.not_by_first, 'value')} of {location}"
             + (f"; no given key decrypts {closed} of them" if len(keys) > 1 else "")
         )
         raise typer.Exit(SecretKeyError.exit_code)
@@ -170,6 +171,6 @@ def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
         lines.append(f"and {closed - len(lines)} more")
     lines.append(
         f"the secret key from {keys[0].source} decrypts {tally.opened_by[0]} of"
-        f" {tally.by_place.total()} values"
+        f" {counted(tally.by_place.total(), 'value')}"
     )
     out.sentence(*lines)

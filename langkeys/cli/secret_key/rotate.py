@@ -14,6 +14,7 @@ from langkeys.cli.output import Output
 from langkeys.reencryption import Survey
 from langkeys.secret_rotation import Plan, rotated_counts
 from langkeys.session import Access
+from langkeys.text import counted
 
 app = new_app()
 
@@ -72,7 +73,8 @@ def rotate(
             survey = key_session.surveyed_only(session, plan, out.progress)
             total = sum(survey.opened.values())
             out.note(
-                f"dry run: {total} values of {location} would be re-encrypted; nothing was done"
+                f"dry run: {counted(total, 'value')} of {location} would be re-encrypted; nothing"
+                " was done"
             )
         else:
             prompts.confirm(_question(location, plan), yes=yes)
@@ -80,7 +82,7 @@ def rotate(
             survey = rotated.survey
             total = sum(survey.opened.values())
             out.note(
-                f"re-encrypted {total} values of {location} with a new secret key"
+                f"re-encrypted {counted(total, 'value')} of {location} with a new secret key"
                 f" (fingerprint {plan.new_fingerprint}, previously"
                 f" {plan.old_fingerprint}), and read all of them back"
             )
