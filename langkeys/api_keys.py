@@ -16,8 +16,8 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
-from langkeys.store.base import KeyBatch, Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import KeyBatch, Store
 from langkeys.text import unshowable_in
 from langkeys.times import now
 from langkeys.verification import by_rows, key_hash

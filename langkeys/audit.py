@@ -28,7 +28,7 @@ from langkeys.errors import (
 )
 from langkeys.models import ApiKey, dashed
 from langkeys.settings import Settings
-from langkeys.store.base import Change
+from langkeys.store.protocol import Change
 from langkeys.text import json_visible
 from langkeys.times import iso, now
 

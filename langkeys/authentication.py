@@ -11,8 +11,8 @@ from langkeys.errors import (
 )
 from langkeys.models import ApiKey, User
 from langkeys.settings import Settings
-from langkeys.store.base import Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher

@@ -21,8 +21,8 @@ from langkeys.file_diagnostics import check_files
 from langkeys.known_settings import ENV_FILE, KNOWN
 from langkeys.rotation_journal import find_entry, find_unfinished
 from langkeys.settings import Settings
-from langkeys.store.base import Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
 from langkeys.store_diagnostics import check_encrypted, check_keys, check_rows
 from langkeys.urls import shown_url
 

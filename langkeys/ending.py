@@ -8,7 +8,7 @@ from langkeys.errors import ConflictError, FailedError, InvalidKeyError, NotFoun
 from langkeys.key_finder import KeyFinder
 from langkeys.models import ApiKey, dashed
 from langkeys.progress import Advance
-from langkeys.store.base import KeyBatch, KeyFilter, OwnedKey, RowStub, Store
+from langkeys.store.protocol import KeyBatch, KeyFilter, OwnedKey, RowStub, Store
 from langkeys.verification import Judge, Verified, by_rows
 
 FEW = 500

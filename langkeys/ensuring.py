@@ -14,7 +14,7 @@ from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageEr
 from langkeys.files import StagedFile, find_bytes, without_newline
 from langkeys.key_finder import KeyFinder, key_hash
 from langkeys.models import ApiKey, User, dashed
-from langkeys.store.base import KeyFilter, OwnedKey, Store
+from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 from langkeys.text import holds_several_keys
 from langkeys.times import iso, now
 from langkeys.verification import NOTHING_SET, Judge, by_rows, representative

@@ -15,7 +15,7 @@ from langkeys.settings import Settings
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
     from langkeys.initialization import Plan
-    from langkeys.store.base import Store
+    from langkeys.store.protocol import Store
 
 
 def check_database(path: Path, settings: Settings, warn: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance, Progress
-from langkeys.store.base import OwnedKey, RowStub, Store
+from langkeys.store.protocol import OwnedKey, RowStub, Store
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher

@@ -30,7 +30,7 @@ from langkeys.session import Session
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
-    from langkeys.store.base import Store
+    from langkeys.store.protocol import Store
 
 ALONE_TIMEOUT = 3.0
 """Seconds to wait for others who have the database open for a moment: commands, not servers."""

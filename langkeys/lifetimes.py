@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from langkeys.errors import ConflictError
 from langkeys.models import ApiKey, dashed
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.protocol import KeyFilter, Store
 from langkeys.times import LAST, iso, later, now
 
 SECOND = timedelta(seconds=1)

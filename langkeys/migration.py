@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError
 from langkeys.key_finder import key_hash
 from langkeys.models import ApiKey, dashed
-from langkeys.store.base import KeyFilter, OwnedKey, Store
+from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 from langkeys.times import now
 from langkeys.verification import by_rows
 

@@ -13,8 +13,8 @@ from langkeys import variables
 from langkeys.environment_names import imported_names, is_guarded
 from langkeys.models import CREDENTIAL, GENERIC, User, Variable
 from langkeys.settings import Settings
-from langkeys.store.base import Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher

@@ -12,7 +12,7 @@ from langkeys.files import StagedFile, sync_folder
 from langkeys.key_places import BARE_NAME, NAME, SOUND_KEY, KeyPlace, named_places
 from langkeys.rotation_journal import Entry, Journal, digest, find_entry
 from langkeys.settings import Settings
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 
 def settle(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from langkeys import failpoints
 from langkeys.errors import FailedError
 from langkeys.models import FERNET_PREFIX, dashed
-from langkeys.store.base import Cell, Store
+from langkeys.store.protocol import Cell, Store
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher

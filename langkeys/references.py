@@ -9,7 +9,7 @@ from langkeys.key_finder import KeyFinder, key_hash
 from langkeys.lifetimes import MOST_OF_ONE_NAME, Replaced
 from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
-from langkeys.store.base import KeyFilter, OwnedKey, RowStub, Store
+from langkeys.store.protocol import KeyFilter, OwnedKey, RowStub, Store
 from langkeys.times import iso, now
 from langkeys.verification import representative
 

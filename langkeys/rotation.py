@@ -12,8 +12,8 @@ from langkeys.ending import Endings, WholeKey
 from langkeys.errors import ConflictError, FailedError, UnsupportedError
 from langkeys.lifetimes import grace_end, new_expiry, replaced_in, replaced_of
 from langkeys.models import ApiKey, User, dashed
-from langkeys.store.base import KeyFilter, Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import KeyFilter, Store
 from langkeys.times import now
 from langkeys.users import get_user_by_id
 

@@ -20,7 +20,7 @@ from langkeys.errors import ConfigError, FailedError, SecretKeyError, StoreError
 from langkeys.files import MOST_BYTES, DisbelievedError, open_private, sync_folder
 from langkeys.key_places import KeyPlace
 from langkeys.ownership import ROOT, user_name
-from langkeys.store.base import Cell
+from langkeys.store.protocol import Cell
 
 VERSION = 1
 PATIENCE = 10.0

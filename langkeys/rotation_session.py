@@ -14,7 +14,7 @@ from langkeys.rotation_journal import Journal, find_unfinished
 from langkeys.settings import Settings
 
 if TYPE_CHECKING:
-    from langkeys.store.base import Store
+    from langkeys.store.protocol import Store
 
 
 def warn_of_unfinished(journal: Path, warn: Callable[[str], None]) -> None:

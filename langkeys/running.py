@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from langkeys.environment_names import is_credential
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
 from langkeys.models import CREDENTIAL, User
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.variables import find_value, read_by_servers
 
 if TYPE_CHECKING:

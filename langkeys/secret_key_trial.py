@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langkeys.errors import SecretKeyError
 from langkeys.places import SecretKey
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher

@@ -21,8 +21,8 @@ from langkeys.progress import Progress
 from langkeys.reencryption import Survey, surveyed
 from langkeys.rotation_journal import Entry, Journal, witnesses
 from langkeys.settings import temporary_folders
-from langkeys.store.base import Change, Store
 from langkeys.store.generations import require_writable
+from langkeys.store.protocol import Change, Store
 from langkeys.text import counted
 from langkeys.times import iso, now
 

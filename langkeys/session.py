@@ -23,8 +23,8 @@ from langkeys.models import ApiKey, User
 from langkeys.progress import Progress, unseen
 from langkeys.secret_key_trial import find_lost, given_up, warning_of
 from langkeys.settings import Settings
-from langkeys.store.base import Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
 from langkeys.users import get_user
 from langkeys.verification import Judge, Verifier, key_hash
 

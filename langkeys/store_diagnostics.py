@@ -7,7 +7,7 @@ from langkeys.authentication import DEFAULT_SUPERUSER, superuser_at_risk
 from langkeys.errors import SecretKeyError
 from langkeys.models import dashed
 from langkeys.settings import Settings
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.protocol import KeyFilter, Store
 from langkeys.times import now
 
 if TYPE_CHECKING:

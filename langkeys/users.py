@@ -9,7 +9,7 @@ from langkeys.ending import Endings, WholeKey
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
 from langkeys.models import ApiKey, User, UserSummary, dashed, new_id, parsed_id
 from langkeys.settings import Settings
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.protocol import KeyFilter, Store
 from langkeys.times import now
 
 

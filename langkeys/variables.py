@@ -30,8 +30,8 @@ from langkeys.models import (
 )
 from langkeys.references import MOST_CANDIDATES
 from langkeys.settings import Settings
-from langkeys.store.base import Store
 from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
 from langkeys.text import unshowable_in
 from langkeys.times import now
 

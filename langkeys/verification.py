@@ -8,7 +8,7 @@ from langkeys.errors import InvalidKeyError, StoreError
 from langkeys.key_finder import KeyFinder, key_hash
 from langkeys.models import ApiKey, User, dashed, shown_without
 from langkeys.settings import Settings
-from langkeys.store.base import OwnedKey, Store
+from langkeys.store.protocol import OwnedKey, Store
 from langkeys.times import iso, now
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 import langkeys
 from langkeys import LangflowStore
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from . import databases, stores, surroundings
 from .databases import Database

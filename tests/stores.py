@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from langkeys.crypto import Cipher
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.store.sqlite import SqliteStore
 
 from .databases import Database

@@ -10,7 +10,7 @@ import pytest
 from langkeys.ending import Endings
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError
 from langkeys.key_finder import KeyFinder
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.verification import Judge, Verifier
 
 from .answers import user_let_in
@@ -140,7 +140,7 @@ def test_activating_a_row_never_makes_a_server_refuse_the_key(
 def test_a_filter_never_ends_a_key_that_another_row_keeps_alive_nor_brings_it_to_life(
     database: Database, owners: list[str], some: tuple[str, ...]
 ) -> None:
-    from langkeys.store.base import KeyFilter
+    from langkeys.store.protocol import KeyFilter
     from langkeys.times import now
 
     def act(store: Store, api_key: str, ids: list[str]) -> None:

@@ -104,7 +104,11 @@ def test_a_store_sees_only_ciphertext() -> None:
 
 
 def test_the_protocol_and_the_generations_know_no_engine() -> None:
-    for module in ("langkeys.store.base", "langkeys.store.generations", "langkeys.store.records"):
+    for module in (
+        "langkeys.store.protocol",
+        "langkeys.store.generations",
+        "langkeys.store.records",
+    ):
         names = {name for name in imports(module) if is_in(name, "langkeys")}
         ours = ("errors", "models", "progress", "store.generations", "store.records")
         assert names <= {f"langkeys.{name}" for name in ours}, module

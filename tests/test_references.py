@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.references import resolved, resolved_value
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.verification import KeyFinder
 
 from . import databases, stores

@@ -17,7 +17,7 @@ from langkeys.crypto import Cipher, new_secret_key
 from langkeys.errors import ConfigError
 from langkeys.key_places import rewritten_env
 from langkeys.reencryption import Reader
-from langkeys.store.base import Cell
+from langkeys.store.protocol import Cell
 
 from . import databases, vault
 from .databases import Database

@@ -10,7 +10,7 @@ import pytest
 from langkeys import users
 from langkeys.errors import ConflictError, FailedError
 from langkeys.settings import Settings
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from . import databases
 from .conftest import SUPERUSER

@@ -12,7 +12,7 @@ from langkeys import password_rules, passwords, users
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
 from langkeys.models import User, dashed
 from langkeys.settings import Settings
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from . import databases
 from .conftest import SUPERUSER

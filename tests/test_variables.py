@@ -14,7 +14,7 @@ from langkeys.errors import (
     StoreError,
     UsageError,
 )
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from . import variable_rows
 from .conftest import SUPERUSER

@@ -12,7 +12,7 @@ from langkeys.errors import (
     StoreError,
 )
 from langkeys.models import Variable
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from . import variable_rows
 from .databases import Database, ahead

@@ -13,7 +13,7 @@ from langkeys.running import (
     said_left_out,
     without_own_secrets,
 )
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from . import variable_rows
 from .conftest import SUPERUSER

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from langkeys.errors import InvalidKeyError
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.verification import KeyFinder, Verified, Verifier, key_hash, verify
 
 from .databases import Database, ago, ahead

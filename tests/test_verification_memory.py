@@ -11,7 +11,7 @@ import pytest
 from langkeys import verification
 from langkeys.crypto import Cipher
 from langkeys.errors import InvalidKeyError, SecretKeyError
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.verification import KeyFinder, Verifier
 
 from .databases import Database, SampleKey, ahead, stored

@@ -11,7 +11,7 @@ import pytest
 from langkeys import users
 from langkeys.models import User
 from langkeys.settings import Settings
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 
 from .conftest import SUPERUSER
 from .databases import Database

@@ -10,7 +10,7 @@ from typing import Any
 
 from langkeys import variables
 from langkeys.models import User
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.variables import Outcome, Wish
 
 from .conftest import SUPERUSER

@@ -16,7 +16,7 @@ from langkeys.errors import LangkeysError
 from langkeys.files import StagedFile
 from langkeys.models import ApiKey, User, dashed, masked
 from langkeys.session import Session
-from langkeys.store.base import KeyBatch
+from langkeys.store.protocol import KeyBatch
 
 BARE = Form()
 

@@ -23,7 +23,7 @@ from langkeys.errors import (
 from langkeys.models import ApiKey, dashed
 from langkeys.references import find_stubs, find_value_stubs, resolved, resolved_value
 from langkeys.session import Access, Session
-from langkeys.store.base import RowStub
+from langkeys.store.protocol import RowStub
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 
 UserOption = Annotated[

@@ -18,7 +18,7 @@ from langkeys.library.acting import Sessions
 from langkeys.models import ApiKey, dashed
 from langkeys.rotation import Replacement
 from langkeys.session import Access, Session
-from langkeys.store.base import KeyFilter, RowStub
+from langkeys.store.protocol import KeyFilter, RowStub
 from langkeys.times import earlier, iso, later, now
 
 End = datetime | timedelta | None

@@ -13,7 +13,7 @@ from langkeys.library.api_keys import ApiKeys
 from langkeys.library.variables import Variables
 from langkeys.session import Access, Session
 from langkeys.settings import Settings
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.times import now
 from langkeys.verification import Verified, Verifier, require_current
 

@@ -15,7 +15,7 @@ from langkeys.key_places import rewritten_env
 from langkeys.models import parsed_id
 from langkeys.reencryption import Reader
 from langkeys.settings import Settings
-from langkeys.store.base import Cell
+from langkeys.store.protocol import Cell
 from langkeys.times import parsed_span, parsed_when
 
 from .. import vault

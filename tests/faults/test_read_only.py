@@ -15,7 +15,7 @@ import pytest
 
 import langkeys
 from langkeys.errors import StoreError
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 from langkeys.store.sqlite import SqliteStore
 from langkeys.store.sqlite import database as database_module
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import pytest
 
 from langkeys.models import ApiKey, User
-from langkeys.store.base import Store
+from langkeys.store.protocol import Store
 from langkeys.store.sqlite import SqliteStore, create_database
 
 from ..databases import Database

@@ -1,4 +1,4 @@
-"""What every engine's store must do; only what ``langkeys.store.base`` promises is used."""
+"""What every engine's store must do; only what ``langkeys.store.protocol`` promises is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from langkeys.errors import ConflictError, LangkeysError, StoreError
 from langkeys.models import ApiKey
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.protocol import KeyFilter, Store
 
 from .conftest import NOW, OWNER, Engine, added, api_key, user
 

@@ -10,7 +10,7 @@ import pytest
 
 from langkeys.errors import ConflictError, StoreError
 from langkeys.models import ApiKey
-from langkeys.store.base import Change, KeyFilter, Store
+from langkeys.store.protocol import Change, KeyFilter, Store
 
 from .conftest import NOW, OWNER, Engine, added, api_key
 

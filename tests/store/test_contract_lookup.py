@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from langkeys.store.base import KeyFilter, OwnedKey, Store
+from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 
 from .conftest import NOW, added, api_key, user
 

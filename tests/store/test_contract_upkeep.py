@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from langkeys.models import GENERIC, Variable
-from langkeys.store.base import Change, KeyFilter, Store
+from langkeys.store.protocol import Change, KeyFilter, Store
 
 from .conftest import NOW, OWNER, Engine, added, api_key
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from langkeys.store import sqlite
-from langkeys.store.base import KeyFilter, Store
+from langkeys.store.protocol import KeyFilter, Store
 from langkeys.store.sqlite import SqliteStore
 
 from .. import stores

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from langkeys.errors import ConflictError, StoreError
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 from langkeys.store.sqlite import SqliteStore, create_database
 
 from .. import databases, stores

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from langkeys.errors import StoreError, UnreadableRowError
-from langkeys.store.base import Change, KeyFilter, RowStub, Store
+from langkeys.store.protocol import Change, KeyFilter, RowStub, Store
 
 from .. import databases, odd_rows, stores
 from ..databases import SHAPES, Database

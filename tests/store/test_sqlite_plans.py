@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from langkeys.models import ApiKey
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 from langkeys.store.sqlite import SqliteStore
 
 from .. import databases

@@ -13,7 +13,7 @@ import pytest
 
 import langkeys
 from langkeys.errors import StoreError
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 
 from .. import databases, stores, unprivileged
 from ..databases import Database

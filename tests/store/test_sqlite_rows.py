@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from langkeys.errors import StoreError
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 
 from .. import databases, stores
 from ..databases import SHAPES, Database

@@ -13,7 +13,7 @@ from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
 from langkeys.session import Access
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 from langkeys.times import now, parsed_span
 
 app = new_app()

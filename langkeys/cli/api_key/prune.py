@@ -17,7 +17,7 @@ from langkeys.cli.key_rows import (
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.errors import UsageError
 from langkeys.session import Access, Session
-from langkeys.store.base import KeyFilter
+from langkeys.store.protocol import KeyFilter
 from langkeys.times import now, parsed_span
 
 app = new_app()

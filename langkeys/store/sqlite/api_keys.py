@@ -7,7 +7,7 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
-from langkeys.store.base import Change, KeyFilter
+from langkeys.store.protocol import Change, KeyFilter
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.values import (

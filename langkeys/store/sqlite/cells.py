@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from langkeys.errors import StoreError
 from langkeys.models import FERNET_PREFIX
-from langkeys.store.base import Cell
+from langkeys.store.protocol import Cell
 from langkeys.store.sqlite.connections import ROW_NUMBERS
 from langkeys.store.sqlite.database import PAGE_ROWS, Database
 from langkeys.store.sqlite.places import (

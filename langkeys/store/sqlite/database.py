@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX
-from langkeys.store.base import Change, Committing
 from langkeys.store.generations import (
     Generation,
     refused_write,
@@ -21,6 +20,7 @@ from langkeys.store.generations import (
     told_from,
     unfinished_tables,
 )
+from langkeys.store.protocol import Change, Committing
 from langkeys.store.sqlite.cleaning import remaining_wal
 from langkeys.store.sqlite.connections import (
     ROW_NUMBERS,

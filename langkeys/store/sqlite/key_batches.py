@@ -14,7 +14,7 @@ from langkeys.batches import in_batches
 from langkeys.errors import LangkeysError, StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
-from langkeys.store.base import Change, KeyFilter
+from langkeys.store.protocol import Change, KeyFilter
 from langkeys.store.sqlite.api_keys import (
     KEY_CELLS,
     KEY_COLUMNS,
@@ -65,7 +65,7 @@ def _in_temporary_file(store: KeyBatches) -> Iterator[None]:
 
 
 class SqliteKeyBatch:
-    """A batch of a store on a SQLite file; see ``langkeys.store.base.KeyBatch``."""
+    """A batch of a store on a SQLite file; see ``langkeys.store.protocol.KeyBatch``."""
 
     def __init__(self, store: KeyBatches) -> None:
         self._store = store

@@ -34,4 +34,4 @@ KINDS = {
     **{(table, column): "json" for table, column, *_ in ENCRYPTED_JSON_COLUMNS},
     **{(table, column): "envelope" for table, column, *_ in ENVELOPE_COLUMNS},
 }
-"""What is in a known column; see ``langkeys.store.base.Cell``."""
+"""What is in a known column; see ``langkeys.store.protocol.Cell``."""

@@ -10,4 +10,4 @@ from langkeys.store.sqlite.stubs import RowStubs
 
 
 class SqliteStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Cells, Copying, Compacting):
-    """A store on a SQLite file; see ``langkeys.store.base.Store`` for what its methods promise."""
+    """A store on a SQLite file; ``langkeys.store.protocol`` says what its methods promise."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from langkeys.errors import UnreadableRowError
-from langkeys.store.base import Change, RowStub
+from langkeys.store.protocol import Change, RowStub
 from langkeys.store.sqlite.api_keys import ApiKeyTable
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS
 from langkeys.store.sqlite.users import UserTable

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from langkeys.models import User, UserSummary
-from langkeys.store.base import Change
+from langkeys.store.protocol import Change
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
     BadCellError,

@@ -7,7 +7,7 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import Variable
-from langkeys.store.base import Change
+from langkeys.store.protocol import Change
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
     BadCellError,
