@@ -1,4 +1,4 @@
-"""The programs under examples/ do what they say; the README shows the same."""
+"""The programs under examples/ do what they say; the documents show the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .sites import Result, Site
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
 SCRIPTS = {path.name: path for path in sorted(EXAMPLES.glob("*.sh"))}
 
 Script = Callable[..., Result]
@@ -51,7 +51,7 @@ def test_every_example_is_named_where_examples_are_listed() -> None:
     assert len(files) == 5
     for name in files:
         assert f"[{name}]({name})" in listed
-        assert f"examples/{name}" in README
+        assert any(f"](../examples/{name})" in page for page in PAGES.values()), name
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -137,7 +137,7 @@ def test_a_job_rotates_its_own_key_over_rest(script: Script, site: Site) -> None
         assert [key.value for key in server.keys] == [file.read_text().rstrip("\n")] != [old]
 
 
-def test_the_gateway_is_the_program_of_the_readme() -> None:
+def test_the_gateway_is_the_program_of_the_library_page() -> None:
     # That program is run by tests/test_readme.py.
     code = (EXAMPLES / "gateway.py").read_text(encoding="utf-8")
-    assert f"```python\n{code}```" in README
+    assert f"```python\n{code}```" in PAGES["library"]

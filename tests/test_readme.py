@@ -1,4 +1,4 @@
-"""What the README says of generations, settings and exit codes is what the code says."""
+"""What the documents say of generations, settings and exit codes is what the code says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from .interop.langflow_install import RELEASES
 from .samples import new_api_key
 from .sites import Site
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def _row(generation: Generation) -> str:
@@ -46,17 +50,18 @@ def _row(generation: Generation) -> str:
 
 @pytest.mark.parametrize("generation", GENERATIONS, ids=lambda generation: generation.release)
 def test_the_table_of_generations_is_the_codes(generation: Generation) -> None:
-    assert _row(generation) in README
+    assert _row(generation) in page("langflow-versions")
 
 
 @pytest.mark.parametrize("name", [*KNOWN, ENV_FILE])
 def test_every_setting_is_in_the_table_of_settings(name: str) -> None:
-    assert f"\n| `{name}`" in README
+    assert f"\n| `{name}`" in page("settings")
 
 
 @pytest.mark.parametrize("error", errors.LangkeysError.__subclasses__())
 def test_every_error_is_in_the_table_of_exit_codes(error: type[errors.LangkeysError]) -> None:
-    rows = [line for line in README.splitlines() if line.startswith(f"| {error.exit_code} | ")]
+    lines = page("exit-codes").splitlines()
+    rows = [line for line in lines if line.startswith(f"| {error.exit_code} | ")]
     assert any(f"`{error.code}`" in row for row in rows)
 
 
@@ -66,7 +71,7 @@ def test_every_error_is_in_the_table_of_exit_codes(error: type[errors.LangkeysEr
 def program() -> str:
     (code,) = [
         block
-        for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+        for block in re.findall(r"```python\n(.*?)```", page("library"), re.DOTALL)
         if "FastAPI()" in block
     ]
     return str(code)
@@ -100,7 +105,7 @@ def test_the_program_lets_in_whom_the_server_lets_in(
         monkeypatch.setenv(name, text)
     key, expired = database.add_key(superuser), database.add_key(superuser, expires_at=ago(days=1))
     names: dict[str, Any] = {"__name__": "program"}
-    exec(compile(program(), "README.md", "exec"), names)
+    exec(compile(program(), "library.md", "exec"), names)
     try:
         for _ in range(3):
             assert asked(names["app"], key.plaintext) == (200, {"hello": "administrator"})
@@ -119,8 +124,7 @@ def test_every_method_in_the_table_of_the_library_is_there(site: Site) -> None:
     from langkeys.library.store import LangflowStore
     from langkeys.library.variables import Variables
 
-    section = README.partition("## As a library")[2].partition("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `store.")]
+    rows = [line for line in page("library").splitlines() if line.startswith("| `store.")]
     for noun, owner in (("api_keys", ApiKeys), ("variables", Variables)):
         said = set(re.findall(r"[`.](\w+)\(", " ".join(row for row in rows if noun in row)))
         public = {name for name in vars(owner) if not name.startswith("_")}
