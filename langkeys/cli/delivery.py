@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, Generic
 
 from langkeys import api_keys
 from langkeys.api_keys import NewApiKey
 from langkeys.authentication import superuser_at_risk
-from langkeys.cli.key_files import Destination, Form
+from langkeys.cli.key_files import AnyKey, Destination, Form
 from langkeys.cli.key_rows import key_object
 from langkeys.cli.output import Output, Spool, array_lines, json_text
 from langkeys.errors import LangkeysError
@@ -45,7 +46,7 @@ def store_and_deliver(
         if destination is not None:
             made = destination.fill(made)
         url = session.settings.text("LANGFLOW_URL")
-        lines = _Lines(out, destination, form, additions, table, url)
+        lines = Lines(out, destination, form, additions, table, url)
         spool.fill(lines.of(made, as_array=as_array))
         api_keys.store_batch(store, batch)
         with _taken_back(session, batch, destination):
@@ -60,17 +61,19 @@ def store_and_deliver(
         return next(iter(batch)), len(batch)
 
 
-class _Lines(NamedTuple):
+@dataclass(frozen=True)
+class Lines(Generic[AnyKey]):
     """What makes the lines for stdout, which has no key whole where it is in a file."""
 
     out: Output
     destination: Destination | None
     form: Form
-    additions: Callable[[NewApiKey], dict[str, Any]]
-    table: Callable[[Iterable[NewApiKey]], Iterable[str]] | None
+    additions: Callable[[AnyKey], dict[str, Any]]
+    table: Callable[[Iterable[AnyKey]], Iterable[str]] | None
     url: str | None
 
-    def of(self, keys: Iterator[NewApiKey], *, as_array: bool) -> Iterator[str]:
+    def of(self, keys: Iterator[AnyKey], *, as_array: bool) -> Iterator[str]:
+        """Yield the lines for keys, which are taken one by one."""
         if self.out.as_json:
             objects = (self._object(number, key) for number, key in enumerate(keys))
             yield from array_lines(objects) if as_array else map(json_text, objects)
@@ -81,7 +84,7 @@ class _Lines(NamedTuple):
         else:
             yield from (line for key in keys for line in self.form.lines(key.plaintext))
 
-    def _for_person(self, keys: Iterator[NewApiKey]) -> Iterator[str]:
+    def _for_person(self, keys: Iterator[AnyKey]) -> Iterator[str]:
         first, second = next(keys), next(keys, None)
         if second is None:
             yield self.out.new_key_panel(
@@ -91,7 +94,7 @@ class _Lines(NamedTuple):
         every = chain((first, second), keys)
         yield from self.table(every) if self.table else (key.plaintext for key in every)
 
-    def _object(self, number: int, key: NewApiKey) -> dict[str, Any]:
+    def _object(self, number: int, key: AnyKey) -> dict[str, Any]:
         additions = self.additions(key)
         if self.destination is None:
             return {**key_object(key.row, key.plaintext), **additions}

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 import typer
 
-from langkeys.api_keys import ROWS_AT_ONCE, NewApiKey
+from langkeys.api_keys import ROWS_AT_ONCE
 from langkeys.batches import in_batches
 from langkeys.cli.output import Output
 from langkeys.errors import ConflictError, UsageError
@@ -25,6 +25,21 @@ LONGEST_FILE_NAME = 200
 """In bytes: less than file systems take, as the staged file's name is longer."""
 
 _NOT_IN_FILE_NAMES = re.compile("[/\x00-\x1f\x7f-\x9f]")
+
+
+class NewKey(Protocol):
+    """A key that has just been made, in a database or by a server."""
+
+    @property
+    def row(self) -> ApiKey:
+        """The key's row."""
+
+    @property
+    def plaintext(self) -> str:
+        """The key itself."""
+
+
+AnyKey = TypeVar("AnyKey", bound=NewKey)
 
 
 class Format(str, Enum):
@@ -129,7 +144,7 @@ class Destination:
         """Return the place of a key, by its number from 0."""
         return self.files[0 if self._is_shared else number].path
 
-    def fill(self, keys: Iterator[NewApiKey]) -> Iterator[NewApiKey]:
+    def fill(self, keys: Iterator[AnyKey]) -> Iterator[AnyKey]:
         """Write keys into the staged files, and yield them."""
         if not self._is_shared:
             for staged, key in zip(self.files, keys, strict=True):
@@ -147,7 +162,7 @@ class Destination:
             yield from some
         staged.sync()
 
-    def _text(self, key: NewApiKey) -> str:
+    def _text(self, key: NewKey) -> str:
         text = "\n".join(self.form.lines(key.plaintext))
         return text if self.form.is_bare else f"{text}\n"
 

@@ -199,28 +199,40 @@ def _new_keys(keys: Sequence[ApiKey]) -> str:
 
 
 @contextmanager
-def taking_back(made: Sequence[tuple[Server, str]]) -> Iterator[None]:
+def taking_back(
+    made: Sequence[tuple[Server, str]], arrived: Collection[str] = ()
+) -> Iterator[None]:
     """Revoke new keys where the block fails, Ctrl-C included; an error's hint names what is left.
 
-    ``made`` are their ids, with the server by the key that made each; it may grow in the block.
+    ``made`` are their ids, with the server by the key that made each; ``arrived`` are the ids of
+    those that somebody has already, which stay. Both may grow in the block.
     """
     try:
         yield
     except BaseException as error:
-        left = [dashed(key_id) for server, key_id in made if not _is_taken_back(server, key_id)]
         if not made:
             raise
         server = made[0][0]
-        many = "the new API key has" if len(made) == 1 else f"the {len(made)} new API keys have"
+        undelivered = [item for item in made if item[1] not in arrived]
+        left = [dashed(key_id) for by, key_id in undelivered if not _is_taken_back(by, key_id)]
+        other = " other" if arrived else ""
+        many = (
+            f"the{other} new API key has"
+            if len(undelivered) == 1
+            else f"the {len(undelivered)}{other} new API keys have"
+        )
         hint = f"{many} been removed again"
         if left:
             hint = (
                 "keys that were not delivered could not be removed. To revoke them:"
                 f" langkeys api-key revoke {' '.join(left)} {server.option}"
             )
+        if arrived:
+            ids = ", ".join(dashed(key_id) for _, key_id in made if key_id in arrived)
+            hint += f"; these were delivered, and work in addition to the old ones: {ids}"
         if isinstance(error, LangkeysError):
             error.hint = hint if error.hint is None else f"{error.hint}; {hint}"
-        elif left:
+        elif left or arrived:
             server.warn(hint)
         raise
 

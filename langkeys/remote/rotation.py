@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from langkeys.errors import ConflictError, FailedError, LangkeysError
 from langkeys.models import ApiKey, dashed
@@ -18,6 +18,9 @@ from langkeys.remote.client import Client
 from langkeys.remote.references import Chosen, with_acting_last
 from langkeys.remote.server import Server
 from langkeys.times import now
+
+Expires = datetime | Literal["never"] | None
+"""The expiry of new keys; None gives them the old ones' lifetimes."""
 
 
 class Replacement(NamedTuple):
@@ -90,33 +93,41 @@ def new_expiry(key: ApiKey, moment: datetime) -> datetime | None:
         return datetime.max.replace(microsecond=0, tzinfo=timezone.utc)
 
 
+def _expiry(key: ApiKey, expires: Expires, moment: datetime) -> datetime | None:
+    if expires is None:
+        return new_expiry(key, moment)
+    return expires if isinstance(expires, datetime) else None
+
+
 def rotate(
     chosen: Sequence[Chosen],
-    deliver: Callable[[Sequence[Replacement]], None],
+    deliver: Callable[[Sequence[Replacement], set[str]], None],
     *,
-    expires_at: datetime | None = None,
+    expires: Expires = None,
     keeps_old: bool = False,
 ) -> list[Replacement]:
     """Make a new key for each, proved by the server; deliver them; and only then end the old ones.
 
-    ``expires_at`` counts instead of the old lifetime. What is made is taken back where anything
-    fails before all of it is delivered. A crash leaves old and new working.
+    What is made is taken back where anything fails before all of it is delivered, but for those
+    whose ids ``deliver`` puts into the set that it gets: they have arrived. A crash leaves old and
+    new working.
     """
     moment = now()
     require_rotatable([item.listed.key for item in chosen])
-    if expires_at is not None:
+    if isinstance(expires, datetime):
         for item in chosen:
             item.server.require("api-key rotate --expires")
-    expiries = [expires_at or new_expiry(item.listed.key, moment) for item in chosen]
+    expiries = [_expiry(item.listed.key, expires, moment) for item in chosen]
     replacements: list[Replacement] = []
     made: list[tuple[Server, str]] = []
-    with taking_back(made):
+    arrived: set[str] = set()
+    with taking_back(made, arrived):
         for item, expiry in zip(chosen, expiries, strict=True):
             name = item.listed.key.name or ""
             new = create(item.server, name, expiry, ability="api-key rotate")
             made.append((item.server, new.row.id))
             replacements.append(Replacement(item, new))
-        deliver(replacements)
+        deliver(replacements, arrived)
     if not keeps_old:
         _end_old(replacements)
     return replacements

@@ -3,67 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from langkeys.remote import settling
-
-from ..fake_langflow import VERSIONS, FakeKey, Langflow, ago, langflow
+from ..deployments import Deploy, Deployment
+from ..fake_langflow import VERSIONS, ago
 from ..samples import KEY_FIELDS
-from ..servers import Server
-from ..sites import Result, Site
+from ..sites import Site
 from ..terminals import shown
-
-Deploy = Callable[[str], "Deployment"]
-
-
-class Deployment:
-    """A Langflow, and a folder in which nothing else is."""
-
-    def __init__(self, langflow: Langflow, server: Server, site: Site) -> None:
-        self.langflow = langflow
-        self.server = server
-        self.site = site
-        self.acting = langflow.add_key(langflow.superuser, "acting")
-
-    def call(self, *arguments: str, stdin: str = "", **settings: str | None) -> Result:
-        settings = {"LANGKEYS_API_KEY": self.acting.value} | settings
-        return self.site.call(*arguments, "--url", self.server.url, stdin=stdin, **settings)
-
-    def job(self, *arguments: str, stdin: str = "") -> Result:
-        """Call as a job that has one key, on stdin."""
-        return self.call(*arguments, stdin=stdin, LANGKEYS_API_KEY=None)
-
-    def names(self) -> list[str | None]:
-        return [key.name for key in self.langflow.keys]
-
-    def add(self, name: str = "ci", **state: object) -> FakeKey:
-        return self.langflow.add_key(self.langflow.superuser, name, **state)
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "SECONDS", 0.3)
-
-
-@pytest.fixture
-def deploy(empty_site: Site) -> Iterator[Deploy]:
-    with ExitStack() as stack:
-
-        def make(version: str = "1.13.0") -> Deployment:
-            found, server = stack.enter_context(langflow(version))
-            return Deployment(found, server, empty_site)
-
-        yield make
-
-
-@pytest.fixture
-def deployment(deploy: Deploy) -> Deployment:
-    return deploy("1.13.0")
-
 
 # A job that has one key
 

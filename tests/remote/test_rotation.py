@@ -23,7 +23,7 @@ def chosen_by_itself(deployment: Deployment, key: FakeKey) -> references.Chosen:
     return references.choose_acting(deployment.server(), key.value, "line 1 of stdin")
 
 
-def no_delivery(_: Sequence[Replacement]) -> None:
+def no_delivery(*_: object) -> None:
     raise FailedError("stdout is closed")
 
 
@@ -34,7 +34,7 @@ def test_a_key_that_belongs_to_no_superuser_rotates_itself(deploy: Deploy, versi
     old = deployment.langflow.add_key(bob, "job")
     delivered: list[str] = []
 
-    def deliver(made: Sequence[Replacement]) -> None:
+    def deliver(made: Sequence[Replacement], _: set[str]) -> None:
         assert old in deployment.langflow.keys, "both work until the new one is delivered"
         delivered.extend(item.new.plaintext for item in made)
 
@@ -48,7 +48,7 @@ def test_the_old_lifetime_is_kept(deployment: Deployment) -> None:
     langflow = deployment.langflow
     until = datetime.now(timezone.utc) + timedelta(days=20)
     old = langflow.add_key(langflow.superuser, "job", created_at=ago(days=70), expires_at=until)
-    (item,) = rotation.rotate([chosen_by_itself(deployment, old)], lambda _: None)
+    (item,) = rotation.rotate([chosen_by_itself(deployment, old)], lambda *_: None)
     assert item.new.row.expires_at is not None
     left = item.new.row.expires_at - datetime.now(timezone.utc)
     assert timedelta(days=89, hours=23) < left < timedelta(days=90, hours=1)
@@ -72,7 +72,7 @@ def test_a_lifetime_stays_within_the_calendar_and_is_never_past() -> None:
 
 def test_keep_old_leaves_both(deployment: Deployment) -> None:
     old = deployment.langflow.add_key(deployment.langflow.superuser, "job")
-    rotation.rotate([chosen_by_itself(deployment, old)], lambda _: None, keeps_old=True)
+    rotation.rotate([chosen_by_itself(deployment, old)], lambda *_: None, keeps_old=True)
     assert [key.name for key in deployment.langflow.keys] == ["acting", "job", "job"]
 
 
@@ -82,7 +82,7 @@ def test_another_expiry_is_refused_where_it_would_be_dropped(deploy: Deploy, ver
     old = deployment.langflow.add_key(deployment.langflow.superuser, "job")
     until = datetime.now(timezone.utc) + timedelta(days=1)
     with pytest.raises(UnsupportedError):
-        rotation.rotate([chosen_by_itself(deployment, old)], lambda _: None, expires_at=until)
+        rotation.rotate([chosen_by_itself(deployment, old)], lambda *_: None, expires=until)
     assert deployment.deeds() == []
 
 
@@ -91,7 +91,7 @@ def test_an_inactive_key_is_not_rotated(deployment: Deployment) -> None:
     server = deployment.server()
     chosen = references.choose(server, api_keys.list_keys(server), "off", destroys=False)
     with pytest.raises(ConflictError):
-        rotation.rotate([chosen], lambda _: None)
+        rotation.rotate([chosen], lambda *_: None)
     assert deployment.deeds() == []
 
 
@@ -134,7 +134,7 @@ def test_an_answer_lost_in_the_middle_takes_back_the_others_and_names_what_is_ne
     server = deployment.server()
     chosen = references.chosen_from(server, api_keys.list_keys(server)[1:])
     with pytest.raises(FailedError) as caught:
-        rotation.rotate(chosen, lambda _: None)
+        rotation.rotate(chosen, lambda *_: None)
     new = langflow.keys[-1]
     assert langflow.keys == [deployment.key, *olds, new]
     hint = caught.value.hint or ""
@@ -146,7 +146,7 @@ def test_an_answer_lost_in_the_middle_takes_back_the_others_and_names_what_is_ne
 def test_the_old_one_ends_though_an_answer_is_lost(deployment: Deployment, is_done: bool) -> None:
     old = deployment.langflow.add_key(deployment.langflow.superuser, "job")
     deployment.langflow.lose("DELETE", PATH, is_done=is_done)
-    rotation.rotate([chosen_by_itself(deployment, old)], lambda _: None)
+    rotation.rotate([chosen_by_itself(deployment, old)], lambda *_: None)
     assert old not in deployment.langflow.keys
 
 
@@ -156,7 +156,7 @@ def test_an_old_one_that_cannot_be_ended_is_named_with_the_line_that_does(
     old = deployment.langflow.add_key(deployment.langflow.superuser, "job")
     deployment.langflow.lose("DELETE", PATH, is_done=False, count=99)
     with pytest.raises(FailedError, match="0 of 1 old API keys revoked") as caught:
-        rotation.rotate([chosen_by_itself(deployment, old)], lambda _: None)
+        rotation.rotate([chosen_by_itself(deployment, old)], lambda *_: None)
     assert f"langkeys api-key revoke {old.id} --url" in (caught.value.hint or "")
     assert "delivered" in (caught.value.hint or "")
 
@@ -165,5 +165,5 @@ def test_the_acting_key_rotates_itself_among_others(deployment: Deployment) -> N
     deployment.langflow.add_key(deployment.langflow.superuser, "other")
     server = deployment.server()
     chosen = references.chosen_from(server, api_keys.list_keys(server))
-    items = rotation.rotate(chosen, lambda _: None)
+    items = rotation.rotate(chosen, lambda *_: None)
     assert {key.value for key in deployment.langflow.keys} == {item.new.plaintext for item in items}

@@ -25,7 +25,7 @@ def late(deploy: Callable[[str], Deployment], monkeypatch: pytest.MonkeyPatch) -
 def test_a_key_is_made_rotated_and_revoked(late: Deployment) -> None:
     new = api_keys.create(late.server(), "job")
     chosen = references.choose_acting(late.server(), new.plaintext, "line 1")
-    (item,) = rotation.rotate([chosen], lambda _: None)
+    (item,) = rotation.rotate([chosen], lambda *_: None)
     rotation.revoke([references.choose_acting(late.server(), item.new.plaintext, "line 1")])
     assert [key.name for key in late.langflow.keys] == ["acting"]
 

@@ -80,13 +80,6 @@ def create(
       langkeys api-key create --user alice --count 3 --json
       langkeys api-key create --format k8s-secret | kubectl apply -f -
     """
-    if is_remote(context):
-        from langkeys.cli.remote import api_keys as over_rest
-
-        over_rest.create(
-            context, name=name, user=user, expires=expires, count=count, write_to=write_to
-        )
-        return
     call = invocation(context)
     out = call.output
     if not is_file(write_to) or out.as_json:
@@ -101,7 +94,22 @@ def create(
         is_shown=not out.as_json or is_file(write_to),
     )
     form.check_count(count or 1)
+    over_url = is_remote(context)
     refuse_own_file(context, write_to)
+    if over_url:
+        from langkeys.cli.remote import api_keys as over_rest
+
+        over_rest.create(
+            context,
+            name=name,
+            user=user,
+            expires_at=expires_at,
+            count=count,
+            write_to=write_to,
+            replace=replace,
+            form=form,
+        )
+        return
     with ExitStack() as stack:
         destination = None
         if write_to is not None and is_file(write_to):

@@ -141,27 +141,6 @@ def rotate(
             "--keep-old requires --url or --remote, and cannot be used with --grace",
             hint="on a database, use --grace SPAN to keep the old key working for a while",
         )
-    if over_url:
-        if write_to_dir is not None or format_ is not Format.KEY:
-            raise UsageError(
-                "--write-to-dir and --format cannot be used with --url or --remote",
-                hint="use --write-to FILE, or read the key from stdout",
-            )
-        from langkeys.cli.remote import api_keys as over_rest
-
-        over_rest.rotate(
-            context,
-            refs=refs,
-            user=user,
-            age=age,
-            grace=grace,
-            keep_old=keep_old,
-            expires=expires,
-            write_to=write_to,
-            yes=yes,
-            dry_run=dry_run,
-        )
-        return
     form = form_of(
         format_,
         secret_name=secret_name,
@@ -170,6 +149,25 @@ def rotate(
         is_shown=not out.as_json or to_files,
     )
     refuse_own_file(context, write_to)
+    if over_url:
+        from langkeys.cli.remote import rotation as over_rest
+
+        over_rest.rotate(
+            context,
+            refs=refs,
+            user=user,
+            age=age,
+            has_grace=span is not None,
+            keep_old=keep_old,
+            expires=new_expiry,
+            write_to=write_to,
+            write_to_dir=write_to_dir,
+            form=form,
+            columns=_COLUMNS,
+            yes=yes,
+            dry_run=dry_run,
+        )
+        return
     with ExitStack() as stack:
         destination = None
         if write_to is not None and is_file(write_to) and not dry_run:

@@ -2,29 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from langkeys.api_keys import checked_name
 from langkeys.cli import prompts
-from langkeys.cli.delivery import warn_of_file
-from langkeys.cli.invocation import refuse_own_file
+from langkeys.cli.key_files import Form, is_file, one_file
 from langkeys.cli.key_rows import plural_keys, show_key_card, show_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.remote.connection import require_self, server_of
-from langkeys.cli.remote.delivery import deliver, report_written
-from langkeys.errors import NotFoundError, UsageError
-from langkeys.files import StagedFile
+from langkeys.cli.remote.delivery import Delivery
+from langkeys.errors import UsageError
 from langkeys.models import dashed
 from langkeys.remote import api_keys, rotation
 from langkeys.remote.api_keys import ListedKey, NewKey
 from langkeys.remote.references import Chosen, choose, choose_acting, chosen_from
-from langkeys.remote.rotation import Replacement
 from langkeys.remote.server import Server
-from langkeys.times import iso, now, parsed_future, parsed_span
+from langkeys.times import iso, now
 
 
 def create(
@@ -32,23 +28,23 @@ def create(
     *,
     name: str,
     user: str | None,
-    expires: str | None,
+    expires_at: datetime | None,
     count: int | None,
     write_to: Path | None,
+    replace: bool,
+    form: Form,
 ) -> None:
     """Make keys of the user whose key is sent, each proved by the server."""
     out = invocation(context).output
-    if write_to is None or out.as_json:
-        out.require_stdout()
-    checked_name(name)
-    expires_at = None if expires is None else parsed_future(expires, "--expires")
     with ExitStack() as stack:
         server = server_of(context)
         if expires_at is not None:
             server.require("api-key create --expires")
         require_self(server, user, "api-key create --user")
-        refuse_own_file(context, write_to)
-        staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
+        destination = None
+        if write_to is not None and is_file(write_to):
+            destination = one_file(stack, write_to, form, replace=replace)
+        delivery = Delivery(out, server, destination, form, as_array=count is not None)
         made: list[NewKey] = []
         ids: list[tuple[Server, str]] = []
         known = {item.key.id for item in api_keys.list_keys(server)}
@@ -58,17 +54,17 @@ def create(
                 known.add(new.row.id)
                 ids.append((server, new.row.id))
                 made.append(new)
-            deliver(out, server, made, as_array=count is not None, staged=staged)
-        report_written(out, made, staged, as_array=count is not None)
+            delivery.hand_over(made, set())
+        delivery.report()
         row = made[0].row
         what = f"API key {dashed(row.id)}" if len(made) == 1 else f"{len(made)} API keys"
         until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
-        where = "" if staged is None else f", written to {staged.path}"
+        where = "" if destination is None else f", written to {destination}"
         out.note(
             f"created {what} ({row.name}) for {server.acting.username}{until} in"
-            f" {server.location}, which accepts it{where}"
+            f" {server.location}, which accepts {'it' if len(made) == 1 else 'them'}{where}"
         )
-        warn_of_file(out, staged)
+        delivery.warn()
 
 
 def list_(
@@ -96,7 +92,7 @@ def show(context: typer.Context, ref: str) -> None:
     """Show one's own key, or the one on stdin."""
     out = invocation(context).output
     out.require_stdout()
-    chosen = _chosen(context, [ref], destroys=False)
+    chosen = chosen_keys(context, [ref], destroys=False)
     if len(chosen) != 1:
         raise UsageError(f"stdin has {len(chosen)} keys, but this command takes one")
     key, value = chosen[0].listed
@@ -107,10 +103,10 @@ def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: b
     """End keys: one's own, and those on stdin by themselves."""
     out = invocation(context).output
     out.require_stdout()
-    chosen = _chosen(context, refs, destroys=True)
+    chosen = chosen_keys(context, refs, destroys=True)
     location = chosen[0].server.location
     if not dry_run:
-        _require_yes_for_acting(chosen, yes=yes)
+        require_yes_for_acting(chosen, yes=yes)
         _confirm_revoking(chosen, yes=yes)
         rotation.revoke(chosen)
         out.note(f"revoked {plural_keys(chosen)} in {location}{_proof(chosen)}")
@@ -162,110 +158,7 @@ def prune(
     show_keys(out, [item.listed for item in chosen], moment)
 
 
-def rotate(
-    context: typer.Context,
-    *,
-    refs: Sequence[str] | None,
-    user: str | None,
-    age: timedelta | None,
-    grace: str | None,
-    keep_old: bool,
-    expires: str | None,
-    write_to: Path | None,
-    yes: bool,
-    dry_run: bool,
-) -> None:
-    """Replace keys: one's own, and those on stdin by themselves."""
-    out = invocation(context).output
-    if write_to is None or out.as_json or dry_run:
-        out.require_stdout()
-    expires_at = None if expires is None else parsed_future(expires, "--expires")
-    if grace is not None:
-        parsed_span(grace, "--grace")
-    chosen = _to_rotate(context, refs, user=user, age=age, grace=grace)
-    server = chosen[0].server
-    if not dry_run:
-        _require_yes_for_acting(chosen, yes=yes)
-    if expires_at is not None:
-        server.require("api-key rotate --expires")
-    rotation.require_rotatable([item.listed.key for item in chosen])
-    if dry_run:
-        out.note(f"dry run: {plural_keys(chosen)} would be rotated; nothing was done")
-        show_keys(out, [item.listed for item in chosen], now())
-        return
-    with ExitStack() as stack:
-        refuse_own_file(context, write_to)
-        staged = None if write_to is None else stack.enter_context(StagedFile(write_to))
-        as_array = refs is None or len(refs) != 1 or len(chosen) != 1
-
-        replaced: dict[str, Chosen] = {}
-
-        def additions(key: NewKey) -> dict[str, Any]:
-            old = replaced[key.row.id]
-            ends = old.listed.key.expires_at if keep_old else None
-            return {
-                "replaces": dashed(old.key_id),
-                "replaces_expires_at": None if ends is None else iso(ends),
-            }
-
-        def hand_over(made: Sequence[Replacement]) -> None:
-            replaced.update((item.new.row.id, item.old) for item in made)
-            new = [item.new for item in made]
-            deliver(out, server, new, as_array=as_array, staged=staged, additions=additions)
-
-        done = rotation.rotate(chosen, hand_over, expires_at=expires_at, keeps_old=keep_old)
-        new = [item.new for item in done]
-        report_written(out, new, staged, as_array=as_array, additions=additions)
-        where = "" if staged is None else f"; written to {staged.path}"
-        for item in done:
-            out.note(f"{_replaced(item, keep_old=keep_old)}, in {server.location}{where}")
-        warn_of_file(out, staged)
-    if not keep_old and any(item.whole and not item.is_presented for item in chosen):
-        out.warn("LANGKEYS_API_KEY is one of the replaced keys: set it to the new one")
-
-
-def _replaced(item: Replacement, *, keep_old: bool) -> str:
-    key, old, server = item.new.row, dashed(item.old.key_id), item.old.server.option
-    ends = item.old.listed.key.expires_at
-    if not keep_old:
-        fate = "which is deleted"
-        if item.old.whole is not None:
-            fate += " and refused"
-    else:
-        until = "keeps working" if ends is None else f"works until {iso(ends)}"
-        fate = f"which {until}; to revoke it: langkeys api-key revoke {old} {server}"
-    return f"API key {dashed(key.id)} ({key.name}) replaces {old}, {fate}"
-
-
-def _to_rotate(
-    context: typer.Context,
-    refs: Sequence[str] | None,
-    *,
-    user: str | None,
-    age: timedelta | None,
-    grace: str | None,
-) -> list[Chosen]:
-    if refs:
-        chosen = _chosen(context, refs, destroys=False, working=True)
-        if grace is not None:
-            chosen[0].server.require("api-key rotate --grace")
-        return chosen
-    server, moment = server_of(context), now()
-    if grace is not None:
-        server.require("api-key rotate --grace")
-    require_self(server, user, "api-key list --all-users")
-    created_before = None if age is None else moment - age
-    found = api_keys.matching(
-        api_keys.list_keys(server), moment, status="active", created_before=created_before
-    )
-    if not found:
-        raise NotFoundError(
-            f"no working API key of {server.acting.username} matches in {server.location}"
-        )
-    return chosen_from(server, found)
-
-
-def _chosen(
+def chosen_keys(
     context: typer.Context, refs: Sequence[str], *, destroys: bool, working: bool = False
 ) -> list[Chosen]:
     """Return the keys that REFs name, each once; ``-`` stands for stdin's lines.
@@ -293,7 +186,8 @@ def _chosen(
     return list(found.values())
 
 
-def _require_yes_for_acting(chosen: Sequence[Chosen], *, yes: bool) -> None:
+def require_yes_for_acting(chosen: Sequence[Chosen], *, yes: bool) -> None:
+    """Raise UsageError where the acting key is among the chosen ones, without ``--yes``."""
     for item in chosen:
         if not yes and item.whole is not None and not item.is_presented:
             raise UsageError(

@@ -1,64 +1,63 @@
 """New keys that a server has made, on their way to whoever asked for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from langkeys.cli.key_rows import key_object
-from langkeys.cli.output import Output, array_lines, json_text
-from langkeys.files import StagedFile
-from langkeys.models import masked
+from langkeys.cli.delivery import Lines
+from langkeys.cli.key_files import Destination, Form
+from langkeys.cli.output import Output
 from langkeys.remote.api_keys import NewKey
 from langkeys.remote.server import Server
 
 
-def deliver(
-    out: Output,
-    server: Server,
-    keys: Sequence[NewKey],
-    *,
-    as_array: bool,
-    staged: StagedFile | None,
-    additions: Callable[[NewKey], dict[str, Any]] = lambda _: {},
-) -> None:
-    """Put keys into ``staged`` or else on stdout, whole and synced; raise where that fails.
+class Delivery:
+    """Where new keys go and in which form: into files, or else on stdout.
 
-    ``additions`` are fields for the end of a key's JSON object.
+    ``additions`` are fields for the end of a key's JSON object; ``table`` makes the lines of
+    several keys for a terminal.
     """
-    if staged is not None:
-        # One key stands alone, without a newline: servers take what a mounted secret holds.
-        staged.write("\n".join(key.plaintext for key in keys) + "\n" * (len(keys) > 1))
-        staged.publish()
-        return
-    lines = [key.plaintext for key in keys]
-    if out.as_json:
-        objects = [{**key_object(key.row, key.plaintext), **additions(key)} for key in keys]
-        lines = list(array_lines(objects)) if as_array else [json_text(objects[0])]
-    elif out.is_terminal and len(keys) == 1:
-        panel = out.new_key_panel(keys[0].plaintext, keys[0].row.name or "", server.location)
-        lines = [panel.removesuffix("\n")]
-    out.lines(lines)
 
+    def __init__(
+        self,
+        out: Output,
+        server: Server,
+        destination: Destination | None,
+        form: Form,
+        *,
+        as_array: bool,
+        additions: Callable[[NewKey], dict[str, Any]] = lambda _: {},
+        table: Callable[[Iterable[NewKey]], Iterable[str]] | None = None,
+    ) -> None:
+        self._out = out
+        self._destination = destination
+        self._as_array = as_array
+        self._lines = Lines(out, destination, form, additions, table, server.location)
+        self._report: list[str] = []
 
-def report_written(
-    out: Output,
-    keys: Sequence[NewKey],
-    staged: StagedFile | None,
-    *,
-    as_array: bool,
-    additions: Callable[[NewKey], dict[str, Any]] = lambda _: {},
-) -> None:
-    """Describe in JSON the keys that are in a file by now; they stay, should this fail."""
-    if staged is None or not out.as_json:
-        return
-    objects = [
-        {
-            **key_object(key.row, masked(key.plaintext)),
-            **additions(key),
-            "written_to": str(staged.path),
-        }
-        for key in keys
-    ]
-    if as_array:
-        out.array(objects)
-    else:
-        out.document(objects[0])
+    def hand_over(self, keys: Sequence[NewKey], arrived: set[str]) -> None:
+        """Put keys where they are to go, whole and synced; raise where that fails.
+
+        ``arrived`` then has the ids of those that are in their files, each in its own.
+        """
+        destination = self._destination
+        if destination is None:
+            self._out.lines(self._lines.of(iter(keys), as_array=self._as_array))
+            return
+        made = destination.fill(iter(keys))
+        self._report = list(self._lines.of(made, as_array=self._as_array))
+        try:
+            destination.publish()
+        except BaseException:
+            if destination.is_split:
+                arrived.update(key.row.id for key in keys[: destination.published])
+            raise
+
+    def report(self) -> None:
+        """Describe in JSON the keys that are in files by now; they stay, should this fail."""
+        if self._destination is not None and self._out.as_json:
+            self._out.lines(self._report)
+
+    def warn(self) -> None:
+        """Say what became of the owners and modes of files that have been replaced."""
+        if self._destination is not None:
+            self._destination.warn(self._out)

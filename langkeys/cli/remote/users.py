@@ -1,6 +1,7 @@
 """``langkeys user`` over REST, for superusers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -39,22 +40,57 @@ def show(context: typer.Context, user: str) -> None:
 
 
 def create(
-    context: typer.Context, name: str, *, superuser: bool, password_file: Any, random: bool
+    context: typer.Context,
+    name: str,
+    *,
+    superuser: bool,
+    password_file: Any,
+    random: bool,
+    if_missing: bool,
 ) -> None:
     """Make a user."""
     out = invocation(context).output
     out.require_stdout()
     checked_username(name)
-    password = given_password(password_file, random)
+    # A user who is there needs none: where one cannot be had is found out when it is needed.
+    password = None if if_missing else given_password(password_file, random)
     server = _server(context, "user create")
+    if if_missing:
+        if _is_there(out, server, name, superuser=superuser):
+            return
+        password = given_password(password_file, random)
     users.check_new(server, name)
     if password is None:
         password = asked_password(name)
-    made = users.create_user(server, name, password, is_superuser=superuser)
-    _deliver(out, server, made, password if random else None)
+    try:
+        made = users.create_user(server, name, password, is_superuser=superuser)
+    except ConflictError:
+        # Another container of the same start may have been faster.
+        if if_missing and _is_there(out, server, name, superuser=superuser):
+            return
+        raise
+    additions = {"changed": True} if if_missing else {}
+    _deliver(out, server, made, password if random else None, additions)
     what = "superuser" if superuser else "user"
     out.note(f"created the {what} {name} ({dashed(made.id)}) in {server.location}")
     warn_of_length(out, password)
+
+
+def _is_there(out: Output, server: Server, name: str, *, superuser: bool) -> bool:
+    """Show the user of this name, if there is one, and say what is not as it was asked for."""
+    user = next((user for user in users.list_users(server) if user.username == name), None)
+    if user is None:
+        return False
+    out.note(f"{name} already exists in {server.location}; nothing was changed")
+    if superuser and not user.is_superuser:
+        out.warn(
+            f"{name} is not a superuser; to make them one: langkeys user promote {name}"
+            f" {server.option}"
+        )
+    if not user.is_active:
+        out.warn(f"{name} is inactive, and cannot log in until they are activated")
+    show_user(out, _summary(user), now(), {"changed": False})
+    return True
 
 
 def set_password(context: typer.Context, user: str, *, password_file: Any, random: bool) -> None:
@@ -174,13 +210,19 @@ def _look_again(server: Server, out: Output) -> None:
         )
 
 
-def _deliver(out: Output, server: Server, user: User, made_up: str | None) -> None:
+def _deliver(
+    out: Output,
+    server: Server,
+    user: User,
+    made_up: str | None,
+    additions: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     if made_up is None:
-        show_user(out, _summary(user), now())
+        show_user(out, _summary(user), now(), dict(additions))
         return
     try:
         if out.as_json:
-            show_user(out, _summary(user), now(), {"password": made_up})
+            show_user(out, _summary(user), now(), {"password": made_up, **additions})
         elif out.is_terminal:
             out.new_password_panel(made_up, user.username)
         else:

@@ -17,7 +17,7 @@ from langkeys.cli.new_password import (
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user, warn_of_fate
-from langkeys.errors import ConflictError, UsageError
+from langkeys.errors import ConflictError
 from langkeys.models import dashed
 from langkeys.session import Access, Session
 from langkeys.times import now
@@ -57,15 +57,15 @@ def create(
       langkeys user create ops --superuser --password-file /run/secrets/ops --if-missing
     """
     if is_remote(context):
-        if if_missing:
-            raise UsageError(
-                "--if-missing cannot be used with --url or --remote",
-                hint="to see whether the user exists: langkeys user show NAME --url URL",
-            )
         from langkeys.cli.remote import users as over_rest
 
         over_rest.create(
-            context, name, superuser=superuser, password_file=password_file, random=random
+            context,
+            name,
+            superuser=superuser,
+            password_file=password_file,
+            random=random,
+            if_missing=if_missing,
         )
         return
     out = invocation(context).output

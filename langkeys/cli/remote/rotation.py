@@ -1,0 +1,213 @@
+"""``langkeys api-key rotate`` over REST."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from langkeys.cli import prompts
+from langkeys.cli.invocation import refuse_own_file
+from langkeys.cli.key_files import Destination, Form, file_for_each, is_file, one_file
+from langkeys.cli.key_rows import plural_keys, show_keys
+from langkeys.cli.options import invocation
+from langkeys.cli.output import Output
+from langkeys.cli.remote.api_keys import chosen_keys, require_yes_for_acting
+from langkeys.cli.remote.connection import require_self, server_of
+from langkeys.cli.remote.delivery import Delivery
+from langkeys.models import ApiKey, dashed
+from langkeys.remote import api_keys, rotation
+from langkeys.remote.api_keys import NewKey
+from langkeys.remote.references import Chosen, chosen_from
+from langkeys.remote.rotation import Expires, Replacement
+from langkeys.times import iso, now, relative
+
+
+def rotate(
+    context: typer.Context,
+    *,
+    refs: Sequence[str] | None,
+    user: str | None,
+    age: timedelta | None,
+    has_grace: bool,
+    keep_old: bool,
+    expires: Expires,
+    write_to: Path | None,
+    write_to_dir: Path | None,
+    form: Form,
+    columns: Sequence[str],
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Replace keys: one's own, and those on stdin by themselves."""
+    out = invocation(context).output
+    options = {"--grace": has_grace, "--expires": isinstance(expires, datetime)}
+    needed = [f"api-key rotate {option}" for option, is_given in options.items() if is_given]
+    chosen = _to_rotate(context, refs, user=user, age=age, needed=needed)
+    if not dry_run:
+        require_yes_for_acting(chosen, yes=yes)
+    rotation.require_rotatable([item.listed.key for item in chosen])
+    if dry_run or not chosen:
+        many = f"dry run: {plural_keys(chosen)} would be rotated; nothing was done"
+        out.note(many if chosen else "no API key needs to be rotated; nothing was done")
+        if chosen or out.as_json:
+            show_keys(out, [item.listed for item in chosen], now())
+        return
+    form.check_count(len(chosen))
+    _confirm(chosen, yes=yes or keep_old)
+    with ExitStack() as stack:
+        destination = None
+        if write_to_dir is not None:
+            # Whether files can be made there is found out before anything is asked for.
+            with ExitStack() as trial:
+                _files_in(context, trial, write_to_dir, [item.listed.key for item in chosen], form)
+        elif write_to is not None and is_file(write_to):
+            destination = one_file(stack, write_to, form, replace=True)
+        _carry_out(
+            out,
+            chosen,
+            lambda keys: (
+                destination
+                if write_to_dir is None
+                else _files_in(context, stack, write_to_dir, keys, form)
+            ),
+            form=form,
+            columns=columns,
+            as_array=refs is None or len(refs) != 1 or len(chosen) != 1,
+            expires=expires,
+            keep_old=keep_old,
+        )
+    if not keep_old and any(item.whole and not item.is_presented for item in chosen):
+        out.warn("LANGKEYS_API_KEY is one of the replaced keys: set it to the new one")
+
+
+def _files_in(
+    context: typer.Context, stack: ExitStack, folder: Path, keys: Sequence[ApiKey], form: Form
+) -> Destination:
+    destination = file_for_each(stack, folder, keys, form)
+    for staged in destination.files:
+        refuse_own_file(context, staged.path)
+    return destination
+
+
+def _confirm(chosen: Sequence[Chosen], *, yes: bool) -> None:
+    if len(chosen) > 1 and prompts.can_ask():
+        prompts.confirm(
+            f"Rotate {plural_keys(chosen)} of {chosen[0].server.location}? The old keys"
+            " stop working immediately.",
+            yes=yes,
+        )
+
+
+def _carry_out(
+    out: Output,
+    chosen: Sequence[Chosen],
+    destination_of: Callable[[Sequence[ApiKey]], Destination | None],
+    *,
+    form: Form,
+    columns: Sequence[str],
+    as_array: bool,
+    expires: Expires,
+    keep_old: bool,
+) -> None:
+    replaced: dict[str, Chosen] = {}
+
+    def old_expiry(key: NewKey) -> str | None:
+        ends = replaced[key.row.id].listed.key.expires_at if keep_old else None
+        return None if ends is None else iso(ends)
+
+    def additions(key: NewKey) -> dict[str, Any]:
+        return {
+            "replaces": dashed(replaced[key.row.id].key_id),
+            "replaces_expires_at": old_expiry(key),
+        }
+
+    def table(keys: Iterable[NewKey]) -> Iterator[str]:
+        moment = now()
+        rows = (
+            (
+                key.row.name or "",
+                key.row.username or "",
+                key.plaintext,
+                replaced[key.row.id].key_id[:8],
+                _until(replaced[key.row.id], keep_old=keep_old, moment=moment),
+            )
+            for key in keys
+        )
+        yield from out.table_lines(columns, rows)
+
+    delivery: Delivery | None = None
+    destination: Destination | None = None
+
+    def hand_over(made: Sequence[Replacement], arrived: set[str]) -> None:
+        nonlocal delivery, destination
+        replaced.update((item.new.row.id, item.old) for item in made)
+        new = [item.new for item in made]
+        destination = destination_of([key.row for key in new])
+        delivery = Delivery(
+            out,
+            chosen[0].server,
+            destination,
+            form,
+            as_array=as_array,
+            additions=additions,
+            table=table,
+        )
+        delivery.hand_over(new, arrived)
+
+    done = rotation.rotate(chosen, hand_over, expires=expires, keeps_old=keep_old)
+    assert delivery is not None
+    delivery.report()
+    for number, item in enumerate(done):
+        where = "" if destination is None else f"; written to {destination.path_of(number)}"
+        location = item.old.server.location
+        out.note(f"{_replaced(item, keep_old=keep_old)}, in {location}{where}")
+    delivery.warn()
+
+
+def _until(old: Chosen, *, keep_old: bool, moment: datetime) -> str:
+    ends = old.listed.key.expires_at
+    if not keep_old:
+        return "deleted"
+    return "revoked" if ends is None else relative(ends, moment)
+
+
+def _replaced(item: Replacement, *, keep_old: bool) -> str:
+    key, old, server = item.new.row, dashed(item.old.key_id), item.old.server.option
+    ends = item.old.listed.key.expires_at
+    if not keep_old:
+        fate = "which is deleted"
+        if item.old.whole is not None:
+            fate += " and refused"
+    else:
+        until = "keeps working" if ends is None else f"works until {iso(ends)}"
+        fate = f"which {until}; to revoke it: langkeys api-key revoke {old} {server}"
+    return f"API key {dashed(key.id)} ({key.name}) replaces {old}, {fate}"
+
+
+def _to_rotate(
+    context: typer.Context,
+    refs: Sequence[str] | None,
+    *,
+    user: str | None,
+    age: timedelta | None,
+    needed: Sequence[str],
+) -> list[Chosen]:
+    if refs:
+        chosen = chosen_keys(context, refs, destroys=False, working=True)
+        for ability in needed:
+            chosen[0].server.require(ability)
+        return chosen
+    server, moment = server_of(context), now()
+    for ability in needed:
+        server.require(ability)
+    require_self(server, user, "api-key list --all-users")
+    found = api_keys.matching(
+        api_keys.list_keys(server),
+        moment,
+        status="active",
+        created_before=None if age is None else moment - age,
+    )
+    return chosen_from(server, found)

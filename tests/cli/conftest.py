@@ -1,0 +1,32 @@
+"""What the tests of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from langkeys.remote import settling
+
+from ..deployments import Deploy, Deployment
+from ..fake_langflow import langflow
+from ..sites import Site
+
+
+@pytest.fixture
+def deploy(empty_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
+    # What fails here would fail later, too.
+    monkeypatch.setattr(settling, "SECONDS", 0.3)
+    with ExitStack() as stack:
+
+        def make(version: str = "1.13.0") -> Deployment:
+            found, server = stack.enter_context(langflow(version))
+            return Deployment(found, server, empty_site)
+
+        yield make
+
+
+@pytest.fixture
+def deployment(deploy: Deploy) -> Deployment:
+    return deploy("1.13.0")
