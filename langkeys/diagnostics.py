@@ -186,7 +186,7 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
 def _secret_key(report: Report, settings: Settings, means: Means) -> None:
     section = "secret key"
     try:
-        journal = places.rotation_journal(places.database(settings).path)
+        journal = places.rotation_journal(settings)
         if said := find_unfinished(journal):
             hint = (
                 "the next langkeys command that writes, run as the user who started the"

@@ -72,7 +72,8 @@ def check_files(report: "Report", settings: Settings) -> None:
 
 def _server_user(settings: Settings) -> os.stat_result | None:
     try:
-        return places.database(settings).path.absolute().parent.stat()
+        folder = places.database(settings).target.folder
+        return None if folder is None else folder.stat()
     except (LangkeysError, OSError):
         return None  # told where the database is opened
 
@@ -102,4 +103,5 @@ def _used(settings: Settings) -> Iterator[_Used]:
         if settings.is_given("LANGFLOW_CONFIG_DIR"):
             raise
         del error  # without a home folder: told where it is needed
-    yield _Used(places.database(settings).path.absolute(), "database", False, write)
+    for path in places.database(settings).target.files[:1]:
+        yield _Used(path, "database", False, write)

@@ -4,13 +4,13 @@ Beside ``langkeys.session`` another place that knows which implementations exist
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys import places
 from langkeys.errors import SecretKeyError
 from langkeys.secret_key_trial import find_lost
 from langkeys.settings import Settings
+from langkeys.targets import Target
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from langkeys.store.protocol import Store
 
 
-def check_database(path: Path, settings: Settings, warn: Callable[[str], None]) -> None:
+def check_database(target: Target, settings: Settings, warn: Callable[[str], None]) -> None:
     """Raise StoreError or UnsupportedError unless this is a Langflow database.
 
     ``warn`` is told where the secret key in force can decrypt nothing that is in it: no reason to
     fail in a container's entry point, and none to say nothing.
     """
-    from langkeys.store.sqlite import SqliteStore
+    from langkeys.store.engines import open_store
 
-    store = SqliteStore(path)
+    store = open_store(target)
     try:
         lost = find_lost(store, _cipher(settings, store))
     finally:
@@ -55,17 +55,17 @@ def initialize(
     from langkeys.crypto import Cipher
     from langkeys.initialization import carry_out
     from langkeys.passwords import hashed
-    from langkeys.store.sqlite import create_database
+    from langkeys.store.engines import create_store
 
     recorder = Recorder(
         Trail(settings, warn, path=plan.audit_log),
         command="init",
         reason=reason,
         acting=lambda: None,
-        database=lambda: str(plan.database),
+        database=lambda: plan.database.location,
         sha256_of=lambda _: None,
     )
-    written = [path for path in (plan.env_path, plan.secret_key_file, plan.database) if path]
+    written = [path for path in (plan.env_path, plan.secret_key_file, plan.database.file) if path]
     changes = [{"action": "insert", "kind": "file", "name": str(path)} for path in written]
     user = {"action": "insert", "kind": "user", "name": plan.superuser, "is_superuser": True}
     with recorder.writing([*changes, user]):
@@ -73,6 +73,6 @@ def initialize(
             plan,
             cipher=lambda text, source: Cipher(text, source=source),
             hashed=hashed,
-            create_database=create_database,
+            create_store=create_store,
             warn=warn,
         )

@@ -13,6 +13,7 @@ from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import StagedFile
 from langkeys.models import User
 from langkeys.settings import Settings
+from langkeys.targets import Target
 from langkeys.users import new_user
 from langkeys.variable_formats import dotenv_value
 
@@ -31,7 +32,7 @@ class Plan:
     new secret key goes instead, ``secret_key`` and ``password`` the ones in force or just made.
     """
 
-    database: Path
+    database: Target
     env_path: Path | None
     env_lines: list[tuple[str, str]] = field(repr=False)
     secret_key: str = field(repr=False)
@@ -44,13 +45,6 @@ class Plan:
     """The audit log that the new settings name."""
 
 
-def database_path(settings: Settings) -> Path:
-    """Return where ``init`` makes the database: where settings say, else beside a new ``.env``."""
-    if settings.env_file is None and not places.is_database_given(settings):
-        return Path(places.DATABASE_NAME).absolute()
-    return places.database(settings).path.absolute()
-
-
 def planned(settings: Settings) -> Plan:
     """Find out what ``init`` would write; raises ConfigError where it must not.
 
@@ -61,7 +55,9 @@ def planned(settings: Settings) -> Plan:
     env_path = Path(".env").absolute() if new_env else None
     lines: list[tuple[str, str]] = []
 
-    database = database_path(settings)
+    database = places.new_database(settings)
+    folder = database.folder
+    assert folder is not None  # a server makes its tables itself
     if new_env and not places.is_database_given(settings):
         lines.append(("LANGFLOW_DATABASE_URL", places.database_url(database)))
 
@@ -99,14 +95,14 @@ def planned(settings: Settings) -> Plan:
         check_password(password)
     audit_log = None
     if lines and not settings.is_given(audit.SETTING):
-        audit_log = database.with_name(audit.FILE_NAME)
+        audit_log = folder / audit.FILE_NAME
         lines.append((audit.SETTING, str(audit_log)))
     # Without a home folder there is none: it is asked for where something goes into it.
-    needs_folder = secret_key_file is not None or not database.parent.is_dir()
+    needs_folder = secret_key_file is not None or not folder.is_dir()
     config_folder = places.config_folder(settings).path.absolute() if needs_folder else None
-    if not database.parent.is_dir() and database.parent != config_folder:
+    if not folder.is_dir() and folder != config_folder:
         raise StoreError(
-            f"there is no folder {database.parent} to create the database in",
+            f"there is no folder {folder} to create the database in",
             hint="create the folder, or set LANGFLOW_DATABASE_URL to another path",
         )
     return Plan(
@@ -147,7 +143,7 @@ def carry_out(
     *,
     cipher: Callable[[str, str], "Cipher"],
     hashed: Callable[[str], str],
-    create_database: Callable[[Path, User], str | None],
+    create_store: Callable[[Target, User], str | None],
     warn: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write what is planned, each file whole, and take it back where a later one fails.
@@ -155,7 +151,7 @@ def carry_out(
     ``cipher`` makes a cipher from a secret key and its source, so that one that no server could
     use is refused before anything is written. What root makes belongs to the owner of the folder
     that it is in, for a server there; ``warn`` is told where that cannot be, and so is what
-    ``create_database`` returns. The settings come first: a crash between them and the
+    ``create_store`` returns. The settings come first: a crash between them and the
     database leaves what the next run completes.
     """
     assert plan.password is not None
@@ -173,7 +169,7 @@ def carry_out(
             _write_new(plan.secret_key_file, plan.secret_key, warn)
             undo.callback(plan.secret_key_file.unlink)
         try:
-            warning = create_database(plan.database, superuser)
+            warning = create_store(plan.database, superuser)
         except ConflictError:
             undo.pop_all()  # another init was faster, perhaps by these very settings: they stay
             raise

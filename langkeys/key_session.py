@@ -112,7 +112,9 @@ def planned(
     older = [key_from_file(session, path) for path in old_key_files]
     keys = (old.cipher, *(key.cipher for key in older), new_cipher)
     return Plan(
-        database=places.database(session.settings).path.resolve(),
+        database=places.database(session.settings).target,
+        journal=places.rotation_journal(session.settings),
+        backup_base=places.backup_base(session.settings),
         old=old.text,
         new=new,
         old_fingerprint=old.fingerprint,
@@ -143,18 +145,18 @@ def surveyed_only(session: Session, plan: Plan, progress: Progress) -> Survey:
 
 def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str], None]) -> Rotated:
     """Carry out a rotation with the database to itself; raises with what was found afterwards."""
-    from langkeys.store.sqlite import SqliteStore
+    from langkeys.store.engines import take_alone
 
     acting = session.acting
     session.recorder.check()
     committing = session.store.committing
     session.close_store()
-    if is_living(places.rotation_journal(plan.database)):
+    if is_living(plan.journal):
         _refuse_second(plan)
     try:
-        store = SqliteStore(plan.database, writable=True, alone=True, busy_timeout=ALONE_TIMEOUT)
+        store = take_alone(plan.database, patience=ALONE_TIMEOUT)
     except LangkeysError:
-        if is_living(places.rotation_journal(plan.database)):
+        if is_living(plan.journal):
             _refuse_second(plan)
         raise
     store.listen(note=session.note, warn=say)
@@ -187,7 +189,8 @@ def _close_journal(rotation: Rotation) -> None:
 
 def _refuse_second(plan: Plan) -> None:
     raise ConflictError(
-        f"another rotation of the secret key of {plan.database} is running; nothing was done",
+        f"another rotation of the secret key of {plan.database.location} is running; nothing was"
+        " done",
         hint="wait until it is done",
     ) from None
 

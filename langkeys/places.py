@@ -21,6 +21,7 @@ from langkeys.files import find_bytes, is_file
 from langkeys.known_settings import Value
 from langkeys.models import shown_without
 from langkeys.settings import Settings
+from langkeys.targets import Target
 from langkeys.text import unshowable_in
 from langkeys.urls import file_of, is_path, scheme_of
 
@@ -28,7 +29,6 @@ DATABASE_NAME = "langflow.db"
 PRE_RELEASE_NAME = "langflow-pre.db"
 """What a pre-release of Langflow has instead, copied from the other at its first start."""
 AUDIT_LOG_NAME = "langkeys-audit.jsonl"
-_DATABASE_ENDS = ("", "-wal", "-shm", "-journal")
 ROTATION_SUFFIX = ".langkeys-rotation"
 """Ends the names of what a rotation of the secret key leaves behind, should it die."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
@@ -38,6 +38,13 @@ class Place(NamedTuple):
     """A path and the setting or rule that led to it."""
 
     path: Path
+    source: str
+
+
+class DatabasePlace(NamedTuple):
+    """A database and the setting or rule that led to it."""
+
+    target: Target
     source: str
     is_relative: bool = False
 
@@ -80,10 +87,10 @@ def config_folder(settings: Settings) -> Place:
     return Place(path, "default")
 
 
-def database(settings: Settings) -> Place:
-    """Return the path of the SQLite database in force, whether it exists or not.
+def database(settings: Settings) -> DatabasePlace:
+    """Return the database in force, whether it exists or not.
 
-    Raises ConfigError for a URL that does not name a SQLite file, and where no setting says which
+    Raises ConfigError for a URL that names no database, and where no setting says which
     of two databases is meant, UnsupportedError for another
     database engine; a password in the URL does not show.
     """
@@ -95,19 +102,31 @@ def database(settings: Settings) -> Place:
             settings.conceal(str(path))
             settings.conceal("" if path.parent == Path(path.anchor) else str(path.parent))
         settings.require_vouched(value, path.absolute(), "a database")
-        return Place(path, source, is_relative=not path.is_absolute())
+        return DatabasePlace(_file(path), source, is_relative=not path.is_absolute())
     folder = config_folder(settings)
     if not settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
         spec = importlib.util.find_spec("langflow")
         if spec is not None and spec.origin is not None:
             path = _database_in(Path(spec.origin).resolve().parent)
             if is_file(path):
-                return Place(path, "the installed langflow package")
+                return DatabasePlace(_file(path), "the installed langflow package")
     path = _database_in(folder.path)
     if settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
         for name in ("LANGFLOW_CONFIG_DIR", "LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
             settings.require_vouched(settings.find(name), path, "a database")
-    return Place(path, f"{path.name} in the config folder ({folder.source})")
+    return DatabasePlace(_file(path), f"{path.name} in the config folder ({folder.source})")
+
+
+def new_database(settings: Settings) -> Target:
+    """Return where ``init`` makes a database: where settings say, else beside a new ``.env``."""
+    if settings.env_file is None and not is_database_given(settings):
+        return _file(Path(DATABASE_NAME).absolute())
+    target = database(settings).target
+    return target if target.file is None else _file(target.file.absolute())
+
+
+def _file(path: Path) -> Target:
+    return Target("sqlite", file=path)
 
 
 def _database_in(folder: Path) -> Path:
@@ -124,13 +143,20 @@ def _database_in(folder: Path) -> Path:
     return of_pre_release
 
 
-def rotation_journal(database: Path) -> Path:
-    """Return where a rotation of the secret key keeps its journal, beside the database.
+def rotation_journal(settings: Settings) -> Path:
+    """Return where a rotation of the secret key keeps its journal: beside the database's file.
 
     By the database's real name: a link to it must lead to the same journal.
     """
-    database = database.resolve()
-    return database.with_name(f".{database.name}{ROTATION_SUFFIX}")
+    beside = backup_base(settings)
+    return beside.with_name(f".{beside.name}{ROTATION_SUFFIX}")
+
+
+def backup_base(settings: Settings) -> Path:
+    """Return the path that the names of a rotation's own backups begin with."""
+    file = database(settings).target.file
+    assert file is not None
+    return file.resolve()
 
 
 def is_database_given(settings: Settings) -> bool:
@@ -140,9 +166,9 @@ def is_database_given(settings: Settings) -> bool:
     )
 
 
-def database_url(path: Path) -> str:
-    """Write a path as the URL that Langflow reads; ConfigError where no URL can hold it."""
-    text = str(path)
+def database_url(target: Target) -> str:
+    """Write a new database as the URL that Langflow reads; ConfigError where no URL can hold it."""
+    text = target.location
     if "?" in text or "${" in text or unshowable_in(text):
         raise ConfigError(
             f"a database URL in a .env file cannot hold the path {text!r}",
@@ -224,8 +250,7 @@ def refuse_own_file(settings: Settings, path: Path) -> None:
     """
     own: list[tuple[Path, str]] = []
     with suppress(LangkeysError):
-        found = database(settings).path.absolute()
-        own += [(found.with_name(f"{found.name}{end}"), "the database") for end in _DATABASE_ENDS]
+        own += [(path, "the database") for path in database(settings).target.files]
     with suppress(LangkeysError):
         own.append((secret_key_file(settings).absolute(), "the secret key"))
     if settings.env_file is not None:

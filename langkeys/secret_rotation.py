@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langkeys import failpoints, places
+from langkeys import failpoints
 from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError
 from langkeys.files import StagedFile, sync_folder
 from langkeys.key_places import KeyPlace
@@ -23,14 +23,13 @@ from langkeys.rotation_journal import Entry, Journal, witnesses
 from langkeys.settings import temporary_folders
 from langkeys.store.generations import require_writable
 from langkeys.store.protocol import Change, Store
+from langkeys.targets import Target
 from langkeys.text import counted
 from langkeys.times import iso, now
 
 if TYPE_CHECKING:
     from langkeys.crypto import Cipher
 
-PAGE = 4096
-"""About the size of a page of a database, to show how far a copy is."""
 WITNESSES = 8
 """Cells of each column by which a commit is told from none, should it be asked."""
 
@@ -42,7 +41,10 @@ class Plan:
     ``keys`` are those that may open what is stored: the one in force, older ones, the new one.
     """
 
-    database: Path
+    database: Target
+    journal: Path
+    backup_base: Path
+    """What the names of the backup and of the old key's file begin with."""
     old: str = field(repr=False)
     new: str = field(repr=False)
     old_fingerprint: str
@@ -137,14 +139,14 @@ class Rotation:
         return Rotated(written, backup, old_key_file)
 
     def _backed_up(self, undo: ExitStack) -> tuple[Path, Path]:
-        path = self._plan.database
+        path = self._plan.backup_base
         for stale in path.parent.glob(f".{path.name}.backup-*.tmp*"):
             stale.unlink(missing_ok=True)  # copies that were not complete when langkeys died
         stamp = now().strftime("%Y%m%dT%H%M%SZ")
         names = (f"{path.name}.backup-{stamp}{number}" for number in ("", "-2", "-3", "-4"))
         backup = next(p for p in map(path.with_name, names) if not p.exists())
         old_key_file = backup.with_name(f"{backup.name}.secret_key")
-        with self._progress("backing up", path.stat().st_size // PAGE) as done:
+        with self._progress("backing up", self._store.copy_size()) as done:
             self._store.copy_to(backup, lambda copied, _: done(copied), with_indexes=False)
         undo.callback(_removed, backup)
         # Without it the backup would be of no use: the old key leaves its place.
@@ -172,7 +174,7 @@ class Rotation:
     ) -> None:
         plan = self._plan
         self.journal = Journal.write(
-            places.rotation_journal(plan.database),
+            plan.journal,
             Entry(
                 started=iso(now()),
                 old=plan.old_fingerprint,

@@ -208,23 +208,23 @@ class Session:
         return was_revoked(self.settings, key_hash(api_key), self.warn)
 
     def _opened(self) -> Store:
-        from langkeys.store.sqlite import SqliteStore
+        from langkeys.store.engines import open_store
 
-        path = places.database(self.settings).path
+        target = places.database(self.settings).target
         try:
-            return SqliteStore(
-                path,
+            return open_store(
+                target,
                 writable=self._access in (Access.WRITE, Access.COUNT),
                 cache_kib=self._cache_kib,
             )
         except StoreError as error:
-            if not is_there(path):
+            if target.file is not None and not is_there(target.file):
                 places.explain_missing(self.settings, error)
             raise
 
     @property
     def _journal_path(self) -> Path:
-        return places.rotation_journal(places.database(self.settings).path)
+        return places.rotation_journal(self.settings)
 
     def _meet_unfinished(self, journal: Path) -> None:
         """Settle a rotation that died before something is written; else say that there is one."""

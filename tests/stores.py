@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from langkeys.crypto import Cipher
 from langkeys.store.protocol import Store
-from langkeys.store.sqlite import SqliteStore
+from langkeys.store.sqlite.store import SqliteStore
 
 from .databases import Database
 from .samples import SECRET_KEY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_the_command_line_reaches_stores_ciphers_and_passwords_by_the_session_al
     # What it may know of a store are its values: base and generations have no engine in them.
     for module in FILES:
         if is_in(module, "langkeys.cli"):
-            slow = ("langkeys.store.sqlite", "langkeys.crypto", "langkeys.passwords")
+            slow = ("langkeys.store.engines", "langkeys.crypto", "langkeys.passwords")
             found = [name for name in imports(module, for_types=False) if is_in(name, *slow)]
             assert found == [], module
 
@@ -86,9 +87,37 @@ def test_the_command_line_reaches_stores_ciphers_and_passwords_by_the_session_al
 SESSIONS = {module for module in FILES if module.endswith("session")}
 
 
-def test_only_sessions_know_which_engines_exist() -> None:
-    outside = importers("langkeys.store.sqlite", for_types=True)
-    assert {m for m in outside if not is_in(m, "langkeys.store.sqlite")} <= SESSIONS
+ENGINES = {f"langkeys.store.{path.parent.name}" for path in (ROOT / "store").glob("*/engine.py")}
+
+
+def test_an_engine_is_reached_by_one_door() -> None:
+    assert "langkeys.store.sqlite" in ENGINES
+    for engine in ENGINES:
+        outside = {m for m in importers(engine, for_types=True) if not is_in(m, engine)}
+        assert outside == {"langkeys.store.engines"}, engine
+
+
+def test_only_sessions_open_stores() -> None:
+    assert importers("langkeys.store.engines", for_types=True) <= SESSIONS
+
+
+def test_outside_of_its_folder_nobody_names_an_engine() -> None:
+    # Where a setting is read, its schemes are; a URL is shown by its form, whatever engine it is.
+    named_in = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant | ast.Name | ast.Attribute | ast.ClassDef)
+        and re.search("sqlite", ast.unparse(node).splitlines()[0], re.IGNORECASE)
+        and not is_in(module, "langkeys.store.sqlite")
+        and not (isinstance(node, ast.Constant) and "\n" in str(node.value))
+    }
+    assert named_in == {
+        "langkeys.store.engines",
+        "langkeys.places",
+        "langkeys.urls",
+        "langkeys.settings",  # the folders for temporary files
+    }
 
 
 def test_only_sessions_import_ciphers_and_passwords() -> None:
@@ -106,11 +135,14 @@ def test_a_store_sees_only_ciphertext() -> None:
 def test_the_protocol_and_the_generations_know_no_engine() -> None:
     for module in (
         "langkeys.store.protocol",
+        "langkeys.store.key_batch",
         "langkeys.store.generations",
         "langkeys.store.records",
     ):
         names = {name for name in imports(module) if is_in(name, "langkeys")}
-        ours = ("errors", "models", "progress", "store.generations", "store.records")
+        ours = (
+            "errors", "models", "progress", "store.generations", "store.key_batch", "store.records",
+        )  # fmt: skip
         assert names <= {f"langkeys.{name}" for name in ours}, module
 
 

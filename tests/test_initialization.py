@@ -9,13 +9,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from langkeys import initialization
+from langkeys import places
 from langkeys.crypto import Cipher
 from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError, StoreError
-from langkeys.initialization import OWN_SUPERUSER, Plan, carry_out, env_text, planned
+from langkeys.initialization import (
+    OWN_SUPERUSER,
+    Plan,
+    carry_out,
+    check_password,
+    env_text,
+    planned,
+)
 from langkeys.models import User
 from langkeys.settings import Settings
-from langkeys.store.sqlite import create_database
+from langkeys.store.engines import create_store
+from langkeys.targets import Target
 
 from .databases import Database
 from .samples import PASSWORD, SECRET_KEY, password_hash
@@ -43,12 +51,12 @@ def plan_of(**environ: str) -> Plan:
     return planned(Settings(environ=environ))
 
 
-def carried_out(plan: Plan, create: object = create_database) -> None:
+def carried_out(plan: Plan, create: object = create_store) -> None:
     carry_out(
         plan,
         cipher=lambda text, source: Cipher(text, source=source),
         hashed=lambda password: password_hash(password),
-        create_database=create,  # type: ignore[arg-type]
+        create_store=create,  # type: ignore[arg-type]
     )
 
 
@@ -64,7 +72,7 @@ def test_where_nothing_is_all_settings_are_planned(place: Path) -> None:
     lines = dict(plan.env_lines)
     assert names_of(plan) == WRITTEN
     assert plan.env_path == place / ".env"
-    assert plan.database == place / "langflow.db"
+    assert plan.database.file == place / "langflow.db"
     assert lines["LANGFLOW_DATABASE_URL"] == f"sqlite:///{place}/langflow.db"
     assert lines["LANGFLOW_AUTO_LOGIN"] == "False"
     assert lines["LANGFLOW_SUPERUSER"] == "administrator"
@@ -104,7 +112,7 @@ def test_settings_that_are_given_are_the_ones_in_force(place: Path) -> None:
         LANGFLOW_SUPERUSER="ops",
         LANGFLOW_SUPERUSER_PASSWORD=PASSWORD,
     )
-    assert plan.database == place / "elsewhere.db"
+    assert plan.database.file == place / "elsewhere.db"
     assert (plan.secret_key, plan.superuser, plan.password) == (SECRET_KEY, "ops", PASSWORD)
     assert plan.env_path is None
 
@@ -115,7 +123,7 @@ def test_the_database_url_is_left_out_where_the_config_folder_has_the_database(
     config = tmp_path / "config"
     plan = plan_of(LANGFLOW_SAVE_DB_IN_CONFIG_DIR="true", LANGFLOW_CONFIG_DIR=str(config))
     assert names_of(plan) == WRITTEN[1:]
-    assert plan.database == config / "langflow.db"
+    assert plan.database.file == config / "langflow.db"
     assert plan.new_folders == (config,)
 
 
@@ -131,7 +139,7 @@ def test_beside_an_env_file_that_exists_nothing_goes_into_it(place: Path, tmp_pa
     (place / ".env").write_text(f"LANGFLOW_SUPERUSER=ops\nLANGFLOW_SUPERUSER_PASSWORD={PASSWORD}\n")
     plan = plan_of()
     assert (plan.env_path, plan.env_lines) == (None, [])
-    assert plan.database == tmp_path / "cache" / "langflow" / "langflow.db"
+    assert plan.database.file == tmp_path / "cache" / "langflow" / "langflow.db"
     assert plan.secret_key_file == tmp_path / "cache" / "langflow" / "secret_key"
     assert (plan.superuser, plan.password) == ("ops", PASSWORD)
 
@@ -164,7 +172,7 @@ def test_a_password_that_servers_refuse_is_refused() -> None:
         plan_of(LANGFLOW_SUPERUSER_PASSWORD="langflow")
     assert "LANGFLOW_SUPERUSER_PASSWORD" in str(caught.value.hint)
     with pytest.raises(ConfigError):
-        initialization.check_password("")
+        check_password("")
 
 
 def test_a_missing_folder_of_the_database_is_an_error_that_names_it(place: Path) -> None:
@@ -196,7 +204,9 @@ def test_what_is_planned_is_written_and_readable_by_the_owner_alone(place: Path)
     settings = Settings(environ={})
     for name, value in plan.env_lines:
         assert settings.text(name) == value
-    rows = Database(plan.database).rows("SELECT username, is_active, is_superuser FROM user")
+    rows = Database(place / "langflow.db").rows(
+        "SELECT username, is_active, is_superuser FROM user"
+    )
     assert rows == [(OWN_SUPERUSER, 1, 1)]
 
 
@@ -222,7 +232,7 @@ def test_a_secret_key_that_no_server_can_use_is_refused_before_anything_is_writt
 def test_what_was_written_is_taken_back_where_the_database_cannot_be_made(
     place: Path, tmp_path: Path
 ) -> None:
-    def failing(path: Path, superuser: User) -> None:
+    def failing(target: Target, superuser: User) -> None:
         raise StoreError("the disk is full")
 
     plan = plan_of()
@@ -243,9 +253,9 @@ def test_an_env_file_that_appeared_meanwhile_is_left_alone(place: Path) -> None:
 def test_the_settings_of_a_database_that_another_init_completed_stay(place: Path) -> None:
     # One init writes .env; a second one finds it and makes the database by it; then the first one
     # comes to make the database, and must not take away what the second one used.
-    def overtaken(path: Path, superuser: User) -> None:
+    def overtaken(target: Target, superuser: User) -> None:
         carried_out(plan_of())
-        create_database(path, superuser)
+        create_store(target, superuser)
 
     with pytest.raises(ConflictError):
         carried_out(plan_of(), overtaken)
@@ -286,7 +296,7 @@ def test_a_place_of_any_name_is_found_again(
     folder.mkdir()
     monkeypatch.chdir(folder)
     carried_out(plan_of())
-    assert initialization.database_path(Settings(environ={})) == folder / "langflow.db"
+    assert places.new_database(Settings(environ={})).file == folder / "langflow.db"
     assert (folder / "langflow.db").is_file()
 
 

@@ -9,6 +9,7 @@ import pytest
 from langkeys import places
 from langkeys.errors import ConfigError, SecretKeyError, UnsupportedError
 from langkeys.settings import Settings
+from langkeys.targets import Target
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +50,8 @@ def test_the_database_that_is_there_is_taken(tmp_path: Path, names: list[str], s
         {"LANGFLOW_CONFIG_DIR": str(tmp_path), "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": saved}
     )
     place = places.database(settings)
-    assert place.path == tmp_path / (names or ["langflow.db"])[0]
-    assert place.path.name in place.source
+    assert place.target.file == tmp_path / (names or ["langflow.db"])[0]
+    assert (names or ["langflow.db"])[0] in place.source
 
 
 @pytest.mark.parametrize("saved", ["true", "false"])
@@ -64,7 +65,7 @@ def test_of_two_databases_none_is_taken(tmp_path: Path, saved: str) -> None:
     assert str(tmp_path / "langflow.db") in caught.value.message
     assert str(tmp_path / "langflow-pre.db") in caught.value.message
     given = settings_of({**settings, "LANGFLOW_DATABASE_URL": f"sqlite:///{tmp_path}/langflow.db"})
-    assert places.database(given).path == tmp_path / "langflow.db"
+    assert places.database(given).target.file == tmp_path / "langflow.db"
 
 
 # The database
@@ -87,15 +88,15 @@ def test_of_two_databases_none_is_taken(tmp_path: Path, saved: str) -> None:
     ],
 )
 def test_a_database_is_named_by_url_or_path(text: str, path: str) -> None:
-    assert places.database(settings_of(database=text)).path == Path(path)
-    assert places.database(settings_of({"LANGFLOW_DATABASE_URL": text})).path == Path(path)
+    assert places.database(settings_of(database=text)).target.file == Path(path)
+    assert places.database(settings_of({"LANGFLOW_DATABASE_URL": text})).target.file == Path(path)
 
 
 @pytest.mark.parametrize("name", ["100%25", "a%20b"])
 def test_a_percent_sign_in_a_sqlite_url_stands_for_itself_as_for_the_server(name: str) -> None:
     # SQLAlchemy's make_url("sqlite:////srv/a%20b/x.db").database is "/srv/a%20b/x.db".
     settings = settings_of({"LANGFLOW_DATABASE_URL": f"sqlite:////srv/{name}/langflow.db"})
-    assert places.database(settings).path == Path(f"/srv/{name}/langflow.db")
+    assert places.database(settings).target.file == Path(f"/srv/{name}/langflow.db")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_another_engine_is_unsupported_and_its_password_does_not_show(url: str) 
 
 def test_the_option_goes_before_the_setting_and_is_the_source() -> None:
     place = places.database(settings_of({"LANGFLOW_DATABASE_URL": "setting.db"}, database="o.db"))
-    assert place.path == Path("o.db")
+    assert place.target.file == Path("o.db")
     assert "--database" in place.source
 
 
@@ -154,7 +155,7 @@ def test_a_url_goes_before_the_config_folder() -> None:
             "LANGFLOW_CONFIG_DIR": "/srv/langflow",
         }
     )
-    assert places.database(settings).path == Path("setting.db")
+    assert places.database(settings).target.file == Path("setting.db")
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_the_config_folder_goes_before_an_installed_package(installed_langflow: 
     settings = settings_of(
         {"LANGFLOW_SAVE_DB_IN_CONFIG_DIR": "true", "LANGFLOW_CONFIG_DIR": "/srv/langflow"}
     )
-    assert places.database(settings).path == Path("/srv/langflow/langflow.db")
+    assert places.database(settings).target.file == Path("/srv/langflow/langflow.db")
 
 
 def test_an_installed_package_with_a_database_goes_before_the_config_folder(
@@ -180,7 +181,7 @@ def test_an_installed_package_with_a_database_goes_before_the_config_folder(
 ) -> None:
     (installed_langflow / "langflow.db").touch()
     place = places.database(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
-    assert place.path == installed_langflow.resolve() / "langflow.db"
+    assert place.target.file == installed_langflow.resolve() / "langflow.db"
     assert "package" in place.source
     assert "langflow" not in sys.modules
 
@@ -189,18 +190,18 @@ def test_an_installed_package_without_a_database_counts_for_nothing(
     installed_langflow: Path,
 ) -> None:
     place = places.database(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
-    assert place.path == Path("/srv/langflow/langflow.db")
+    assert place.target.file == Path("/srv/langflow/langflow.db")
 
 
 def test_the_database_is_in_the_config_folder_where_nothing_else_says(tmp_path: Path) -> None:
     place = places.database(settings_of())
-    assert place.path == tmp_path / "cache" / "langflow" / "langflow.db"
+    assert place.target.file == tmp_path / "cache" / "langflow" / "langflow.db"
     assert "config folder" in place.source
 
 
 def test_a_path_written_as_a_url_reads_back(tmp_path: Path) -> None:
-    url = places.database_url(tmp_path / "langflow.db")
-    assert places.database(settings_of(database=url)).path == tmp_path / "langflow.db"
+    url = places.database_url(Target("sqlite", file=tmp_path / "langflow.db"))
+    assert places.database(settings_of(database=url)).target.file == tmp_path / "langflow.db"
 
 
 @pytest.mark.parametrize(

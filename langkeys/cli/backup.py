@@ -10,7 +10,6 @@ from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files import StagedFile
-from langkeys.secret_rotation import PAGE
 from langkeys.session import Access, Session
 
 app = new_app()
@@ -57,7 +56,7 @@ def backup(
                 )
             staged = stack.enter_context(StagedFile(with_secret_key))
             staged.write(_secret_key(session))
-        with out.progress("copying", Path(store.location).stat().st_size // PAGE) as done:
+        with out.progress("copying", store.copy_size()) as done:
             store.copy_to(path, lambda copied, _: done(copied))
         if staged is not None:
             _publish(staged)

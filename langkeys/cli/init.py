@@ -2,7 +2,7 @@
 
 import typer
 
-from langkeys import initialization
+from langkeys import initialization, places
 from langkeys.cli import prompts
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import Command, invocation, new_app
@@ -30,12 +30,12 @@ def init(context: typer.Context) -> None:
     out = invocation(context).output
     say = out.note
     settings = settings_of(context)
-    database = initialization.database_path(settings)
+    database = places.new_database(settings)
     for warning in settings.warnings:
         out.warn(warning)
-    if is_there(database):
+    if database.file is None or is_there(database.file):
         check_database(database, settings, out.warn)
-        say(f"{database} already exists; nothing was changed")
+        say(f"{database.location} already exists; nothing was changed")
         return
     plan = initialization.planned(settings)
     if plan.password is None:
@@ -47,7 +47,7 @@ def init(context: typer.Context) -> None:
         say(f"wrote {plan.env_path}: {names}")
     if plan.secret_key_file is not None:
         say(f"wrote a new secret key to {plan.secret_key_file}")
-    say(f"created {plan.database} with the superuser {plan.superuser}")
+    say(f"created {plan.database.location} with the superuser {plan.superuser}")
 
 
 def _asked_password(superuser: str) -> str:

@@ -36,7 +36,7 @@ class LangflowStore:
     """
 
     location: str
-    """The path of the database."""
+    """The path of the database, or its URL without a password."""
     release: str
     """Which Langflow wrote it, as ``1.13``."""
     _reader: Session
@@ -108,7 +108,7 @@ class LangflowStore:
         if os.getpid() != self._process:
             raise FailedError(
                 f"the store at {self.location} was opened by another process",
-                hint="SQLite connections do not survive a fork: call open_store() in"
+                hint="database connections do not survive a fork: call open_store() in"
                 " each worker process",
             )
         if self._store.is_replaced():
@@ -161,7 +161,7 @@ class LangflowStore:
             file = audit.log_path(settings)
             self._given[audit.SETTING] = (audit.OFF if file is None else str(file), log.source)
         database, folder = places.database(settings), places.config_folder(settings)
-        self._given["LANGFLOW_DATABASE_URL"] = (self.location, database.source)
+        self._given["LANGFLOW_DATABASE_URL"] = (database.target.setting, database.source)
         self._given["LANGFLOW_CONFIG_DIR"] = (str(folder.path.absolute()), folder.source)
 
     def _open_counter(self) -> Store:

@@ -327,10 +327,10 @@ def test_of_inits_at_once_one_makes_the_place_and_it_works(empty_site: Site) -> 
 
 _KILLED = """
 import os, signal
-import langkeys.store.sqlite as sqlite
+from langkeys.store.sqlite import engine
 def killed(*_):
     os.kill(os.getpid(), signal.SIGKILL)
-sqlite.create_database = killed
+engine.create_store = killed
 from langkeys.cli import main
 main()
 """

@@ -9,9 +9,9 @@ from functools import partial
 
 import pytest
 
-import langkeys.store.sqlite
 from langkeys.crypto import Cipher
-from langkeys.store.sqlite import SqliteStore
+from langkeys.store.sqlite import engine
+from langkeys.store.sqlite.store import SqliteStore
 
 from ..databases import Database
 from ..samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted, new_api_key
@@ -132,7 +132,7 @@ def test_a_locked_database_is_an_error_of_every_command_that_writes(
     site: Site, database: Database, superuser: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient = partial(SqliteStore, busy_timeout=0.05)
-    monkeypatch.setattr(langkeys.store.sqlite, "SqliteStore", impatient)
+    monkeypatch.setattr(engine, "SqliteStore", impatient)
     database.add_key(superuser, "ci")
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -16,8 +16,8 @@ import pytest
 import langkeys
 from langkeys.errors import StoreError
 from langkeys.store.protocol import KeyFilter
-from langkeys.store.sqlite import SqliteStore
 from langkeys.store.sqlite import database as database_module
+from langkeys.store.sqlite.store import SqliteStore
 
 from ..databases import Database, SampleKey, ahead
 from ..sites import Result, Site

@@ -14,7 +14,8 @@ import pytest
 
 from langkeys.models import ApiKey, User
 from langkeys.store.protocol import Store
-from langkeys.store.sqlite import SqliteStore, create_database
+from langkeys.store.sqlite.creation import create_database
+from langkeys.store.sqlite.store import SqliteStore
 
 from ..databases import Database
 

@@ -14,7 +14,7 @@ import pytest
 
 from langkeys.store import sqlite
 from langkeys.store.protocol import KeyFilter, Store
-from langkeys.store.sqlite import SqliteStore
+from langkeys.store.sqlite.store import SqliteStore
 
 from .. import stores
 from ..databases import Database

@@ -12,7 +12,8 @@ import pytest
 
 from langkeys.errors import ConflictError, StoreError
 from langkeys.store.protocol import KeyFilter
-from langkeys.store.sqlite import SqliteStore, create_database
+from langkeys.store.sqlite.creation import create_database
+from langkeys.store.sqlite.store import SqliteStore
 
 from .. import databases, stores
 from ..databases import Database

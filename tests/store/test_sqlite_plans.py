@@ -15,7 +15,7 @@ import pytest
 
 from langkeys.models import ApiKey
 from langkeys.store.protocol import KeyFilter
-from langkeys.store.sqlite import SqliteStore
+from langkeys.store.sqlite.store import SqliteStore
 
 from .. import databases
 from ..databases import SHAPES

@@ -55,7 +55,7 @@ import sys, uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from langkeys.models import ApiKey
-from langkeys.store.sqlite import SqliteStore
+from langkeys.store.sqlite.store import SqliteStore
 store = SqliteStore(Path(sys.argv[1]), writable=True)
 for number in range(50):
     key_id = uuid.uuid4().hex

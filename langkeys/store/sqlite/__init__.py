@@ -3,8 +3,3 @@
 Nothing is added to the database: no table, no column, no index, and its journal mode stays as it
 is. Column order differs between databases, so columns are always named.
 """
-
-from langkeys.store.sqlite.creation import create_database
-from langkeys.store.sqlite.store import SqliteStore
-
-__all__ = ["SqliteStore", "create_database"]

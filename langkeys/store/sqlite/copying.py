@@ -21,6 +21,9 @@ STEPS = 20_000
 class Copying(Database):
     """The part of a store that makes a copy of it."""
 
+    def copy_size(self) -> int:
+        return int(self._rows("PRAGMA page_count")[0][0])
+
     def copy_to(
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
