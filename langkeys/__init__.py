@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from langkeys.api_keys import NewApiKey
+    from langkeys.api_keys.lifecycle import NewApiKey
+    from langkeys.api_keys.rotation import Replacement
+    from langkeys.api_keys.verification import Verified
     from langkeys.errors import (
         AmbiguousError,
         ConfigError,
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     )
     from langkeys.library import LangflowStore, open_store
     from langkeys.models import ApiKey, User, Variable
-    from langkeys.rotation import Replacement
-    from langkeys.verification import Verified
 
 __all__ = [
     "AmbiguousError",
@@ -58,11 +58,11 @@ __all__ = [
 _HOMES = {
     "ApiKey": "models",
     "LangflowStore": "library",
-    "NewApiKey": "api_keys",
-    "Replacement": "rotation",
+    "NewApiKey": "api_keys.lifecycle",
+    "Replacement": "api_keys.rotation",
     "User": "models",
     "Variable": "models",
-    "Verified": "verification",
+    "Verified": "api_keys.verification",
     "open_store": "library",
 }
 

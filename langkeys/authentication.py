@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from langkeys import verification
+from langkeys.api_keys import verification
+from langkeys.config.settings import Settings
 from langkeys.errors import (
     ForbiddenError,
     InvalidKeyError,
     UnauthenticatedError,
 )
 from langkeys.models import ApiKey, User
-from langkeys.settings import Settings
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import Store
 
 if TYPE_CHECKING:
-    from langkeys.crypto import Cipher
+    from langkeys.crypto.cipher import Cipher
 
 DEFAULT_SUPERUSER = "langflow"
 """The account that a server makes by itself."""

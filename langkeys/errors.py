@@ -6,6 +6,9 @@ is the next step; neither ever holds a secret.
 
 from typing import ClassVar
 
+MOST_CANDIDATES = 10
+"""So many matches an error lists before the list is cut."""
+
 
 class LangkeysError(Exception):
     """Base of everything that langkeys raises on purpose.

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langkeys import audit, ownership, password_rules, places
+from langkeys.audit import log as audit
 from langkeys.authentication import DEFAULT_SUPERUSER
+from langkeys.config import locations
+from langkeys.config.settings import Settings
+from langkeys.crypto import password_rules
 from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
-from langkeys.files import StagedFile
+from langkeys.files import ownership
+from langkeys.files.staged import StagedFile
 from langkeys.models import User
-from langkeys.settings import Settings
 from langkeys.targets import Target
 from langkeys.users import new_user
-from langkeys.variable_formats import dotenv_value
+from langkeys.variables.formats import dotenv_value
 
 if TYPE_CHECKING:
-    from langkeys.crypto import Cipher
+    from langkeys.crypto.cipher import Cipher
 
 OWN_SUPERUSER = "administrator"
 """The superuser of a store of our own; servers delete or retire the account ``langflow``."""
@@ -55,11 +58,11 @@ def planned(settings: Settings) -> Plan:
     env_path = Path(".env").absolute() if new_env else None
     lines: list[tuple[str, str]] = []
 
-    database = places.new_database(settings)
+    database = locations.new_database(settings)
     folder = database.folder
     assert folder is not None  # a server makes its tables itself
-    if new_env and not places.is_database_given(settings):
-        lines.append(("LANGFLOW_DATABASE_URL", places.database_url(database)))
+    if new_env and not locations.is_database_given(settings):
+        lines.append(("LANGFLOW_DATABASE_URL", locations.database_url(database)))
 
     secret_key_file = None
     found = _find_secret_key(settings, is_new=new_env)
@@ -71,7 +74,7 @@ def planned(settings: Settings) -> Plan:
             source = str(env_path)
             lines.append(("LANGFLOW_SECRET_KEY", secret_key))
         else:
-            secret_key_file = places.secret_key_file(settings).absolute()
+            secret_key_file = locations.secret_key_file(settings).absolute()
             source = f"file {secret_key_file}"
 
     if new_env and not settings.is_given("LANGFLOW_AUTO_LOGIN"):
@@ -99,7 +102,7 @@ def planned(settings: Settings) -> Plan:
         lines.append((audit.SETTING, str(audit_log)))
     # Without a home folder there is none: it is asked for where something goes into it.
     needs_folder = secret_key_file is not None or not folder.is_dir()
-    config_folder = places.config_folder(settings).path.absolute() if needs_folder else None
+    config_folder = locations.config_folder(settings).path.absolute() if needs_folder else None
     if not folder.is_dir() and folder != config_folder:
         raise StoreError(
             f"there is no folder {folder} to create the database in",
@@ -119,9 +122,9 @@ def planned(settings: Settings) -> Plan:
     )
 
 
-def _find_secret_key(settings: Settings, *, is_new: bool) -> places.SecretKey | None:
+def _find_secret_key(settings: Settings, *, is_new: bool) -> locations.SecretKey | None:
     try:
-        return places.find_secret_key(settings)
+        return locations.find_secret_key(settings)
     except ConfigError:
         if not is_new or settings.is_given("LANGFLOW_CONFIG_DIR"):
             raise

@@ -1,7 +1,15 @@
-"""Which characters can be shown: names come from people, and from databases that others write."""
+"""Which characters can be shown, and which names may be given.
+
+Names come from people, and from databases that others write.
+"""
 
 import re
 from functools import cache
+
+from langkeys.errors import UsageError
+
+LONGEST_NAME = 255
+"""Characters that a name may have, of an API key, a variable or a user."""
 
 # What no terminal should get from somebody else. By Unicode's properties: control and format
 # characters, lone surrogates (no UTF-8 file can hold them), line and paragraph separators, and
@@ -42,6 +50,18 @@ def unshowable_in(text: str) -> str | None:
     refused = _compiled(f"[\x00-\x1f{_CONTROL}{_INVISIBLE}]")
     found = refused.search(_compiled(_JOINED).sub("", text))
     return None if found is None else f"U+{ord(found[0]):04X}"
+
+
+def checked_name(name: str) -> str:
+    """Return a name that a terminal, a list and Langflow's own page can show; else UsageError."""
+    if not name.strip():
+        raise UsageError("the name is empty")
+    if len(name) > LONGEST_NAME:
+        raise UsageError(f"the name has {len(name)} characters; at most {LONGEST_NAME} are allowed")
+    bad = unshowable_in(name)
+    if bad is not None:
+        raise UsageError(f"the name has a character that cannot be shown: {bad}")
+    return name
 
 
 def visible(text: str) -> str:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from langkeys.api_keys import checked_name
+from langkeys.api_keys.ending import Endings, WholeKey
 from langkeys.authentication import DEFAULT_SUPERUSER, auto_login_name
-from langkeys.ending import Endings, WholeKey
+from langkeys.config.settings import Settings
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
 from langkeys.models import ApiKey, User, UserSummary, dashed, new_id, parsed_id
-from langkeys.settings import Settings
 from langkeys.store.protocol import KeyFilter, Store
+from langkeys.text import checked_name
 from langkeys.times import now
 
 
@@ -18,7 +18,7 @@ def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
 
     The id comes first: names can be chosen by whoever signs up, ids cannot. ``warn`` is told of a
     user who is named like the id of another one. For an id that the program itself holds there is
-    ``get_user_by_id``.
+    ``Store.find_user``.
     """
     user_id = parsed_id(text)
     user = None if user_id is None else store.find_user(user_id)
@@ -37,14 +37,6 @@ def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
         raise NotFoundError(
             f"no user {text!r} in {store.location}", hint=f"use a user name or an id{alike}"
         )
-    return user
-
-
-def get_user_by_id(store: Store, user_id: str) -> User:
-    """Return the user with the id that a row refers to; raise NotFoundError."""
-    user = store.find_user(user_id)
-    if user is None:
-        raise NotFoundError(f"there is no user {dashed(user_id)} in {store.location}")
     return user
 
 

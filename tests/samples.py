@@ -9,7 +9,7 @@ import secrets
 
 from cryptography.fernet import Fernet
 
-from langkeys import passwords
+from langkeys.crypto import passwords
 
 SECRET_KEY = "uB1cJc8XnVdwYw0Yl0mDqT6h3zO2rKsP9eHfGaWvLxE"
 OTHER_SECRET_KEY = "kQ7nZx2LrT5vYb8mWc1PdF4sHj6gAe9uIoR3KtXwNyM"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from langkeys.crypto import Cipher
+from langkeys.crypto.cipher import Cipher
 from langkeys.store.protocol import Store
 from langkeys.store.sqlite.store import SqliteStore
 

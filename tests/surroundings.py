@@ -17,7 +17,7 @@ from unittest import mock
 import platformdirs
 
 import langkeys
-from langkeys.known_settings import ENV_FILE, KNOWN
+from langkeys.config.known_settings import ENV_FILE, KNOWN
 
 _USER = "LANGKEYS_TESTS_USER"
 """Hands the folders that ``enter`` took away on to other processes of the tests: no secret."""

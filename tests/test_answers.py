@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from langkeys.ending import Endings
+from langkeys.api_keys.ending import Endings
+from langkeys.api_keys.finder import KeyFinder
+from langkeys.api_keys.verification import Judge, Verifier
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError
-from langkeys.key_finder import KeyFinder
 from langkeys.store.protocol import Store
-from langkeys.verification import Judge, Verifier
 
 from .answers import user_let_in
 from .databases import SHAPES, Database, made

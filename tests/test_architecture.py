@@ -51,22 +51,95 @@ def importers(*packages: str, for_types: bool = False) -> set[str]:
 
 
 def test_the_walk_sees_imports_wherever_they_are() -> None:
-    assert "langkeys.errors" in set(imports("langkeys.settings"))
-    assert "dotenv.parser" in set(imports("langkeys.dotenv_files"))
-    assert "langkeys.crypto" in set(imports("langkeys.verification"))
-    assert "langkeys.crypto" not in set(imports("langkeys.verification", for_types=False))
+    assert "langkeys.errors" in set(imports("langkeys.config.settings"))
+    assert "dotenv.parser" in set(imports("langkeys.config.dotenv"))
+    cipher = "langkeys.crypto.cipher"
+    assert cipher in set(imports("langkeys.api_keys.verification"))
+    assert cipher not in set(imports("langkeys.api_keys.verification", for_types=False))
 
 
-# Ours
+# Rooms: the packages of langkeys, and its single modules, each with what it may import.
+
+GROUND = {"errors", "models", "text", "times", "progress", "batches", "failpoints", "targets"}
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "batches": set(),
+    "progress": set(),
+    "models": set(),
+    "text": {"errors"},
+    "failpoints": set(),
+    "targets": set(),
+    "times": {"errors"},
+    "crypto": {"errors"},
+    "files": {"errors"},
+    "config": GROUND | {"files"},
+    "store": GROUND | {"files"},
+    "api_keys": GROUND | {"files", "config", "crypto", "store"},
+    "variables": GROUND | {"config", "crypto", "store"},
+    "secret_key": GROUND | {"files", "config", "crypto", "store"},
+    "authentication": GROUND | {"config", "crypto", "store", "api_keys"},
+    "audit": GROUND | {"files", "config", "store", "authentication"},
+    "users": GROUND | {"config", "store", "api_keys", "authentication"},
+    "diagnostics": GROUND
+    | {"files", "config", "crypto", "store", "authentication", "audit", "secret_key"},
+    "initialization": GROUND
+    | {"files", "config", "crypto", "variables", "authentication", "audit", "users"},
+    "sessions": GROUND
+    | {"files", "config", "crypto", "store", "api_keys", "secret_key", "authentication"}
+    | {"audit", "users", "diagnostics", "initialization"},
+    "remote": GROUND | {"config"},
+    "library": GROUND | {"config", "store", "api_keys", "variables", "audit", "sessions"},
+    "cli": GROUND
+    | {"files", "config", "crypto", "store", "api_keys", "variables", "secret_key"}
+    | {"authentication", "audit", "users", "diagnostics", "initialization", "sessions", "remote"},
+}
 
 
-def test_errors_import_nothing_of_ours() -> None:
-    assert not any(is_in(name, "langkeys") for name in imports("langkeys.errors"))
+def room_of(module: str) -> str:
+    return module.split(".")[1]
 
 
-def test_models_import_nothing_of_ours_but_errors() -> None:
-    ours = {name for name in imports("langkeys.models") if is_in(name, "langkeys")}
-    assert ours <= {"langkeys.errors"}
+def test_every_module_is_in_a_room_that_is_on_the_map() -> None:
+    assert {room_of(module) for module in OURS} == {*ROOMS, "__main__"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_is_below_it(room: str) -> None:
+    inside = [module for module in OURS if room_of(module) == room]
+    found = {
+        f"{module} imports {name}"
+        for module in inside
+        for name in imports(module)
+        if is_in(name, "langkeys") and (name == "langkeys" or room_of(name) != room)
+        if name == "langkeys" or room_of(name) not in ROOMS[room]
+    }
+    assert found - EXCEPTIONS == set()
+
+
+# The command shows its version, which is written in the package itself.
+EXCEPTIONS = {"langkeys.cli imports langkeys"}
+
+
+def test_the_exceptions_are_needed() -> None:
+    found = {f"{module} imports {name}" for module in OURS for name in imports(module)}
+    assert found >= EXCEPTIONS
+
+
+def test_rooms_are_floors_with_no_way_back_up() -> None:
+    floors = list(ROOMS)
+    for room, below in ROOMS.items():
+        assert below & set(floors[floors.index(room) :]) <= (GROUND if room in GROUND else set()), (
+            room
+        )
+
+
+def test_packages_import_nothing_when_they_are_imported() -> None:
+    # Whoever imports one module of a room does not pay for the others.
+    for module, path in FILES.items():
+        if path.name == "__init__.py" and not is_in(module, "langkeys.cli", "langkeys.library"):
+            top = [n for n in TREES[module].body if isinstance(n, ast.Import | ast.ImportFrom)]
+            names = {name for node in top for name in _names_of(node)}
+            assert not any(is_in(name, "langkeys") for name in names), module
 
 
 def test_nothing_imports_the_command_line_but_main() -> None:
@@ -74,17 +147,17 @@ def test_nothing_imports_the_command_line_but_main() -> None:
     assert importers("langkeys.cli", for_types=True) & outside == {"langkeys.__main__"}
 
 
+# Slow packages come in by few doors.
+CIPHER = "langkeys.crypto.cipher"
+PASSWORDS = "langkeys.crypto.passwords"
+
+
 def test_the_command_line_reaches_stores_ciphers_and_passwords_by_the_session_alone() -> None:
-    # What it may know of a store are its values: base and generations have no engine in them.
     for module in FILES:
         if is_in(module, "langkeys.cli"):
-            slow = ("langkeys.store.engines", "langkeys.crypto", "langkeys.passwords")
+            slow = ("langkeys.store.engines", CIPHER, PASSWORDS)
             found = [name for name in imports(module, for_types=False) if is_in(name, *slow)]
             assert found == [], module
-
-
-# A session opens its store and cipher on first use; it may be more than one module.
-SESSIONS = {module for module in FILES if module.endswith("session")}
 
 
 ENGINES = {f"langkeys.store.{path.parent.name}" for path in (ROOT / "store").glob("*/engine.py")}
@@ -98,7 +171,8 @@ def test_an_engine_is_reached_by_one_door() -> None:
 
 
 def test_only_sessions_open_stores() -> None:
-    assert importers("langkeys.store.engines", for_types=True) <= SESSIONS
+    openers = importers("langkeys.store.engines", for_types=True)
+    assert {module for module in openers if not is_in(module, "langkeys.sessions")} == set()
 
 
 def test_outside_of_its_folder_nobody_names_an_engine() -> None:
@@ -114,22 +188,15 @@ def test_outside_of_its_folder_nobody_names_an_engine() -> None:
     }
     assert named_in == {
         "langkeys.store.engines",
-        "langkeys.places",
-        "langkeys.urls",
-        "langkeys.settings",  # the folders for temporary files
+        "langkeys.config.locations",
+        "langkeys.config.urls",
+        "langkeys.config.settings",  # the folders for temporary files
     }
 
 
 def test_only_sessions_import_ciphers_and_passwords() -> None:
-    assert importers("langkeys.crypto") - SESSIONS == set()
-    assert importers("langkeys.passwords") - SESSIONS == set()
-
-
-def test_a_store_sees_only_ciphertext() -> None:
-    for module in FILES:
-        if is_in(module, "langkeys.store"):
-            above = ("langkeys.crypto", "langkeys.passwords", "langkeys.settings")
-            assert not any(is_in(name, *above) for name in imports(module)), module
+    found = importers(CIPHER, PASSWORDS)
+    assert {m for m in found if not is_in(m, "langkeys.sessions", "langkeys.crypto")} == set()
 
 
 def test_the_protocol_and_the_generations_know_no_engine() -> None:
@@ -144,16 +211,6 @@ def test_the_protocol_and_the_generations_know_no_engine() -> None:
             "errors", "models", "progress", "store.generations", "store.key_batch", "store.records",
         )  # fmt: skip
         assert names <= {f"langkeys.{name}" for name in ours}, module
-
-
-def test_what_asks_a_server_knows_no_store_and_no_session() -> None:
-    ground = ("errors", "models", "text", "times", "urls", "remote")
-    for module in FILES:
-        if is_in(module, "langkeys.remote"):
-            names = [name for name in imports(module) if is_in(name, "langkeys")]
-            assert all(is_in(name, *(f"langkeys.{room}" for room in ground)) for name in names), (
-                module
-            )
 
 
 def test_imports_at_the_top_of_modules_have_no_cycle() -> None:
@@ -194,14 +251,14 @@ def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
     ("package", "rooms"),
     [
         ("sqlite3", ("langkeys.store.sqlite",)),
-        ("cryptography", ("langkeys.crypto",)),
-        ("bcrypt", ("langkeys.passwords",)),
+        ("cryptography", ("langkeys.crypto.cipher",)),
+        ("bcrypt", ("langkeys.crypto.passwords",)),
         ("rich", ("langkeys.cli.tables",)),
-        ("dotenv", ("langkeys.dotenv_files",)),
+        ("dotenv", ("langkeys.config.dotenv",)),
         ("typer", ("langkeys.cli",)),
         ("getpass", ("langkeys.cli.prompts",)),
         ("urllib.request", ("langkeys.remote.client",)),
-        ("platformdirs", ("langkeys.places",)),
+        ("platformdirs", ("langkeys.config.locations",)),
     ],
 )
 def test_a_package_is_imported_in_its_own_room_alone(package: str, rooms: tuple[str, ...]) -> None:
@@ -228,7 +285,11 @@ def test_only_settings_and_ownership_read_the_environment() -> None:
         )
     }
     # Ownership asks sudo who called it, for files that are read before there are settings.
-    assert readers == {"langkeys.settings", "langkeys.ownership"}
+    assert readers == {
+        "langkeys.config.settings",
+        "langkeys.files.ownership",
+        "langkeys.failpoints",
+    }
 
 
 def test_only_one_module_prints() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import bcrypt
 import pytest
 
-from langkeys import passwords
 from langkeys.authentication import Acting, authenticated, require_superuser, superuser_at_risk
+from langkeys.config.settings import Settings
+from langkeys.crypto import passwords
 from langkeys.errors import ForbiddenError, InvalidKeyError, LangkeysError, UnauthenticatedError
-from langkeys.settings import Settings
 
 from .databases import ago, ahead
 from .samples import PASSWORD, WRONG_PASSWORD, new_api_key

@@ -10,7 +10,8 @@ from cryptography.fernet import Fernet
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from langkeys.crypto import Cipher, fingerprint, new_secret_key
+from langkeys.crypto.cipher import Cipher
+from langkeys.crypto.hashes import fingerprint, new_secret_key
 from langkeys.errors import SecretKeyError
 
 from .samples import OTHER_SECRET_KEY, SECRET_KEY

@@ -4,8 +4,8 @@ import itertools
 import re
 from pathlib import Path
 
-from langkeys.known_settings import ENV_FILE, KNOWN
-from langkeys.settings import Settings
+from langkeys.config.known_settings import ENV_FILE, KNOWN
+from langkeys.config.settings import Settings
 
 PATH = Path(__file__).parents[1] / ".env.example"
 EXAMPLE = PATH.read_text(encoding="utf-8")

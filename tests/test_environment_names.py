@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from langkeys.environment_names import IMPORTED, is_credential
+from langkeys.variables.environment_names import IMPORTED, is_credential
 
 from .steering_names import CREDENTIALS, STEERING
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from langkeys.errors import FailedError
-from langkeys.files import StagedFile
+from langkeys.files.staged import StagedFile
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from langkeys.files import StagedFile
+from langkeys.files.staged import StagedFile
 with StagedFile(Path(sys.argv[1])) as staged:
     staged.write("new")
     os.kill(os.getpid(), signal.SIGKILL)

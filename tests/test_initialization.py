@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from langkeys import places
-from langkeys.crypto import Cipher
+from langkeys.config import locations
+from langkeys.config.settings import Settings
+from langkeys.crypto.cipher import Cipher
 from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError, StoreError
 from langkeys.initialization import (
     OWN_SUPERUSER,
@@ -21,7 +22,6 @@ from langkeys.initialization import (
     planned,
 )
 from langkeys.models import User
-from langkeys.settings import Settings
 from langkeys.store.engines import create_store
 from langkeys.targets import Target
 
@@ -296,7 +296,7 @@ def test_a_place_of_any_name_is_found_again(
     folder.mkdir()
     monkeypatch.chdir(folder)
     carried_out(plan_of())
-    assert places.new_database(Settings(environ={})).file == folder / "langflow.db"
+    assert locations.new_database(Settings(environ={})).file == folder / "langflow.db"
     assert (folder / "langflow.db").is_file()
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langkeys.api_keys.lifetimes import Replaced, grace_end, new_expiry
 from langkeys.errors import ConflictError
-from langkeys.lifetimes import Replaced, grace_end, new_expiry
 from langkeys.models import ApiKey
 from langkeys.times import FIRST, LAST
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from langkeys import files, new_files, ownership
 from langkeys.errors import ConfigError, ConflictError, FailedError
+from langkeys.files import new, ownership
+from langkeys.files import staged as files
 
 from .other_users import OTHER, SERVER, give, needs_root
 
@@ -278,7 +279,7 @@ def test_a_new_file_replaces_nothing_where_there_are_no_hard_links(
 
     monkeypatch.setattr(os, "link", refused)
     if also:  # no rename that does not replace, either
-        monkeypatch.setattr(new_files, "_rename_new", lambda *_: False)
+        monkeypatch.setattr(new, "_rename_new", lambda *_: False)
     path = folder / "new"
     for number in range(2):
         with files.StagedFile(path) as staged:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langkeys import passwords
+from langkeys.crypto import passwords
 
 from .samples import PASSWORD, password_hash
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from langkeys import places
+from langkeys.config import locations
+from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, SecretKeyError, UnsupportedError
-from langkeys.settings import Settings
 from langkeys.targets import Target
 
 
@@ -27,13 +27,13 @@ def settings_of(environ: Mapping[str, str] | None = None, **options: str) -> Set
 
 
 def test_the_config_folder_is_where_the_setting_says() -> None:
-    place = places.config_folder(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
+    place = locations.config_folder(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
     assert place.path == Path("/srv/langflow")
     assert "LANGFLOW_CONFIG_DIR" in place.source
 
 
 def test_the_config_folder_is_else_the_users_cache_folder_for_langflow(tmp_path: Path) -> None:
-    place = places.config_folder(settings_of())
+    place = locations.config_folder(settings_of())
     assert place.path == tmp_path / "cache" / "langflow"
     assert place.source == "default"
 
@@ -49,7 +49,7 @@ def test_the_database_that_is_there_is_taken(tmp_path: Path, names: list[str], s
     settings = settings_of(
         {"LANGFLOW_CONFIG_DIR": str(tmp_path), "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": saved}
     )
-    place = places.database(settings)
+    place = locations.database(settings)
     assert place.target.file == tmp_path / (names or ["langflow.db"])[0]
     assert (names or ["langflow.db"])[0] in place.source
 
@@ -60,12 +60,12 @@ def test_of_two_databases_none_is_taken(tmp_path: Path, saved: str) -> None:
         (tmp_path / name).touch()
     settings = {"LANGFLOW_CONFIG_DIR": str(tmp_path), "LANGFLOW_SAVE_DB_IN_CONFIG_DIR": saved}
     with pytest.raises(ConfigError) as caught:
-        places.database(settings_of(settings))
+        locations.database(settings_of(settings))
     assert caught.value.exit_code == 2
     assert str(tmp_path / "langflow.db") in caught.value.message
     assert str(tmp_path / "langflow-pre.db") in caught.value.message
     given = settings_of({**settings, "LANGFLOW_DATABASE_URL": f"sqlite:///{tmp_path}/langflow.db"})
-    assert places.database(given).target.file == tmp_path / "langflow.db"
+    assert locations.database(given).target.file == tmp_path / "langflow.db"
 
 
 # The database
@@ -88,15 +88,17 @@ def test_of_two_databases_none_is_taken(tmp_path: Path, saved: str) -> None:
     ],
 )
 def test_a_database_is_named_by_url_or_path(text: str, path: str) -> None:
-    assert places.database(settings_of(database=text)).target.file == Path(path)
-    assert places.database(settings_of({"LANGFLOW_DATABASE_URL": text})).target.file == Path(path)
+    assert locations.database(settings_of(database=text)).target.file == Path(path)
+    assert locations.database(settings_of({"LANGFLOW_DATABASE_URL": text})).target.file == Path(
+        path
+    )
 
 
 @pytest.mark.parametrize("name", ["100%25", "a%20b"])
 def test_a_percent_sign_in_a_sqlite_url_stands_for_itself_as_for_the_server(name: str) -> None:
     # SQLAlchemy's make_url("sqlite:////srv/a%20b/x.db").database is "/srv/a%20b/x.db".
     settings = settings_of({"LANGFLOW_DATABASE_URL": f"sqlite:////srv/{name}/langflow.db"})
-    assert places.database(settings).target.file == Path(f"/srv/{name}/langflow.db")
+    assert locations.database(settings).target.file == Path(f"/srv/{name}/langflow.db")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_a_percent_sign_in_a_sqlite_url_stands_for_itself_as_for_the_server(name
 )
 def test_a_url_that_names_no_file_is_an_error_that_says_what_to_write(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        places.database(settings_of(database=text))
+        locations.database(settings_of(database=text))
     assert "--database" in caught.value.message
     assert "sqlite:///" in str(caught.value.hint)
 
@@ -129,20 +131,22 @@ def test_a_url_that_names_no_file_is_an_error_that_says_what_to_write(text: str)
 )
 def test_another_engine_is_unsupported_and_its_password_does_not_show(url: str) -> None:
     with pytest.raises(UnsupportedError) as caught:
-        places.database(settings_of({"LANGFLOW_DATABASE_URL": url}))
+        locations.database(settings_of({"LANGFLOW_DATABASE_URL": url}))
     assert "LANGFLOW_DATABASE_URL" in caught.value.message
     assert url.partition(":")[0].partition("+")[0] in caught.value.message
     assert "pass-of-postgres" not in f"{caught.value!r} {caught.value.message} {caught.value.hint}"
 
 
 def test_the_option_goes_before_the_setting_and_is_the_source() -> None:
-    place = places.database(settings_of({"LANGFLOW_DATABASE_URL": "setting.db"}, database="o.db"))
+    place = locations.database(
+        settings_of({"LANGFLOW_DATABASE_URL": "setting.db"}, database="o.db")
+    )
     assert place.target.file == Path("o.db")
     assert "--database" in place.source
 
 
 def test_the_setting_is_the_source_where_it_names_the_database() -> None:
-    place = places.database(settings_of({"LANGFLOW_DATABASE_URL": "setting.db"}))
+    place = locations.database(settings_of({"LANGFLOW_DATABASE_URL": "setting.db"}))
     assert "LANGFLOW_DATABASE_URL" in place.source
     assert "environment" in place.source
 
@@ -155,7 +159,7 @@ def test_a_url_goes_before_the_config_folder() -> None:
             "LANGFLOW_CONFIG_DIR": "/srv/langflow",
         }
     )
-    assert places.database(settings).target.file == Path("setting.db")
+    assert locations.database(settings).target.file == Path("setting.db")
 
 
 @pytest.fixture
@@ -173,14 +177,14 @@ def test_the_config_folder_goes_before_an_installed_package(installed_langflow: 
     settings = settings_of(
         {"LANGFLOW_SAVE_DB_IN_CONFIG_DIR": "true", "LANGFLOW_CONFIG_DIR": "/srv/langflow"}
     )
-    assert places.database(settings).target.file == Path("/srv/langflow/langflow.db")
+    assert locations.database(settings).target.file == Path("/srv/langflow/langflow.db")
 
 
 def test_an_installed_package_with_a_database_goes_before_the_config_folder(
     installed_langflow: Path,
 ) -> None:
     (installed_langflow / "langflow.db").touch()
-    place = places.database(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
+    place = locations.database(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
     assert place.target.file == installed_langflow.resolve() / "langflow.db"
     assert "package" in place.source
     assert "langflow" not in sys.modules
@@ -189,19 +193,19 @@ def test_an_installed_package_with_a_database_goes_before_the_config_folder(
 def test_an_installed_package_without_a_database_counts_for_nothing(
     installed_langflow: Path,
 ) -> None:
-    place = places.database(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
+    place = locations.database(settings_of({"LANGFLOW_CONFIG_DIR": "/srv/langflow"}))
     assert place.target.file == Path("/srv/langflow/langflow.db")
 
 
 def test_the_database_is_in_the_config_folder_where_nothing_else_says(tmp_path: Path) -> None:
-    place = places.database(settings_of())
+    place = locations.database(settings_of())
     assert place.target.file == tmp_path / "cache" / "langflow" / "langflow.db"
     assert "config folder" in place.source
 
 
 def test_a_path_written_as_a_url_reads_back(tmp_path: Path) -> None:
-    url = places.database_url(Target("sqlite", file=tmp_path / "langflow.db"))
-    assert places.database(settings_of(database=url)).target.file == tmp_path / "langflow.db"
+    url = locations.database_url(Target("sqlite", file=tmp_path / "langflow.db"))
+    assert locations.database(settings_of(database=url)).target.file == tmp_path / "langflow.db"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +221,7 @@ def test_a_path_written_as_a_url_reads_back(tmp_path: Path) -> None:
 def test_a_database_is_given_by_url_or_by_its_folder(
     environ: Mapping[str, str], is_given: bool
 ) -> None:
-    assert places.is_database_given(settings_of(environ)) is is_given
+    assert locations.is_database_given(settings_of(environ)) is is_given
 
 
 # The secret key
@@ -237,7 +241,7 @@ def in_config(folder: Path, **more: str) -> Settings:
 def test_the_secret_key_of_the_setting_goes_before_the_file(secret_key_file: Path) -> None:
     secret_key_file.write_text("of-the-file")
     settings = in_config(secret_key_file.parent, LANGFLOW_SECRET_KEY="of-the-setting")
-    found = places.find_secret_key(settings)
+    found = locations.find_secret_key(settings)
     assert found is not None
     assert (found.text, found.path) == ("of-the-setting", None)
     assert "LANGFLOW_SECRET_KEY" in found.source
@@ -246,7 +250,7 @@ def test_the_secret_key_of_the_setting_goes_before_the_file(secret_key_file: Pat
 @pytest.mark.parametrize("text", ["plain", "newline\n", "two\n\n", " blanks ", "\ttab"])
 def test_the_secret_key_file_is_read_without_stripping(secret_key_file: Path, text: str) -> None:
     secret_key_file.write_bytes(text.encode())
-    found = places.find_secret_key(in_config(secret_key_file.parent))
+    found = locations.find_secret_key(in_config(secret_key_file.parent))
     assert found is not None
     assert (found.text, found.path) == (text, secret_key_file)
     assert str(secret_key_file) in found.source
@@ -256,17 +260,17 @@ def test_a_secret_key_file_is_read_through_a_symbolic_link(secret_key_file: Path
     target = secret_key_file.with_name("mounted")
     target.write_text("linked")
     secret_key_file.symlink_to(target)
-    found = places.find_secret_key(in_config(secret_key_file.parent))
+    found = locations.find_secret_key(in_config(secret_key_file.parent))
     assert found is not None
     assert found.text == "linked"
 
 
 def test_there_may_be_no_secret_key(secret_key_file: Path) -> None:
     settings = in_config(secret_key_file.parent)
-    assert places.secret_key_file(settings) == secret_key_file
-    assert places.find_secret_key(settings) is None
+    assert locations.secret_key_file(settings) == secret_key_file
+    assert locations.find_secret_key(settings) is None
     secret_key_file.touch()
-    assert places.find_secret_key(settings) is None
+    assert locations.find_secret_key(settings) is None
 
 
 def test_a_secret_key_file_that_cannot_be_read_is_an_error_that_names_it(
@@ -274,7 +278,7 @@ def test_a_secret_key_file_that_cannot_be_read_is_an_error_that_names_it(
 ) -> None:
     secret_key_file.mkdir()
     with pytest.raises(SecretKeyError) as caught:
-        places.find_secret_key(in_config(secret_key_file.parent))
+        locations.find_secret_key(in_config(secret_key_file.parent))
     assert str(secret_key_file) in caught.value.message
 
 
@@ -283,11 +287,11 @@ def test_a_secret_key_file_that_is_no_text_is_an_error_that_does_not_show_it(
 ) -> None:
     secret_key_file.write_bytes(b"hidden\xff\xfe")
     with pytest.raises(SecretKeyError) as caught:
-        places.find_secret_key(in_config(secret_key_file.parent))
+        locations.find_secret_key(in_config(secret_key_file.parent))
     assert str(secret_key_file) in caught.value.message
     assert "hidden" not in caught.value.message
 
 
 def test_a_secret_key_does_not_show_in_a_repr() -> None:
-    found = places.find_secret_key(settings_of({"LANGFLOW_SECRET_KEY": "hidden"}))
+    found = locations.find_secret_key(settings_of({"LANGFLOW_SECRET_KEY": "hidden"}))
     assert "hidden" not in repr(found)

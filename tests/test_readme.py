@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from langkeys import errors
-from langkeys.known_settings import ENV_FILE, KNOWN
+from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.store.generations import GENERATIONS, Generation
 
 from .databases import Database, ago

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langkeys.api_keys.references import resolved, resolved_value
+from langkeys.api_keys.verification import KeyFinder
 from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
-from langkeys.references import resolved, resolved_value
 from langkeys.store.protocol import Store
-from langkeys.verification import KeyFinder
 
 from . import databases, stores
 from .databases import Database, SampleKey

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langkeys import dotenv_files
-from langkeys.crypto import Cipher, new_secret_key
+from langkeys.config import dotenv
+from langkeys.crypto.cipher import Cipher
+from langkeys.crypto.hashes import new_secret_key
 from langkeys.errors import ConfigError
-from langkeys.key_places import rewritten_env
-from langkeys.reencryption import Reader
+from langkeys.secret_key.files import rewritten_env
+from langkeys.secret_key.reencryption import Reader
 from langkeys.store.protocol import Cell
 
 from . import databases, vault
@@ -135,8 +136,8 @@ def test_any_env_file_reads_the_same_but_for_the_key(before: list[str], after: l
     names = ("LANGFLOW_SECRET_KEY",)
     new = rewritten_env(text, Path(".env"), names, SECRET_KEY, OTHER_SECRET_KEY)
     assert new == text.replace(SECRET_KEY, OTHER_SECRET_KEY)
-    assert dotenv_files.parse(new, "x", environ={}).values == {
-        **dotenv_files.parse(text, "x", environ={}).values,
+    assert dotenv.parse(new, "x", environ={}).values == {
+        **dotenv.parse(text, "x", environ={}).values,
         "LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY,
     }
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langkeys.config.known_settings import ENV_FILE, KNOWN
+from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, SecretKeyError
-from langkeys.files import without_newline
-from langkeys.known_settings import ENV_FILE, KNOWN
-from langkeys.settings import Settings
+from langkeys.files.staged import without_newline
 
 FLAGS = sorted(name for name, definition in KNOWN.items() if definition.kind == "flag")
 CHOICES = sorted(name for name, definition in KNOWN.items() if definition.kind == "choice")

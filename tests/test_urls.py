@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import langkeys
-from langkeys.urls import HIDDEN, is_path, scheme_of, shown_url
+from langkeys.config.urls import HIDDEN, is_path, scheme_of, shown_url
 
 from .sites import Result, Site
 

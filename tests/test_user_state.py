@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from langkeys import users
+from langkeys.config.settings import Settings
 from langkeys.errors import ConflictError, FailedError
-from langkeys.settings import Settings
 from langkeys.store.protocol import Store
 
 from . import databases

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from langkeys import variables
 from langkeys.errors import (
     ConflictError,
     FailedError,
@@ -15,6 +14,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.store.protocol import Store
+from langkeys.variables import lifecycle as variables
 
 from . import variable_rows
 from .conftest import SUPERUSER

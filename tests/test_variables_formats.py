@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langkeys import dotenv_files
 from langkeys.cli.variable.export import Format
+from langkeys.config import dotenv as dotenv_files
 from langkeys.errors import UsageError
-from langkeys.variable_formats import (
+from langkeys.variables.formats import (
     DOTENV_HEAD,
     FORMATS,
     check_kubernetes_names,

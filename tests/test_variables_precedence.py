@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from langkeys.environment_names import imported_names, is_guarded
+from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError
-from langkeys.precedence import Explanation, explained
-from langkeys.settings import Settings
+from langkeys.variables.environment_names import imported_names, is_guarded
+from langkeys.variables.precedence import Explanation, explained
 
 from . import variable_rows
 from .databases import SHAPES

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from langkeys import variables
 from langkeys.errors import (
     AmbiguousError,
     NotFoundError,
@@ -13,6 +12,7 @@ from langkeys.errors import (
 )
 from langkeys.models import Variable
 from langkeys.store.protocol import Store
+from langkeys.variables import lifecycle as variables
 
 from . import variable_rows
 from .databases import Database, ahead

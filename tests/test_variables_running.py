@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
-from langkeys.running import (
+from langkeys.store.protocol import Store
+from langkeys.variables.run_environment import (
     CLOSED,
     NO_CREDENTIAL,
     Prepared,
@@ -13,7 +14,6 @@ from langkeys.running import (
     said_left_out,
     without_own_secrets,
 )
-from langkeys.store.protocol import Store
 
 from . import variable_rows
 from .conftest import SUPERUSER

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from langkeys.api_keys.verification import KeyFinder, Verified, Verifier, verify
+from langkeys.crypto.hashes import key_hash
 from langkeys.errors import InvalidKeyError
 from langkeys.store.protocol import Store
-from langkeys.verification import KeyFinder, Verified, Verifier, key_hash, verify
 
 from .databases import Database, ago, ahead
 from .samples import OTHER_SECRET_KEY, encrypted, new_api_key

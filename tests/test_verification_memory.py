@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from langkeys import verification
-from langkeys.crypto import Cipher
+from langkeys.api_keys import verification
+from langkeys.api_keys.verification import KeyFinder, Verifier
+from langkeys.crypto.cipher import Cipher
 from langkeys.errors import InvalidKeyError, SecretKeyError
 from langkeys.store.protocol import Store
-from langkeys.verification import KeyFinder, Verifier
 
 from .databases import Database, SampleKey, ahead, stored
 from .samples import OTHER_SECRET_KEY, encrypted, hash_of, new_api_key

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from langkeys import users
+from langkeys.config.settings import Settings
 from langkeys.models import User
-from langkeys.settings import Settings
 from langkeys.store.protocol import Store
 
 from .conftest import SUPERUSER

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from langkeys import variables
 from langkeys.models import User
 from langkeys.store.protocol import Store
-from langkeys.variables import Outcome, Wish
+from langkeys.variables import lifecycle as variables
+from langkeys.variables.lifecycle import Outcome, Wish
 
 from .conftest import SUPERUSER
 from .databases import Database, stored

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error(InterruptedCommandError("interrupted"))
         return InterruptedCommandError.exit_code
     except Exception as error:  # noqa: BLE001 - what nobody foresaw
-        from langkeys.settings import is_debugging
+        from langkeys.config.settings import is_debugging
 
         output.error(_unexpected(error), details=_trace(error) if is_debugging() else ())
         return FailedError.exit_code

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import audit as trail
-from langkeys import audit_reading
+from langkeys.audit import log as trail
+from langkeys.audit import reading
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
@@ -54,8 +54,8 @@ def audit(
     malformed: list[int] = []
 
     def records() -> Iterator[dict[str, Any]]:
-        for record in audit_reading.read(path, malformed.append):
-            if start is None or audit_reading.moment(record) >= start:
+        for record in reading.read(path, malformed.append):
+            if start is None or reading.moment(record) >= start:
                 yield record
 
     if out.as_json:
@@ -83,7 +83,7 @@ def _person_row(record: dict[str, Any]) -> list[str]:
     how = record.get("authenticated_by")
     outcome = str(record.get("outcome"))
     return [
-        relative(audit_reading.moment(record), now()),
+        relative(reading.moment(record), now()),
         f"{outcome} ({record['error']})" if record.get("error") else outcome,
         str(record.get("command")),
         f"{record.get('user') or '-'}{f', by {how}' if how else ''}",

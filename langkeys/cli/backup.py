@@ -9,8 +9,8 @@ import typer
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConflictError, LangkeysError
-from langkeys.files import StagedFile
-from langkeys.session import Access, Session
+from langkeys.files.staged import StagedFile
+from langkeys.sessions.session import Access, Session
 
 app = new_app()
 
@@ -75,14 +75,14 @@ def backup(
 
 
 def _secret_key(session: Session) -> str:
-    from langkeys.key_session import key_in_force
+    from langkeys.sessions.secret_key import key_in_force
 
     return key_in_force(session).text
 
 
 def _fingerprint(session: Session) -> str | None:
     """Return the fingerprint of the secret key, and warn where it does not belong to the copy."""
-    from langkeys.key_session import key_in_force
+    from langkeys.sessions.secret_key import key_in_force
 
     try:
         session.check_secret_key()

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Generic
 
-from langkeys import api_keys
-from langkeys.api_keys import NewApiKey
+from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys.lifecycle import NewApiKey
 from langkeys.authentication import superuser_at_risk
 from langkeys.cli.key_files import AnyKey, Destination, Form
 from langkeys.cli.key_rows import key_object
 from langkeys.cli.output import Output, Spool, array_lines, json_text
 from langkeys.errors import LangkeysError
-from langkeys.files import StagedFile
+from langkeys.files.staged import StagedFile
 from langkeys.models import ApiKey, User, dashed, masked
-from langkeys.session import Session
+from langkeys.sessions.session import Session
 from langkeys.store.protocol import KeyBatch
 
 BARE = Form()

@@ -7,9 +7,9 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
-from langkeys.diagnostics import Finding, Report
+from langkeys.diagnostics.report import Finding, Report
 from langkeys.models import dashed
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.store.generations import Generation
 
 app = new_app()

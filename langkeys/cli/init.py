@@ -2,13 +2,14 @@
 
 import typer
 
-from langkeys import initialization, places
+from langkeys import initialization
 from langkeys.cli import prompts
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import Command, invocation, new_app
+from langkeys.config import locations
 from langkeys.errors import ConfigError
-from langkeys.files import is_there
-from langkeys.init_session import check_database, initialize
+from langkeys.files.staged import is_there
+from langkeys.sessions.initialization import check_database, initialize
 
 app = new_app()
 
@@ -30,7 +31,7 @@ def init(context: typer.Context) -> None:
     out = invocation(context).output
     say = out.note
     settings = settings_of(context)
-    database = places.new_database(settings)
+    database = locations.new_database(settings)
     for warning in settings.warnings:
         out.warn(warning)
     if database.file is None or is_there(database.file):

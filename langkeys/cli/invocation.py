@@ -4,12 +4,12 @@ from pathlib import Path
 
 import typer
 
-from langkeys import places
 from langkeys.cli import prompts
 from langkeys.cli.options import invocation
+from langkeys.config import locations
+from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
-from langkeys.session import Access, Session
-from langkeys.settings import Settings
+from langkeys.sessions.session import Access, Session
 
 
 def settings_of(context: typer.Context) -> Settings:
@@ -26,7 +26,7 @@ def settings_of(context: typer.Context) -> Settings:
 def refuse_own_file(context: typer.Context, path: Path | None) -> None:
     """Raise ConflictError where a secret would be written over a file of the deployment's own."""
     if path is not None and str(path) != "-":
-        places.refuse_own_file(settings_of(context), path)
+        locations.refuse_own_file(settings_of(context), path)
 
 
 def session_of(context: typer.Context, *, access: Access) -> Session:

@@ -12,12 +12,12 @@ from typing import Annotated, Protocol, TypeVar
 
 import typer
 
-from langkeys.api_keys import ROWS_AT_ONCE
+from langkeys.api_keys.lifecycle import ROWS_AT_ONCE
 from langkeys.batches import in_batches
 from langkeys.cli.output import Output
 from langkeys.errors import ConflictError, UsageError
-from langkeys.files import StagedFile
-from langkeys.files import is_there as is_something_at
+from langkeys.files.staged import StagedFile
+from langkeys.files.staged import is_there as is_something_at
 from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
@@ -79,7 +79,7 @@ class Form:
         if self.is_bare:
             yield api_key
             return
-        from langkeys.variable_formats import k8s_secret
+        from langkeys.variables.formats import k8s_secret
 
         yield from k8s_secret([(self.secret_key, api_key)], self.secret_name, self.namespace)
 
@@ -115,7 +115,7 @@ def form_of(
             "--json and --format k8s-secret cannot both print to stdout",
             hint="omit --json, as the manifest is JSON already, or use --write-to FILE",
         )
-    from langkeys.variable_formats import check_kubernetes_key, check_kubernetes_names
+    from langkeys.variables.formats import check_kubernetes_key, check_kubernetes_names
 
     form = Form(False, secret_name or SECRET_NAME, secret_key or SECRET_KEY, namespace)
     check_kubernetes_names(form.secret_name, namespace)

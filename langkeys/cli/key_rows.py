@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys.api_keys import masked_value, require_key_state
+from langkeys.api_keys.ending import WholeKey
+from langkeys.api_keys.lifecycle import masked_value, require_key_state
+from langkeys.api_keys.references import find_stubs, find_value_stubs, resolved, resolved_value
 from langkeys.authentication import Acting
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
-from langkeys.ending import WholeKey
 from langkeys.errors import (
     LangkeysError,
     NotFoundError,
@@ -21,8 +22,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.models import ApiKey, dashed
-from langkeys.references import find_stubs, find_value_stubs, resolved, resolved_value
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import RowStub
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
 
@@ -44,7 +44,7 @@ def resolved_keys(
 ) -> list[ApiKey]:
     """Return the keys that REFs name, each once, in their order; ``-`` stands for stdin's lines.
 
-    See ``langkeys.references.resolved`` for ``destroys`` and ``working``.
+    See ``langkeys.api_keys.references.resolved`` for ``destroys`` and ``working``.
     """
     found: dict[str, ApiKey] = {}
     for ref in refs:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import password_rules
 from langkeys.cli import prompts
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user
+from langkeys.crypto import password_rules
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import User
-from langkeys.session import Session
+from langkeys.sessions.session import Session
 from langkeys.times import now
 from langkeys.users import get_summary, take_back
 

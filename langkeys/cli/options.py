@@ -16,7 +16,7 @@ from langkeys.cli.output import Output
 from langkeys.errors import UsageError
 
 if TYPE_CHECKING:
-    from langkeys.settings import Settings
+    from langkeys.config.settings import Settings
 
 MOST_ROWS = 1_000_000_000
 """What --limit and --offset take at the most."""

@@ -285,7 +285,7 @@ class Output:
         The line asks for the key: on a command line it would be in the shell's history.
         """
         from langkeys.cli.tables import titled
-        from langkeys.urls import shown_url
+        from langkeys.config.urls import shown_url
 
         address = shown_url(url or "http://localhost:7860")
         lines = (api_key, "", f"langkeys whoami --api-key - --url {address}")

@@ -14,7 +14,7 @@ from langkeys.errors import (
     UnauthenticatedError,
     UsageError,
 )
-from langkeys.files import MOST_BYTES, read_bytes, read_secret, without_newline
+from langkeys.files.staged import MOST_BYTES, read_bytes, read_secret, without_newline
 from langkeys.text import holds_several_keys, visible
 
 MOST_KEY_BYTES = 64 << 20

@@ -7,13 +7,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from langkeys import places, running
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.variable_rows import variable_session
+from langkeys.config import locations
+from langkeys.config.settings import Settings
 from langkeys.errors import FailedError, LangkeysError
-from langkeys.session import Access
-from langkeys.settings import Settings
+from langkeys.sessions.session import Access
+from langkeys.variables import run_environment
 
 app = new_app()
 
@@ -69,26 +70,26 @@ def run(
     with variable_session(context, access=Access.READ) as session:
         owner = session.owner(user)
         settings = session.settings
-        inherited = running.without_own_secrets(settings.environ, _own_secrets(settings))
-        prepared = running.prepared(
+        inherited = run_environment.without_own_secrets(settings.environ, _own_secrets(settings))
+        prepared = run_environment.prepared(
             session.store, lambda: session.cipher, owner, inherited, only or []
         )
     for reason, names in prepared.left_out.items():
-        out.warn(running.said_left_out(reason, names))
+        out.warn(run_environment.said_left_out(reason, names))
     out.finish()
     _become(command, prepared)
 
 
 def _own_secrets(settings: Settings) -> list[str]:
     with suppress(LangkeysError):  # told by what needs it
-        secret_key = places.find_secret_key(settings)
+        secret_key = locations.find_secret_key(settings)
         password = settings.text("LANGFLOW_SUPERUSER_PASSWORD")
         found = (None if secret_key is None else secret_key.text, password)
         return [text for text in found if text is not None]
     return []
 
 
-def _become(command: list[str], prepared: running.Prepared) -> NoReturn:
+def _become(command: list[str], prepared: run_environment.Prepared) -> NoReturn:
     # As they came, whatever the locale would make of them.
     arguments = [argument.encode("utf-8", "surrogateescape") for argument in command]
     # Python ignores these, and what is ignored stays so in the program.

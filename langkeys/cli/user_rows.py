@@ -10,7 +10,7 @@ from langkeys.authentication import superuser_at_risk
 from langkeys.cli.key_rows import person_time
 from langkeys.cli.output import Output
 from langkeys.models import User, UserSummary, dashed
-from langkeys.session import Session
+from langkeys.sessions.session import Session
 from langkeys.times import iso, iso_or_none, relative
 
 UserArgument = Annotated[

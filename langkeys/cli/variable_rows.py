@@ -10,9 +10,9 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import person_time
 from langkeys.cli.output import Output
 from langkeys.models import CREDENTIAL, Variable, dashed
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.times import iso_or_none
-from langkeys.variables import find_value, require_in_database, shown_value
+from langkeys.variables.lifecycle import find_value, require_in_database, shown_value
 
 VariableArgument = Annotated[
     str,

@@ -5,15 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from langkeys.api_keys.verification import require_current
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Invocation, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import user_object
 from langkeys.errors import ConfigError, UsageError
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
-from langkeys.verification import require_current
 
 app = new_app()
 

@@ -7,8 +7,8 @@ Notes and warnings go to the logger ``langkeys``.
 import os
 from collections.abc import Mapping
 
+from langkeys.config.known_settings import KNOWN
 from langkeys.errors import ConfigError
-from langkeys.known_settings import KNOWN
 from langkeys.library.store import LangflowStore
 
 __all__ = ["LangflowStore", "open_store"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from langkeys.session import Session
+from langkeys.sessions.session import Session
 
 Sessions = Callable[..., AbstractContextManager[Session]]
 """Opens a session for a command by its name, with its ``access``; raises where nobody may act."""

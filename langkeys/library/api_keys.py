@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
-from langkeys import api_keys, references, rotation
-from langkeys.api_keys import DEFAULT_NAME, NewApiKey
+from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys import references, rotation
+from langkeys.api_keys.lifecycle import DEFAULT_NAME, NewApiKey
+from langkeys.api_keys.rotation import Replacement
 from langkeys.errors import (
     LangkeysError,
     NotFoundError,
@@ -16,9 +18,9 @@ from langkeys.errors import (
 )
 from langkeys.library.acting import Sessions
 from langkeys.models import ApiKey, dashed
-from langkeys.rotation import Replacement
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter, RowStub
+from langkeys.text import checked_name
 from langkeys.times import earlier, iso, later, now
 
 End = datetime | timedelta | None
@@ -41,7 +43,7 @@ class ApiKeys:
         self, name: str = DEFAULT_NAME, *, user: str | None = None, expires: End = None
     ) -> NewApiKey:
         """Make an API key; ``plaintext`` of what is returned is the key itself, to be had once."""
-        api_keys.checked_name(name)
+        checked_name(name)
         expires_at = _moment(expires)
         with self._acting("api-key create", access=Access.WRITE) as session:
             owner = session.owner(user)

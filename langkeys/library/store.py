@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 
-from langkeys import audit, places
+from langkeys.api_keys.verification import Verified, Verifier, require_current
+from langkeys.audit import log as audit
+from langkeys.config import locations
+from langkeys.config.settings import Settings
 from langkeys.errors import FailedError, InvalidKeyError, UnauthenticatedError
 from langkeys.library.api_keys import ApiKeys
 from langkeys.library.variables import Variables
-from langkeys.session import Access, Session
-from langkeys.settings import Settings
+from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import Store
 from langkeys.times import now
-from langkeys.verification import Verified, Verifier, require_current
 
 CACHE_KIB = 32_768
 """How much of the database a reader may keep in memory: the inner pages of a million keys."""
@@ -160,7 +161,7 @@ class LangflowStore:
         if log is not None:
             file = audit.log_path(settings)
             self._given[audit.SETTING] = (audit.OFF if file is None else str(file), log.source)
-        database, folder = places.database(settings), places.config_folder(settings)
+        database, folder = locations.database(settings), locations.config_folder(settings)
         self._given["LANGFLOW_DATABASE_URL"] = (database.target.setting, database.source)
         self._given["LANGFLOW_CONFIG_DIR"] = (str(folder.path.absolute()), folder.source)
 

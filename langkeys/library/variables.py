@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from langkeys import variables
 from langkeys.errors import SecretKeyError, UsageError
 from langkeys.library.acting import Sessions
 from langkeys.models import CREDENTIAL, GENERIC, Variable
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
+from langkeys.variables import lifecycle as variables
 
 
 class Variables:

@@ -17,6 +17,7 @@ from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from langkeys.config.urls import shown_url
 from langkeys.errors import (
     ConfigError,
     FailedError,
@@ -27,7 +28,6 @@ from langkeys.errors import (
 from langkeys.remote.addresses import parsed_address, shown_target
 from langkeys.remote.causes import plain_cause
 from langkeys.remote.deadline import within
-from langkeys.urls import shown_url
 
 TIMEOUT = 10.0
 """Seconds for a whole answer."""

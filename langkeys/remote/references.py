@@ -7,14 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from langkeys.errors import AmbiguousError, InvalidKeyError, NotFoundError
+from langkeys.errors import MOST_CANDIDATES, AmbiguousError, InvalidKeyError, NotFoundError
 from langkeys.models import dashed, parsed_id, shown_without
 from langkeys.remote.api_keys import ListedKey, list_keys, of_value
 from langkeys.remote.server import Server
 from langkeys.times import iso, now
-
-MOST_CANDIDATES = 10
-"""So many matches are listed before the list is cut."""
 
 _VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")

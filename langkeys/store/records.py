@@ -57,8 +57,8 @@ class Cell(NamedTuple):
     """A text in the database that has something in it that a secret key may open.
 
     ``kind`` is ``value`` (a known column whose value is a token), ``json`` (a known column with
-    tokens in it), ``envelope`` (one of ``langkeys.crypto``), or ``other``: a token in a column
-    that none should be in. ``position`` finds the row again.
+    tokens in it), ``envelope`` (one of ``langkeys.crypto.cipher``), or ``other``: a token in a
+    column that none should be in. ``position`` finds the row again.
     """
 
     table: str

@@ -87,7 +87,7 @@ def test_create_fills_a_file_that_is_empty(call: Run, site: Site) -> None:
 def test_a_file_that_is_filled_meanwhile_is_left_alone_and_the_key_taken_back(
     site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from langkeys import api_keys
+    from langkeys.api_keys import lifecycle as api_keys
 
     path, check = site.folder / "key", api_keys.check_stored
 
@@ -197,7 +197,7 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_the_database_is_tou
 def test_where_some_files_have_arrived_their_keys_stay_and_no_old_one_ends(
     site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from langkeys.files import StagedFile
+    from langkeys.files.staged import StagedFile
 
     owner = database.add_user("alice")
     olds = [database.add_key(owner, name) for name in ("first", "second", "third")]

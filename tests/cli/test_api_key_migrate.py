@@ -81,7 +81,7 @@ def test_before_1_8_the_preferred_form_is_plaintext(
 def test_values_of_the_old_derivation_of_a_short_secret_key_are_encrypted_anew(
     call: Run, database: Database, superuser: str
 ) -> None:
-    from langkeys.crypto import Cipher
+    from langkeys.crypto.cipher import Cipher
 
     short = "a-short-secret"
     old = Cipher(short, source="test", short_keys_by_prng=True)

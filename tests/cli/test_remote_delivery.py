@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from langkeys.errors import FailedError
-from langkeys.files import StagedFile
+from langkeys.files.staged import StagedFile
 
 from ..deployments import Deploy, Deployment
 from ..fake_langflow import ago

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from langkeys.session import Session
+from langkeys.sessions.session import Session
 
 from ..samples import PASSWORD
 from ..sites import Result, Site

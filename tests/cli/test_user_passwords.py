@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from langkeys import passwords
+from langkeys.crypto import passwords
 
 from ..conftest import SUPERUSER
 from ..databases import Database

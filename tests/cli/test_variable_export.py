@@ -9,7 +9,7 @@ from collections.abc import Callable
 import dotenv
 import pytest
 
-from langkeys.variable_formats import DOTENV_HEAD
+from langkeys.variables.formats import DOTENV_HEAD
 
 from .. import variable_rows
 from ..databases import Database

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from langkeys.crypto import Cipher
+from langkeys.crypto.cipher import Cipher
 from langkeys.store.sqlite import engine
 from langkeys.store.sqlite.store import SqliteStore
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from langkeys import recovery
-from langkeys.crypto import fingerprint
+from langkeys.crypto.hashes import fingerprint
+from langkeys.secret_key import recovery
 
 from .. import vault
 from ..databases import ago

@@ -8,13 +8,13 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from langkeys import dotenv_files
-from langkeys.crypto import Cipher
+from langkeys.config import dotenv
+from langkeys.config.settings import Settings
+from langkeys.crypto.cipher import Cipher
 from langkeys.errors import LangkeysError
-from langkeys.key_places import rewritten_env
 from langkeys.models import parsed_id
-from langkeys.reencryption import Reader
-from langkeys.settings import Settings
+from langkeys.secret_key.files import rewritten_env
+from langkeys.secret_key.reencryption import Reader
 from langkeys.store.protocol import Cell
 from langkeys.times import parsed_span, parsed_when
 
@@ -81,9 +81,7 @@ def test_env_files_and_settings(tmp_path: Path, examples: int) -> None:
         def rewrite() -> None:
             names = ("LANGFLOW_SECRET_KEY",)
             new = rewritten_env(text, file, names, SECRET_KEY, OTHER_SECRET_KEY)
-            before, after = (
-                dotenv_files.parse(part, "x", environ={}).values for part in (text, new)
-            )
+            before, after = (dotenv.parse(part, "x", environ={}).values for part in (text, new))
             assert after == {**before, "LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY}
 
         clean(rewrite)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from langkeys.crypto import Cipher
+from langkeys.crypto.cipher import Cipher
 
 from .database import Database
 from .expectations import Expected

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import langkeys
-from langkeys.known_settings import KNOWN
+from langkeys.config.known_settings import KNOWN
 
 from .database import Database
 from .expectations import Expected

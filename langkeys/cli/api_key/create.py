@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys
+from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.delivery import store_and_deliver, warn_of_owner
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_files import (
@@ -26,7 +26,8 @@ from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import RemoteEncryptingCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
+from langkeys.text import checked_name
 from langkeys.times import iso, parsed_expiry
 
 app = new_app()
@@ -84,7 +85,7 @@ def create(
     out = call.output
     if not is_file(write_to) or out.as_json:
         out.require_stdout()
-    api_keys.checked_name(name)
+    checked_name(name)
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     form = form_of(
         format_,

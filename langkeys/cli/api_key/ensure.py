@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys, ensuring
+from langkeys.api_keys import ensure as ensuring
+from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys.verification import Judge
 from langkeys.cli.delivery import warn_of_owner
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_rows import UserOption, key_object, show_plain_keys
 from langkeys.cli.options import EncryptingCommand, invocation, new_app
-from langkeys.files import OTHERS
+from langkeys.files.staged import OTHERS
 from langkeys.models import dashed, masked
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.store.generations import require_writable
+from langkeys.text import checked_name
 from langkeys.times import parsed_expiry
-from langkeys.verification import Judge
 
 app = new_app()
 
@@ -57,7 +59,7 @@ def ensure(
     """
     out = invocation(context).output
     out.require_stdout()
-    api_keys.checked_name(name)
+    checked_name(name)
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     path = value_file.absolute()
     refuse_own_file(context, value_file)

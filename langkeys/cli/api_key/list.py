@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys
+from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import UserOption, show_keys, warn_of_closed
 from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote, new_app
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.store.protocol import KeyFilter
 from langkeys.times import now, parsed_span
 

@@ -2,11 +2,11 @@
 
 import typer
 
-from langkeys import migration
+from langkeys.api_keys import reencrypt
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import DryRun, EncryptingCommand, invocation, new_app
 from langkeys.models import dashed
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 
 app = new_app()
 
@@ -31,9 +31,9 @@ def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
         session.check_secret_key(encrypts=session.generation.encrypts_keys)
         total = session.store.counts()["API keys"]
         with out.progress("reading API keys", total) as done:
-            found = migration.planned(session.store, lambda: session.cipher, done)
+            found = reencrypt.planned(session.store, lambda: session.cipher, done)
         if not dry_run and found.changes:
-            migration.carry_out(session.store, found)
+            reencrypt.carry_out(session.store, found)
         location = session.store.location
     many = f"{len(found.changes)} of {found.rows} API keys"
     if dry_run:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys
+from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import (
@@ -16,7 +16,7 @@ from langkeys.cli.key_rows import (
 )
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.errors import UsageError
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter
 from langkeys.times import now, parsed_span
 

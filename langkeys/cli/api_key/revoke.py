@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys
+from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import (
@@ -18,7 +18,7 @@ from langkeys.cli.key_rows import (
     warn_of_unreadable,
 )
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
 
 app = new_app()

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import places, rotation
-from langkeys.api_keys import NewApiKey, require_expiry
+from langkeys.api_keys import rotation
+from langkeys.api_keys.ending import WholeKey
+from langkeys.api_keys.lifecycle import NewApiKey, require_expiry
+from langkeys.api_keys.rotation import Expires, Replacement
 from langkeys.cli import prompts
 from langkeys.cli.delivery import store_and_deliver
 from langkeys.cli.invocation import refuse_own_file, session_of
@@ -46,11 +48,10 @@ from langkeys.cli.options import (
     new_app,
 )
 from langkeys.cli.output import Output
-from langkeys.ending import WholeKey
+from langkeys.config import locations
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
-from langkeys.rotation import Expires, Replacement
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.times import iso, iso_or_none, now, parsed_expiry, parsed_span, relative
 
 app = new_app()
@@ -201,7 +202,7 @@ def rotate(
             made = [item.new.row for item in replacements]
             destination = file_for_each(stack, write_to_dir, made, form)
             for staged in destination.files:
-                places.refuse_own_file(session.settings, staged.path)
+                locations.refuse_own_file(session.settings, staged.path)
         _deliver(
             session, out, replacements, destination, form, as_array=_is_array(refs, replacements)
         )

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys
+from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import resolved_key, show_key_card, warn_of_closed
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
 
 app = new_app()

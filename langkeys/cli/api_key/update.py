@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys import api_keys
+from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.key_rows import (
     resolved_key,
@@ -15,7 +15,8 @@ from langkeys.cli.key_rows import (
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.errors import UsageError
 from langkeys.models import dashed
-from langkeys.session import Access
+from langkeys.sessions.session import Access
+from langkeys.text import checked_name
 from langkeys.times import parsed_expiry
 
 app = new_app()
@@ -45,7 +46,7 @@ def update(
     if name is None and expires is None:
         raise UsageError("nothing to update", hint="use --name, --expires or both")
     if name is not None:
-        api_keys.checked_name(name)
+        checked_name(name)
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     with session_of(context, access=Access.WRITE) as session:
         if expires is not None:

@@ -14,7 +14,7 @@ from langkeys.remote import variables
 from langkeys.remote.server import Server
 from langkeys.remote.variables import Outcome, Policy, VariableUpdate
 from langkeys.times import now
-from langkeys.variables import check_name
+from langkeys.variables.lifecycle import check_name
 
 _USER = "variable --user"
 

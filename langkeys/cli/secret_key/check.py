@@ -11,10 +11,10 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output, Spool, array_lines, tab_separated
 from langkeys.errors import SecretKeyError
-from langkeys.key_session import Key, key_from_file, key_in_force
 from langkeys.models import dashed
-from langkeys.reencryption import Checked, checked_values
-from langkeys.session import Access
+from langkeys.secret_key.reencryption import Checked, checked_values
+from langkeys.sessions.secret_key import Key, key_from_file, key_in_force
+from langkeys.sessions.session import Access
 from langkeys.text import counted
 
 app = new_app()

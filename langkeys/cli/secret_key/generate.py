@@ -3,7 +3,7 @@
 import typer
 
 from langkeys.cli.options import Command, invocation, new_app
-from langkeys.key_session import new_secret_key
+from langkeys.crypto.hashes import new_secret_key
 
 app = new_app()
 

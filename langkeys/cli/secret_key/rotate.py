@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from langkeys import key_session
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Command, DryRun, Yes, invocation, new_app
 from langkeys.cli.output import Output
-from langkeys.reencryption import Survey
-from langkeys.secret_rotation import Plan, rotated_counts
-from langkeys.session import Access
+from langkeys.secret_key.reencryption import Survey
+from langkeys.secret_key.rotation import Plan, rotated_counts
+from langkeys.sessions import secret_key
+from langkeys.sessions.session import Access
 from langkeys.text import counted
 
 app = new_app()
@@ -62,7 +62,7 @@ def rotate(
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
-        plan = key_session.planned(
+        plan = secret_key.planned(
             session,
             new_key_file=new_key_file,
             old_key_files=old_key_file or (),
@@ -70,7 +70,7 @@ def rotate(
         )
         location = session.store.location
         if dry_run:
-            survey = key_session.surveyed_only(session, plan, out.progress)
+            survey = secret_key.surveyed_only(session, plan, out.progress)
             total = sum(survey.opened.values())
             out.note(
                 f"dry run: {counted(total, 'value')} of {location} would be re-encrypted; nothing"
@@ -78,7 +78,7 @@ def rotate(
             )
         else:
             prompts.confirm(_question(location, plan), yes=yes)
-            rotated = key_session.rotate(session, plan, out.progress, out.warn)
+            rotated = secret_key.rotate(session, plan, out.progress, out.warn)
             survey = rotated.survey
             total = sum(survey.opened.values())
             out.note(

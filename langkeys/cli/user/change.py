@@ -7,7 +7,7 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.options import invocation, is_remote
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user, warn_of_fate
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.times import now
 
 

@@ -19,7 +19,7 @@ from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user, warn_of_fate
 from langkeys.errors import ConflictError
 from langkeys.models import dashed
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.times import now
 
 app = new_app()

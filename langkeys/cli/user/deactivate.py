@@ -12,7 +12,7 @@ from langkeys.cli.options import DryRun, RemoteCommand, invocation, is_remote, n
 from langkeys.cli.user.change import say_changed
 from langkeys.cli.user_rows import UserArgument, show_user
 from langkeys.models import ApiKey, User, dashed
-from langkeys.session import Access, Session
+from langkeys.sessions.session import Access, Session
 from langkeys.times import now
 
 app = new_app()

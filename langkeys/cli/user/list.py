@@ -7,7 +7,7 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import show_users
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
 
 app = new_app()

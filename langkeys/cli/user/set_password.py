@@ -14,7 +14,7 @@ from langkeys.cli.new_password import (
 )
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import UserArgument
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 
 app = new_app()
 

@@ -5,7 +5,7 @@ import typer
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import UserArgument, show_user_card
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
 from langkeys.users import get_summary
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from langkeys import variables
 from langkeys.cli import prompts
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.cli.variable_rows import opened, show_variables, variable_session
-from langkeys.environment_names import imported_names
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
+from langkeys.variables import lifecycle as variables
+from langkeys.variables.environment_names import imported_names
 
 app = new_app()
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import precedence
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.variable_rows import variable_object, variable_session
 from langkeys.models import Variable, dashed
-from langkeys.precedence import Explanation, is_raw
-from langkeys.session import Access
+from langkeys.sessions.session import Access
+from langkeys.variables import precedence
+from langkeys.variables.precedence import Explanation, is_raw
 
 app = new_app()
 

@@ -9,20 +9,19 @@ from typing import Annotated
 
 import typer
 
-from langkeys import variables
 from langkeys.cli.delivery import warn_of_file
 from langkeys.cli.invocation import refuse_own_file
 from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.variable_rows import opened, variable_session
-from langkeys.environment_names import is_credential
 from langkeys.errors import ConflictError, NotFoundError, SecretKeyError, UsageError
-from langkeys.files import StagedFile, is_file
+from langkeys.files.staged import StagedFile, is_file
 from langkeys.models import User
-from langkeys.running import NO_CREDENTIAL, said_left_out
-from langkeys.session import Access, Session
-from langkeys.variable_formats import (
+from langkeys.sessions.session import Access, Session
+from langkeys.variables import lifecycle as variables
+from langkeys.variables.environment_names import is_credential
+from langkeys.variables.formats import (
     FOR_ENVIRONMENTS,
     FORMATS,
     SECRET_NAME,
@@ -31,12 +30,13 @@ from langkeys.variable_formats import (
     is_run_by_shells,
     k8s_secret,
 )
+from langkeys.variables.run_environment import NO_CREDENTIAL, said_left_out
 
 app = new_app()
 
 
 class Format(str, Enum):
-    """The formats that ``langkeys.variable_formats`` writes."""
+    """The formats that ``langkeys.variables.formats`` writes."""
 
     DOTENV = "dotenv"
     JSON = "json"

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys import dotenv_files, ownership, variables
 from langkeys.cli import prompts
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.key_rows import UserOption
@@ -15,12 +14,15 @@ from langkeys.cli.options import DryRun, RemoteEncryptingCommand, invocation, is
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import warn_of_fate
 from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
-from langkeys.environment_names import imported_names
+from langkeys.config import dotenv
+from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
+from langkeys.files import ownership
 from langkeys.models import dashed
-from langkeys.session import Access
-from langkeys.settings import Settings
-from langkeys.variables import Outcome
+from langkeys.sessions.session import Access
+from langkeys.variables import lifecycle as variables
+from langkeys.variables.environment_names import imported_names
+from langkeys.variables.lifecycle import Outcome
 
 app = new_app()
 
@@ -131,16 +133,14 @@ def _read(
                 hint="langkeys variable import - < FILE, or langkeys variable set NAME",
             )
         text = prompts.exact_text(file, "the .env file")
-        read = dotenv_files.parse(
-            text, "stdin", environ=settings.environ, is_ours=wanted.__contains__
-        )
+        read = dotenv.parse(text, "stdin", environ=settings.environ, is_ours=wanted.__contains__)
         source = "stdin"
     else:
         path = file.absolute()
         source = str(path)
         # Somebody else's file must not lead what stands in this environment anywhere.
         environ = settings.environ if _is_ours(path) else {}
-        read = dotenv_files.read(path, environ=environ, is_ours=wanted.__contains__)
+        read = dotenv.read(path, environ=environ, is_ours=wanted.__contains__)
     for warning in read.warnings:
         warn(warning)
     return read.values, source

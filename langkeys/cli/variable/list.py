@@ -10,7 +10,7 @@ from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.variable_rows import opened, show_variables, variable_session
 from langkeys.errors import UsageError
 from langkeys.models import Variable
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
 
 app = new_app()

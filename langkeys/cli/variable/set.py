@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from langkeys import variables
 from langkeys.cli import prompts
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.key_rows import UserOption
@@ -18,11 +17,12 @@ from langkeys.cli.variable_rows import (
     variable_session,
     warn_of_overwriting,
 )
+from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
 from langkeys.models import CREDENTIAL, GENERIC
-from langkeys.session import Access
-from langkeys.settings import Settings
+from langkeys.sessions.session import Access
 from langkeys.times import now
+from langkeys.variables import lifecycle as variables
 
 app = new_app()
 

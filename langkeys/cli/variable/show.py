@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from langkeys import variables
 from langkeys.cli.key_rows import UserOption, person_time, warn_of_closed
 from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
@@ -17,8 +16,9 @@ from langkeys.cli.variable_rows import (
 )
 from langkeys.errors import SecretKeyError
 from langkeys.models import Variable, dashed
-from langkeys.session import Access
+from langkeys.sessions.session import Access
 from langkeys.times import now
+from langkeys.variables import lifecycle as variables
 
 app = new_app()
 

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from langkeys.errors import ConflictError, FailedError
-from langkeys.files import sync_folder
+from langkeys.files.staged import sync_folder
 from langkeys.store.sqlite.connections import is_wal, store_error
 from langkeys.store.sqlite.database import Database
 from langkeys.store.sqlite.values import text_or_bytes

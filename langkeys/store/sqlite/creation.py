@@ -5,11 +5,11 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from langkeys import ownership
 from langkeys.errors import ConflictError, StoreError
-from langkeys.files import sync_folder
+from langkeys.files import ownership
+from langkeys.files.new import publish_new
+from langkeys.files.staged import sync_folder
 from langkeys.models import User
-from langkeys.new_files import publish_new
 from langkeys.store.sqlite.connections import store_error
 from langkeys.store.sqlite.database import BUSY_TIMEOUT
 from langkeys.store.sqlite.store import SqliteStore

@@ -1,0 +1,197 @@
+"""The key in a file works and has a name: for start-up scripts, run any number of times."""
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys.ending import Endings
+from langkeys.api_keys.finder import KeyFinder
+from langkeys.api_keys.verification import NOTHING_SET, Judge, by_rows, representative
+from langkeys.crypto.hashes import key_hash
+from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
+from langkeys.files.staged import StagedFile, find_bytes, without_newline
+from langkeys.models import ApiKey, User, dashed
+from langkeys.store.protocol import KeyFilter, OwnedKey, Store
+from langkeys.text import holds_several_keys
+from langkeys.times import iso, now
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+_NEW_KEY_HINT = "remove the file, and run the command again to create a new key"
+_KEY = re.compile(r"sk-[!-~]{32,}")
+
+
+@dataclass(frozen=True)
+class Ensured:
+    """What is so now: the key's row, whether anything was changed, and other keys of that name.
+
+    ``renamed_from``: the name that the key had before, if it had another.
+    """
+
+    row: ApiKey
+    changed: bool
+    others: tuple[ApiKey, ...]
+    renamed_from: str | None = None
+
+
+def value_in(path: Path) -> str | None:
+    """Return the API key in a file, or None where there is no such file.
+
+    Exactly one trailing newline is dropped. Raises UsageError for what is no API key, FailedError
+    where the file cannot be read; a symbolic link (a mounted secret) is followed.
+    """
+    content = find_bytes(path, "an API key")
+    if content is None:
+        return None
+    try:
+        text = without_newline(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        text = ""
+    if holds_several_keys(text):
+        raise UsageError(
+            f"{path} holds several API keys in one line", hint="put only one of them in the file"
+        )
+    if not _KEY.fullmatch(text):
+        raise UsageError(
+            f"{path} does not hold an API key: sk- and at least 32 more characters, on one line",
+            hint=_NEW_KEY_HINT,
+        )
+    return text
+
+
+def publish_new_value(path: Path, warn: Callable[[str], None]) -> str:
+    """Make a new API key, put it into the file that is missing, and return what is in the file.
+
+    Where another process has been faster, that is its key. Nothing of this needs a database: a
+    crash after it leaves a file that the next run makes work.
+    """
+    value = f"sk-{secrets.token_urlsafe(32)}"
+    try:
+        with StagedFile(path, what="an API key", for_server=True) as staged:
+            staged.write(value)
+            staged.publish(replace=False)
+        for warning in staged.warnings:
+            warn(warning)
+    except FileExistsError:
+        found = value_in(path)
+        if found is None:
+            raise FailedError(f"{path} keeps changing; another process is writing it") from None
+        return found
+    return value
+
+
+def ensured(
+    store: Store,
+    cipher: Callable[[], "Cipher"],
+    value: str,
+    *,
+    name: str,
+    owner: User,
+    expires_at: datetime | None,
+    replace_others: bool,
+    was_revoked: Callable[[str], bool] = lambda _: False,
+    judge: Judge = NOTHING_SET,
+) -> Ensured:
+    """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
+
+    ``expires_at`` counts only where the row is made. Raises ConflictError for a key that is
+    expired, inactive, revoked before (as ``was_revoked`` knows it) or somebody else's: it is not
+    brought back, and not taken over.
+    """
+    api_keys.require_working_owner(store.generation, owner)
+    finder = KeyFinder(store, cipher)
+    endings = Endings(store, finder, judge)
+    hashed = key_hash(value)
+    renamed_from = None
+    with store.transaction():
+        # Looked for under the write lock: ten processes that start at once make one row.
+        rows = finder.find_all(value)
+        is_new = not rows
+        if rows:
+            row = _accepted(store, hashed, rows, owner)
+            changed = row.name != name
+            if changed:
+                renamed_from = row.name or ""
+                row = row._replace(name=name)
+                store.update_api_key(row)
+        elif was_revoked(value):
+            raise ConflictError(
+                "according to the audit trail, the key in the file was revoked; it is"
+                f" not restored in {store.location}",
+                hint=_NEW_KEY_HINT,
+            )
+        else:
+            (prepared,) = api_keys.prepared(
+                store.generation, cipher, owner=owner, name=name, expires_at=expires_at, value=value
+            )
+            row, changed = prepared.row, True
+            store.insert_api_keys([row])
+        own = {row.id, *(found.key.id for found in rows)}
+        others = tuple(
+            key
+            for key in store.api_keys(KeyFilter(now=now(), user_id=owner.id, name=name))
+            if key.id not in own
+        )
+        ended = endings.wholes(others) if replace_others else []
+        if ended:
+            endings.delete_rows(ended)
+            changed = True
+    with store.reopened() as fresh:
+        if fresh.find_api_key(row.id) != row:
+            raise FailedError(
+                f"API key {dashed(row.id)} of {store.location} was not stored as written"
+            )
+        refusal = _refusal(fresh, finder.on(fresh), value, row)
+    if refusal is not None:
+        if is_new:
+            endings.revoke([endings.single(row)])
+        raise ConflictError(
+            f"a server would refuse API key {dashed(row.id)} of {store.location}: {refusal}",
+            hint=(
+                "it has been removed again; remove the file, and run the command again to"
+                " create a new key"
+            )
+            if is_new
+            else _NEW_KEY_HINT,
+        )
+    endings.prove_revoked(ended)
+    return Ensured(row, changed, others, renamed_from)
+
+
+def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | None:
+    try:
+        verified = by_rows(fresh, key_hash(value), finder.find_all(value))
+    except InvalidKeyError as error:
+        return error.message
+    if verified.api_key is None or verified.api_key.id != row.id:
+        return "another row with the same key takes precedence"
+    return None
+
+
+def _accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) -> ApiKey:
+    row, refusal = representative(store, hashed, rows), ""
+    try:
+        by_rows(store, hashed, rows)
+    except InvalidKeyError as error:
+        refusal = error.message
+    named = f"the key in the file is API key {dashed(row.id)} of {store.location}"
+    if row.user_id != owner.id:
+        raise ConflictError(
+            f"{named}, which belongs to {row.username or 'nobody'} and not to {owner.username}",
+            hint="set its owner with --user, or use another file",
+        )
+    status = row.status(now())
+    if status == "expired":
+        assert row.expires_at is not None
+        refusal = f"it expired at {iso(row.expires_at)}"
+    elif status == "inactive":
+        refusal = "it is inactive, and is not activated again"
+    if refusal:
+        raise ConflictError(f"{named}, but a server refuses it: {refusal}", hint=_NEW_KEY_HINT)
+    return row

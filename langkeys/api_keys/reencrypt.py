@@ -1,0 +1,112 @@
+"""API keys at rest in the form that the database's generation prefers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from langkeys.api_keys.verification import by_rows
+from langkeys.crypto.hashes import key_hash
+from langkeys.errors import ConflictError, FailedError, InvalidKeyError
+from langkeys.models import ApiKey, dashed
+from langkeys.store.protocol import KeyFilter, OwnedKey, Store
+from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+
+@dataclass
+class Migration:
+    """What is to change: pairs of a row as it is and as it shall be, with what that means.
+
+    ``unopened`` are the rows that the secret key does not open; they stay as they are.
+    """
+
+    changes: list[tuple[ApiKey, ApiKey, str]] = field(default_factory=list)
+    unopened: list[ApiKey] = field(default_factory=list)
+    rows: int = 0
+
+
+def planned(
+    store: Store, cipher: Callable[[], "Cipher"], progress: Callable[[int], None]
+) -> Migration:
+    """Find the rows that are not in the preferred form; writes nothing."""
+    migration = Migration()
+    for row in store.api_keys(KeyFilter(now=now())):
+        migration.rows += 1
+        if migration.rows % 1000 == 0:
+            progress(migration.rows)
+        is_plaintext = row.at_rest == "plaintext"
+        plaintext = row.stored if is_plaintext else cipher().find_plaintext(row.stored)
+        if plaintext is None:
+            migration.unopened.append(row)
+            continue
+        what = []
+        wanted = row
+        if not store.generation.encrypts_keys:
+            if not is_plaintext:
+                wanted, what = row._replace(stored=plaintext), ["decrypted"]
+        else:
+            if is_plaintext:
+                wanted, what = row._replace(stored=cipher().encrypt(plaintext)), ["encrypted"]
+            elif cipher().is_old_form(row.stored):
+                wanted, what = row._replace(stored=cipher().encrypt(plaintext)), ["re-encrypted"]
+            if store.generation.has_key_hash and row.hash is None:
+                wanted = wanted._replace(hash=key_hash(plaintext))
+                what.append("hash filled")
+        if what:
+            migration.changes.append((row, wanted, ", ".join(what)))
+    return migration
+
+
+def carry_out(store: Store, migration: Migration) -> None:
+    """Change what is planned, all or nothing, and read it back through a fresh connection.
+
+    Raises ConflictError where a row has changed meanwhile, or where a server would refuse a key
+    that it lets in, or let one in that it refuses: where two rows would have one hash.
+    """
+    pairs = [(old, new) for old, new, _ in migration.changes]
+    with store.transaction():
+        _check_answers(store, pairs)
+        changed = store.replace_stored(pairs)
+        if changed != len(pairs):
+            raise ConflictError(
+                f"{len(pairs) - changed} API keys of {store.location} have changed in"
+                " the meantime; nothing was done",
+                hint="run the command again",
+            )
+    with store.reopened() as fresh:
+        for _, new in pairs:
+            found = fresh.find_api_key(new.id)
+            if found is None or (found.stored, found.hash) != (new.stored, new.hash):
+                raise FailedError(f"API key {dashed(new.id)} was not stored as written")
+
+
+def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None:
+    """Raise ConflictError where a filled hash would change whom a server lets in by a key."""
+    filled: dict[str, list[tuple[ApiKey, ApiKey]]] = {}
+    for old, new in pairs:
+        if new.hash is not None and old.hash is None:
+            filled.setdefault(new.hash, []).append((old, new))
+    for hashed, changes in filled.items():
+        hashed_rows = list(store.owned_by_hash(hashed))
+        if len(changes) + len(hashed_rows) < 2:
+            continue
+        owned = [(old, new, store.find_user(old.user_id)) for old, new in changes]
+        before = hashed_rows + [OwnedKey(old, owner) for old, _, owner in owned]
+        after = hashed_rows + [OwnedKey(new, owner) for _, new, owner in owned]
+        if _answer(store, hashed, before) != _answer(store, hashed, after):
+            ids = " and ".join(dashed(row.key.id) for row in after)
+            raise ConflictError(
+                f"{ids} of {store.location} hold the same key; nothing was done",
+                hint="a server would treat the key differently once each row has its"
+                " hash: revoke the key, or delete all of its rows but one",
+            )
+
+
+def _answer(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> str | None:
+    """Return the id of the user that a server takes a key for, None where it refuses the key."""
+    try:
+        return by_rows(store, hashed, rows).user.id
+    except InvalidKeyError:
+        return None

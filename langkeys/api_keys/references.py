@@ -1,0 +1,188 @@
+"""REF: naming an API key by its id, name, visible start, start of its id, or whole on stdin."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from langkeys.api_keys.finder import KeyFinder
+from langkeys.api_keys.lifetimes import MOST_OF_ONE_NAME, Replaced
+from langkeys.api_keys.verification import representative
+from langkeys.crypto.hashes import key_hash
+from langkeys.errors import MOST_CANDIDATES, AmbiguousError, NotFoundError, SecretKeyError
+from langkeys.models import ApiKey, User, dashed, parsed_id
+from langkeys.progress import Progress, unseen
+from langkeys.store.protocol import KeyFilter, OwnedKey, RowStub, Store
+from langkeys.times import iso, now
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+_VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
+_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+
+
+def resolved(
+    store: Store,
+    cipher: Callable[[], "Cipher"],
+    ref: str,
+    *,
+    destroys: bool = False,
+    working: bool = False,
+    progress: Progress = unseen,
+    note: Callable[[str], None] = lambda _: None,
+) -> ApiKey:
+    """Return the one API key that ``ref`` names, anybody's, by the first way that matches.
+
+    ``destroys`` asks for 8 digits of an id's start instead of 4. ``working``: where a name is that
+    of several keys and only one of them works, that one; one that has been replaced and lives on in
+    its grace is not meant, which ``note`` is told. Several rows of one key are one key. Raises
+    NotFoundError, or AmbiguousError with the candidates.
+    """
+    key_id = parsed_id(ref)
+    key = None if key_id is None else store.find_api_key(key_id)
+    if key is not None:
+        return key
+    matches = store.api_keys_named(ref, MOST_CANDIDATES + 1)
+    if working and len(matches) > 1:
+        matches = _working(store, ref, note) or matches
+    if not matches and _VISIBLE_START.fullmatch(ref):
+        matches = _starting_with(store, cipher, ref, progress)
+    hint = "to see ids and names: langkeys api-key list --all-users"
+    lowered = ref.lower()
+    if not matches and _ID_START.fullmatch(lowered):
+        digits = lowered.replace("-", "")
+        least = 8 if destroys else 4
+        if len(digits) >= least:
+            matches = store.api_keys_by_id_start(digits, MOST_CANDIDATES + 1)
+        else:
+            hint = f"use at least {least} digits of the id; {hint}"
+    if not matches:
+        raise NotFoundError(f"no API key matches {ref!r} in {store.location}", hint=hint)
+    return _the_one(matches, f"{ref!r}", store, cipher)
+
+
+def resolved_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
+    """Return the row of a whole API key, called ``what`` in errors, as it must not show itself.
+
+    Of several rows that one by which a server knows the key. Raises NotFoundError, or
+    SecretKeyError where rows cannot be read that may be of the key.
+    """
+    rows = finder.find_all(api_key)
+    if not rows:
+        unreadable = finder.count_unreadable()
+        if unreadable:
+            rows_are = "1 row" if unreadable == 1 else f"{unreadable} rows"
+            raise SecretKeyError(
+                f"{what} was not found in {store.location}, but {rows_are} there"
+                " cannot be decrypted and may hold it; nothing was done",
+                hint="use the secret key of the server that wrote them; or find the"
+                " key by its name or owner with langkeys api-key list"
+                " --all-users, and use its id",
+            )
+        raise NotFoundError(f"{what} is not an API key of {store.location}")
+    return representative(store, key_hash(api_key), rows)
+
+
+def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
+    """Return the row with this id or name, if it cannot be read, to be revoked all the same.
+
+    Raises AmbiguousError where there are more of them, of whatever kind.
+    """
+    found = store.api_key_stubs(key_id=parsed_id(ref) or ref)
+    found = found or store.api_key_stubs(name=ref)
+    if len(found) > 1 and any(stub.problem is not None for stub in found):
+        raise AmbiguousError(
+            f"{ref!r} matches {len(found)} API keys in {store.location}",
+            hint="use the id of one of them",
+            candidates=tuple(f"{dashed(stub.id)}  {stub.name}" for stub in found[:MOST_CANDIDATES]),
+        )
+    return [stub for stub in found if stub.problem is not None]
+
+
+def find_value_stubs(finder: KeyFinder, api_key: str) -> Sequence[RowStub]:
+    """Return the rows of a whole API key that cannot be read; see ``find_stubs``."""
+    try:
+        return finder.find_stubs(key_hash(api_key), api_key)
+    except UnicodeEncodeError:
+        return []
+
+
+def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKey]:
+    # After a rotation with a grace the old key stays for a while, and expired after that.
+    moment = now()
+    named = list(store.api_keys(KeyFilter(now=moment, name=name), limit=MOST_OF_ONE_NAME + 1))
+    if len(named) > MOST_OF_ONE_NAME:
+        wanted = KeyFilter(now=moment, name=name, status="active")
+        return list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1))
+    replaced = Replaced(named)
+    working, left_out = [], []
+    for key in named:
+        if key.status(moment) == "active":
+            newer = replaced.find_newer(key)
+            if newer is None:
+                working.append(key)
+            else:
+                left_out.append((key, newer))
+    if not working:
+        return [key for key, _ in left_out]
+    for key, newer in left_out:
+        note(
+            f"API key {dashed(key.id)} ({name}) is left out: it was already replaced"
+            f" by {dashed(newer.id)} and is in its grace period"
+        )
+    return working
+
+
+def _starting_with(
+    store: Store, cipher: Callable[[], "Cipher"], start: str, progress: Progress
+) -> list[ApiKey]:
+    # Linear: a key's start is only to be seen by decrypting it.
+    found = list(store.api_keys_stored_from(start, MOST_CANDIDATES + 1))
+    wanted, passed = start.encode(), 0
+    with progress("decrypting API keys", store.api_key_count()) as done:
+        for page in store.key_tokens(unhashed_only=False):
+            for token in page:
+                content = cipher().find_content(token.encode())
+                if content is not None and content.startswith(wanted):
+                    found += (owned.key for owned in store.owned_stored_as(token))
+            passed += len(page)
+            done(passed)
+    return found
+
+
+def _the_one(
+    matches: Sequence[ApiKey], what: str, store: Store, cipher: Callable[[], "Cipher"]
+) -> ApiKey:
+    if len(matches) == 1:
+        return matches[0]
+    if len(matches) <= MOST_CANDIDATES:
+        finder = KeyFinder(store, cipher)
+        hashes = {finder.find_hash(key) for key in matches}
+        (hashed, *others) = hashes
+        if hashed is not None and not others:
+            rows = [OwnedKey(key, store.find_user(key.user_id)) for key in matches]
+            return representative(store, hashed, rows)
+    many, moment = len(matches) > MOST_CANDIDATES, now()
+    raise AmbiguousError(
+        f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
+        f" API keys in {store.location}",
+        hint="use the id of one of them",
+        candidates=tuple(
+            f"{dashed(key.id)}  {key.name or '(no name)'}"
+            f"  {key.username or '(no owner)'}  {key.status(moment)}, created"
+            f" {iso(key.created_at)}"
+            + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
+            for key in matches[:MOST_CANDIDATES]
+        ),
+    )
+
+
+def get_owner(store: Store, key: ApiKey) -> User:
+    """Return the user whose id the key's row has, by that id alone; raise NotFoundError.
+
+    A name is never looked at: anybody who signs up can be named like another's id.
+    """
+    owner = store.find_user(key.user_id)
+    if owner is None:
+        raise NotFoundError(f"there is no user {dashed(key.user_id)} in {store.location}")
+    return owner

@@ -1,0 +1,246 @@
+"""New API keys for old ones: with their name, owner and lifetime."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys.ending import Endings, WholeKey
+from langkeys.api_keys.lifecycle import NewApiKey
+from langkeys.api_keys.lifetimes import grace_end, new_expiry, replaced_in, replaced_of
+from langkeys.api_keys.references import get_owner
+from langkeys.errors import ConflictError, FailedError, UnsupportedError
+from langkeys.models import ApiKey, User, dashed
+from langkeys.store.generations import Generation
+from langkeys.store.protocol import KeyFilter, Store
+from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+Expires = datetime | Literal["never"] | None
+"""When a new key expires; None: with the lifetime of the old one."""
+
+
+_IN_ENVIRONMENT = (
+    "is the server's LANGFLOW_API_KEY (LANGFLOW_API_KEY_SOURCE is env), which accepts"
+    " it whatever is in the database"
+)
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """An old key and the new one for it; ``old_expires_at`` is the end of the grace, if any.
+
+    ``key`` has the rows that are to end; ``is_whole``: whatever others it has by then, too.
+    """
+
+    old: ApiKey
+    new: NewApiKey = field(repr=False)
+    old_expires_at: datetime | None = None
+    key: WholeKey | None = field(default=None, repr=False)
+    is_whole: bool = True
+
+
+@dataclass
+class Selection:
+    """The keys that a filter matches, and what it matches and is left out.
+
+    Each of these with the reason, and whether it is to be expected: a key that lives on in its
+    grace is.
+    """
+
+    keys: list[WholeKey] = field(default_factory=list)
+    left_out: list[tuple[ApiKey, str, bool]] = field(default_factory=list)
+
+
+def require_grace(generation: Generation) -> None:
+    """Raise UnsupportedError where the server would let an old key in after its grace."""
+    if not generation.has_key_expiry:
+        raise UnsupportedError(
+            f"Langflow {generation.release} does not support the expiry of API keys:"
+            " with --grace the old key would work forever",
+            hint="rotate without --grace, or create a new key now and revoke the old one later",
+        )
+
+
+def rotatable(
+    endings: Endings, rows: Sequence[ApiKey], *, grace: timedelta | None
+) -> list[WholeKey]:
+    """Return the keys of rows that are named, each once, by the row that works.
+
+    Raises ConflictError for a key that somebody has deactivated: a new one would undo that.
+    FailedError for one that is to end at once, and that a server's environment lets in for ever:
+    that is known before a new one is on its way.
+    """
+    keys = []
+    for key in endings.wholes(rows):
+        if grace is None and endings.is_in_environment(key):
+            raise FailedError(
+                f"API key {dashed(key.meant.id)} ({key.meant.name}) {_IN_ENVIRONMENT}; nothing was"
+                " done",
+                hint="set another LANGFLOW_API_KEY for the server and restart it, or"
+                " revoke the key",
+            )
+        working = key.meant if key.meant.is_active else endings.find_working(key)
+        if working is None or not working.is_active:
+            raise ConflictError(
+                f"API key {dashed(key.meant.id)} ({key.meant.name}) is inactive; nothing was done",
+                hint="activate it first, or create a new key",
+            )
+        keys.append(WholeKey(working, key.rows, key.hashed, key.plaintext))
+    return keys
+
+
+def select_working(
+    store: Store,
+    endings: Endings,
+    *,
+    user_id: str | None,
+    created_before: datetime | None,
+    grace: timedelta | None,
+) -> Selection:
+    """Return the active keys, neither expired, of a user or everybody, oldest first.
+
+    Left out are keys that have been replaced already, keys that a row which does not match keeps
+    alive, and those of users whose keys servers refuse.
+    """
+    wanted = KeyFilter(now=now(), user_id=user_id, status="active", created_before=created_before)
+    rows = list(store.api_keys(wanted))
+    replaced = replaced_in(store, rows, user_id=user_id)
+    whole, kept_by = _repeated(endings, {row.id for row in rows})
+    selection, seen, owners = Selection(), set[str](), dict[str, User | None]()
+    for row in rows:
+        key = whole.get(row.id)
+        if row.id in seen:
+            continue
+        if key is None:
+            key = endings.single(row)
+        seen.update(other.id for other in key.rows)
+        if row.user_id not in owners:
+            owners[row.user_id] = store.find_user(row.user_id)
+        newer = next(filter(None, map(replaced.find_newer, key.rows)), None)
+        reason = _reason_to_leave(owners[row.user_id], kept_by.get(row.id), store.generation)
+        if newer is not None:
+            replaced_by = f"was already replaced by {dashed(newer.id)} and is in its grace period"
+            selection.left_out.append((row, replaced_by, True))
+        elif reason is not None:
+            selection.left_out.append((row, reason, False))
+        elif grace is None and endings.is_in_environment(key):
+            selection.left_out.append((row, _IN_ENVIRONMENT, False))
+        else:
+            selection.keys.append(key)
+    return selection
+
+
+def _repeated(endings: Endings, ids: set[str]) -> tuple[dict[str, WholeKey], dict[str, ApiKey]]:
+    """Return keys with more than one row by the ids of those meant, and what keeps them alive."""
+    whole: dict[str, WholeKey] = {}
+    kept_by: dict[str, ApiKey] = {}
+    for hashed, found in endings.find_repeated():
+        inside = [row.key for row in found if row.key.id in ids]
+        rest = [row for row in found if row.key.id not in ids]
+        if not inside:
+            continue
+        working = endings.find_alive(hashed, found)
+        meant = working if working is not None and working.id in ids else inside[0]
+        keeper = endings.find_alive(hashed, rest)
+        for row in inside:
+            whole[row.id] = WholeKey(meant, tuple(inside), hashed)
+            if keeper is not None:
+                kept_by[row.id] = keeper
+    return whole, kept_by
+
+
+def _reason_to_leave(
+    owner: User | None, kept_by: ApiKey | None, generation: Generation
+) -> str | None:
+    if kept_by is not None:
+        return (
+            f"holds the same key as {dashed(kept_by.id)} ({kept_by.name},"
+            f" {kept_by.username}), which does not match and keeps it working"
+        )
+    if owner is None:
+        return "belongs to a user that does not exist"
+    if not owner.is_active and generation.honours_owner_state:
+        return f"belongs to {owner.username!r}, who is inactive: a server would refuse a new key"
+    return None
+
+
+def prepared(
+    store: Store,
+    cipher: Callable[[], "Cipher"],
+    keys: Sequence[WholeKey],
+    *,
+    expires: Expires,
+    grace: timedelta | None,
+    is_whole: bool = True,
+) -> list[Replacement]:
+    """Make the new keys, in memory only.
+
+    ``is_whole``: the keys are named, and end with all of their rows.
+    """
+    replacements = []
+    for key in keys:
+        old = key.meant
+        owner = get_owner(store, old)
+        api_keys.require_working_owner(store.generation, owner)
+        made_at = now()
+        if expires is None:
+            # The expiry of one that has been replaced is the end of its grace.
+            newest = replaced_of(store, old).find_newest(old) if is_whole else old
+            expires_at = new_expiry(newest, made_at)
+        else:
+            expires_at = None if expires == "never" else expires
+        (new,) = api_keys.prepared(
+            store.generation,
+            cipher,
+            owner=owner,
+            name=old.name,
+            expires_at=expires_at,
+            created_at=made_at,
+        )
+        ends = None if grace is None else grace_end(old, made_at, grace)
+        replacements.append(Replacement(old, new, ends, key, is_whole))
+    return replacements
+
+
+def end_old(
+    store: Store,
+    endings: Endings,
+    replacements: Sequence[Replacement],
+    *,
+    grace: timedelta | None,
+) -> None:
+    """End the old keys, all or none: at the end of their grace, or else by deleting them."""
+    expiring: list[ApiKey] = []
+    deleted: list[WholeKey] = []
+    with store.transaction():
+        for item in replacements:
+            assert item.key is not None
+            key = endings.again(item.key, as_whole=item.is_whole)
+            if grace is None:
+                deleted.append(key)
+            else:
+                end = partial(grace_end, made_at=item.new.row.created_at, grace=grace)
+                expiring += endings.set_expiry(key, end)
+        endings.delete_rows(deleted)
+    endings.has_ended = True
+    endings.check_written(expiring)
+    endings.prove_revoked(deleted)
+
+
+def leftovers(store: Store, key: ApiKey) -> list[ApiKey]:
+    """Return working keys of the same name and owner that a broken-off rotation may have left."""
+    if key.name is None:
+        return []
+    wanted = KeyFilter(
+        now=now(),
+        user_id=key.user_id,
+        name=key.name,
+        status="active",
+        never_used_since=key.created_at,
+    )
+    return list(store.api_keys(wanted))

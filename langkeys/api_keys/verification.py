@@ -1,0 +1,239 @@
+"""Whose API key is this, and is it valid: what a server of the database's generation would say."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from langkeys.api_keys.finder import KeyFinder
+from langkeys.config.settings import Settings
+from langkeys.crypto.hashes import key_hash
+from langkeys.errors import InvalidKeyError, StoreError
+from langkeys.models import ApiKey, User, dashed, shown_without
+from langkeys.store.protocol import OwnedKey, Store
+from langkeys.times import iso, now
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+__all__ = ["Judge", "KeyFinder", "Verified", "Verifier", "key_hash", "verify"]
+
+MOST_REMEMBERED = 20_000
+"""So many valid keys are remembered before a verifier starts anew: some 40 MB."""
+
+
+class Verified(NamedTuple):
+    """A valid API key and its user.
+
+    ``api_key`` is None for the key in the server's environment. ``warning`` says what is marked as
+    off and still let in by a server of this generation.
+    """
+
+    user: User
+    api_key: ApiKey | None
+    warning: str | None = None
+
+
+def require_current(store: Store) -> None:
+    """Raise StoreError where the store may lack that a key has just been revoked."""
+    if store.is_snapshot:
+        raise StoreError(
+            f"cannot verify an API key in {store.location}: it is read without a lock,"
+            " and a key that a running server has revoked would be accepted",
+            hint="run langkeys as the server's user, or as one who can write to the"
+            " database's folder",
+        )
+
+
+class Judge(NamedTuple):
+    """Answers for an API key as a server does that has the database and these settings.
+
+    ``environment_key`` is LANGFLOW_API_KEY where LANGFLOW_API_KEY_SOURCE is ``env``, else None: a
+    request with it acts as the user named ``superuser``.
+    """
+
+    environment_key: str | None = None
+    superuser: str = ""
+
+    def __repr__(self) -> str:
+        return shown_without(self, "environment_key")
+
+    @classmethod
+    def by(cls, settings: Settings) -> "Judge":
+        """Return the judge that has these settings."""
+        from_environment = settings.text("LANGFLOW_API_KEY_SOURCE") == "env"
+        return cls(
+            settings.text("LANGFLOW_API_KEY") if from_environment else None, settings.superuser
+        )
+
+    def judge(self, store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
+        """Return whom a server takes the key with this hash for; raise InvalidKeyError.
+
+        ``rows`` are all rows of the key in ``store``, in the order that servers read them.
+        """
+        return self.find_by_environment(store, hashed) or by_rows(store, hashed, rows)
+
+    def find_by_environment(self, store: Store, hashed: str) -> Verified | None:
+        """Return the superuser where the key is the one in the server's environment."""
+        if not self.environment_key or not store.generation.reads_env_key:
+            return None
+        if not secrets.compare_digest(key_hash(self.environment_key), hashed):
+            return None
+        user = store.find_user_named(self.superuser)
+        return Verified(user, None) if user is not None and user.is_active else None
+
+
+NOTHING_SET = Judge()
+"""Answers by the database alone."""
+
+
+def by_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
+    """Return whom a server takes the key of ``rows`` for; see ``Judge.judge``."""
+    generation = store.generation
+    # Which rows count is decided before which of the lookups finds something: from 1.10 on a server
+    # does not see inactive rows at all, and before it does not see what is_active says.
+    counted = [row for row in rows if row.key.is_active or not generation.honours_key_state]
+    if not generation.encrypts_keys:
+        counted = [row for row in counted if row.key.at_rest == "plaintext"]
+    by_hash = [row for row in counted if row.key.hash == hashed]
+    if len(by_hash) > 1:
+        raise InvalidKeyError(
+            f"{len(by_hash)} rows of {store.location} have this key's hash"
+            f" ({_named(by_hash[0].key)} and others); a server refuses it",
+            reason="duplicate",
+        )
+    chosen = by_hash or [row for row in counted if row.key.hash is None][:1]
+    if not chosen:
+        if rows and generation.honours_key_state:
+            raise InvalidKeyError(f"{_named(rows[0].key)} is inactive", reason="inactive")
+        raise _unknown(store)
+    return _by_row(store, chosen[0])
+
+
+def representative(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> ApiKey:
+    """Return that one of a key's rows, at least one, by which a server knows the key."""
+    try:
+        found = by_rows(store, hashed, rows).api_key
+    except InvalidKeyError:
+        found = None
+    return found or next((row.key for row in rows if row.key.is_active), rows[0].key)
+
+
+def _by_row(store: Store, row: OwnedKey) -> Verified:
+    generation = store.generation
+    key, owner = row
+    _refuse_expired(key)
+    if owner is None:
+        raise InvalidKeyError(
+            f"{_named(key)} belongs to a user that does not exist", reason="unknown"
+        )
+    warning = None
+    if not key.is_active:
+        warning = (
+            f"{_named(key)} is marked inactive, but a Langflow {generation.release}"
+            " server still accepts it: revoke it to disable it"
+        )
+    if not owner.is_active:
+        if generation.honours_owner_state:
+            raise InvalidKeyError(
+                f"the owner of {_named(key)}, {owner.username!r}, is inactive",
+                reason="owner inactive",
+            )
+        warning = (
+            f"the owner of {_named(key)}, {owner.username!r}, is inactive, but a"
+            f" Langflow {generation.release} server still lets the key run flows:"
+            " revoke it to disable it"
+        )
+    return Verified(owner, key, warning)
+
+
+class Verifier:
+    """Says whether API keys are valid, and remembers it for as long as nobody changes anything.
+
+    What it remembers is only good for the version of the database that it was read from: a key that
+    is revoked, or whose owner is deactivated, is refused at the very next call. For
+    ``environment_key`` and ``superuser`` see ``Judge``. Several threads may use one verifier.
+
+    A key without a hash may stand in several rows, of which the first counts. ``is_exact``: all
+    such rows are looked through for it each time; else the first that is found is taken if it lets
+    the key in, which may be another user's row than the one that a server comes to first.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cipher: Callable[[], "Cipher"],
+        *,
+        environment_key: str | None = None,
+        superuser: str = "",
+        is_exact: bool = True,
+    ) -> None:
+        self.is_exact = is_exact
+        self._store = store
+        self._finder = KeyFinder(store, cipher)
+        self._judge = Judge(environment_key, superuser)
+        self._remembered: dict[str, tuple[int, Verified]] = {}
+        self._version = store.version()
+
+    def verify(self, api_key: str) -> Verified:
+        """Return the user of an API key; raise InvalidKeyError with the reason for a refusal.
+
+        Nothing is written: no use is counted.
+        """
+        try:
+            hashed = key_hash(api_key)
+        except UnicodeEncodeError:
+            raise _unknown(self._store) from None  # lone surrogates: no key has them
+        if self._judge.environment_key:
+            found = self._judge.find_by_environment(self._store, hashed)
+            if found is not None:
+                return found
+        remembered = self._remembered.get(hashed)
+        # Asked for before anything else is read: should somebody write meanwhile, what is
+        # remembered counts as older than it is.
+        version = self._version if remembered is None else self._store.version()
+        if remembered is not None and remembered[0] == version:
+            verified = remembered[1]
+            assert verified.api_key is not None
+            _refuse_expired(verified.api_key)
+            return verified
+        self._version = version
+        verified = self._verified(api_key, hashed)
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[hashed] = (version, verified)
+        return verified
+
+    def _verified(self, api_key: str, hashed: str) -> Verified:
+        store = self._store
+        # Nearly always by the hash, and then no other row counts.
+        rows = store.owned_by_hash(hashed) if api_key else ()
+        if any(row.key.is_active for row in rows) or (
+            rows and not store.generation.honours_key_state
+        ):
+            return by_rows(store, hashed, rows)
+        if not self.is_exact:
+            unhashed = self._finder.find_unhashed(api_key, hashed)
+            try:
+                return by_rows(store, hashed, [*rows, *unhashed])
+            except InvalidKeyError:
+                if not unhashed:
+                    raise
+        return by_rows(store, hashed, self._finder.find_all(api_key))
+
+
+def verify(store: Store, cipher: Callable[[], "Cipher"], api_key: str) -> Verified:
+    """Return the user of one API key; see ``Verifier.verify``."""
+    return Verifier(store, cipher).verify(api_key)
+
+
+def _unknown(store: Store) -> InvalidKeyError:
+    return InvalidKeyError(f"unknown: no such API key in {store.location}", reason="unknown")
+
+
+def _named(key: ApiKey) -> str:
+    return f"API key {dashed(key.id)}"
+
+
+def _refuse_expired(key: ApiKey) -> None:
+    if key.expires_at is not None and key.expires_at < now():
+        raise InvalidKeyError(f"{_named(key)} expired at {iso(key.expires_at)}", reason="expired")

@@ -1,0 +1,1 @@
+"""The audit trail: its lines are written here, and read again."""

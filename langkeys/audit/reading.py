@@ -1,0 +1,87 @@
+"""The audit log, read: its lines for a person, and whether it knows an API key as revoked."""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from langkeys.audit.log import DONE, FAILED, MOST_LINE_BYTES, SETTING, log_path
+from langkeys.config.settings import Settings
+from langkeys.errors import ConfigError, FailedError
+from langkeys.files import ownership
+from langkeys.times import parsed_iso
+
+
+def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a log, oldest first; ``malformed`` gets the number of each that is none.
+
+    Yields nothing where there is no log; raises FailedError where it cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        # By the descriptor: a pipe or a device must not keep us waiting.
+        with open(descriptor, encoding="utf-8", errors="backslashreplace", newline="\n") as log:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(0, "it is not a regular file")
+            for number, line in enumerate(_bounded_lines(log), 1):
+                if not line.strip():
+                    continue
+                try:
+                    record = json.loads(line)
+                    moment(record)
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                    malformed(number)
+                    continue
+                yield record
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FailedError(f"cannot read the audit log {path}: {error.strerror}") from None
+
+
+def _bounded_lines(log: IO[str]) -> Iterator[str]:
+    """Yield lines, each cut off where it is longer than any of ours: a log may be anything."""
+    while line := log.readline(MOST_LINE_BYTES):
+        rest = line
+        while rest and not rest.endswith("\n"):
+            rest = log.readline(MOST_LINE_BYTES)
+        yield line
+
+
+def moment(record: Mapping[str, Any]) -> datetime:
+    """Return the time of a line; raises where it is none of ours."""
+    return parsed_iso(record["time"])
+
+
+def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) -> bool:
+    """Tell whether the trail knows an API key as revoked, by the SHA-256 of the whole key.
+
+    A revocation whose commit failed, and said so, was none. A log that cannot be read, or that
+    somebody else could have written, is an error where a setting names it, else a warning.
+    """
+    try:
+        path = log_path(settings)
+        return path is not None and _was_revoked(path, sha256)
+    except (FailedError, ConfigError) as error:
+        if settings.is_given(SETTING):
+            raise
+        warn(f"{error.message}: langkeys cannot see from it whether the key was revoked before")
+        return False
+
+
+def _was_revoked(path: Path, sha256: str) -> bool:
+    ownership.require_trusted(path, "the audit log")
+    revocations = set()
+    # The failure of a commit always comes after the line that it is about.
+    for record in read(path, lambda _: None):
+        if record.get("outcome") == FAILED:
+            revocations.discard(record.get("of"))
+        elif record.get("outcome") == DONE and any(
+            change.get("action") == "delete" and change.get("sha256") == sha256
+            for change in record.get("changes") or ()
+        ):
+            revocations.add(record.get("id"))
+    return bool(revocations)

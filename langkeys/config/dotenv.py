@@ -1,0 +1,127 @@
+""".env files, read as a server that is started with ``--env-file`` reads them.
+
+By python-dotenv, which Langflow reads them with; imported when there is one to read and not before:
+it costs a third of a small command's start.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from langkeys.errors import ConfigError
+from langkeys.files.staged import read_text
+
+MOST_CHARACTERS = 4 << 20
+"""How much all values may be together, once what they refer to is put in."""
+
+BOM = "\ufeff"
+
+
+class Binding(NamedTuple):
+    """A name of a .env file with its value, and whether ``${...}`` stands in it as written."""
+
+    name: str
+    value: str
+    is_expanded: bool
+
+
+class DotenvFile(NamedTuple):
+    """What a .env file says: its bindings in their order, and what is to be warned of."""
+
+    bindings: tuple[Binding, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The values by name; of two lines the later one counts."""
+        return {binding.name: binding.value for binding in self.bindings}
+
+
+def read(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    by: str = "",
+    is_ours: Callable[[str], bool] = lambda _: True,
+) -> DotenvFile:
+    """Read a .env file; see ``parse``. ``by`` says in an error who named it. ConfigError."""
+    if str(path) == os.devnull:  # no file in another word, which the library uses, too
+        return DotenvFile()
+    text = read_text(path, "settings", error=ConfigError, by=by)
+    return parse(text, str(path), environ=environ, is_ours=is_ours)
+
+
+def parse(
+    text: str,
+    source: str,
+    *,
+    environ: Mapping[str, str],
+    is_ours: Callable[[str], bool] = lambda _: True,
+) -> DotenvFile:
+    """Read the text of a .env file, called ``source`` in messages, which hold no value of it.
+
+    ``${NAME}`` is put in from the file itself, else from ``environ``. A line that does not parse is
+    passed over with a warning, as a server does it, unless ``is_ours`` says that it begins with a
+    name that counts: ConfigError. So is a file whose values grow beyond all measure.
+    """
+    if not text.strip():
+        return DotenvFile()
+    from io import StringIO
+
+    from dotenv.parser import parse_stream
+    from dotenv.variables import Variable, parse_variables
+
+    warnings: list[str] = []
+    if text.startswith(BOM):
+        text = text.removeprefix(BOM)
+        warnings.append(
+            f"{source} begins with a byte order mark: Langflow 1.5 to 1.8 skips its first line;"
+            " save it as UTF-8 without one"
+        )
+    bindings: list[Binding] = []
+    known = dict(environ)
+    left = MOST_CHARACTERS
+    for binding in parse_stream(StringIO(text)):
+        line = binding.original.line
+        if binding.error:
+            # The line itself stays out of the message: it may hold a secret.
+            if is_ours(_first_name(binding.original.string)):
+                raise ConfigError(
+                    f"line {line} of {source} is not NAME=VALUE",
+                    hint="correct or remove the line; values with spaces or # need quotes",
+                )
+            warnings.append(f"line {line} of {source} is not NAME=VALUE; it is ignored")
+        elif binding.key is not None and binding.value is not None:
+            atoms = list(parse_variables(binding.value))
+            parts = [atom.resolve(known) for atom in atoms]
+            left -= sum(map(len, parts))
+            if left < 0:
+                raise ConfigError(
+                    f"at line {line}, the values of {source} exceed {MOST_CHARACTERS}"
+                    " characters after ${...} is expanded",
+                    hint="remove the line",
+                )
+            known[binding.key] = "".join(parts)
+            is_expanded = any(isinstance(atom, Variable) for atom in atoms)
+            bindings.append(Binding(binding.key, known[binding.key], is_expanded))
+    return DotenvFile(tuple(bindings), tuple(warnings))
+
+
+def _first_name(line: str) -> str:
+    stripped = line.strip().removeprefix("export ").strip()
+    length = next((n for n, c in enumerate(stripped) if not (c.isalnum() or c == "_")), None)
+    return stripped[:length]
+
+
+def split(text: str) -> list[tuple[str | None, str | None, str]]:
+    """Split a .env file into its parts: name, value as it is written, and the part itself.
+
+    Together the parts are the whole text.
+    """
+    from io import StringIO
+
+    from dotenv.parser import parse_stream
+
+    bindings = parse_stream(StringIO(text, newline=""))
+    return [(binding.key, binding.value, binding.original.string) for binding in bindings]

@@ -1,0 +1,292 @@
+"""Where a Langflow server keeps its things: config folder, database, secret key.
+
+The rules are Langflow's own (``lfx.services.settings``), so that langkeys finds what the server
+beside it uses without being told twice.
+"""
+
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from langkeys.config.known_settings import Value
+from langkeys.config.settings import Settings
+from langkeys.config.urls import file_of, is_path, scheme_of
+from langkeys.errors import (
+    ConfigError,
+    ConflictError,
+    LangkeysError,
+    SecretKeyError,
+    StoreError,
+    UnsupportedError,
+)
+from langkeys.files.staged import find_bytes, is_file
+from langkeys.models import shown_without
+from langkeys.targets import Target
+from langkeys.text import unshowable_in
+
+DATABASE_NAME = "langflow.db"
+PRE_RELEASE_NAME = "langflow-pre.db"
+"""What a pre-release of Langflow has instead, copied from the other at its first start."""
+AUDIT_LOG_NAME = "langkeys-audit.jsonl"
+ROTATION_SUFFIX = ".langkeys-rotation"
+"""Ends the names of what a rotation of the secret key leaves behind, should it die."""
+SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
+
+
+class Place(NamedTuple):
+    """A path and the setting or rule that led to it."""
+
+    path: Path
+    source: str
+
+
+class DatabasePlace(NamedTuple):
+    """A database and the setting or rule that led to it."""
+
+    target: Target
+    source: str
+    is_relative: bool = False
+
+
+class SecretKey(NamedTuple):
+    """The text of a secret key, where it came from, and the file that holds it, if one does."""
+
+    text: str
+    source: str
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        return shown_without(self, "text")
+
+
+def config_folder(settings: Settings) -> Place:
+    """Return ``LANGFLOW_CONFIG_DIR``, or the cache folder that Langflow uses without it."""
+    value = settings.find("LANGFLOW_CONFIG_DIR")
+    if value is not None:
+        path = Path(value.text)
+        if value.quotes_hint is not None and not path.exists():
+            raise ConfigError(
+                f"LANGFLOW_CONFIG_DIR ({value.source}) is not a folder", hint=value.quotes_hint
+            )
+        settings.require_vouched(value, path.absolute(), "a config folder")
+        return Place(path, f"LANGFLOW_CONFIG_DIR ({value.source})")
+    from platformdirs import user_cache_path
+
+    try:
+        path = user_cache_path("langflow", "langflow")
+    except (RuntimeError, OSError):
+        path = Path("~")
+    if not path.is_absolute():
+        # Of a user without HOME and without an entry in the list of users, as in OpenShift.
+        raise ConfigError(
+            "there is no config folder: LANGFLOW_CONFIG_DIR is not set, and this user has no home"
+            " folder",
+            hint="set LANGFLOW_CONFIG_DIR to the server's config folder",
+        )
+    return Place(path, "default")
+
+
+def database(settings: Settings) -> DatabasePlace:
+    """Return the database in force, whether it exists or not.
+
+    Raises ConfigError for a URL that names no database, and where no setting says which
+    of two databases is meant, UnsupportedError for another
+    database engine; a password in the URL does not show.
+    """
+    value = settings.find("LANGFLOW_DATABASE_URL")
+    if value is not None:
+        source = value.source if value.source.startswith("--") else f"{value.name} ({value.source})"
+        path = _sqlite_path(value, source)
+        if value.file is not None:
+            settings.conceal(str(path))
+            settings.conceal("" if path.parent == Path(path.anchor) else str(path.parent))
+        settings.require_vouched(value, path.absolute(), "a database")
+        return DatabasePlace(_file(path), source, is_relative=not path.is_absolute())
+    folder = config_folder(settings)
+    if not settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
+        spec = importlib.util.find_spec("langflow")
+        if spec is not None and spec.origin is not None:
+            path = _database_in(Path(spec.origin).resolve().parent)
+            if is_file(path):
+                return DatabasePlace(_file(path), "the installed langflow package")
+    path = _database_in(folder.path)
+    if settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
+        for name in ("LANGFLOW_CONFIG_DIR", "LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
+            settings.require_vouched(settings.find(name), path, "a database")
+    return DatabasePlace(_file(path), f"{path.name} in the config folder ({folder.source})")
+
+
+def new_database(settings: Settings) -> Target:
+    """Return where ``init`` makes a database: where settings say, else beside a new ``.env``."""
+    if settings.env_file is None and not is_database_given(settings):
+        return _file(Path(DATABASE_NAME).absolute())
+    target = database(settings).target
+    return target if target.file is None else _file(target.file.absolute())
+
+
+def _file(path: Path) -> Target:
+    return Target("sqlite", file=path)
+
+
+def _database_in(folder: Path) -> Path:
+    """Return the database that a server without a URL has in a folder, there or not."""
+    path, of_pre_release = folder / DATABASE_NAME, folder / PRE_RELEASE_NAME
+    if not is_file(of_pre_release):
+        return path
+    if is_file(path):
+        raise ConfigError(
+            f"there are {path} and {of_pre_release}: a release of Langflow uses the one, a"
+            " pre-release the other",
+            hint="specify which one to use with --database or LANGFLOW_DATABASE_URL",
+        )
+    return of_pre_release
+
+
+def rotation_journal(settings: Settings) -> Path:
+    """Return where a rotation of the secret key keeps its journal: beside the database's file.
+
+    By the database's real name: a link to it must lead to the same journal.
+    """
+    beside = backup_base(settings)
+    return beside.with_name(f".{beside.name}{ROTATION_SUFFIX}")
+
+
+def backup_base(settings: Settings) -> Path:
+    """Return the path that the names of a rotation's own backups begin with."""
+    file = database(settings).target.file
+    assert file is not None
+    return file.resolve()
+
+
+def is_database_given(settings: Settings) -> bool:
+    """Tell whether a setting names the database, or the folder that it is in."""
+    return settings.is_given("LANGFLOW_DATABASE_URL") or bool(
+        settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR")
+    )
+
+
+def database_url(target: Target) -> str:
+    """Write a new database as the URL that Langflow reads; ConfigError where no URL can hold it."""
+    text = target.location
+    if "?" in text or "${" in text or unshowable_in(text):
+        raise ConfigError(
+            f"a database URL in a .env file cannot hold the path {text!r}",
+            hint="use a folder without ? or ${ in its name, or set LANGFLOW_DATABASE_URL yourself",
+        )
+    return f"sqlite:///{text}"
+
+
+def explain_missing(settings: Settings, error: StoreError) -> None:
+    """Say of a database that is not there what its path is relative to, and what to do."""
+    found = database(settings)
+    said = "specify the server's database with --database or LANGFLOW_DATABASE_URL"
+    if found.is_relative:
+        said = (
+            f"{found.source} is relative to the current folder, {Path.cwd()}; for an"
+            " absolute path, use sqlite://// with four slashes or a path from /"
+        )
+    error.hint = f"{said}; to create a new store: langkeys init"
+
+
+def _sqlite_path(value: Value, source: str) -> Path:
+    text = value.text
+    if value.quotes_hint is not None:
+        raise ConfigError(f"{source} does not name a SQLite file", hint=value.quotes_hint)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        path_text = text if is_path(text) else ""
+    elif scheme in ("sqlite", "sqlite+aiosqlite"):
+        # As SQLAlchemy: three slashes and a relative path, or four for an absolute one; a percent
+        # sign stands for itself.
+        path_text = file_of(rest)
+    else:
+        named = scheme_of(text)
+        raise UnsupportedError(
+            f"{source} names {(f'a {named}' if named else 'another')} database;"
+            " langkeys supports SQLite",
+            hint="use sqlite:///PATH or a plain path",
+        )
+    if not path_text or path_text.startswith((":memory:", "file:")) or "\0" in path_text:
+        raise ConfigError(
+            f"{source} does not name a SQLite file",
+            hint="use sqlite:///relative/langflow.db, sqlite:////absolute/langflow.db or a path",
+        )
+    return Path(path_text)
+
+
+def secret_key_file(settings: Settings) -> Path:
+    """Return the path of the file that a server reads where ``LANGFLOW_SECRET_KEY`` is unset."""
+    return config_folder(settings).path / SECRET_KEY_NAME
+
+
+def find_secret_key(settings: Settings) -> SecretKey | None:
+    """Return the secret key in force, or None where nobody made one yet.
+
+    The file is read as a server reads it: a newline at its end is part of the key. Raises
+    SecretKeyError where the file is there and cannot be read.
+    """
+    value = settings.find("LANGFLOW_SECRET_KEY")
+    if value is not None:
+        return SecretKey(value.text, f"LANGFLOW_SECRET_KEY ({value.source})")
+    path = secret_key_file(settings)
+    content = find_bytes(path, "the secret key", error=SecretKeyError)
+    if content is None:
+        return None
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SecretKeyError(f"the secret key file {path} is not UTF-8 text") from None
+    # Any newline as \n, as the server reads it.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return SecretKey(text, f"file {path}", path) if text else None
+
+
+def refuse_own_file(settings: Settings, path: Path) -> None:
+    """Raise ConflictError for a file that the deployment itself lives in.
+
+    A key that is written over the database, the settings, the secret key or the audit log would
+    cost all of it, whatever the command says about replacing.
+    """
+    own: list[tuple[Path, str]] = []
+    with suppress(LangkeysError):
+        own += [(path, "the database") for path in database(settings).target.files]
+    with suppress(LangkeysError):
+        own.append((secret_key_file(settings).absolute(), "the secret key"))
+    if settings.env_file is not None:
+        own.append((settings.env_file, "the settings file"))
+    own += [(file.absolute(), f"{name}_FILE") for name, file in settings.all_value_files()]
+    with suppress(LangkeysError):
+        log = settings.find("LANGKEYS_AUDIT_LOG")
+        own.append((Path(log.text).absolute(), "the audit log") if log else (Path(), ""))
+    wanted = path.absolute()
+    for place, what in own:
+        if what and (wanted == place or _real(wanted) == _real(place)):
+            raise ConflictError(
+                f"{wanted} is {what} of this deployment, and is not overwritten",
+                hint="choose another file",
+            )
+    if wanted.name == AUDIT_LOG_NAME or wanted.name.endswith(ROTATION_SUFFIX):
+        raise ConflictError(
+            f"{wanted} has the name of one of langkeys' own files, and is not overwritten",
+            hint="choose another file",
+        )
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
+def get_secret_key(settings: Settings) -> SecretKey:
+    """Return the secret key in force; SecretKeyError where there is none."""
+    secret_key = find_secret_key(settings)
+    if secret_key is None:
+        raise SecretKeyError(
+            "there is no secret key: LANGFLOW_SECRET_KEY is not set and"
+            f" {secret_key_file(settings)} does not exist",
+            hint="set LANGFLOW_SECRET_KEY, or LANGFLOW_CONFIG_DIR to the server's folder",
+        )
+    return secret_key

@@ -1,0 +1,395 @@
+"""Every setting with its source: option, then process environment, then ``.env``, then default.
+
+Names are read without regard to case, as servers read them, only LANGFLOW_DATABASE_URL exactly.
+Whose ``.env`` it is decides what is believed of it: see ``langkeys.files.ownership``.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from langkeys.config import dotenv
+from langkeys.config.dotenv import DotenvFile
+from langkeys.config.known_settings import (
+    DECIDED_BY,
+    DECIDING,
+    ENV_FILE,
+    EXACT,
+    FALSE_WORDS,
+    KNOWN,
+    TRUE_WORDS,
+    UNPREFIXED,
+    Given,
+    Value,
+    folded,
+    is_setting,
+    require_text,
+)
+from langkeys.errors import ConfigError, LangkeysError, SecretKeyError
+from langkeys.files import ownership
+from langkeys.files.staged import is_file, is_there, read_text, without_newline
+
+_ENVIRONMENT = "environment"
+
+
+class Settings:
+    """The settings of one invocation.
+
+    ``options`` are values given on the command line: for a setting's name its text and the option
+    that gave it. Each lookup raises ConfigError where the value does not parse, naming the
+    variable, its source and what it may be.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, tuple[str, str]] | None = None,
+        *,
+        env_file: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.environ = os.environ if environ is None else environ
+        self._concealed: set[str] = set()
+        self._options = dict(options or {})
+        self._env_file_named = env_file
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the ``.env`` file again, and forget what was found."""
+        self._given = {name: Given(name, text) for name, text in _folded(self.environ)}
+        self.env_file, self.is_env_file_named, self._dotenv = self._read_env_file()
+        self._in_file = {
+            folded(binding.name): Given(binding.name, binding.value, binding.is_expanded)
+            for binding in self._dotenv.bindings
+            if binding.value
+        }
+        self._values: dict[str, Value | None] = {}
+        self._env_file_state = self._state()
+
+    def reload_if_changed(self) -> None:
+        """Read the ``.env`` file again if another one is in its place: a rotation does that."""
+        if self._env_file_state != self._state():
+            self.reload()
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            found = None if self.env_file is None else self.env_file.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_ino, found.st_mtime_ns)
+
+    def _read_env_file(self) -> tuple[Path | None, bool, DotenvFile]:
+        named, source = self._env_file_named, "--env-file"
+        if named is None and ENV_FILE in self._given:
+            named, source = self._given[ENV_FILE].text, ENV_FILE
+        self.foreign_owner: int | None = None
+        """Whose implicit ``.env`` it is, where it is neither the caller's nor root's."""
+        path = Path(".env" if named is None else named).absolute()
+        if named is None:
+            if not is_there(path) or path.is_dir():  # a virtual environment may have that name
+                return None, False, DotenvFile()
+            if is_file(path):
+                self._require_implicit(path)
+        return (
+            path,
+            named is not None,
+            dotenv.read(
+                path,
+                # Somebody else's file must not lead what stands in this environment anywhere.
+                environ=self.environ if self.foreign_owner is None else {},
+                by="" if named is None else f" (named by {source})",
+                is_ours=is_setting,
+            ),
+        )
+
+    def _require_implicit(self, path: Path) -> None:
+        """Raise ConfigError for an ``.env`` in this folder that anybody could have written."""
+        ownership.require_trusted(path, "the settings file")
+        found = path.stat()
+        if found.st_mode & stat.S_IWOTH:
+            raise ConfigError(
+                f"the settings file {path} is writable by everybody, so it is not read",
+                hint=f"check its content, then chmod o-w {path}; or use --env-file"
+                " .env to trust it",
+            )
+        if not ownership.is_ours(found.st_uid):
+            self.foreign_owner = found.st_uid
+
+    def require_vouched(self, value: Value | None, path: Path, what: str) -> None:
+        """Raise ConfigError where somebody else's ``.env`` leads to what is not theirs.
+
+        ``value`` is the setting that names ``path``. Who gives --env-file vouches for all of it.
+        """
+        owner = self.foreign_owner
+        if owner is None or value is None or not value.is_in_env_file:
+            return
+        owners = {owner} if os.geteuid() == ownership.ROOT else {owner, *ownership.callers()}
+        if not ownership.belongs_to(path, frozenset(owners)):
+            raise ConfigError(
+                f"{self.env_file} belongs to {ownership.user_name(owner)}, but its"
+                f" {value.name} points to {what} of another user:"
+                f" {(path if value.file is None else value.shown)}",
+                hint=f"to trust it, use --env-file {self.env_file}",
+            )
+
+    def conceal(self, text: str) -> None:
+        """Keep a text out of errors: it is made of what came from a file."""
+        self._concealed.add(text)
+
+    def explain(self, error: LangkeysError) -> None:
+        """Keep what came from a file out of an error, and say where there are no settings."""
+        for value in self._values.values():
+            if value is not None and value.file is not None:
+                self._concealed |= {value.text, str(Path(value.text))}
+        # The longest first, as one may be a part of another.
+        for text in sorted(filter(None, self._concealed), key=len, reverse=True):
+            error.message = error.message.replace(text, "(from a file)")
+            error.hint = error.hint and error.hint.replace(text, "(from a file)")
+            error.candidates = tuple(
+                line.replace(text, "(from a file)") for line in error.candidates
+            )
+        if self.env_file is None and error.code in DECIDED_BY:
+            self._explain_no_env_file(error)
+        error.args = (error.message,)
+
+    def _explain_no_env_file(self, error: LangkeysError) -> None:
+        here = Path.cwd()
+        said = f"there is no .env in {here}"
+        deciding = DECIDED_BY.get(error.code, ())
+        # By the names alone: to read a value may fail with the very error that is explained here.
+        names = [spelling for name in deciding for spelling in (name, f"{name}_FILE")]
+        if any(name in self._options or self._given.get(name) for name in names):
+            return
+        if not error.message.startswith(said):
+            error.message = f"{said}; {error.message}"
+            above = (folder / ".env" for folder in here.parents)
+            if (found := next(filter(is_file, above), None)) is not None:
+                one = f"a parent folder has one: use --env-file {found}"
+                error.hint = f"{one}; {error.hint}" if error.hint else one
+
+    def server_url(self, key: Value | None) -> str | None:
+        """Return LANGFLOW_URL, if it is set, for a request with ``key``; None is a key of stdin's.
+
+        Raises ConfigError where a variable is put into the address, and where somebody else's
+        ``.env`` gives it and not the key: it could lead the key, or any secret, to themselves.
+        """
+        value = self.find("LANGFLOW_URL")
+        if value is None:
+            return None
+        if value.is_expanded or "${" in value.text:
+            raise ConfigError(
+                f"LANGFLOW_URL ({value.source}) has a ${{...}}, which could put a"
+                " secret into the address",
+                hint="write the address without it, or use --url",
+            )
+        is_theirs = key is not None and key.is_in_env_file and not key.is_expanded
+        if self.foreign_owner is not None and value.is_in_env_file and not is_theirs:
+            raise ConfigError(
+                f"LANGFLOW_URL is from {self.env_file}, which belongs to"
+                f" {ownership.user_name(self.foreign_owner)}, but the API key is not"
+                " from that file, so it is not sent there",
+                hint="use --url with the address, or trust the file with --env-file"
+                f" {self.env_file}",
+            )
+        return value.text
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said of the settings before anything is done by them."""
+        said = list(self._dotenv.warnings)
+        names: list[str] = [*self.environ, *self._dotenv.values]
+        for name in dict.fromkeys(names):
+            if name.upper() == EXACT and name != EXACT:
+                said.append(f"{name} is ignored: servers only read {EXACT} in that spelling")
+        said += [f"{self.env_file} sets {name}; {UNPREFIXED}" for name in self.unprefixed_names]
+        return said
+
+    @property
+    def conflicts(self) -> list[str]:
+        """What a named ``.env`` file and the environment differ in that decides where and as whom.
+
+        langkeys takes the environment's, and a server that is started with ``--env-file`` the
+        file's.
+        """
+        if not self.is_env_file_named:
+            return []
+        return [
+            name
+            for name in DECIDING
+            if name in self._given
+            and name in self._in_file
+            and self._given[name].text != self._in_file[name].text
+        ]
+
+    @property
+    def unprefixed_names(self) -> list[str]:
+        """Names in the ``.env`` file that lack their prefix; see ``UNPREFIXED``."""
+        found = []
+        for name in self._dotenv.values:
+            for full in (f"LANGFLOW_{name.upper()}", f"LANGKEYS_{name.upper()}"):
+                if full.removesuffix("_FILE") in KNOWN:
+                    found.append(f"{name} (did you mean {full}?)")
+        return found
+
+    @property
+    def env_file_has_secrets(self) -> bool:
+        """Whether the ``.env`` file gives a secret itself."""
+        return any(KNOWN[name].kind == "secret" and name in self._in_file for name in KNOWN)
+
+    def env_file_setting(self, name: str) -> str | None:
+        """Return what the ``.env`` file says of a setting, in force or not."""
+        found = self._in_file.get(name)
+        return None if found is None else found.text
+
+    @property
+    def env_file_values(self) -> Mapping[str, str]:
+        """Everything that the ``.env`` file says, settings of langkeys or not."""
+        return self._dotenv.values
+
+    def all_value_files(self) -> Iterator[tuple[str, Path]]:
+        """Yield what ``value_files`` does, and what another source names that is not in force."""
+        for given in (self._given, self._in_file):
+            for name in KNOWN:
+                if f"{name}_FILE" in given:
+                    yield name, Path(given[f"{name}_FILE"].text)
+
+    def value_files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the settings whose value is in a file that ``NAME_FILE`` names, with the file."""
+        for name in KNOWN:
+            for given in (self._given, self._in_file):
+                if f"{name}_FILE" in given:
+                    yield name, Path(given[f"{name}_FILE"].text)
+                    break
+
+    def find(self, name: str) -> Value | None:
+        """Return a setting that somebody gave, or its default, or None; empty counts as unset."""
+        if name not in self._values:
+            self._values[name] = self._found(name)
+        return self._values[name]
+
+    def _found(self, name: str) -> Value | None:
+        definition = KNOWN[name]
+        if name in self._options:
+            return Value(name, *self._options[name])
+        for given, is_in_file in ((self._given, False), (self._in_file, True)):
+            source = str(self.env_file) if is_in_file else _ENVIRONMENT
+            direct, named = given.get(name), given.get(f"{name}_FILE")
+            if direct and named:
+                raise ConfigError(
+                    f"{name} and {name}_FILE are both set ({source})", hint="set one of the two"
+                )
+            if direct or named:
+                found = direct or named
+                assert found is not None
+                require_text(name, found.text, source)
+                if found.spelling not in (name, f"{name}_FILE"):
+                    source = f"{found.spelling} in {source}"
+                value = Value(
+                    name,
+                    found.text,
+                    source,
+                    is_in_env_file=is_in_file,
+                    is_expanded=found.is_expanded,
+                )
+                return value if direct else self._from_file(value)
+        if definition.default is not None:
+            return Value(name, definition.default, "default")
+        return None
+
+    def _from_file(self, named: Value) -> Value:
+        """Return a value from the file that ``named`` names, by the setting's NAME_FILE."""
+        name, path = named.name, Path(named.text)
+        if named.quotes_hint is not None and not is_there(path):
+            raise ConfigError(
+                f"the file {path} does not exist; it is set by {name}_FILE ({named.source})",
+                hint=named.quotes_hint,
+            )
+        self.require_vouched(named, path, "a file")
+        error = SecretKeyError if name == "LANGFLOW_SECRET_KEY" else ConfigError
+        by = f", set by {name}_FILE ({named.source})"
+        whole = read_text(path, f"the value of {name}", error=error, by=by)
+        text = without_newline(whole)
+        if not text:
+            raise error(f"{path}{by} is empty; the value of {name} was expected in it")
+        return named._replace(
+            text=text,
+            source=f"file {path}{by}",
+            file=path,
+            dropped=whole[len(text) :],
+        )
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether somebody gave this setting."""
+        value = self.find(name)
+        return value is not None and not value.is_default
+
+    def text(self, name: str) -> str | None:
+        """Return a setting's text, or None."""
+        value = self.find(name)
+        if value is None:
+            return None
+        definition = KNOWN[name]
+        if definition.choices and value.text.lower() not in definition.choices:
+            raise ConfigError(
+                f"{name}={value.shown} ({value.source}) is not a valid value",
+                hint=value.quotes_hint or f"use {' or '.join(definition.choices)}",
+            )
+        return value.text.lower() if definition.choices else value.text
+
+    def flag(self, name: str) -> bool | None:
+        """Return a boolean setting by pydantic's words, as Langflow reads it, or None."""
+        value = self.find(name)
+        if value is None:
+            return None
+        word = value.text.strip().lower()
+        if word in TRUE_WORDS:
+            return True
+        if word in FALSE_WORDS:
+            return False
+        raise ConfigError(
+            f"{name}={value.shown} ({value.source}) is not a boolean",
+            hint=value.quotes_hint
+            or "use true/false, 1/0, yes/no, on/off, t/f or y/n, in any case",
+        )
+
+    def check(self) -> None:
+        """Raise ConfigError for the first setting that does not parse, used or not.
+
+        A Langflow server refuses to start on such a value; finding it before acting beats acting
+        on half of what the operator meant.
+        """
+        for name, definition in KNOWN.items():
+            if definition.kind == "flag":
+                self.flag(name)
+            elif definition.kind == "choice":
+                self.text(name)
+
+    @property
+    def auto_login(self) -> bool:
+        """``LANGFLOW_AUTO_LOGIN``; false where unset, whatever a server would make of that."""
+        return bool(self.flag("LANGFLOW_AUTO_LOGIN"))
+
+    @property
+    def superuser(self) -> str:
+        """``LANGFLOW_SUPERUSER``, by Langflow's own default ``langflow``."""
+        value = self.find("LANGFLOW_SUPERUSER")
+        assert value is not None  # it has a default
+        return value.text
+
+
+def _folded(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    # Of two spellings the later one counts, as for a server; what is empty is not there.
+    for name, text in environ.items():
+        if text and is_setting(name):
+            yield folded(name), text
+
+
+def is_debugging() -> bool:
+    """Tell whether an error that nobody foresaw is to be told with where it came from."""
+    return os.environ.get("LANGKEYS_DEBUG", "") not in ("", "0")
+
+
+def temporary_folders() -> list[str]:
+    """Return the folders for SQLite's temporary files; it takes the first that can be written."""
+    named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
+    return [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp", "."]  # noqa: S108 - SQLite's

@@ -1,0 +1,1 @@
+"""Fernet, hashes and passwords, as Langflow uses them."""

@@ -1,0 +1,210 @@
+"""Fernet with Langflow's key derivations.
+
+The only module that imports cryptography, and only when something is encrypted or decrypted. The
+derivations are those of ``langflow.services.auth.utils``: ``ensure_fernet_key`` and the one before.
+"""
+
+import base64
+import hashlib
+import random
+import secrets
+from collections.abc import Iterable
+from copy import copy
+from typing import TYPE_CHECKING
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from langkeys.errors import SecretKeyError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+SHORT_SECRET_LENGTH = 32
+"""Secret keys with fewer characters are stretched; longer ones are the Fernet key themselves."""
+
+# The envelope of langflow.services.database.models.auth.sso_secret, version 1.
+ENVELOPE_ALGORITHM = "aes-256-gcm"
+ENVELOPE_HEADER = f"lf-sso:v1:hkdf-sha256-v1:{ENVELOPE_ALGORITHM}"
+_ENVELOPE_SALT = b"langflow/sso/client-secret/hkdf-salt/v1"
+_ENVELOPE_INFO = b"langflow/sso/client-secret/encryption"
+
+
+class Cipher:
+    """Encrypts and decrypts what Langflow stores, under one secret key.
+
+    ``short_keys_by_prng``: with which of its two derivations to encrypt, for a secret key shorter
+    than 32 characters. Both are tried when decrypting, as an upgraded server leaves older values
+    behind. ``pads_always``: the server pads a multiple of 4 characters, too. Raises SecretKeyError
+    for a text that no Fernet key can be made of.
+    """
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        source: str,
+        short_keys_by_prng: bool = False,
+        pads_always: bool = False,
+    ) -> None:
+        self.source = source
+        self.error: SecretKeyError | None = None
+        self._secret_key = secret_key
+        if len(secret_key) >= SHORT_SECRET_LENGTH:
+            missing = -len(secret_key) % 4
+            padding = "=" * (4 if pads_always and missing == 0 else missing)
+            candidates = [(secret_key + padding).encode()]
+        else:
+            candidates = [_prng_key(secret_key), _sha256_key(secret_key)]
+            if not short_keys_by_prng:
+                candidates.reverse()
+        try:
+            self._fernets = [Fernet(key) for key in candidates]
+        except ValueError:
+            hint = "use the secret key that the server has used so far"
+            if secret_key.endswith("\n"):
+                hint = (
+                    "remove the newline at its end: langkeys and Langflow treat it as"
+                    " part of the key"
+                )
+            elif secret_key[0] == secret_key[-1] and secret_key[0] in "\"'":
+                hint = (
+                    "it has quotes around it that are part of the value: docker"
+                    " --env-file and kubectl do not remove them. Write it without"
+                    " quotes"
+                )
+            raise SecretKeyError(
+                f"the secret key from {source} is not a valid Fernet key: a key of 32"
+                " or more characters must be the URL-safe base64 of 32 bytes, and"
+                f" this one has {len(secret_key)} characters",
+                hint=hint,
+            ) from None
+
+    def also(self, *others: "Cipher") -> "Cipher":
+        """Return a cipher that decrypts what this one or one of the others does."""
+        joined = copy(self)
+        joined._fernets = [fernet for cipher in (self, *others) for fernet in cipher._fernets]
+        return joined
+
+    def encrypt(self, plaintext: str) -> str:
+        """Encrypt with the derivation that this generation's server reads."""
+        return self._fernets[0].encrypt(plaintext.encode()).decode()
+
+    def find_plaintext(self, token: str) -> str | None:
+        """Decrypt, or return None where this secret key does not open the token."""
+        for fernet in self._fernets:
+            try:
+                return fernet.decrypt(token.encode()).decode()
+            except (InvalidToken, UnicodeError):
+                continue
+        return None
+
+    def find_content(self, token: bytes) -> bytes | None:
+        """Decrypt a token to bytes, or return None where this secret key does not open it."""
+        for fernet in self._fernets:
+            try:
+                return fernet.decrypt(token)
+            except InvalidToken:
+                continue
+        return None
+
+    def encrypt_content(self, content: bytes, *, at: int) -> bytes:
+        """Encrypt bytes as of the Unix time ``at``: a token that is replaced keeps its age."""
+        return self._fernets[0].encrypt_at_time(content, at)
+
+    def sealed(self, plaintext: str) -> str:
+        """Put an SSO client secret into an envelope."""
+        nonce = secrets.token_bytes(12)
+        header = ENVELOPE_HEADER.encode()
+        ciphertext = self._envelope_cipher().encrypt(nonce, plaintext.encode(), header)
+        parts = (
+            base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (nonce, ciphertext)
+        )
+        return ":".join((ENVELOPE_HEADER, *parts))
+
+    def find_sealed(self, envelope: str) -> str | None:
+        """Open an SSO client secret's envelope, or return None where this key does not."""
+        header, _, sealed = envelope.rpartition(f":{ENVELOPE_ALGORITHM}:")
+        parts = sealed.split(":")
+        if f"{header}:{ENVELOPE_ALGORITHM}" != ENVELOPE_HEADER or len(parts) != 2:
+            return None
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            nonce, ciphertext = (
+                base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts
+            )
+            return (
+                self._envelope_cipher()
+                .decrypt(nonce, ciphertext, ENVELOPE_HEADER.encode())
+                .decode()
+            )
+        except (InvalidTag, ValueError):
+            return None
+
+    def _envelope_cipher(self) -> "AESGCM":
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        derivation = HKDF(SHA256(), 32, _ENVELOPE_SALT, _ENVELOPE_INFO)
+        return AESGCM(derivation.derive(self._secret_key.encode()))
+
+    def opens(self, value: str) -> bool:
+        """Tell whether this secret key opens a Fernet token or an envelope."""
+        find = self.find_sealed if value.startswith("lf-sso:") else self.find_plaintext
+        return find(value) is not None
+
+    def is_old_form(self, token: str) -> bool:
+        """Tell whether only the derivation that this generation no longer writes opens a token."""
+        try:
+            self._fernets[0].decrypt(token.encode())
+        except (InvalidToken, UnicodeError):
+            return self.find_plaintext(token) is not None
+        return False
+
+
+class ClosedCipher(Cipher):
+    """Stands for a secret key that is missing or malformed: decrypts nothing.
+
+    ``error`` is why there is no cipher; ``encrypt`` raises it.
+    """
+
+    def __init__(self, error: SecretKeyError) -> None:
+        self.source = "nowhere"
+        self.error = error
+        self._fernets = []
+
+    def encrypt(self, plaintext: str) -> str:  # noqa: ARG002
+        """Raise the error that there is no cipher for."""
+        assert self.error is not None
+        raise self.error
+
+    def find_sealed(self, envelope: str) -> str | None:  # noqa: ARG002
+        """Return None."""
+        return None
+
+    def is_old_form(self, token: str) -> bool:  # noqa: ARG002
+        """Return False."""
+        return False
+
+
+def opens_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
+    """Tell whether the first of ``tokens`` that a short secret key opens has the old derivation."""
+    if len(secret_key) < SHORT_SECRET_LENGTH:
+        for token in tokens:
+            for key, is_prng in ((_sha256_key(secret_key), False), (_prng_key(secret_key), True)):
+                try:
+                    Fernet(key).decrypt(token.encode())
+                except (InvalidToken, UnicodeError):
+                    continue
+                return is_prng
+    return False
+
+
+def _prng_key(secret_key: str) -> bytes:
+    generator = random.Random(secret_key)  # noqa: S311 - Langflow's old derivation, to read it
+    return base64.urlsafe_b64encode(bytes(generator.getrandbits(8) for _ in range(32)))
+
+
+def _sha256_key(secret_key: str) -> bytes:
+    return base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest())

@@ -1,0 +1,107 @@
+"""What is wrong with the files of a deployment; a part of ``langkeys.diagnostics.report``."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from langkeys.audit.log import log_path as audit_log
+from langkeys.config import locations
+from langkeys.config.known_settings import KNOWN
+from langkeys.config.settings import Settings
+from langkeys.errors import LangkeysError
+from langkeys.files.ownership import ROOT, user_name
+from langkeys.files.staged import OTHERS
+
+if TYPE_CHECKING:
+    from langkeys.diagnostics.report import Report
+
+SECTION = "files"
+
+
+class _Used(NamedTuple):
+    """A file or folder that somebody needs, and what for."""
+
+    path: Path
+    what: str
+    is_secret: bool
+    server_needs: int
+    """The bits of ``os.access`` that a server has to have."""
+
+
+def check_files(report: "Report", settings: Settings) -> None:
+    """Look at modes and owners: who can read secrets, and who cannot use what they need.
+
+    The server's user is taken to be the owner of the folder that the database is in: a server
+    writes its ``-wal`` there.
+    """
+    server = _server_user(settings)
+    for used in _used(settings):
+        try:
+            found = used.path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            report.add(SECTION, "problem", f"{used.path}: {error.strerror}")
+            continue
+        mode = stat.S_IMODE(found.st_mode)
+        message = f"{used.what} {used.path}, mode {mode:04o}, of {user_name(found.st_uid)}"
+        if used.is_secret and mode & OTHERS:
+            report.add(
+                SECTION, "problem", f"{message}: others can read it", f"chmod o= {used.path}"
+            )
+        elif mode & OTHERS and not stat.S_ISDIR(found.st_mode):
+            report.add(SECTION, "note", f"{message}: others can read it, as servers make it")
+        else:
+            report.add(SECTION, "ok", message)
+        if not os.access(used.path, os.R_OK):
+            # Each user of a deployment may have a log of their own.
+            level = "note" if used.what == "audit log" else "problem"
+            report.add(SECTION, level, f"this user cannot read the {used.what} {used.path}")
+        if server is not None and not _may(server, found, used.server_needs):
+            verb = "write to" if used.server_needs & os.W_OK else "read"
+            report.add(
+                SECTION,
+                "problem",
+                f"the server's user, {user_name(server.st_uid)} as the owner of the database's"
+                f" folder, cannot {verb} the {used.what} {used.path}",
+                f"chown {server.st_uid}:{server.st_gid} {used.path}",
+            )
+
+
+def _server_user(settings: Settings) -> os.stat_result | None:
+    try:
+        folder = locations.database(settings).target.folder
+        return None if folder is None else folder.stat()
+    except (LangkeysError, OSError):
+        return None  # told where the database is opened
+
+
+def _may(server: os.stat_result, found: os.stat_result, needs: int) -> bool:
+    """Tell by the mode alone whether the server's user may use a file."""
+    if server.st_uid == ROOT:
+        return True
+    shift = 6 if found.st_uid == server.st_uid else 3 if found.st_gid == server.st_gid else 0
+    return (found.st_mode >> shift) & needs == needs
+
+
+def _used(settings: Settings) -> Iterator[_Used]:
+    read, write = os.R_OK, os.R_OK | os.W_OK
+    if settings.env_file is not None:
+        yield _Used(settings.env_file, "settings", settings.env_file_has_secrets, 0)
+    for name, path in settings.value_files():
+        yield _Used(path, f"{name}_FILE", KNOWN[name].kind == "secret", 0)
+    try:
+        folder = locations.config_folder(settings).path.absolute()
+        yield _Used(folder, "config folder", False, write | os.X_OK)
+        yield _Used(locations.secret_key_file(settings), "secret key", True, read)
+        log = audit_log(settings)
+        if log is not None:
+            yield _Used(log, "audit log", True, 0)
+    except LangkeysError as error:
+        if settings.is_given("LANGFLOW_CONFIG_DIR"):
+            raise
+        del error  # without a home folder: told where it is needed
+    for path in locations.database(settings).target.files[:1]:
+        yield _Used(path, "database", False, write)

@@ -1,0 +1,331 @@
+"""What is wrong with a deployment: every check reads only, and goes on where another one fails.
+
+A finding is a ``problem`` (exit 1), a ``note`` (worth knowing, or what a server of this generation
+always has) or ``ok``. No finding holds a secret; secrets among the settings are fingerprints.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from langkeys.authentication import (
+    DEFAULT_SUPERUSER,
+    Acting,
+    known_without_password,
+    require_superuser,
+    superuser_at_risk,
+)
+from langkeys.config import locations
+from langkeys.config.known_settings import ENV_FILE, KNOWN
+from langkeys.config.settings import Settings
+from langkeys.config.urls import shown_url
+from langkeys.diagnostics.files import check_files
+from langkeys.diagnostics.store import check_encrypted, check_keys, check_rows
+from langkeys.errors import LangkeysError
+from langkeys.secret_key.journal import find_entry, find_unfinished
+from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of one check: ``level`` is ``ok``, ``note`` or ``problem``."""
+
+    section: str
+    level: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class SettingShown:
+    """A setting as it may be shown: a secret as a fingerprint; ``value`` None where it is unset."""
+
+    name: str
+    value: str | None
+    source: str | None
+
+
+@dataclass
+class Means:
+    """What the checks look with; each is called once and may raise a LangkeysError."""
+
+    store: Callable[[], Store]
+    cipher: Callable[[], "Cipher"]
+    acting: Callable[[], Acting]
+    has_secret_key: Callable[[], bool]
+    fingerprint: Callable[[str], str]
+
+
+@dataclass
+class Report:
+    """Everything that was found."""
+
+    settings: list[SettingShown] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    database: str | None = None
+    generation: Generation | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    encrypted: dict[str, dict[str, int]] = field(default_factory=dict)
+    acting: Acting | None = None
+    has_cause: bool = False
+    """The first finding is what the others follow from: it is to be said before the settings."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no check found a problem."""
+        return all(finding.level != "problem" for finding in self.findings)
+
+    def add(self, section: str, level: str, message: str, hint: str | None = None) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(section, level, message, hint))
+
+    def put_first(self, section: str, message: str, hint: str) -> None:
+        """Add a problem that most of the others follow from, before everything else.
+
+        What else was found in its section follows from it, and goes.
+        """
+        self.findings = [finding for finding in self.findings if finding.section != section]
+        self.findings.insert(0, Finding(section, "problem", message, hint))
+        self.has_cause = True
+
+    def fail(self, section: str, error: LangkeysError) -> None:
+        """Add an error as a problem."""
+        self.add(section, "problem", error.message, error.hint)
+
+
+def examined(settings: Settings, means: Means) -> Report:
+    """Look at everything and return what was found; raises nothing of ours."""
+    report = Report()
+    _settings(report, settings, means)
+    _secret_key(report, settings, means)
+    try:
+        check_files(report, settings)
+    except LangkeysError as error:
+        report.fail("files", error)
+    try:
+        store = means.store()
+    except LangkeysError as error:
+        report.fail("database", error)
+        return report
+    # What is left out of an answer here is a finding of its own.
+    store.listen(note=lambda _: None, warn=lambda _: None)
+    report.generation = generation = store.generation
+    report.database = store.location
+    report.add("database", "ok", f"{store.location}, of Langflow {generation.release}")
+    for problem in store.schema_problems:
+        report.add(
+            "database",
+            "problem",
+            problem,
+            "restore the copy from before the upgrade, or let the server finish it",
+        )
+    if store.is_snapshot:
+        report.add(
+            "database",
+            "note",
+            "its folder is not writable, so the file is read without a lock, and"
+            " changes of a running server may be missing",
+        )
+    if generation.note and generation.note not in store.schema_problems:
+        report.add("database", "note", generation.note)
+    checks: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("database", lambda: report.counts.update(store.counts())),
+        ("acting", lambda: _acting(report, settings, store, means)),
+        ("access", lambda: _access(report, settings, generation)),
+        ("rows", lambda: check_rows(report, store)),
+        ("encrypted", lambda: check_encrypted(report, store, means)),
+        ("API keys", lambda: check_keys(report, settings, store)),
+    )
+    for section, check in checks:
+        try:
+            check()
+        except LangkeysError as error:
+            report.fail(section, error)
+    return report
+
+
+def _settings(report: Report, settings: Settings, means: Means) -> None:
+    for name, definition in KNOWN.items():
+        try:
+            value = settings.find(name)
+            if definition.kind == "flag":
+                settings.flag(name)
+            elif definition.kind == "choice":
+                settings.text(name)
+        except LangkeysError as error:
+            report.fail("settings", error)
+            continue
+        if value is None:
+            report.settings.append(SettingShown(name, None, None))
+            continue
+        shown = value.text
+        if definition.kind == "secret":
+            shown = f"fingerprint {means.fingerprint(value.text)}"
+        elif name.endswith("_URL") or "://" in shown:
+            shown = shown_url(shown)
+        report.settings.append(SettingShown(name, shown, value.source))
+        overriding = settings.env_file_setting(name)
+        if value.source == "environment" and overriding not in (None, value.text):
+            report.add(
+                "settings",
+                "note",
+                f"{name} has different values in the environment and in"
+                f" {settings.env_file}: langkeys uses the environment's, a server"
+                " started with --env-file uses the file's",
+            )
+    for warning in settings.warnings:
+        report.add("settings", "note", warning)
+    if settings.env_file is None:
+        report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
+
+
+def _secret_key(report: Report, settings: Settings, means: Means) -> None:
+    section = "secret key"
+    try:
+        journal = locations.rotation_journal(settings)
+        if said := find_unfinished(journal):
+            hint = (
+                "the next langkeys command that writes, run as the user who started the"
+                " rotation, completes or undoes it: langkeys api-key migrate"
+            )
+            if find_entry(journal) is None:
+                report.add(section, "problem", said, hint)
+            else:
+                report.put_first("rotation", said, hint)
+        found = locations.find_secret_key(settings)
+        if found is None:
+            report.add(
+                section,
+                "note",
+                "no secret key: LANGFLOW_SECRET_KEY is not set and"
+                f" {locations.secret_key_file(settings)} does not exist",
+                "a server generates one when it starts; langkeys init generates one"
+                " for a new store",
+            )
+            return
+        report.add(
+            section, "ok", f"from {found.source}, fingerprint {means.fingerprint(found.text)}"
+        )
+        if found.text.endswith("\n"):
+            report.add(
+                section,
+                "problem",
+                f"the secret key from {found.source} ends with a newline, which"
+                " servers treat as part of the key: without it, it is a different key",
+                "if no server has used it with the newline, rewrite it without (printf %s)",
+            )
+        if len(found.text) < 32:
+            report.add(
+                section,
+                "note",
+                f"it has only {len(found.text)} characters, and can be guessed by brute force",
+                "use a key of 43 characters, as servers generate them (langkeys secret-key rotate)",
+            )
+        if found.path is None:
+            path = locations.secret_key_file(settings)
+            if path.is_file() and path.read_bytes() != found.text.encode():
+                report.add(
+                    section,
+                    "note",
+                    f"{path} has a different secret key: a server started with"
+                    " LANGFLOW_SECRET_KEY set overwrites that file",
+                )
+    except LangkeysError as error:
+        report.fail(section, error)
+    except OSError as error:
+        report.add(section, "problem", f"{error.filename}: {error.strerror}")
+
+
+def _acting(report: Report, settings: Settings, store: Store, means: Means) -> None:
+    section = "acting"
+    if known_without_password(settings):
+        acting = means.acting()
+        require_superuser(acting, store.location)
+        report.acting = acting
+        report.add(section, "ok", f"{acting.user.username}, by {acting.how}")
+        risk = superuser_at_risk(settings, store.generation, acting.user)
+        if risk is not None:
+            report.add(section, "note", risk)
+        return
+    name = settings.superuser
+    user = store.find_user_named(name)
+    if user is None:
+        report.add(
+            section,
+            "problem",
+            f"LANGFLOW_SUPERUSER is {name!r}, but {store.location} has no such user",
+            "set LANGFLOW_SUPERUSER to the name of a superuser",
+        )
+        return
+    require_superuser(Acting(user, "password"), store.location)
+    report.add(section, "note", f"{name}, whose password will be asked for")
+
+
+def _access(report: Report, settings: Settings, generation: Generation) -> None:
+    """Who could call a server of this generation without a key of the database."""
+    section = "access"
+    given = settings.is_given("LANGFLOW_AUTO_LOGIN")
+    auto_login = settings.auto_login if given else generation.auto_login_default
+    whose = "" if given else f" (Langflow {generation.release}'s own default)"
+    skip = settings.flag("LANGFLOW_SKIP_AUTH_AUTO_LOGIN")
+    if skip is None or not generation.reads_skip_auth:
+        skip = generation.skip_auth_default
+    if not auto_login:
+        report.add(
+            section,
+            "ok",
+            f"LANGFLOW_AUTO_LOGIN is false{whose}: a password or an API key is needed",
+        )
+    else:
+        user = settings.superuser if generation.auto_login_is_named else DEFAULT_SUPERUSER
+        report.add(
+            section,
+            "note",
+            f"LANGFLOW_AUTO_LOGIN is true{whose}: anybody who can reach the server"
+            f" gets a session of {user} from GET /api/v1/auto_login"
+            + (
+                "; and LANGFLOW_SKIP_AUTH_AUTO_LOGIN lets requests without a key run flows"
+                if skip and generation.reads_skip_auth
+                else "; and requests without a key run flows"
+                if skip
+                else ""
+            ),
+            "set LANGFLOW_AUTO_LOGIN=false if others can reach the server",
+        )
+    if settings.text("LANGFLOW_API_KEY_SOURCE") == "env":
+        if not generation.reads_env_key:
+            report.add(
+                section,
+                "note",
+                f"LANGFLOW_API_KEY_SOURCE=env has no effect on Langflow {generation.release}",
+            )
+        elif settings.text("LANGFLOW_API_KEY") is None:
+            report.add(
+                section, "note", "LANGFLOW_API_KEY_SOURCE is env, but LANGFLOW_API_KEY is not set"
+            )
+        else:
+            report.add(
+                section,
+                "note",
+                "LANGFLOW_API_KEY_SOURCE is env: a request with LANGFLOW_API_KEY acts"
+                f" as {settings.superuser}, and revoking keys does not change that",
+            )
+    if auto_login and generation.open_mcp:
+        report.add(
+            section,
+            "note",
+            f"with it the MCP endpoints of Langflow {generation.release} (/api/v1/mcp)"
+            " need no key, whatever LANGFLOW_SKIP_AUTH_AUTO_LOGIN is",
+            "set LANGFLOW_AUTO_LOGIN=false, block them with a proxy, or upgrade",
+        )
+    if generation.open_webhooks:
+        report.add(
+            section,
+            "note",
+            f"the webhooks of Langflow {generation.release} (/api/v1/webhook/FLOW)"
+            " need no key unless LANGFLOW_WEBHOOK_AUTH_ENABLE is true",
+        )

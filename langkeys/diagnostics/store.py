@@ -1,0 +1,157 @@
+"""What is wrong with a database and the rows in it; a part of ``langkeys.diagnostics.report``."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from langkeys.authentication import DEFAULT_SUPERUSER, superuser_at_risk
+from langkeys.config.settings import Settings
+from langkeys.errors import SecretKeyError
+from langkeys.models import dashed
+from langkeys.store.protocol import KeyFilter, Store
+from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+    from langkeys.diagnostics.report import Means, Report
+
+MOST_NAMED = 20
+"""Failing values and rows named one by one; the rest of them are counted."""
+
+
+def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
+    """Try every encrypted value with the secret key."""
+    opened: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    old_form: Counter[str] = Counter()
+    named: list[str] = []
+    cipher, error = _cipher(means)
+    for value in store.encrypted_values():
+        place = f"{value.table}.{value.column}"
+        if cipher is not None and cipher.opens(value.value):
+            opened[place] += 1
+            if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
+                old_form[place] += 1
+            continue
+        failed[place] += 1
+        if len(named) < MOST_NAMED:
+            name = f" ({value.name})" if value.name else ""
+            named.append(f"{place} of row {dashed(value.row)}{name} cannot be decrypted")
+    for place in sorted(opened | failed):
+        report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
+    if failed and not opened and report.has_cause:
+        report.add(
+            "encrypted",
+            "problem",
+            f"the secret key in force can decrypt none of the {failed.total()} encrypted values",
+            "complete or undo the rotation first: until then no key can be called lost",
+        )
+        return
+    if failed and not opened:
+        _add_lost(report, cipher, error, failed.total())
+        return
+    if error is not None and means.has_secret_key():
+        report.fail("encrypted", error)  # nothing is encrypted yet: nothing could be, either
+    hint = "find the secret key that encrypted it, or set the value again in Langflow"
+    for message in named:
+        report.add("encrypted", "problem", message, hint)
+    if failed.total() > len(named):
+        report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
+    if opened and not failed:
+        report.add("encrypted", "ok", f"the secret key decrypts all {opened.total()} values")
+    for place, count in old_form.items():
+        report.add(
+            "encrypted",
+            "problem",
+            f"{count} values of {place} are encrypted with the old derivation of a"
+            f" short secret key, which Langflow {store.generation.release} cannot"
+            " decrypt",
+            "to re-encrypt API keys: langkeys api-key migrate",
+        )
+
+
+def _cipher(means: "Means") -> tuple["Cipher | None", SecretKeyError | None]:
+    try:
+        return means.cipher(), None
+    except SecretKeyError as error:
+        return None, error
+
+
+def _add_lost(
+    report: "Report", cipher: "Cipher | None", error: SecretKeyError | None, count: int
+) -> None:
+    """Say it as one finding, before all others: they follow from it."""
+    if error is not None:
+        said = f"{error.message}, and {count} encrypted values need it"
+    else:
+        assert cipher is not None
+        said = (
+            f"the secret key from {cipher.source} can decrypt none of the {count}"
+            " encrypted values: they were encrypted with a different key"
+        )
+    report.put_first(
+        "secret key",
+        said,
+        "first look for the old key (LANGFLOW_SECRET_KEY of the server, secret_key in"
+        " its config folder, a backup) and set it. If it is lost, revoke leaked keys"
+        " (langkeys api-key revoke needs no secret key), then set each credential"
+        " again (langkeys variable set NAME --accept-secret-key); API keys with a"
+        " hash keep working",
+    )
+
+
+def check_rows(report: "Report", store: Store) -> None:
+    """Read every row: where one is left out of a list, somebody must be told which."""
+    section, count = "rows", 0
+    hint = "fix or delete it: no server writes such a row"
+    for row in store.unreadable_rows():
+        count += 1
+        if count <= MOST_NAMED:
+            name = f" ({row.name})" if row.name else ""
+            report.add(
+                section,
+                "problem",
+                f"row {row.id}{name} of table {row.table} cannot be read: its"
+                f" {row.problem} is malformed",
+                hint,
+            )
+    if count > MOST_NAMED:
+        report.add(section, "problem", f"and {count - MOST_NAMED} more", hint)
+
+
+def check_keys(report: "Report", settings: Settings, store: Store) -> None:
+    """Look for API keys that are at risk, or not at rest as they should be."""
+    section = "API keys"
+    generation = store.generation
+    owner = store.find_user_named(DEFAULT_SUPERUSER)
+    risk = None if owner is None else superuser_at_risk(settings, generation, owner)
+    if owner is not None and risk is not None:
+        keys = sum(1 for _ in store.api_keys(KeyFilter(now=now(), user_id=owner.id)))
+        report.add(section, "problem" if keys else "note", f"{keys} keys at risk: {risk}")
+    plaintext = sum(1 for _ in store.plaintext_api_keys())
+    if plaintext and generation.encrypts_keys:
+        report.add(
+            section,
+            "problem",
+            f"{plaintext} keys are stored as plaintext, from before Langflow 1.8",
+            "to encrypt them: langkeys api-key migrate",
+        )
+    elif plaintext:
+        report.add(
+            section,
+            "note",
+            f"{plaintext} keys are stored as plaintext, as Langflow"
+            f" {generation.release} stores them",
+        )
+    credentials = store.plaintext_credentials()
+    if credentials:
+        report.add(
+            section, "note", f"{credentials} variables of type Credential are stored as plaintext"
+        )
+    inactive = report.counts.get("inactive API keys", 0)
+    if inactive and not generation.honours_key_state:
+        report.add(
+            section,
+            "problem",
+            f"{inactive} keys are marked inactive, but Langflow {generation.release} accepts them",
+            "revoke them; to see them: langkeys api-key list --status inactive --all-users",
+        )

@@ -1,0 +1,357 @@
+"""Files with secrets: one reader of small regular files, one writer that never half-does it.
+
+What is read is opened without blocking and bounded; what is written is staged beside its place,
+0600 from the start, synced, renamed. Whose file it may be is in ``langkeys.files.ownership``.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import select
+import stat
+import time
+from pathlib import Path
+from types import TracebackType
+
+from langkeys.errors import ConflictError, FailedError, LangkeysError
+from langkeys.files import ownership
+from langkeys.files.new import publish_new
+
+OTHERS = 0o007
+"""Mode bits that let everybody on the machine in."""
+
+MOST_BYTES = 1 << 20
+"""The size of the largest file with a secret or with settings that is read."""
+
+PIPE_SECONDS = 30.0
+"""How long whoever writes into a pipe may take in all: a password manager may ask somebody."""
+
+_CHUNK = 1 << 16
+
+
+def read_bytes(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> bytes:
+    """Return the content of a small regular file, or of a pipe that somebody writes into.
+
+    Links are followed, as mounted secrets are links. ``what`` is what is expected in the file, and
+    ``by`` who named it. Raises ``error`` where it cannot be read, is neither of the two or too
+    large, ConfigError where somebody else could have put it there (``ownership``).
+    """
+    content = find_bytes(path, what, error=error, by=by)
+    if content is None:
+        raise error(
+            f"cannot read {what} from {path}{by}: {os.strerror(errno.ENOENT)}",
+            hint="check the file name",
+        )
+    return content
+
+
+def find_bytes(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> bytes | None:
+    """Return what ``read_bytes`` does, or None where there is no file, nor a link to nowhere."""
+    ownership.require_trusted(path, what)
+    try:
+        return _content(path)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise error(f"{path}{by} is a dangling symbolic link") from None
+        return None
+    except (OSError, ValueError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise error(
+            f"cannot read {what} from {path}{by}: {reason}",
+            hint="run langkeys as a user who can read it"
+            if isinstance(cause, PermissionError)
+            else "use a small regular file",
+        ) from None
+
+
+def find_private(path: Path, owners: frozenset[int]) -> bytes | None:
+    """Return the content of a regular file that only one of ``owners`` can have written.
+
+    No link is followed, nothing blocks. None where there is no such file; DisbelievedError where
+    there is one that somebody else could have written.
+    """
+    try:
+        descriptor = open_private(path, owners)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(descriptor, MOST_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def open_private(path: Path, owners: frozenset[int]) -> int:
+    """Open a file as ``find_private`` reads it; also raises FileNotFoundError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    owner = path.lstat().st_uid
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:  # a link, somebody else's, a socket
+        raise DisbelievedError(owner) from None
+    found = os.fstat(descriptor)
+    if (
+        stat.S_ISREG(found.st_mode)
+        and found.st_uid in owners
+        and found.st_nlink == 1
+        and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ):
+        return descriptor
+    os.close(descriptor)
+    raise DisbelievedError(found.st_uid)
+
+
+class DisbelievedError(OSError):
+    """Somebody else could have written a file; ``owner`` is the user id that it belongs to."""
+
+    def __init__(self, owner: int) -> None:
+        super().__init__(errno.EPERM, "another user could have written it")
+        self.owner = owner
+
+
+def read_text(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> str:
+    """Return the text of a file; see ``read_bytes``. Also raises ``error`` where it is no UTF-8."""
+    try:
+        return read_bytes(path, what, error=error, by=by).decode("utf-8")
+    except UnicodeDecodeError:
+        raise error(f"{what} in {path}{by} is not UTF-8 text") from None
+
+
+def read_secret(
+    path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
+) -> str:
+    """Return a secret that is a file's whole content, without exactly one trailing newline.
+
+    See ``read_text``. Also raises ``error`` where there is nothing in the file.
+    """
+    text = without_newline(read_text(path, what, error=error, by=by))
+    if not text:
+        raise error(f"{path}{by} is empty; {what} was expected in it")
+    return text
+
+
+def without_newline(text: str) -> str:
+    """Drop exactly one trailing newline, ``\\n`` or ``\\r\\n``, from a secret that was a file."""
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def _content(path: Path) -> bytes:
+    _require_form(path.stat().st_mode)  # a device is not even opened
+    # Without blocking: opening a pipe that nobody writes into would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        _require_form(mode)
+        chunks: list[bytes] = []
+        size, deadline = 0, time.monotonic() + PIPE_SECONDS
+        while size <= MOST_BYTES:
+            try:
+                chunk = os.read(descriptor, _CHUNK)
+            except BlockingIOError:  # somebody has the other end of the pipe open
+                if not select.select([descriptor], [], [], deadline - time.monotonic())[0]:
+                    raise ValueError("nothing was written to the pipe") from None
+                continue
+            if not chunk:
+                if not size and stat.S_ISFIFO(mode):
+                    raise ValueError("it is a pipe without a writer")
+                return b"".join(chunks)
+            chunks.append(chunk)
+            size += len(chunk)
+        raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+    finally:
+        os.close(descriptor)
+
+
+def _require_form(mode: int) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise ValueError("it is not a regular file")
+
+
+class StagedFile:
+    """A file that is complete beside its place before it takes that place.
+
+    Entering opens the staged file, so that a folder that cannot be written or a full disk is found
+    out before anything else is done; leaving without ``publish`` removes it. The file that is
+    replaced passes on its owner, group and mode, unless others could read it (``narrowed``, then
+    0600). Raises FailedError, naming the file.
+
+    ``what`` is what is to be in it. A file that somebody else could have put there is not replaced
+    (ConfigError), nor with ``replaces`` false one that is not empty (ConflictError). With
+    ``for_server`` what root makes anew belongs to the owner of the folder. ``warnings`` are what is
+    to be said in the end. ``staged`` is a name for the staged file that somebody else can find, if
+    this process should not live to publish it; ``keeps`` leaves it there where it has not been
+    published.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        what: str = "the file",
+        staged: Path | None = None,
+        replaces: bool = True,
+        for_server: bool = False,
+    ) -> None:
+        self.path = path.absolute()
+        self.narrowed = False
+        self.keeps = False
+        self.warnings: list[str] = []
+        self._what = what
+        self._replaces = replaces
+        self._for_server = for_server
+        self._staged = staged or self.path.with_name(
+            f".{self.path.name}.{secrets.token_hex(4)}.tmp"
+        )
+        self._descriptor = -1
+
+    def __enter__(self) -> "StagedFile":
+        try:
+            replaced = self._replaced()
+            self._descriptor = os.open(
+                self._staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600
+            )
+            if replaced is not None:
+                self._take_over(replaced)
+            elif self._for_server:
+                warning = ownership.adopt(self._descriptor, self.path.parent)
+                self.warnings += [] if warning is None else [f"{self.path}: {warning}"]
+        except OSError as error:
+            self._discard()
+            raise self._failure(error) from None
+        except LangkeysError:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._discard()
+
+    def _replaced(self) -> os.stat_result | None:
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            raise FailedError(
+                f"{self.path} is a symbolic link, like a mounted secret, and is never replaced",
+                hint="use the file that it points to, or another file",
+            )
+        if not stat.S_ISREG(found.st_mode):
+            raise FailedError(f"{self.path} is not a regular file; it is not replaced")
+        ownership.require_trusted(self.path, self._what)
+        if not self._replaces and found.st_size:
+            raise ConflictError(
+                f"{self.path} already exists and is not empty; nothing was done",
+                hint="choose another file, or use --replace",
+            )
+        return found
+
+    def _take_over(self, replaced: os.stat_result) -> None:
+        own = os.fstat(self._descriptor)
+        mode = stat.S_IMODE(replaced.st_mode)
+        try:
+            if own.st_gid != replaced.st_gid:
+                os.fchown(self._descriptor, -1, replaced.st_gid)
+            if own.st_uid != replaced.st_uid:
+                os.fchown(self._descriptor, replaced.st_uid, -1)
+        except OSError as error:
+            self.warnings.append(
+                f"{self.path} belonged to {ownership.user_name(replaced.st_uid)} and"
+                f" its owner cannot be restored: {error.strerror}"
+            )
+            if os.fstat(self._descriptor).st_gid != replaced.st_gid:
+                mode &= ~0o070  # its group was another one
+        self.narrowed = bool(mode & OTHERS)
+        os.fchmod(self._descriptor, 0o600 if self.narrowed else mode & 0o777)
+        if self.narrowed:
+            self.warnings.append(f"{self.path} was readable by others; its mode is now 0600")
+
+    def write(self, text: str) -> None:
+        """Add text to the staged file and sync it to the disk."""
+        self.add(text)
+        self.sync()
+
+    def add(self, text: str) -> None:
+        """Add text to the staged file, which is to be synced at the end of all of it."""
+        try:
+            data = memoryview(text.encode())
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def sync(self) -> None:
+        """Sync what has been added to the disk."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def publish(self, *, replace: bool = True) -> None:
+        """Put the staged file in its place and sync the folder.
+
+        With ``replace`` false a file that has appeared there meanwhile is left alone, and
+        FileExistsError raised.
+        """
+        try:
+            if replace:
+                self._staged.rename(self.path)
+            else:
+                publish_new(self._staged, self.path)
+            sync_folder(self.path.parent)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def _discard(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            if self.keeps:
+                return
+            with contextlib.suppress(FileNotFoundError):  # published
+                self._staged.unlink()
+
+    def _failure(self, error: OSError) -> FailedError:
+        return FailedError(
+            f"cannot write {self.path}: {error.strerror}",
+            hint="the file is replaced by renaming, so its folder must be writable",
+        )
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something is at a path; what may not be looked at is not."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a regular file is at a path, by a link or not; see ``is_there``."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The secret key: its files, and its rotation with journal and recovery."""

@@ -1,0 +1,1 @@
+"""What a command opens: store, cipher, and the acting user."""

@@ -1,0 +1,225 @@
+"""What the commands about the secret key need of a session: plans, ciphers, the database alone.
+
+Beside ``langkeys.sessions.session`` the other place that knows which implementations exist.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys.authentication import Acting, require_superuser
+from langkeys.config import locations
+from langkeys.crypto.hashes import fingerprint, new_secret_key
+from langkeys.errors import (
+    ConfigError,
+    ConflictError,
+    FailedError,
+    ForbiddenError,
+    LangkeysError,
+    SecretKeyError,
+    UsageError,
+)
+from langkeys.files.staged import read_secret
+from langkeys.progress import Progress
+from langkeys.secret_key.files import SOUND_KEY, located
+from langkeys.secret_key.journal import is_living
+from langkeys.secret_key.reencryption import Survey
+from langkeys.secret_key.rotation import Plan, Rotated, Rotation, checked
+from langkeys.sessions.session import Session
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+    from langkeys.store.protocol import Store
+
+ALONE_TIMEOUT = 3.0
+"""Seconds to wait for others who have the database open for a moment: commands, not servers."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret key that was given, with a cipher under it where one can be made."""
+
+    source: str
+    fingerprint: str
+    text: str = field(repr=False)
+    cipher: "Cipher" = field(repr=False)
+
+
+def key_in_force(session: Session) -> Key:
+    """Return the secret key in force; SecretKeyError where there is none, or it is malformed."""
+    cipher = session.cipher
+    found = locations.find_secret_key(session.settings)
+    assert found is not None  # there is a cipher
+    return Key(found.source, fingerprint(found.text), found.text, cipher)
+
+
+def key_from_file(session: Session, path: Path) -> Key:
+    """Return the secret key in a file, without the newline at its end; SecretKeyError."""
+    from langkeys.crypto.cipher import Cipher
+
+    text = read_secret(path, "a secret key", error=SecretKeyError)
+    source = f"file {path}"
+    generation = session.generation
+    cipher = Cipher(
+        text,
+        source=source,
+        short_keys_by_prng=bool(generation.short_keys_by_prng),
+        pads_always=generation.pads_always,
+    )
+    return Key(source, fingerprint(text), text, cipher)
+
+
+def planned(
+    session: Session, *, new_key_file: Path | None, old_key_files: Sequence[Path], skips: bool
+) -> Plan:
+    """Find out what a rotation is to do; writes nothing.
+
+    Raises UsageError where a file for the new key is needed, SecretKeyError for a key that is none.
+    """
+    from langkeys.crypto.cipher import Cipher
+
+    old = key_in_force(session)
+    where = located(session.settings, old.text)
+    if new_key_file is not None:
+        new_key_file = new_key_file.absolute()
+    if where.fixed and new_key_file is None:
+        raise UsageError(
+            f"the secret key is set in {' and '.join(where.fixed)}, which langkeys"
+            " cannot change: a server started with it would write the old key back",
+            hint="use --new-key-file FILE: the new key is written to FILE, and you"
+            " set LANGFLOW_SECRET_KEY to it before you start the server",
+        )
+    makes_file = False
+    if new_key_file is not None and (new_key_file.exists() or new_key_file.is_symlink()):
+        new = read_secret(new_key_file, "a secret key", error=SecretKeyError)
+        _require_sound(new, new_key_file)
+    else:
+        new = new_secret_key()
+        makes_file = new_key_file is not None
+    if makes_file and new_key_file is not None and not new_key_file.parent.is_dir():
+        raise ConfigError(f"there is no folder {new_key_file.parent} for the new secret key")
+    new_cipher = Cipher(new, source="the new secret key")
+    older = [key_from_file(session, path) for path in old_key_files]
+    keys = (old.cipher, *(key.cipher for key in older), new_cipher)
+    return Plan(
+        database=locations.database(session.settings).target,
+        journal=locations.rotation_journal(session.settings),
+        backup_base=locations.backup_base(session.settings),
+        old=old.text,
+        new=new,
+        old_fingerprint=old.fingerprint,
+        new_fingerprint=fingerprint(new),
+        keys=keys,
+        new_cipher=new_cipher,
+        places=where.places,
+        fixed=where.fixed,
+        new_key_file=new_key_file,
+        makes_new_key_file=makes_file,
+        skips_unreadable=skips,
+    )
+
+
+def _require_sound(text: str, path: Path) -> None:
+    if not SOUND_KEY.fullmatch(text):
+        raise SecretKeyError(
+            f"{path} does not hold a secret key: servers use 32 random bytes in"
+            " URL-safe base64, 43 characters",
+            hint=f"generate one with: langkeys secret-key generate > {path}",
+        )
+
+
+def surveyed_only(session: Session, plan: Plan, progress: Progress) -> Survey:
+    """Find out what a rotation would do, beside a running server."""
+    return checked(session.store, plan, progress)
+
+
+def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str], None]) -> Rotated:
+    """Carry out a rotation with the database to itself; raises with what was found afterwards."""
+    from langkeys.store.engines import take_alone
+
+    acting = session.acting
+    session.recorder.check()
+    committing = session.store.committing
+    session.close_store()
+    if is_living(plan.journal):
+        _refuse_second(plan)
+    try:
+        store = take_alone(plan.database, patience=ALONE_TIMEOUT)
+    except LangkeysError:
+        if is_living(plan.journal):
+            _refuse_second(plan)
+        raise
+    store.listen(note=session.note, warn=say)
+    rotation = Rotation(store, plan, progress)
+    try:
+        with ExitStack() as stack:
+            stack.callback(store.close)
+            _require_unchanged(session, store, plan, acting.user.id)
+            store.committing = committing
+            rotated = rotation.carry_out()
+    except BaseException as raised:  # noqa: BLE001 - raised again, with how things stand
+        error = raised
+        if isinstance(raised, OSError):
+            what = f"{raised.filename}: " if raised.filename else ""
+            error = FailedError(f"the rotation failed: {what}{raised.strerror}")
+        _close_journal(rotation)
+        if rotation.may_be_committed:
+            _settle_after(session, error, say)
+        raise error from None
+    _close_journal(rotation)
+    session.settings.reload()
+    _read_back(session, plan)
+    return rotated
+
+
+def _close_journal(rotation: Rotation) -> None:
+    if rotation.journal is not None:
+        rotation.journal.close()
+
+
+def _refuse_second(plan: Plan) -> None:
+    raise ConflictError(
+        f"another rotation of the secret key of {plan.database.location} is running; nothing was"
+        " done",
+        hint="wait until it is done",
+    ) from None
+
+
+def _require_unchanged(session: Session, store: "Store", plan: Plan, user_id: str) -> None:
+    """Hold that what was found out before the database was ours still is so."""
+    user = store.find_user(user_id)
+    if user is None:
+        raise ForbiddenError("the acting user has just been deleted")
+    require_superuser(Acting(user, session.acting.how), store.location)
+    for place in plan.places:
+        if place.key_in(place.path) != plan.old:
+            raise FailedError(
+                f"the secret key in {place.title} has just been changed; nothing was done",
+                hint="run the command again",
+            )
+
+
+def _settle_after(session: Session, error: BaseException, say: Callable[[str], None]) -> None:
+    """Say how things stand after a rotation has failed at its commit or behind it."""
+    try:
+        session.settle_rotation()
+    except LangkeysError as second:
+        say(second.message)
+        if isinstance(error, LangkeysError):
+            error.hint = second.hint
+    else:
+        if isinstance(error, LangkeysError):
+            error.hint = "the warning above says whether the rotation was completed or undone"
+
+
+def _read_back(session: Session, plan: Plan) -> None:
+    """Open the database anew, with the key from where it is now."""
+    with session.store.reopened() as fresh:
+        for value in fresh.sample_of_encrypted_values():
+            if not plan.new_cipher.opens(value.value) and not plan.skips_unreadable:
+                raise FailedError(f"{value.table} row {value.row} was not stored as written")
+    for place in plan.places:
+        if place.key_in(place.path) != plan.new:
+            raise FailedError(f"the new secret key could not be read back from {place.title}")

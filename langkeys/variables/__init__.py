@@ -1,0 +1,1 @@
+"""Variables: what can be done with them, and which value a server uses."""

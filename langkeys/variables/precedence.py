@@ -1,0 +1,147 @@
+"""Which value of a variable wins on a server, and why.
+
+Langflow's order: a tweak of the run, then the stored variable, then the server's environment, then
+nothing. From ``lfx.interface.initialize.loading`` and ``langflow.services.variable.service``, and
+measured on live servers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langkeys.config.settings import Settings
+from langkeys.models import CREDENTIAL, GENERIC, User, Variable
+from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
+from langkeys.variables import lifecycle as variables
+from langkeys.variables.environment_names import imported_names, is_guarded
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+ORDER = ("tweak", "stored", "environment", "none")
+"""What may win, the first that is there and of use."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of a name, and which of its values wins.
+
+    ``rows`` are the owner's stored variables of that name, the one that a server reads first.
+    ``wins`` and ``hides`` are of ``ORDER``. ``environment`` is where langkeys sees a value in its
+    own environment, in words: a server that runs elsewhere may have another. ``opens``,
+    ``has_value`` and ``is_kept`` (over a start of the server, and a login) are about the first row,
+    None where there is none. ``is_imported``: servers copy the name from their environment.
+    ``no_fallback`` says why the server does not take the name from its environment: ``setting``,
+    ``generation``, ``guarded`` or, if it does, None.
+    """
+
+    name: str
+    owner: User
+    generation: Generation
+    wins: str
+    hides: tuple[str, ...]
+    rows: Sequence[Variable]
+    opens: bool | None
+    has_value: bool | None
+    is_kept: bool | None
+    is_imported: bool
+    environment: str | None
+    no_fallback: str | None
+
+    @property
+    def stored(self) -> Variable | None:
+        """The stored variable that a server reads."""
+        return self.rows[0] if self.rows else None
+
+
+def explained(
+    store: Store,
+    settings: Settings,
+    cipher: Callable[[], "Cipher"],
+    owner: User,
+    name: str,
+    *,
+    has_tweak: bool,
+) -> Explanation:
+    """Find out which value of ``name`` wins for the user ``owner``."""
+    generation = store.generation
+    rows = store.variables_named([name], owner.id)
+    environment = _environment(settings, name)
+    no_fallback = _no_fallback(settings, generation, name)
+    is_imported = bool(settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES")) and (
+        name in imported_names(settings)
+    )
+    stored = rows[0] if rows else None
+    opens = has_value = kept = None
+    if stored is not None:
+        value = variables.find_value(stored, cipher)
+        opens, has_value = value is not None, value != ""
+        kept = not is_imported or is_kept(stored, generation)
+    # What is at rest as a Fernet token and of no use is not lacking for older servers.
+    falls_back = no_fallback is None and (
+        stored is None or not stored.is_encrypted or generation.unopened_falls_back
+    )
+    is_used = {
+        "tweak": has_tweak,
+        "stored": stored is not None and (bool(opens and has_value) or is_raw(stored, generation)),
+        "environment": environment is not None and falls_back,
+    }
+    is_there = {"stored": stored is not None, "environment": environment is not None}
+    winner = next((which for which in ORDER if is_used.get(which)), "none")
+    return Explanation(
+        name=name,
+        owner=owner,
+        generation=generation,
+        wins=winner,
+        hides=tuple(which for which in ORDER[ORDER.index(winner) + 1 :] if is_there.get(which)),
+        rows=rows,
+        opens=opens,
+        has_value=has_value,
+        is_kept=kept,
+        is_imported=is_imported,
+        environment=environment,
+        no_fallback=no_fallback,
+    )
+
+
+def is_raw(variable: Variable, generation: Generation) -> bool:
+    """Tell whether a server takes the Fernet token itself for the value.
+
+    From 1.8 on it opens no Generic value; one from before is still encrypted.
+    """
+    return variable.is_encrypted and variable.type != CREDENTIAL and not generation.encrypts_generic
+
+
+def is_kept(variable: Variable, generation: Generation) -> bool:
+    """Tell whether a server keeps a stored value though its environment has another one.
+
+    It compares when it starts, or when the user logs in.
+    """
+    if not generation.keeps_set_variables:
+        return False
+    changed = (
+        variable.created_at is not None
+        and variable.updated_at is not None
+        and variable.updated_at > variable.created_at
+    )
+    if not generation.has_environment_managed:
+        return changed
+    if variable.type == GENERIC or variable.is_environment_managed is not True:
+        # Of unknown origin (None) it is adopted at most, where both values are the same.
+        return True
+    return variable.created_at is None or variable.updated_at != variable.created_at
+
+
+def _environment(settings: Settings, name: str) -> str | None:
+    if settings.environ.get(name):
+        return "this environment"
+    return str(settings.env_file) if settings.env_file_values.get(name) else None
+
+
+def _no_fallback(settings: Settings, generation: Generation, name: str) -> str | None:
+    if not generation.falls_back:
+        return "generation"
+    if not settings.flag("LANGFLOW_FALLBACK_TO_ENV_VAR"):
+        return "setting"
+    return "guarded" if generation.guards_environment and is_guarded(name) else None

@@ -1,0 +1,125 @@
+"""The environment of a program that is run with a user's Credentials."""
+
+import os
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from langkeys.errors import NotFoundError, SecretKeyError, UsageError
+from langkeys.models import CREDENTIAL, User
+from langkeys.store.protocol import Store
+from langkeys.variables.environment_names import is_credential
+from langkeys.variables.lifecycle import find_value, read_by_servers
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+
+CLOSED = "it cannot be decrypted"
+"""A reason to leave a variable out."""
+
+NO_CREDENTIAL = "the name is not credential-like, or controls how programs run"
+"""Another one: see ``langkeys.variables.environment_names.is_credential``."""
+
+_OWN_SECRETS = ("LANGKEYS_API_KEY", "LANGFLOW_SUPERUSER_PASSWORD", "LANGFLOW_SECRET_KEY")
+_UNPREFIXED_SECRETS = ("SECRET_KEY", "SUPERUSER_PASSWORD")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A whole environment, and what was left out of it: names by the reason, in words."""
+
+    environment: Mapping[bytes, bytes] = field(repr=False)
+    left_out: Mapping[str, Sequence[str]]
+
+
+def without_own_secrets(inherited: Mapping[str, str], values: Iterable[str]) -> dict[str, str]:
+    """Return an environment without the secrets that langkeys itself acts by.
+
+    They go by their names in any case, with ``_FILE`` or without. ``SECRET_KEY`` and
+    ``SUPERUSER_PASSWORD``, which servers read too, may be another program's own: they go where they
+    hold one of ``values``.
+    """
+    own = frozenset(values)
+    kept = {}
+    for name, value in inherited.items():
+        bare = name.upper().removesuffix("_FILE")
+        if bare in _OWN_SECRETS or (bare in _UNPREFIXED_SECRETS and value in own):
+            continue
+        kept[name] = value
+    return kept
+
+
+def prepared(
+    store: Store,
+    cipher: Callable[[], "Cipher"],
+    owner: User,
+    inherited: Mapping[str, str],
+    only: Sequence[str],
+) -> Prepared:
+    """Put a user's Credentials over ``inherited``: those that ``only`` names.
+
+    Without ``only`` those whose names are credentials by their form. Variables without a value are
+    passed over. Raises NotFoundError where ``only`` names one that is not there, SecretKeyError
+    where it names one that does not open, or where none opens.
+    """
+    # As bytes: values are UTF-8 whatever the locale is.
+    environment = {os.fsencode(name): os.fsencode(value) for name, value in inherited.items()}
+    left_out: dict[str, list[str]] = {}
+    missing = dict.fromkeys(only)
+    opens_one = False
+    for variable in read_by_servers(store.variables(owner.id)):
+        name = variable.name
+        if variable.type != CREDENTIAL or (only and name not in missing):
+            continue
+        value = find_value(variable, cipher)
+        if value == "":
+            continue  # a server's placeholder
+        opens_one = opens_one or value is not None
+        refusal = _refusal(name, value, is_named=bool(only))
+        if value is not None and refusal is None:
+            environment[name.encode()] = value.encode()
+            missing.pop(name, None)
+        elif only:
+            error = SecretKeyError if value is None else UsageError
+            raise error(f"{name} of {store.location}: {refusal}; nothing was run")
+        else:
+            left_out.setdefault(str(refusal), []).append(name)
+    if missing:
+        raise NotFoundError(
+            f"{owner.username} has no Credential {', '.join(missing)} with a value in"
+            f" {store.location}; nothing was run",
+            hint="to see the variables: langkeys variable list",
+        )
+    closed = left_out.get(CLOSED, [])
+    if closed and not opens_one:
+        raise SecretKeyError(
+            f"the secret key decrypts none of the {len(closed)} Credentials of"
+            f" {owner.username} in {store.location}; nothing was run",
+            hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or the"
+            " file secret_key in its config folder",
+        )
+    return Prepared(environment, left_out)
+
+
+def _refusal(name: str, value: str | None, *, is_named: bool) -> str | None:
+    """Say why a variable does not go into the environment, or None where it does."""
+    if value is None:
+        return CLOSED
+    if not name or "=" in name or "\0" in name + value:
+        return "it cannot be an environment variable"
+    if not is_named and not is_credential(name):
+        return NO_CREDENTIAL
+    return None
+
+
+def said_left_out(reason: str, names: Sequence[str]) -> str:
+    """Say what was left out for a reason, and where ``--only`` takes it, with which options."""
+    said = f"left out {', '.join(names)}: {reason}"
+    if reason != NO_CREDENTIAL:
+        return said
+    options = " ".join(f"--only {shlex.quote(name)}" for name in names)
+    return (
+        f"{said}; to include them: {options} (with --only, list every other variable you need too)"
+    )
