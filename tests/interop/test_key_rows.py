@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -67,8 +68,13 @@ class Rows:
 
 
 @pytest.fixture
-def rows(server: LangflowServer, langkeys: Langkeys, database: Database) -> Rows:
-    return Rows(server, langkeys, database)
+def rows(server: LangflowServer, langkeys: Langkeys, database: Database) -> Iterator[Rows]:
+    """Make rows that no server writes; other tests share the server, and must not meet them."""
+    before = {row["id"] for row in database.query("SELECT id FROM apikey")}
+    yield Rows(server, langkeys, database)
+    for row in database.query("SELECT id FROM apikey"):
+        if row["id"] not in before:
+            database.execute("DELETE FROM apikey WHERE id = ?", row["id"])
 
 
 def test_langkeys_answers_as_the_server_for_every_pair_of_rows(
