@@ -7,9 +7,16 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
-from langkeys.store.protocol import Change, KeyFilter
+from langkeys.store.changes import (
+    key_change,
+    key_deletion,
+    key_insertion,
+    key_update,
+    unreadable_key_deletion,
+)
+from langkeys.store.encrypted_columns import PAST_FERNET
+from langkeys.store.records import Change, KeyFilter
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
-from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.values import (
     JOINED_OWNER,
     BadCellError,
@@ -164,17 +171,14 @@ class ApiKeyTable(Database):
         )
         self._allow_encrypted(new.stored for old, new in changes if new.stored != old.stored)
         self._has_removed = True
-        self._note(noted("update", new, at_rest=new.at_rest) for _, new in changes)
+        self._note(key_change("update", new, at_rest=new.at_rest) for _, new in changes)
         with self._translated():
             return self._connection.executemany(sql, values).rowcount
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
         keys = list(keys)
         self._allow_encrypted(key.stored for key in keys)
-        self._note(
-            noted("insert", key, username=key.username, expires_at=stored_time(key.expires_at))
-            for key in keys
-        )
+        self._note(map(key_insertion, keys))
         columns = self._own_columns
         sql = f"INSERT INTO apikey ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
         cells = [KEY_COLUMNS.index(column) for column in columns]
@@ -183,16 +187,7 @@ class ApiKeyTable(Database):
             self._connection.executemany(sql, ([row[cell] for cell in cells] for row in rows))
 
     def update_api_key(self, key: ApiKey) -> bool:
-        self._note(
-            [
-                noted(
-                    "update",
-                    key,
-                    is_active=key.is_active,
-                    expires_at=stored_time(key.expires_at),
-                )
-            ]
-        )
+        self._note([key_update(key)])
         columns = "name = :name, is_active = :is_active"
         if self._generation.has_key_expiry:
             columns += ", expires_at = :expires_at"
@@ -235,14 +230,17 @@ class ApiKeyTable(Database):
 
     def _noted_end(self, row: Sequence[Any]) -> Change:
         try:
-            return noted_delete(self._api_key(row))
+            return key_deletion(self._api_key(row))
         except UnreadableRowError as error:
             row_id, name, user_id, _, key_hash = map(name_or_none, row[:5])
-            details = {"username": name_or_none(row[10]), "unreadable": error.column}
-            if key_hash is not None:
-                details["sha256"] = key_hash
-            shown_id = shown_cell(row[0]) if row_id is None else row_id
-            return Change("delete", "api_key", shown_id, name, user_id, details)
+            return unreadable_key_deletion(
+                shown_cell(row[0]) if row_id is None else row_id,
+                name=name,
+                user_id=user_id,
+                username=name_or_none(row[10]),
+                sha256=key_hash,
+                column=error.column,
+            )
 
     @property
     def _own_columns(self) -> list[str]:
@@ -301,14 +299,3 @@ def key_row(key: ApiKey) -> tuple[object, ...]:
         int(key.is_active),
         stored_time(key.expires_at),
     )
-
-
-def noted(action: str, key: ApiKey, **details: object) -> Change:
-    """Describe what is done to a key."""
-    ended = key if action == "delete" else None
-    return Change(action, "api_key", key.id, key.name, key.user_id, details, ended)
-
-
-def noted_delete(key: ApiKey) -> Change:
-    """Describe that a key is deleted."""
-    return noted("delete", key, username=key.username)

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 from langkeys.errors import StoreError
 from langkeys.models import FERNET_PREFIX
-from langkeys.store.protocol import Cell
-from langkeys.store.sqlite.connections import ROW_NUMBERS
-from langkeys.store.sqlite.database import PAGE_ROWS, Database
-from langkeys.store.sqlite.places import (
+from langkeys.store.encrypted_columns import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
     ENVELOPE_COLUMNS,
     KINDS,
 )
+from langkeys.store.protocol import Cell
+from langkeys.store.sqlite.connections import ROW_NUMBERS
+from langkeys.store.sqlite.database import PAGE_ROWS, Database
 from langkeys.store.sqlite.values import shown_name, text_or_bytes
 
 PAGE_BYTES = 8 << 20

@@ -3,16 +3,19 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
-from langkeys.models import FERNET_PREFIX
+from langkeys.store.encrypted_columns import (
+    ENCRYPTED_COLUMNS,
+    ENCRYPTED_JSON_COLUMNS,
+    ENVELOPE_COLUMNS,
+)
 from langkeys.store.generations import (
     Generation,
     refused_write,
@@ -20,7 +23,7 @@ from langkeys.store.generations import (
     told_from,
     unfinished_tables,
 )
-from langkeys.store.protocol import Change, Committing
+from langkeys.store.open_store import OpenStore
 from langkeys.store.sqlite.cleaning import remaining_wal
 from langkeys.store.sqlite.connections import (
     ROW_NUMBERS,
@@ -32,11 +35,6 @@ from langkeys.store.sqlite.connections import (
     only_ends,
     opened,
     store_error,
-)
-from langkeys.store.sqlite.places import (
-    ENCRYPTED_COLUMNS,
-    ENCRYPTED_JSON_COLUMNS,
-    ENVELOPE_COLUMNS,
 )
 from langkeys.store.sqlite.values import (
     BadCellError,
@@ -60,15 +58,10 @@ FIRST_ROW = -(1 << 63)
 """The number before those of all rows: they may be below 0."""
 
 Own = TypeVar("Own", bound="Database")
-Value = TypeVar("Value")
-
-MOST_TOLD = 100
-"""Rows that cannot be read named one by one; doctor names all of them."""
-
 _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError)
 
 
-class Database:
+class Database(OpenStore):
     """What the tables of a store share: the connection, its columns, and its generation."""
 
     def __init__(
@@ -80,19 +73,13 @@ class Database:
         busy_timeout: float = BUSY_TIMEOUT,
         cache_kib: int | None = None,
     ) -> None:
+        super().__init__()
         self._path = path.absolute()
         self._writable = writable
         self._busy_timeout = busy_timeout
-        self.committing: Committing | None = None
-        self.before_encrypted: Callable[[], None] | None = None
-        self._writes_encrypted = False
-        self._changes: list[Iterable[Change]] = []
         self._has_written = False
         self._has_removed = False
         """Something was deleted or replaced that nobody should find any more."""
-        self._unreadable: set[tuple[str, str]] = set()
-        self._told: list[tuple[bool, str]] = []
-        self._listeners: tuple[Callable[[str], None], Callable[[str], None]] | None = None
         # Held for a statement, or for a whole transaction: several threads share the connection.
         self._lock = threading.RLock()
         self._place = str(self._path)
@@ -192,43 +179,6 @@ class Database:
         finally:
             store.close()
 
-    def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
-        self._listeners = (note, warn)
-        waiting, self._told = self._told, []
-        for is_warning, sentence in waiting:
-            self._tell(sentence, is_warning=is_warning)
-
-    def _tell(self, sentence: str, *, is_warning: bool) -> None:
-        if self._listeners is None:
-            self._told.append((is_warning, sentence))
-        else:
-            self._listeners[is_warning](sentence)
-
-    def _readable(
-        self, rows: Iterable[Sequence[Any]], load: Callable[[Sequence[Any]], Value]
-    ) -> Iterator[Value]:
-        """Yield the values of rows; a row that makes none is told of and left out."""
-        for row in rows:
-            try:
-                value = load(row)
-            except UnreadableRowError as error:
-                self._tell_unreadable(error)
-            else:
-                yield value
-
-    def _tell_unreadable(self, error: UnreadableRowError) -> None:
-        row = (error.table, error.row)
-        if row in self._unreadable or len(self._unreadable) > MOST_TOLD:
-            return
-        self._unreadable.add(row)
-        if len(self._unreadable) > MOST_TOLD:
-            self._tell(
-                f"{self.location} has more unreadable rows; langkeys doctor lists all of them",
-                is_warning=True,
-            )
-        else:
-            self._tell(f"{error.message}; it is left out", is_warning=True)
-
     def _unreadable_row(
         self, table: str, row_id: object, name: object, error: BadCellError
     ) -> UnreadableRowError:
@@ -285,13 +235,10 @@ class Database:
 
     def _transaction(self) -> Iterator[None]:
         self._rows("BEGIN IMMEDIATE")
-        self._changes = []
-        self._writes_encrypted = False
+        self._forget_changes()
         try:
             yield
-            changes = chain.from_iterable(self._changes)
-            told = self.committing is not None and self._changes
-            with self.committing(changes) if self.committing and told else nullcontext():
+            with self._commit_context():
                 with self._translated():
                     failpoints.reach("before-commit")
                 self._rows("COMMIT")
@@ -300,27 +247,6 @@ class Database:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the error that led here is the one to tell
                     self._connection.rollback()
-
-    def _allow_encrypted(self, stored: Iterable[str]) -> None:
-        """Have it allowed, once a transaction, that an encrypted value is written."""
-        if self.before_encrypted is None or self._writes_encrypted:
-            return
-        if any(value.startswith(FERNET_PREFIX) for value in stored):
-            self.before_encrypted()
-            self._writes_encrypted = True
-
-    def note(self, change: Change) -> None:
-        self._note([change])
-
-    def _note(self, changes: Iterable[Change]) -> None:
-        """Keep what the transaction changes for its commit, where anybody wants to know."""
-        if self.committing is not None and (noted := list(changes)):
-            self._changes.append(noted)
-
-    def _note_unread(self, changes: Iterable[Change]) -> None:
-        """Keep changes, at least one, that are too many to be in memory and read at the commit."""
-        if self.committing is not None:
-            self._changes.append(changes)
 
     def _read_columns(self) -> dict[str, frozenset[str]]:
         # The known tables' columns; other tables only by name, as the generation is told by both.

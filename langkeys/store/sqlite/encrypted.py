@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from langkeys.models import FERNET_PREFIX, EncryptedValue
-from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
-from langkeys.store.sqlite.places import (
+from langkeys.store.encrypted_columns import (
     ENCRYPTED_COLUMNS,
     ENCRYPTED_JSON_COLUMNS,
     ENVELOPE_COLUMNS,
@@ -13,6 +12,7 @@ from langkeys.store.sqlite.places import (
     PAST_FERNET,
     Place,
 )
+from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import name_or_none, shown_cell
 
 SAMPLE_ROWS = 4

@@ -14,16 +14,16 @@ from langkeys.batches import in_batches
 from langkeys.errors import LangkeysError, StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
-from langkeys.store.protocol import Change, KeyFilter
+from langkeys.store.changes import key_deletion, key_insertions
+from langkeys.store.encrypted_columns import PAST_FERNET
+from langkeys.store.records import Change, KeyFilter
 from langkeys.store.sqlite.api_keys import (
     KEY_CELLS,
     KEY_COLUMNS,
     ApiKeyTable,
     key_row,
-    noted_delete,
 )
 from langkeys.store.sqlite.database import MORE_CACHE, PAGE_ROWS
-from langkeys.store.sqlite.places import PAST_FERNET
 from langkeys.store.sqlite.values import JOINED_OWNER
 
 _TABLE = "temp.langkeys_batch"
@@ -158,9 +158,13 @@ class SqliteKeyBatch:
         for like, some in groupby(rows, lambda row: row[:4]):
             name, user_id, username, expires_at = like
             for alike in in_batches(some, PAGE_ROWS):
-                first, *others = (row[4] for row in alike)
-                details = {"username": username, "expires_at": expires_at}
-                yield Change("insert", "api_key", first, name, user_id, details, None, others)
+                yield key_insertions(
+                    [row[4] for row in alike],
+                    name=name,
+                    user_id=user_id,
+                    username=username,
+                    expires_at=expires_at,
+                )
 
     def _rows(self, columns: str, last_row: int = 0) -> Iterator[tuple[Any, ...]]:
         while True:
@@ -217,7 +221,7 @@ class SqliteKeyBatch:
         store._rows(MORE_CACHE)
         self.keep_matching(wanted)
         if self._count:
-            store._note_unread(map(noted_delete, self))
+            store._note_unread(map(key_deletion, self))
         deleted = 0
         (last_row,) = store._rows(f"SELECT coalesce(max(rowid), 0) FROM {_TABLE}")[0]
         for row in range(0, last_row, _DELETED_AT_ONCE):

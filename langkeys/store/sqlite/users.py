@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from langkeys.models import User, UserSummary
-from langkeys.store.protocol import Change
+from langkeys.store.changes import user_change, user_update
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
     BadCellError,
@@ -88,9 +88,7 @@ class UserTable(Database):
         self._has_removed = True
         old = None if self.committing is None else self.find_user(user.id)
         if old is not None:
-            fields = ("password_hash", "is_active", "is_superuser")
-            changed = [name for name in fields if getattr(old, name) != getattr(user, name)]
-            self._note([_noted("update", user, changed=changed)])
+            self._note([user_update(old, user)])
         self._rows(
             'UPDATE "user" SET password = ?, is_active = ?, is_superuser = ?, updated_at = ?'
             " WHERE id = ?",
@@ -106,11 +104,11 @@ class UserTable(Database):
     def delete_user(self, user_id: str) -> None:
         self._has_removed = True
         user = None if self.committing is None else self.find_user(user_id)
-        self._note([] if user is None else [_noted("delete", user)])
+        self._note([] if user is None else [user_change("delete", user)])
         self._rows('DELETE FROM "user" WHERE id = ?', (user_id,))
 
     def insert_user(self, user: User) -> None:
-        self._note([_noted("insert", user)])
+        self._note([user_change("insert", user)])
         self._rows(
             'INSERT INTO "user" (id, username, password, is_active, is_superuser, create_at,'
             " updated_at, last_login_at, profile_image, optins)"
@@ -147,8 +145,3 @@ def _loaded_optins(value: Any) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         raise BadCellError("optins") from None
     return optins if isinstance(optins, dict) else None
-
-
-def _noted(action: str, user: User, **details: object) -> Change:
-    state = {"is_active": user.is_active, "is_superuser": user.is_superuser}
-    return Change(action, "user", user.id, user.username, details={**state, **details})

@@ -7,7 +7,8 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import Variable
-from langkeys.store.protocol import Change
+from langkeys.store.changes import unreadable_variable_deletion, variable_change
+from langkeys.store.records import Change
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
     BadCellError,
@@ -57,7 +58,7 @@ class VariableTable(Database):
     def insert_variables(self, variables: Iterable[Variable]) -> None:
         variables = list(variables)
         self._allow_encrypted(variable.stored for variable in variables)
-        self._note(_noted("insert", variable) for variable in variables)
+        self._note(variable_change("insert", variable) for variable in variables)
         columns = ["id", *_COLUMNS]
         if self._has_managed:
             columns.append("is_environment_managed")
@@ -72,7 +73,7 @@ class VariableTable(Database):
         self._has_removed = True
         variables = list(variables)
         self._allow_encrypted(variable.stored for variable in variables)
-        self._note(_noted("update", variable) for variable in variables)
+        self._note(variable_change("update", variable) for variable in variables)
         columns = list(_COLUMNS)
         if self._has_managed:
             columns.append("is_environment_managed")
@@ -132,17 +133,14 @@ class VariableTable(Database):
 
     def _noted_variable_end(self, row: Sequence[Any]) -> Change:
         try:
-            return _noted("delete", self._variable(row))
+            return variable_change("delete", self._variable(row))
         except UnreadableRowError as error:
-            row_id, name, user_id = row[0], row[1], row[7]
-            details = {"username": name_or_none(row[9]), "unreadable": error.column}
-            return Change(
-                "delete",
-                "variable",
-                shown_cell(row_id),
-                name_or_none(name),
-                name_or_none(user_id),
-                details,
+            return unreadable_variable_deletion(
+                shown_cell(row[0]),
+                name=name_or_none(row[1]),
+                user_id=name_or_none(row[7]),
+                username=name_or_none(row[9]),
+                column=error.column,
             )
 
 
@@ -152,11 +150,6 @@ def _loaded_fields(value: Any) -> tuple[str, ...] | None:
     except (ValueError, RecursionError):
         raise BadCellError("default_fields") from None
     return tuple(map(str, fields)) if isinstance(fields, list) else None
-
-
-def _noted(action: str, variable: Variable) -> Change:
-    details = {"username": variable.username, "type": variable.type}
-    return Change(action, "variable", variable.id, variable.name, variable.user_id, details)
 
 
 def _row(variable: Variable) -> dict[str, object]:
