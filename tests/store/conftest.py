@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Protocol
 import pytest
 
 from langkeys.models import ApiKey, User
-from langkeys.store.protocol import Store
+from langkeys.store import engines
+from langkeys.store.protocol import Change, Store
 from langkeys.store.sqlite.creation import create_database
 from langkeys.store.sqlite.store import SqliteStore
+from langkeys.targets import Target
 
 from ..databases import Database
 
@@ -70,6 +72,10 @@ class Engine(Protocol):
         """Open one more connection to the engine's one store."""
         ...
 
+    def held_alone(self) -> AbstractContextManager[Store]:
+        """Open the store and keep everybody else out."""
+        ...
+
 
 @dataclass
 class SqliteEngine:
@@ -82,6 +88,9 @@ class SqliteEngine:
 
     def opened(self, *, writable: bool = False) -> AbstractContextManager[Store]:
         return closing(SqliteStore(self.path, writable=writable, busy_timeout=0.05))
+
+    def held_alone(self) -> AbstractContextManager[Store]:
+        return closing(engines.take_alone(Target("sqlite", file=self.path), patience=0.05))
 
 
 @pytest.fixture(params=["sqlite"])
@@ -109,6 +118,19 @@ def added(store: Store, *keys: ApiKey) -> list[ApiKey]:
     with store.transaction():
         store.insert_api_keys(keys)
     return list(keys)
+
+
+def noted(store: Store) -> list[Change]:
+    """Return where the changes of all commits of this store will be."""
+    changes: list[Change] = []
+
+    @contextmanager
+    def committing(noted: Iterable[Change]) -> Iterator[None]:
+        changes.extend(noted)
+        yield
+
+    store.committing = committing
+    return changes
 
 
 @pytest.fixture
