@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from langkeys.authentication import Acting
 from langkeys.config import locations
@@ -46,6 +46,9 @@ MOST_CHANGES = 1000
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 """The outcomes: written before the commit; nothing was written; the write did not come through."""
+
+MAY_BE_DONE = "may_be_done"
+"""A field of a failed write over REST whose answer was lost."""
 
 
 def log_path(settings: Settings) -> Path | None:
@@ -124,11 +127,35 @@ class Trail:
             self._warn(f"{message} (set {SETTING} to another file, or to {OFF})")
 
 
+class Actor(NamedTuple):
+    """Who acts, as a line has it; ``how`` they are known, in words."""
+
+    username: str
+    user_id: str
+    how: str
+    api_key_id: str | None = None
+
+
+def actor_of(acting: Acting | None) -> Actor | None:
+    """Return the actor of a session, None as long as nobody is known."""
+    if acting is None:
+        return None
+    key = acting.api_key
+    key_id = None if key is None else key.id
+    return Actor(acting.user.username, acting.user.id, acting.how, key_id)
+
+
+def _is_undone(_: BaseException) -> bool:
+    """Say that nothing was done: a transaction that fails is rolled back."""
+    return True
+
+
 class Recorder:
     """Writes down what one invocation changes, and what it was refused.
 
-    ``acting`` is who acts, None as long as nobody is known; ``sha256_of`` is the hash of a whole
-    API key, None where it cannot be known.
+    ``acting`` is who acts, None as long as nobody is known; ``database`` is where, a file or a
+    server's address; ``sha256_of`` is the hash of a whole API key, None where it cannot be known.
+    ``is_undone`` says of what a write raised whether it was not done for sure.
     """
 
     def __init__(
@@ -137,9 +164,10 @@ class Recorder:
         *,
         command: str,
         reason: str | None,
-        acting: Callable[[], Acting | None],
+        acting: Callable[[], Actor | None],
         database: Callable[[], str | None],
-        sha256_of: Callable[[ApiKey], str | None],
+        sha256_of: Callable[[ApiKey], str | None] = lambda _: None,
+        is_undone: Callable[[BaseException], bool] = _is_undone,
     ) -> None:
         self._trail = trail
         self._command = command
@@ -147,6 +175,7 @@ class Recorder:
         self._acting = acting
         self._database = database
         self._sha256_of = sha256_of
+        self._is_undone = is_undone
         self._has_written = False
 
     def check(self) -> None:
@@ -160,14 +189,23 @@ class Recorder:
             yield
 
     @contextmanager
-    def writing(self, changes: Iterable[Mapping[str, Any]]) -> Iterator[None]:
-        """Write the line of something else that is done in the block; see ``committing``."""
+    def writing(
+        self, changes: Iterable[Mapping[str, Any]]
+    ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Write the line of something else that is done in the block; see ``committing``.
+
+        Yields what adds a second part to the line, for what is only known by then.
+        """
         record = self._record(DONE)
         self._trail.append_changes(record, changes)
         try:
-            yield
+            yield lambda change: self._trail.append(
+                {**record, "time": iso(now()), **_numbered(2), "changes": [change]}
+            )
         except BaseException as error:
             failed = self._record(FAILED) | {"of": record["id"], "error": _code(error)}
+            if not self._is_undone(error):
+                failed[MAY_BE_DONE] = True
             with suppress(FailedError):  # the error that led here is the one to tell
                 self._trail.append(failed)
             raise
@@ -305,22 +343,22 @@ def new_record(
     outcome: str,
     *,
     command: str,
-    acting: Acting | None,
+    acting: Actor | None,
     database: str | None,
     reason: str | None,
     environ: Mapping[str, str],
 ) -> dict[str, Any]:
     """Start a line: who does what with which database, as whom on this machine, and why."""
-    key = None if acting is None else acting.api_key
+    key_id = None if acting is None else acting.api_key_id
     return {
         "id": secrets.token_hex(6),
         "time": iso(now()),
         "outcome": outcome,
         "command": command,
-        "user": None if acting is None else acting.user.username,
-        "user_id": None if acting is None else dashed(acting.user.id),
+        "user": None if acting is None else acting.username,
+        "user_id": None if acting is None else dashed(acting.user_id),
         "authenticated_by": None if acting is None else acting.how,
-        "api_key_id": None if key is None else dashed(key.id),
+        "api_key_id": None if key_id is None else dashed(key_id),
         "system_user": _system_user(environ),
         "pid": os.getpid(),
         "database": database,

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from langkeys.audit.log import DONE, FAILED, MOST_LINE_BYTES, SETTING, log_path
+from langkeys.audit.log import DONE, FAILED, MAY_BE_DONE, MOST_LINE_BYTES, SETTING, log_path
 from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, FailedError
 from langkeys.files import ownership
@@ -77,7 +77,7 @@ def _was_revoked(path: Path, sha256: str) -> bool:
     revocations = set()
     # The failure of a commit always comes after the line that it is about.
     for record in read(path, lambda _: None):
-        if record.get("outcome") == FAILED:
+        if record.get("outcome") == FAILED and not record.get(MAY_BE_DONE):
             revocations.discard(record.get("of"))
         elif record.get("outcome") == DONE and any(
             change.get("action") == "delete" and change.get("sha256") == sha256

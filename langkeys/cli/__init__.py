@@ -93,7 +93,7 @@ def _answered(args: list[str], output: Output) -> int:
         own = own_arguments(args)
         args = [*map(_as_text, own), *map(_as_it_is, args[len(own) :])]
         refuse_keys_in_arguments(args)
-        result = _run(args, call)
+        result = _run_recorded(args, call)
         output.finish()
     except UndeliveredError as error:
         if not error.closed_pipe or error.hint:
@@ -105,6 +105,15 @@ def _answered(args: list[str], output: Output) -> int:
         output.error(error)
         return error.exit_code
     return result
+
+
+def _run_recorded(args: list[str], call: Invocation) -> int:
+    try:
+        return _run(args, call)
+    except LangkeysError as error:
+        if call.refused is not None:
+            call.refused(error)
+        raise
 
 
 def _unexpected(error: Exception) -> FailedError:

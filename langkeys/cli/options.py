@@ -5,7 +5,7 @@ one nearest to the end counts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from langkeys.cli.output import Output
-from langkeys.errors import UsageError
+from langkeys.errors import LangkeysError, UsageError
 
 if TYPE_CHECKING:
     from langkeys.config.settings import Settings
@@ -39,6 +39,8 @@ class Invocation:
         self.given: dict[str, str | bool] = {}
         self.settings: Settings | None = None
         """What was read of settings, as soon as it has been."""
+        self.refused: Callable[[LangkeysError], None] | None = None
+        """Takes what a command is refused, where it changes a server."""
 
 
 def invocation(context: typer.Context) -> Invocation:

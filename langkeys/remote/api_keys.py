@@ -1,22 +1,12 @@
-"""API keys over REST: one's own, made, listed and ended, each deed proved by the server.
+"""API keys over REST: one's own, listed and ended, each end proved by the server."""
 
-There is no transaction: an answer that is lost leaves open what was done. Nothing is then deleted
-by guess; what is there is looked up and named.
-"""
-
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from langkeys.errors import (
-    FailedError,
-    InvalidKeyError,
-    LangkeysError,
-    NotFoundError,
-)
-from langkeys.models import ApiKey, dashed, masked, shown_without
-from langkeys.remote.client import Answer, Client, LostAnswerError, UnreachableError
+from langkeys.errors import FailedError, LangkeysError, NotFoundError
+from langkeys.models import ApiKey, dashed, masked
+from langkeys.remote.client import Client, LostAnswerError, UnreachableError
 from langkeys.remote.fields import (
     StrangeFieldError,
     count_in,
@@ -29,9 +19,9 @@ from langkeys.remote.fields import (
     text_in,
     time_in,
 )
-from langkeys.remote.server import Server, is_refused
+from langkeys.remote.records import Deed, sha256_of
+from langkeys.remote.server import Doing, Server, is_refused
 from langkeys.remote.settling import settled
-from langkeys.times import iso
 
 PATH = "/api/v1/api_key/"
 
@@ -46,18 +36,9 @@ class ListedKey(NamedTuple):
     value: str
 
 
-class NewKey(NamedTuple):
-    """A key that the server has just made: its row, and the key itself, which only shows once."""
-
-    row: ApiKey
-    plaintext: str
-
-    def __repr__(self) -> str:
-        return shown_without(self, "plaintext")
-
-
 def list_keys(server: Server, client: Client | None = None) -> list[ListedKey]:
     """Return the keys of the user whose key is sent, oldest first."""
+    is_own = client is None
     client = client or server.client
     answer = client.done(client.ask("GET", PATH))
     try:
@@ -65,6 +46,9 @@ def list_keys(server: Server, client: Client | None = None) -> list[ListedKey]:
         found = [_listed(item, user_id, server) for item in list_in(answer.document, "api_keys")]
     except StrangeFieldError as error:
         raise strange_field(answer, error) from None
+    if is_own and client.api_key is not None:
+        same = of_value(found, client.api_key)
+        server.key_id = same[0].key.id if len(same) == 1 else server.key_id
     return sorted(found, key=lambda item: item.key.created_at)
 
 
@@ -89,190 +73,40 @@ def _row(item: object, user_id: str, server: Server) -> ApiKey:
     )
 
 
-def create(
-    server: Server,
-    name: str,
-    expires_at: datetime | None = None,
-    *,
-    ability: str = "api-key create",
-    known: Collection[str] | None = None,
-) -> NewKey:
-    """Make a key of the acting user; return it once the server accepts it.
-
-    ``known`` are the ids of the keys that are there, if the caller has just listed them. Raises
-    UnsupportedError before any request where the server would drop the expiry, and FailedError with
-    the new ids of that name where its answer is lost.
-    """
-    if expires_at is not None:
-        server.require(f"{ability} --expires")
-    user_id = server.acting.id
-    if known is None:
-        known = {item.key.id for item in list_keys(server)}
-    body = {"name": name} | ({} if expires_at is None else {"expires_at": iso(expires_at)})
-    try:
-        answer = server.client.done(server.client.ask("POST", PATH, body))
-        key_id, plaintext = _new(answer, server.client)
-    except LostAnswerError as error:
-        raise _lost(server, name, known, error) from None
-    except (KeyboardInterrupt, SystemExit):
-        server.warn(
-            f"the server may have created an API key {name!r}; to see it: langkeys"
-            f" api-key list {server.option}"
-        )
-        raise
-    with taking_back([(server, key_id)]):
-        return NewKey(_proved(server, key_id, plaintext, user_id, expires_at), plaintext)
-
-
-def _new(answer: Answer, client: Client) -> tuple[str, str]:
-    try:
-        plaintext = text_in(answer.document, "api_key")
-        client.hide(plaintext)
-        return id_in(answer.document, "id"), plaintext
-    except StrangeFieldError as error:
-        raise strange_field(answer, error) from None
-
-
-def _proved(
-    server: Server, key_id: str, plaintext: str, user_id: str, expires_at: datetime | None
-) -> ApiKey:
-    """Return the row of a new key by which the server lets its user in; else raise FailedError."""
-    named = f"the new API key {dashed(key_id)}"
-    by_it = Server(server.client.by(plaintext))
-
-    def refusal() -> InvalidKeyError | None:
-        try:
-            by_it.acting  # noqa: B018 - raises where the server refuses the key
-        except InvalidKeyError as error:
-            return error
-        return None
-
-    def listed() -> ApiKey | None:
-        return next((item.key for item in list_keys(by_it) if item.key.id == key_id), None)
-
-    refused = settled(refusal, lambda error: error is None)
-    if refused is not None:
-        raise FailedError(f"{named} is not accepted by the server: {refused.message}")
-    if by_it.acting.id != user_id:
-        raise FailedError(f"{named} belongs to another user of {server.location}")
-    row = settled(listed, lambda found: found is not None)
-    if row is None:
-        raise FailedError(f"{named} is not among those that {server.location} lists")
-    kept = row.expires_at
-    if expires_at is not None and (kept is None or abs((kept - expires_at).total_seconds()) > 1):
-        raise FailedError(f"{named} did not get the requested expiry")
-    return row
-
-
-def _lost(
-    server: Server, name: str, known: Collection[str], error: LostAnswerError
-) -> LangkeysError:
-    def new_ones() -> list[ApiKey]:
-        keys = [item.key for item in list_keys(server) if item.key.id not in known]
-        return [key for key in keys if key.name == name]
-
-    try:
-        found = settled(new_ones, bool)
-    except LangkeysError:
-        return FailedError(
-            f"{error.message}; it is unknown whether an API key {name!r} was created",
-            hint=f"check with langkeys api-key list {server.option}, and revoke a key"
-            " that nobody has received",
-        )
-    if not found:
-        return FailedError(
-            f"{error.message}; so far there is no new API key {name!r}",
-            hint="run the command again",
-        )
-    ids = " ".join(dashed(key.id) for key in found)
-    return FailedError(
-        f"{error.message}; {_new_keys(found)} of that name appeared in the meantime,"
-        " which may be another user's or job's",
-        hint="a key created by this command was not delivered. If nobody else has"
-        f" just created a key, run: langkeys api-key revoke {ids} {server.option}",
-        candidates=tuple(f"{dashed(key.id)}  {key.name}  {iso(key.created_at)}" for key in found),
-    )
-
-
-def _new_keys(keys: Sequence[ApiKey]) -> str:
-    return "a new API key" if len(keys) == 1 else f"{len(keys)} new API keys"
-
-
-@contextmanager
-def taking_back(
-    made: Sequence[tuple[Server, str]], arrived: Collection[str] = ()
-) -> Iterator[None]:
-    """Revoke new keys where the block fails, Ctrl-C included; an error's hint names what is left.
-
-    ``made`` are their ids, with the server by the key that made each; ``arrived`` are the ids of
-    those that somebody has already, which stay. Both may grow in the block.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if not made:
-            raise
-        server = made[0][0]
-        undelivered = [item for item in made if item[1] not in arrived]
-        left = [dashed(key_id) for by, key_id in undelivered if not _is_taken_back(by, key_id)]
-        other = " other" if arrived else ""
-        many = (
-            f"the{other} new API key has"
-            if len(undelivered) == 1
-            else f"the {len(undelivered)}{other} new API keys have"
-        )
-        hint = f"{many} been removed again"
-        if left:
-            hint = (
-                "keys that were not delivered could not be removed. To revoke them:"
-                f" langkeys api-key revoke {' '.join(left)} {server.option}"
-            )
-        if arrived:
-            ids = ", ".join(dashed(key_id) for _, key_id in made if key_id in arrived)
-            hint += f"; these were delivered, and work in addition to the old ones: {ids}"
-        if isinstance(error, LangkeysError):
-            error.hint = hint if error.hint is None else f"{error.hint}; {hint}"
-        elif left or arrived:
-            server.warn(hint)
-        raise
-
-
-def _is_taken_back(server: Server, key_id: str) -> bool:
-    def is_ended() -> bool:
-        try:
-            end(server.client, key_id)
-        except NotFoundError:
-            return False  # it may not be there yet, or not any more
-        return True
-
-    try:
-        settled(is_ended, bool)
-    except LangkeysError:
-        return False
-    return True
-
-
 # Ending
 
 
-def end(client: Client, key_id: str, *, is_own: bool = False) -> None:
-    """Delete a key of the client's user; where an answer is lost, ask again.
+def end(server: Server, key_id: str, name: str | None, whole: str | None = None) -> None:
+    """Delete a key of the user whose key is sent; where an answer is lost, ask again.
 
-    ``is_own``: it is the key that is sent, which the server refuses once it is gone. Raises
-    NotFoundError where it was not there in the first place.
+    ``whole`` is the key itself where it is known. Raises NotFoundError where it was not there in
+    the first place.
     """
+    details = {
+        "username": server.acting.username,
+        "sha256": None if whole is None else sha256_of(whole),
+    }
+    deed = Deed("delete", "api_key", key_id, name, server.acting.id, details)
+    with server.doing(deed) as doing:
+        _delete(server.client, doing, key_id, is_own=whole == server.client.api_key)
+
+
+def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
     error: LangkeysError = FailedError("")
-    for attempt in range(_ATTEMPTS):
+    may_be_done = False
+    for _ in range(_ATTEMPTS):
         try:
-            answer = client.ask("DELETE", f"{PATH}{dashed(key_id)}")
+            answer = doing.ask("DELETE", f"{PATH}{dashed(key_id)}")
         except (LostAnswerError, UnreachableError) as lost:
+            may_be_done |= isinstance(lost, LostAnswerError)
             error = lost
             continue
         if answer.is_done:
             return
         is_gone = answer.status in (400, 404) and _NOT_FOUND in str(answer.detail).lower()
-        if attempt and (is_gone or (is_own and answer.is_refusal)):
-            return  # the first attempt did it, and its answer was lost
+        # The key that is sent is refused once it is gone.
+        if may_be_done and (is_gone or (is_own and answer.is_refusal)):
+            return  # an attempt before did it, and its answer was lost
         if is_gone:
             raise NotFoundError(
                 f"API key {dashed(key_id)} is not (or no longer) a key of this user on"
@@ -281,7 +115,8 @@ def end(client: Client, key_id: str, *, is_own: bool = False) -> None:
         error = client.failure(answer)
         if not isinstance(error, LostAnswerError):
             raise error
-    raise FailedError(
+        may_be_done = True
+    raise LostAnswerError(
         f"{error.message}; it is unknown whether API key {dashed(key_id)} is revoked",
         hint="run the command again: a revoked key is no longer found",
     )

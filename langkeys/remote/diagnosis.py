@@ -11,7 +11,8 @@ from langkeys.errors import InvalidKeyError, LangkeysError
 from langkeys.models import dashed
 from langkeys.remote.api_keys import list_keys
 from langkeys.remote.client import Client
-from langkeys.remote.server import WHOAMI, ActingUser, Server
+from langkeys.remote.records import ActingUser
+from langkeys.remote.server import WHOAMI, Server
 from langkeys.remote.users import list_users
 from langkeys.times import now
 

@@ -76,7 +76,7 @@ def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
 
     Raises InvalidKeyError where the server refuses it, NotFoundError where it is no stored key.
     """
-    by_it = Server(server.client.by(api_key), server.warn)
+    by_it = server.by(api_key)
     try:
         username = by_it.acting.username
     except InvalidKeyError as error:
@@ -90,7 +90,9 @@ def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
             hint="it may be the LANGFLOW_API_KEY in the server's environment"
             " (LANGFLOW_API_KEY_SOURCE=env), which can only be removed there",
         )
-    return Chosen(by_it, _the_one(by_it, matches, what), api_key, is_presented=True)
+    listed = _the_one(by_it, matches, what)
+    by_it.key_id = listed.key.id
+    return Chosen(by_it, listed, api_key, is_presented=True)
 
 
 def _with_whole(server: Server, listed: ListedKey) -> Chosen:

@@ -6,17 +6,10 @@ from typing import Literal, NamedTuple
 
 from langkeys.errors import ConflictError, FailedError, LangkeysError
 from langkeys.models import ApiKey, dashed
-from langkeys.remote.api_keys import (
-    NewKey,
-    create,
-    end,
-    require_gone,
-    require_refused,
-    taking_back,
-)
+from langkeys.remote.api_keys import end, require_gone, require_refused
 from langkeys.remote.client import Client
+from langkeys.remote.creation import MadeKey, NewKey, create, taking_back
 from langkeys.remote.references import Chosen, with_acting_last
-from langkeys.remote.server import Server
 from langkeys.times import now
 
 Expires = datetime | Literal["never"] | None
@@ -35,7 +28,7 @@ def revoke(chosen: Sequence[Chosen], done: Callable[[int], None] = lambda _: Non
     ordered = with_acting_last(chosen)
     for number, item in enumerate(ordered):
         try:
-            end(item.server.client, item.key_id, is_own=item.whole is not None)
+            end(item.server, item.key_id, item.listed.key.name, item.whole)
             _prove(item, item.server.client)
         except LangkeysError as error:
             raise _partly(error, "revoked", ordered, number) from None
@@ -119,13 +112,13 @@ def rotate(
             item.server.require("api-key rotate --expires")
     expiries = [_expiry(item.listed.key, expires, moment) for item in chosen]
     replacements: list[Replacement] = []
-    made: list[tuple[Server, str]] = []
+    made: list[MadeKey] = []
     arrived: set[str] = set()
     with taking_back(made, arrived):
         for item, expiry in zip(chosen, expiries, strict=True):
             name = item.listed.key.name or ""
             new = create(item.server, name, expiry, ability="api-key rotate")
-            made.append((item.server, new.row.id))
+            made.append(MadeKey(item.server, new.row.id, name, new.plaintext))
             replacements.append(Replacement(item, new))
         deliver(replacements, arrived)
     if not keeps_old:
@@ -135,10 +128,10 @@ def rotate(
 
 def _end_old(replacements: Sequence[Replacement]) -> None:
     for number, item in enumerate(replacements):
-        client = item.old.server.client.by(item.new.plaintext)
+        by_new = item.old.server.by_own(item.new.plaintext, item.new.row.id)
         try:
-            end(client, item.old.key_id)
-            _prove(item.old, client)
+            end(by_new, item.old.key_id, item.old.listed.key.name, item.old.whole)
+            _prove(item.old, by_new.client)
         except LangkeysError as error:
             left = " ".join(dashed(other.old.key_id) for other in replacements[number:])
             raise FailedError(

@@ -1,9 +1,10 @@
 """A Langflow server as the services see it: its version, and the user whose API key is sent."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from langkeys.errors import ForbiddenError, InvalidKeyError
 from langkeys.remote.abilities import Version
@@ -17,17 +18,67 @@ from langkeys.remote.fields import (
     strange_field,
     text_in,
 )
+from langkeys.remote.records import ActingUser, Complete, Deed, Record
 
 WHOAMI = "/api/v1/users/whoami"
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 
-class Server:
-    """One server and one acting user; each is asked for once, when it is first needed."""
+class Doing:
+    """What is allowed to change something on a server: one deed, which has been recorded."""
 
-    def __init__(self, client: Client, warn: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, client: Client, complete: Complete) -> None:
+        self._client = client
+        self.complete = complete
+        """Takes the id of what the server has made."""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Send a request of the deed; see ``Client.ask``."""
+        return self._client.ask(method, path, body, timeout=timeout)
+
+
+class Server:
+    """One server and one acting user; each is asked for once, when it is first needed.
+
+    ``record`` gets to know each deed before it is done. ``key_id`` is the id of the API key that is
+    sent, as soon as it is known.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        warn: Callable[[str], None] = lambda _: None,
+        record: Record | None = None,
+    ) -> None:
         self.client = client
         self.warn = warn
+        self.record = record or Record()
+        self.key_id: str | None = None
+
+    def by(self, api_key: str) -> "Server":
+        """Return the same server, asked by another API key."""
+        return Server(self.client.by(api_key), self.warn, self.record)
+
+    def by_own(self, api_key: str, key_id: str) -> "Server":
+        """Return the same server, asked by another API key of the acting user."""
+        other = self.by(api_key)
+        other.key_id = key_id
+        other.acting = self.acting
+        return other
+
+    @contextmanager
+    def doing(self, deed: Deed) -> Iterator[Doing]:
+        """Context manager around the requests of one deed, which is recorded first."""
+        self.record.acts(self.acting, self.key_id)
+        with self.record.doing(deed) as complete:
+            yield Doing(self.client, complete)
 
     @property
     def location(self) -> str:
@@ -64,12 +115,14 @@ class Server:
         return version
 
     @cached_property
-    def acting(self) -> "ActingUser":
+    def acting(self) -> ActingUser:
         """The user whose API key is sent; InvalidKeyError where the server refuses it."""
         found = whoami(self.client)
-        return ActingUser(
+        user = ActingUser(
             id_in(found, "id"), found["username"], found["is_active"], found["is_superuser"]
         )
+        self.record.acts(user, self.key_id)
+        return user
 
     def require(self, ability: str) -> None:
         """Raise UnsupportedError where this server's version does not do it over REST."""
@@ -82,15 +135,6 @@ class Server:
                 f"{self.acting.username} is not a superuser of {self.location}",
                 hint="set LANGKEYS_API_KEY to an API key of a superuser",
             )
-
-
-class ActingUser(NamedTuple):
-    """What has to be known of the user whose API key is sent."""
-
-    id: str
-    username: str
-    is_active: bool
-    is_superuser: bool
 
 
 def whoami_answer(client: Client) -> Answer:

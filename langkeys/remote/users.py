@@ -22,6 +22,7 @@ from langkeys.remote.fields import (
     text_in,
     time_in,
 )
+from langkeys.remote.records import Deed
 from langkeys.remote.server import Server
 from langkeys.remote.settling import settled
 
@@ -115,14 +116,18 @@ def create_user(server: Server, username: str, password: str, *, is_superuser: b
     client = server.client
     client.hide(password)
     body = {"username": username, "password": password}
+    details = {"is_active": False, "is_superuser": False}
     try:
-        answer = client.ask("POST", PATH, body)
-        if answer.status in (400, 409) and _TAKEN.search(str(answer.detail).lower()):
-            raise ConflictError(
-                f"there is a user {username!r} in {server.location}: {client.detail(answer)}",
-                hint="choose another name, or change that user: set-password, activate, promote",
-            )
-        made = _user_of(client.done(answer), username)
+        with server.doing(Deed("insert", "user", None, username, None, details)) as doing:
+            answer = doing.ask("POST", PATH, body)
+            if answer.status in (400, 409) and _TAKEN.search(str(answer.detail).lower()):
+                raise ConflictError(
+                    f"there is a user {username!r} in {server.location}: {client.detail(answer)}",
+                    hint="choose another name, or change that user: set-password, activate,"
+                    " promote",
+                )
+            made = _user_of(client.done(answer), username)
+            doing.complete(made.id)
     except LostAnswerError as error:
         raise FailedError(
             f"{error.message}; a user {username!r} may have been created, inactive",
@@ -187,14 +192,18 @@ def check_dispensable(server: Server, user: User, what: str) -> None:
 
 
 def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]) -> User:
-    client = server.client
-
-    def send() -> Answer:
-        return client.ask("PATCH", f"{PATH}{dashed(user.id)}", changes)
-
+    state = {"is_active": user.is_active, "is_superuser": user.is_superuser}
+    state |= {name: value for name, value in changes.items() if isinstance(value, bool)}
+    details = {**state, "changed": sorted(changes)}
     try:
-        # A user who has just been made may not be there yet.
-        client.done(settled(send, lambda answer: answer.status != 404))
+        with server.doing(Deed("update", "user", user.id, user.username, None, details)) as doing:
+            # A user who has just been made may not be there yet.
+            answer = settled(
+                lambda: doing.ask("PATCH", f"{PATH}{dashed(user.id)}", changes),
+                lambda answer: answer.status != 404,
+            )
+            if _user_of(server.client.done(answer), user.username).id != user.id:
+                raise strange_field(answer, StrangeFieldError("the id differs"))
     except LostAnswerError as error:
         raise FailedError(
             f"{error.message}; {user.username} may have been changed anyway",

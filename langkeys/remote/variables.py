@@ -27,7 +27,8 @@ from langkeys.remote.fields import (
     strange_field,
     text_in,
 )
-from langkeys.remote.server import Server
+from langkeys.remote.records import Deed
+from langkeys.remote.server import Doing, Server
 from langkeys.remote.settling import settled
 from langkeys.text import unshowable_in
 
@@ -158,19 +159,36 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
         "type": wanted.type or CREDENTIAL,
         "default_fields": list(wanted.default_fields or ()),
     }
-    answer = client.ask("POST", PATH, body, timeout=max(client.timeout, SLOW))
-    if answer.status == 400 and _EXISTS in str(answer.detail):
-        rows = _named(server, wanted.name)  # somebody was faster
+    try:
+        with server.doing(_deed(server, "insert", None, wanted, str(body["type"]))) as doing:
+            answer = doing.ask("POST", PATH, body, timeout=max(client.timeout, SLOW))
+            if answer.status == 400 and _EXISTS in str(answer.detail):
+                raise _ThereAlreadyError(f"{wanted.name} already exists in {server.location}")
+            try:
+                doing.complete(id_in(client.done(answer).document, "id"))
+            except StrangeFieldError as error:
+                raise strange_field(answer, error) from None
+    except _ThereAlreadyError as error:  # somebody was faster
+        rows = _named(server, wanted.name)
         if not rows:
             raise ConflictError(
-                f"{wanted.name} already exists in {server.location}, but"
-                f" {server.acting.username} cannot see it"
-            )
+                f"{error.message}, but {server.acting.username} cannot see it"
+            ) from None
         for row in rows:
             _update(server, row, wanted)
         return "changed"
-    client.done(answer)
     return "added"
+
+
+class _ThereAlreadyError(ConflictError):
+    """The server has a variable of that name, made since it was listed."""
+
+
+def _deed(
+    server: Server, action: str, row_id: str | None, wanted: VariableUpdate, type_: str | None
+) -> Deed:
+    details = {"username": server.acting.username, "type": type_}
+    return Deed(action, "variable", row_id, wanted.name, server.acting.id, details)
 
 
 def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
@@ -185,7 +203,8 @@ def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
         "default_fields": list(fields or ()),
     }
     timeout = max(client.timeout, SLOW)
-    client.done(client.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout))
+    with server.doing(_deed(server, "update", row.id, wanted, str(body["type"]))) as doing:
+        client.done(doing.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout))
 
 
 def _looked_at(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:
@@ -317,11 +336,18 @@ def delete_variables(server: Server, rows: Sequence[Variable]) -> None:
 
 
 def _delete(server: Server, row: Variable) -> None:
+    details = {"username": server.acting.username, "type": row.type}
+    deed = Deed("delete", "variable", row.id, row.name, server.acting.id, details)
+    with server.doing(deed) as doing:
+        _delete_by(server, doing, row)
+
+
+def _delete_by(server: Server, doing: Doing, row: Variable) -> None:
     client = server.client
     error: LangkeysError = FailedError("")
     for _ in range(_ATTEMPTS):
         try:
-            answer = client.ask("DELETE", f"{PATH}{dashed(row.id)}")
+            answer = doing.ask("DELETE", f"{PATH}{dashed(row.id)}")
         except (LostAnswerError, UnreachableError) as lost:
             error = lost
             continue

@@ -63,7 +63,6 @@ def initialize(
         reason=reason,
         acting=lambda: None,
         database=lambda: plan.database.location,
-        sha256_of=lambda _: None,
     )
     written = [path for path in (plan.env_path, plan.secret_key_file, plan.database.file) if path]
     changes = [{"action": "insert", "kind": "file", "name": str(path)} for path in written]

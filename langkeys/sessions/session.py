@@ -171,13 +171,13 @@ class Session:
     @cached_property
     def recorder(self) -> "Recorder":
         """What writes this invocation's lines into the audit trail."""
-        from langkeys.audit.log import Recorder, Trail
+        from langkeys.audit.log import Recorder, Trail, actor_of
 
         return Recorder(
             Trail(self.settings, self.warn),
             command=self._command,
             reason=self._reason,
-            acting=lambda: self.__dict__.get("known_user"),
+            acting=lambda: actor_of(self.__dict__.get("known_user")),
             database=lambda: self._location,
             sha256_of=self._sha256_of,
         )

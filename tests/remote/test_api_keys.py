@@ -16,7 +16,7 @@ from langkeys.errors import (
     UnsupportedError,
 )
 from langkeys.models import dashed
-from langkeys.remote import api_keys, references, rotation
+from langkeys.remote import api_keys, creation, references, rotation
 from langkeys.remote.api_keys import matching
 from langkeys.times import now
 
@@ -30,7 +30,7 @@ Deploy = Callable[[str], Deployment]
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_new_key_works_and_is_listed(deploy: Deploy, version: str) -> None:
     deployment = deploy(version)
-    new = api_keys.create(deployment.server(), "ci")
+    new = creation.create(deployment.server(), "ci")
     assert new.plaintext not in repr(new)
     (made,) = [key for key in deployment.langflow.keys if key.name == "ci"]
     assert (made.value, made.id) == (new.plaintext, dashed(new.row.id))
@@ -48,10 +48,10 @@ def test_an_expiry_is_kept_or_refused_before_any_deed(
     until = datetime.now(timezone.utc) + timedelta(days=90)
     if not honours:
         with pytest.raises(UnsupportedError, match=version.replace(".", r"\.")):
-            api_keys.create(deployment.server(), "ci", until)
+            creation.create(deployment.server(), "ci", until)
         assert deployment.deeds() == []
         return
-    new = api_keys.create(deployment.server(), "ci", until)
+    new = creation.create(deployment.server(), "ci", until)
     assert new.row.expires_at is not None
     assert abs(new.row.expires_at - until) < timedelta(seconds=1)
 
@@ -63,7 +63,7 @@ def test_a_server_that_drops_the_expiry_all_the_same_loses_the_key(deployment: D
 
     deployment.langflow.before = drop
     with pytest.raises(FailedError, match="expiry") as caught:
-        api_keys.create(deployment.server(), "ci", now() + timedelta(days=1))
+        creation.create(deployment.server(), "ci", now() + timedelta(days=1))
     assert "removed again" in (caught.value.hint or "")
     assert [key.name for key in deployment.langflow.keys] == ["acting"]
 
@@ -76,7 +76,7 @@ def test_a_new_key_that_is_not_let_in_is_taken_back(deployment: Deployment) -> N
 
     deployment.langflow.before = refuse
     with pytest.raises(FailedError, match="not accepted") as caught:
-        api_keys.create(deployment.server(), "ci")
+        creation.create(deployment.server(), "ci")
     assert "removed again" in (caught.value.hint or "")
     assert [key.name for key in deployment.langflow.keys] == ["acting"]
 
@@ -94,7 +94,7 @@ def test_an_answer_lost_after_the_deed_names_the_new_ids_and_deletes_nothing(
 
     deployment.langflow.before = somebody_else
     with pytest.raises(FailedError) as caught:
-        api_keys.create(deployment.server(), "ci")
+        creation.create(deployment.server(), "ci")
     assert caught.value.exit_code == 1
     new = [key.id for key in deployment.langflow.keys if key.name == "ci" and key is not old]
     assert len(new) == 2
@@ -106,7 +106,7 @@ def test_an_answer_lost_after_the_deed_names_the_new_ids_and_deletes_nothing(
 def test_an_answer_lost_before_the_deed_says_that_nothing_is_there(deployment: Deployment) -> None:
     deployment.langflow.lose("POST", PATH, is_done=False)
     with pytest.raises(FailedError, match="no new API key 'ci'") as caught:
-        api_keys.create(deployment.server(), "ci")
+        creation.create(deployment.server(), "ci")
     assert caught.value.hint == "run the command again"
 
 
@@ -119,7 +119,7 @@ def test_where_nothing_can_be_looked_up_any_more_that_is_said(deployment: Deploy
 
     deployment.langflow.before = break_down
     with pytest.raises(FailedError, match="it is unknown whether"):
-        api_keys.create(deployment.server(), "ci")
+        creation.create(deployment.server(), "ci")
 
 
 def test_an_answer_to_a_new_key_that_is_none_counts_as_lost(deployment: Deployment) -> None:
@@ -130,7 +130,7 @@ def test_an_answer_to_a_new_key_that_is_none_counts_as_lost(deployment: Deployme
 
     deployment.langflow.before = bad_gateway
     with pytest.raises(FailedError, match="of that name") as caught:
-        api_keys.create(deployment.server(), "ci")
+        creation.create(deployment.server(), "ci")
     assert len(caught.value.candidates) == 1
 
 
@@ -166,13 +166,13 @@ def test_deletions_that_are_never_answered_leave_it_open(deployment: Deployment)
     key = deployment.langflow.add_key(deployment.langflow.superuser, "ci")
     deployment.langflow.lose("DELETE", PATH, is_done=False, count=99)
     with pytest.raises(FailedError, match="it is unknown whether"):
-        api_keys.end(deployment.server().client, key.id.replace("-", ""))
+        api_keys.end(deployment.server(), key.id.replace("-", ""), key.name)
     assert key in deployment.langflow.keys
 
 
 def test_a_key_that_was_gone_before_is_not_found(deployment: Deployment) -> None:
     with pytest.raises(NotFoundError):
-        api_keys.end(deployment.server().client, uuid.uuid4().hex)
+        api_keys.end(deployment.server(), uuid.uuid4().hex, None)
 
 
 def test_a_key_that_another_row_lets_in_is_no_success(deployment: Deployment) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from langkeys.remote import api_keys, references, rotation, settling, users, variables
+from langkeys.remote import api_keys, creation, references, rotation, settling, users, variables
 from langkeys.remote.settling import settled
 
 from .conftest import Deployment
@@ -23,7 +23,7 @@ def late(deploy: Callable[[str], Deployment], monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_key_is_made_rotated_and_revoked(late: Deployment) -> None:
-    new = api_keys.create(late.server(), "job")
+    new = creation.create(late.server(), "job")
     chosen = references.choose_acting(late.server(), new.plaintext, "line 1")
     (item,) = rotation.rotate([chosen], lambda *_: None)
     rotation.revoke([references.choose_acting(late.server(), item.new.plaintext, "line 1")])
@@ -48,14 +48,14 @@ def test_a_new_key_that_is_not_there_yet_is_taken_back(late: Deployment) -> None
 
     late.langflow.before = wait
     with pytest.raises(Exception, match="not accepted"):
-        api_keys.create(late.server(), "job")
+        creation.create(late.server(), "job")
     assert [key.name for key in late.langflow.keys] == ["acting"]
 
 
 def test_the_new_id_of_a_lost_answer_is_waited_for(late: Deployment) -> None:
     late.langflow.lose("POST", api_keys.PATH, is_done=True)
     with pytest.raises(Exception, match="of that name") as caught:
-        api_keys.create(late.server(), "job")
+        creation.create(late.server(), "job")
     assert late.langflow.keys[-1].id in str(caught.value.hint)  # type: ignore[attr-defined]
 
 

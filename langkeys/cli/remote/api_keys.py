@@ -17,7 +17,9 @@ from langkeys.cli.remote.delivery import Delivery
 from langkeys.errors import UsageError
 from langkeys.models import dashed
 from langkeys.remote import api_keys, rotation
-from langkeys.remote.api_keys import ListedKey, NewKey
+from langkeys.remote.api_keys import ListedKey
+from langkeys.remote.creation import MadeKey, NewKey, taking_back
+from langkeys.remote.creation import create as create_key
 from langkeys.remote.references import Chosen, choose, choose_acting, chosen_from
 from langkeys.remote.server import Server
 from langkeys.times import iso, now
@@ -37,7 +39,7 @@ def create(
     """Make keys of the user whose key is sent, each proved by the server."""
     out = invocation(context).output
     with ExitStack() as stack:
-        server = server_of(context)
+        server = server_of(context, writes=True)
         if expires_at is not None:
             server.require("api-key create --expires")
         require_self(server, user, "api-key create --user")
@@ -46,13 +48,13 @@ def create(
             destination = one_file(stack, write_to, form, replace=replace)
         delivery = Delivery(out, server, destination, form, as_array=count is not None)
         made: list[NewKey] = []
-        ids: list[tuple[Server, str]] = []
+        undelivered: list[MadeKey] = []
         known = {item.key.id for item in api_keys.list_keys(server)}
-        with api_keys.taking_back(ids):
+        with taking_back(undelivered):
             for _ in range(count or 1):
-                new = api_keys.create(server, name, expires_at, known=known)
+                new = create_key(server, name, expires_at, known=known)
                 known.add(new.row.id)
-                ids.append((server, new.row.id))
+                undelivered.append(MadeKey(server, new.row.id, name, new.plaintext))
                 made.append(new)
             delivery.hand_over(made, set())
         delivery.report()
@@ -92,7 +94,7 @@ def show(context: typer.Context, ref: str) -> None:
     """Show one's own key, or the one on stdin."""
     out = invocation(context).output
     out.require_stdout()
-    chosen = chosen_keys(context, [ref], destroys=False)
+    chosen = chosen_keys(context, [ref], destroys=False, writes=False)
     if len(chosen) != 1:
         raise UsageError(f"stdin has {len(chosen)} keys, but this command takes one")
     key, value = chosen[0].listed
@@ -142,7 +144,7 @@ def prune(
     """Revoke one's own keys that match, but the acting one."""
     out = invocation(context).output
     out.require_stdout()
-    server = server_of(context)
+    server = server_of(context, writes=True)
     require_self(server, user, "api-key list --all-users")
     found = api_keys.matching(api_keys.list_keys(server), moment, **conditions)
     chosen = [item for item in chosen_from(server, found) if item.whole is None]
@@ -159,7 +161,12 @@ def prune(
 
 
 def chosen_keys(
-    context: typer.Context, refs: Sequence[str], *, destroys: bool, working: bool = False
+    context: typer.Context,
+    refs: Sequence[str],
+    *,
+    destroys: bool,
+    working: bool = False,
+    writes: bool = True,
 ) -> list[Chosen]:
     """Return the keys that REFs name, each once; ``-`` stands for stdin's lines.
 
@@ -171,14 +178,14 @@ def chosen_keys(
     for ref in refs:
         if ref == "-":
             lines = prompts.secret_lines("API key")
-            by_it = server_of(context, api_key=lines[0])
+            by_it = server_of(context, api_key=lines[0], writes=writes)
             chosen = [
                 choose_acting(by_it, line, f"line {number} of stdin")
                 for number, line in enumerate(lines, 1)
             ]
         else:
             if server is None:
-                server = server_of(context)
+                server = server_of(context, writes=writes)
                 keys = api_keys.list_keys(server)
             chosen = [choose(server, keys, ref, destroys=destroys, working=working)]
         for item in chosen:

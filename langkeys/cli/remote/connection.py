@@ -4,9 +4,12 @@ import typer
 
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import invocation
+from langkeys.config.known_settings import Value
+from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, UnauthenticatedError, UsageError
 from langkeys.models import parsed_id
 from langkeys.remote.client import Client
+from langkeys.remote.records import NoDeeds, Record
 from langkeys.remote.server import Server
 
 VIA = ("header", "query")
@@ -16,30 +19,44 @@ def server_of(
     context: typer.Context,
     *,
     api_key: str | None = None,
+    writes: bool = False,
     falls_back: bool = False,
     needs_key: bool = True,
 ) -> Server:
     """Make the server that ``--url`` or LANGFLOW_URL names, asked by an API key.
 
     The key is ``api_key``, which came on stdin, or else LANGKEYS_API_KEY, or with ``falls_back``
-    LANGFLOW_API_KEY. Raises UnauthenticatedError where there is none and one is needed.
+    LANGFLOW_API_KEY. Without ``writes`` nothing can be changed on the server; with it everything
+    that is, and what is refused, goes into the audit trail. Raises UnauthenticatedError where there
+    is no key and one is needed.
     """
-    given, output = invocation(context).given, invocation(context).output
+    call = invocation(context)
     settings = settings_of(context)
     settings.check()
-    for text in settings.warnings:
-        output.warn(text)
+    said: set[str] = context.meta.setdefault("langkeys.warnings", set())
+    for text in [text for text in settings.warnings if text not in said]:
+        said.add(text)
+        call.output.warn(text)
     found = None
     if api_key is None:
         names = ("LANGKEYS_API_KEY", "LANGFLOW_API_KEY") if falls_back else ("LANGKEYS_API_KEY",)
         found = next(filter(None, map(settings.find, names)), None)
         api_key = None if found is None else found.text
-    if api_key is None and needs_key:
+    client = _client(context, settings, found)
+    record = _record(context, settings, client.base) if writes else NoDeeds()
+    if api_key is not None:
+        client = client.by(api_key)
+    elif needs_key:
         raise UnauthenticatedError(
             "no API key for the server: LANGKEYS_API_KEY is not set",
             hint="set it to an API key of the server; commands that take - can read"
             " the key from stdin instead",
         )
+    return Server(client, call.output.warn, record)
+
+
+def _client(context: typer.Context, settings: Settings, found: Value | None) -> Client:
+    given = invocation(context).given
     url, source, label = given.get("url"), "--url", None
     if url is None:
         url, source = settings.server_url(found), "LANGFLOW_URL"
@@ -53,8 +70,24 @@ def server_of(
     via = given.get("via", VIA[0])
     if via not in VIA:
         raise UsageError(f"--via must be header or query, not {via!r}")
-    client = Client(str(url), api_key, via=str(via), source=source, label=label, warn=output.warn)
-    return Server(client, output.warn)
+    warn = invocation(context).output.warn
+    return Client(str(url), None, via=str(via), source=source, label=label, warn=warn)
+
+
+def _record(context: typer.Context, settings: Settings, location: str) -> Record:
+    from langkeys.cli.remote.records import AuditRecord
+
+    call = invocation(context)
+    reason = call.given.get("reason")
+    record = AuditRecord(
+        settings,
+        call.output.warn,
+        command=context.command_path.partition(" ")[2],
+        reason=None if reason is None else str(reason),
+        location=location,
+    )
+    call.refused = record.refused
+    return record
 
 
 def require_self(server: Server, user: str | None, ability: str) -> None:

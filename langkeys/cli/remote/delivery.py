@@ -6,7 +6,7 @@ from typing import Any
 from langkeys.cli.delivery import Lines
 from langkeys.cli.key_files import Destination, Form
 from langkeys.cli.output import Output
-from langkeys.remote.api_keys import NewKey
+from langkeys.remote.creation import NewKey
 from langkeys.remote.server import Server
 
 

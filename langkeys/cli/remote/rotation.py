@@ -19,7 +19,7 @@ from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
 from langkeys.models import ApiKey, dashed
 from langkeys.remote import api_keys, rotation
-from langkeys.remote.api_keys import NewKey
+from langkeys.remote.creation import NewKey
 from langkeys.remote.references import Chosen, chosen_from
 from langkeys.remote.rotation import Expires, Replacement
 from langkeys.times import iso, now, relative
@@ -200,7 +200,7 @@ def _to_rotate(
         for ability in needed:
             chosen[0].server.require(ability)
         return chosen
-    server, moment = server_of(context), now()
+    server, moment = server_of(context, writes=True), now()
     for ability in needed:
         server.require(ability)
     require_self(server, user, "api-key list --all-users")

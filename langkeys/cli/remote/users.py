@@ -26,7 +26,7 @@ def list_(context: typer.Context, *, limit: int | None, offset: int) -> None:
     """List users."""
     out = invocation(context).output
     out.require_stdout()
-    server = _server(context, "user list")
+    server = _server(context, "user list", writes=False)
     found = users.list_users(server)[offset:][:limit]
     show_users(out, map(_summary, found), now())
 
@@ -35,7 +35,7 @@ def show(context: typer.Context, user: str) -> None:
     """Show one user."""
     out = invocation(context).output
     out.require_stdout()
-    server = _server(context, "user show")
+    server = _server(context, "user show", writes=False)
     show_user_card(out, _summary(users.get_user(server, user)), now())
 
 
@@ -166,8 +166,8 @@ def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run:
         _look_again(server, out)
 
 
-def _server(context: typer.Context, ability: str) -> Server:
-    server = server_of(context)
+def _server(context: typer.Context, ability: str, *, writes: bool = True) -> Server:
+    server = server_of(context, writes=writes)
     server.require_superuser()
     server.require(ability)
     return server

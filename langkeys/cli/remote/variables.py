@@ -19,9 +19,11 @@ from langkeys.variables.lifecycle import check_name
 _USER = "variable --user"
 
 
-def variable_server(context: typer.Context, user: str | None, *, all_users: bool = False) -> Server:
+def variable_server(
+    context: typer.Context, user: str | None, *, all_users: bool = False, writes: bool = True
+) -> Server:
     """Make the server whose variables are meant: those of the user whose key is sent, no others."""
-    server = server_of(context)
+    server = server_of(context, writes=writes)
     if all_users:
         server.require(_USER)
     require_self(server, user, _USER)
@@ -66,7 +68,7 @@ def list_(
     """List the variables of the user whose key is sent."""
     out = invocation(context).output
     out.require_stdout()
-    server = variable_server(context, user, all_users=all_users)
+    server = variable_server(context, user, all_users=all_users, writes=False)
     _show(out, variables.list_variables(server)[offset:][:limit])
 
 

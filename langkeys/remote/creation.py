@@ -1,0 +1,219 @@
+"""API keys made over REST: each is proved by the server that made it, or goes again.
+
+There is no transaction: an answer that is lost leaves open what was done. Nothing is then deleted
+by guess; what is there is looked up and named.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+from langkeys.errors import FailedError, InvalidKeyError, LangkeysError, NotFoundError
+from langkeys.models import ApiKey, dashed, shown_without
+from langkeys.remote.api_keys import PATH, end, list_keys
+from langkeys.remote.client import Answer, Client, LostAnswerError
+from langkeys.remote.fields import StrangeFieldError, id_in, strange_field, text_in
+from langkeys.remote.records import Deed
+from langkeys.remote.server import Server
+from langkeys.remote.settling import settled
+from langkeys.times import iso
+
+_KEY = re.compile("[!-~]{8,500}")
+"""What a new key may be; servers make ``sk-`` and 43 more characters."""
+
+
+class NewKey(NamedTuple):
+    """A key that the server has just made: its row, and the key itself, which only shows once."""
+
+    row: ApiKey
+    plaintext: str
+
+    def __repr__(self) -> str:
+        return shown_without(self, "plaintext")
+
+
+class MadeKey(NamedTuple):
+    """A new key that may have to go again, and the server by the key that made it."""
+
+    server: Server
+    id: str
+    name: str
+    plaintext: str
+
+    def __repr__(self) -> str:
+        return shown_without(self, "plaintext")
+
+
+def create(
+    server: Server,
+    name: str,
+    expires_at: datetime | None = None,
+    *,
+    ability: str = "api-key create",
+    known: Collection[str] | None = None,
+) -> NewKey:
+    """Make a key of the acting user; return it once the server accepts it.
+
+    ``known`` are the ids of the keys that are there, if the caller has just listed them. Raises
+    UnsupportedError before any request where the server would drop the expiry, and FailedError with
+    the new ids of that name where its answer is lost.
+    """
+    if expires_at is not None:
+        server.require(f"{ability} --expires")
+    user_id = server.acting.id
+    if known is None:
+        known = {item.key.id for item in list_keys(server)}
+    body = {"name": name} | ({} if expires_at is None else {"expires_at": iso(expires_at)})
+    details = {"username": server.acting.username, "expires_at": body.get("expires_at")}
+    try:
+        with server.doing(Deed("insert", "api_key", None, name, user_id, details)) as doing:
+            answer = server.client.done(doing.ask("POST", PATH, body))
+            key_id, plaintext = _new(answer, server.client, known)
+            made = MadeKey(server, key_id, name, plaintext)
+            with taking_back([made]):
+                doing.complete(key_id)
+    except LostAnswerError as error:
+        raise _lost(server, name, known, error) from None
+    except (KeyboardInterrupt, SystemExit):
+        server.warn(
+            f"the server may have created an API key {name!r}; to see it: langkeys"
+            f" api-key list {server.option}"
+        )
+        raise
+    with taking_back([made]):
+        return NewKey(_proved(server, key_id, plaintext, user_id, expires_at), plaintext)
+
+
+def _new(answer: Answer, client: Client, known: Collection[str]) -> tuple[str, str]:
+    try:
+        plaintext = text_in(answer.document, "api_key")
+        client.hide(plaintext)
+        if not _KEY.fullmatch(plaintext):
+            raise StrangeFieldError("api_key is not an API key")
+        key_id = id_in(answer.document, "id")
+        if key_id in known:
+            # As from a cache: this key has not been made, and somebody else uses it.
+            raise StrangeFieldError("id is that of a key that existed before")
+        return key_id, plaintext
+    except StrangeFieldError as error:
+        raise strange_field(answer, error) from None
+
+
+def _proved(
+    server: Server, key_id: str, plaintext: str, user_id: str, expires_at: datetime | None
+) -> ApiKey:
+    """Return the row of a new key by which the server lets its user in; else raise FailedError."""
+    named = f"the new API key {dashed(key_id)}"
+    # It proves itself, and changes nothing: there is nothing to record.
+    by_it = Server(server.client.by(plaintext))
+
+    def refusal() -> InvalidKeyError | None:
+        try:
+            by_it.acting  # noqa: B018 - raises where the server refuses the key
+        except InvalidKeyError as error:
+            return error
+        return None
+
+    def listed() -> ApiKey | None:
+        return next((item.key for item in list_keys(by_it) if item.key.id == key_id), None)
+
+    refused = settled(refusal, lambda error: error is None)
+    if refused is not None:
+        raise FailedError(f"{named} is not accepted by the server: {refused.message}")
+    if by_it.acting.id != user_id:
+        raise FailedError(f"{named} belongs to another user of {server.location}")
+    row = settled(listed, lambda found: found is not None)
+    if row is None:
+        raise FailedError(f"{named} is not among those that {server.location} lists")
+    kept = row.expires_at
+    if expires_at is not None and (kept is None or abs((kept - expires_at).total_seconds()) > 1):
+        raise FailedError(f"{named} did not get the requested expiry")
+    return row
+
+
+def _lost(
+    server: Server, name: str, known: Collection[str], error: LostAnswerError
+) -> LangkeysError:
+    def new_ones() -> list[ApiKey]:
+        keys = [item.key for item in list_keys(server) if item.key.id not in known]
+        return [key for key in keys if key.name == name]
+
+    try:
+        found = settled(new_ones, bool)
+    except LangkeysError:
+        return FailedError(
+            f"{error.message}; it is unknown whether an API key {name!r} was created",
+            hint=f"check with langkeys api-key list {server.option}, and revoke a key"
+            " that nobody has received",
+        )
+    if not found:
+        return FailedError(
+            f"{error.message}; so far there is no new API key {name!r}",
+            hint="run the command again",
+        )
+    ids = " ".join(dashed(key.id) for key in found)
+    return FailedError(
+        f"{error.message}; {_new_keys(found)} of that name appeared in the meantime,"
+        " which may be another user's or job's",
+        hint="a key created by this command was not delivered. If nobody else has"
+        f" just created a key, run: langkeys api-key revoke {ids} {server.option}",
+        candidates=tuple(f"{dashed(key.id)}  {key.name}  {iso(key.created_at)}" for key in found),
+    )
+
+
+def _new_keys(keys: Sequence[ApiKey]) -> str:
+    return "a new API key" if len(keys) == 1 else f"{len(keys)} new API keys"
+
+
+@contextmanager
+def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Iterator[None]:
+    """Revoke new keys where the block fails, Ctrl-C included; an error's hint names what is left.
+
+    ``arrived`` are the ids of those that somebody has already, which stay. Both may grow in the
+    block.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not made:
+            raise
+        server = made[0].server
+        undelivered = [key for key in made if key.id not in arrived]
+        left = [dashed(key.id) for key in undelivered if not _is_taken_back(key)]
+        other = " other" if arrived else ""
+        many = (
+            f"the{other} new API key has"
+            if len(undelivered) == 1
+            else f"the {len(undelivered)}{other} new API keys have"
+        )
+        hint = f"{many} been removed again"
+        if left:
+            hint = (
+                "keys that were not delivered could not be removed. To revoke them:"
+                f" langkeys api-key revoke {' '.join(left)} {server.option}"
+            )
+        if arrived:
+            ids = ", ".join(dashed(key_id) for key_id in arrived)
+            hint += f"; these were delivered, and work in addition to the old ones: {ids}"
+        if isinstance(error, LangkeysError):
+            error.hint = hint if error.hint is None else f"{error.hint}; {hint}"
+        elif left or arrived:
+            server.warn(hint)
+        raise
+
+
+def _is_taken_back(key: MadeKey) -> bool:
+    def is_ended() -> bool:
+        try:
+            end(key.server, key.id, key.name, key.plaintext)
+        except NotFoundError:
+            return False  # it may not be there yet, or not any more
+        return True
+
+    try:
+        settled(is_ended, bool)
+    except LangkeysError:
+        return False
+    return True
