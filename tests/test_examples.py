@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,7 +13,7 @@ import pytest
 
 from .databases import Database, ago
 from .fake_langflow import langflow
-from .samples import PASSWORD
+from .samples import CREDENTIAL, PASSWORD
 from .sites import Result, Site
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +50,7 @@ def file_of(path: Path, text: str) -> str:
 def test_every_example_is_named_where_examples_are_listed() -> None:
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     files = [path.name for path in EXAMPLES.iterdir() if path.name != "README.md"]
-    assert len(files) == 5
+    assert len(files) == 6
     for name in files:
         assert f"[{name}]({name})" in listed
         assert any(f"](../examples/{name})" in page for page in PAGES.values()), name
@@ -137,7 +139,30 @@ def test_a_job_rotates_its_own_key_over_rest(script: Script, site: Site) -> None
         assert [key.value for key in server.keys] == [file.read_text().rstrip("\n")] != [old]
 
 
-def test_the_gateway_is_the_program_of_the_library_page() -> None:
-    # That program is run by tests/test_readme.py.
-    code = (EXAMPLES / "gateway.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["gateway.py", "administer.py"])
+def test_a_program_is_in_the_library_page(name: str) -> None:
+    # The gateway is run by tests/test_readme.py.
+    code = (EXAMPLES / name).read_text(encoding="utf-8")
     assert f"```python\n{code}```" in PAGES["library"]
+
+
+def test_the_program_that_administers_does_it(
+    site: Site,
+    database: Database,
+    superuser: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, text in site.settings.items():
+        monkeypatch.setenv(name, text)
+    old, laptop = (database.add_key(superuser, name) for name in ("ci", "laptop"))
+    leaked, vault = database.add_key(superuser, "leaked"), list[str]()
+    program = runpy.run_path(str(EXAMPLES / "administer.py"))
+    program["administer"](vault.append, leaked.plaintext, CREDENTIAL)
+    names = [name for (name,) in database.rows("SELECT name FROM apikey ORDER BY name")]
+    assert names == ["ci", "ci", "gateway"]
+    for key, code in ((old, 0), (laptop, 4), (leaked, 4)):
+        assert site.call("whoami", "--api-key", "-", stdin=key.plaintext).code == code
+    site.call("whoami", "--api-key", "-", stdin=vault[0]).done()
+    assert database.rows("SELECT name, type FROM variable") == [("OPENAI_API_KEY", "Credential")]
+    assert re.fullmatch(r"[0-9a-f]{32} 20\d\d-.*\n", capsys.readouterr().out)

@@ -1,0 +1,6 @@
+# A key of alice's has been found where it should not be.
+langkeys -q init
+mkdir -m 700 secrets
+langkeys -q user create alice --random > alice-password
+langkeys -q api-key create --name laptop --user alice --expires 90d --write-to leaked.txt
+langkeys -q api-key create --name app --write-to secrets/key

@@ -1,0 +1,2 @@
+# A store of its own, as init makes it.
+langkeys -q init

@@ -1,0 +1,7 @@
+# A store, and a .env with what programs need.
+langkeys -q init
+cat >> .env << 'END'
+OPENAI_API_KEY=sk-proj-demo
+MY_TOKEN='two
+lines'
+END

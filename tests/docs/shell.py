@@ -1,0 +1,184 @@
+"""A shell at a terminal, in which the commands of a document are typed one after the other.
+
+The documents' folders stand for folders of the same length below /tmp, so that tables come out as
+they would there; commands are translated on their way in, and outputs on their way back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .markdown import ROOT
+
+PLACES = ("/srv/langflow", "/run/secrets", "/var/backups", "/etc/langflow", "/home/admin")
+"""The folders that documents name; a shell begins in the first, the last is its HOME."""
+
+SERVERS = ("https://langflow.example.com", "http://localhost:7860")
+"""The servers that documents name; a scene may start one of them."""
+
+COLUMNS = 100
+PATIENCE = 60.0
+"""Seconds after which a command is given up."""
+
+_SCENES = Path(__file__).parent / "scenes"
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+
+# Commands come by one pipe, each ended by a NUL; exit codes go back by another. What a failing
+# line leaves counts, wherever in a block it is.
+_LOOP = """
+trap 'failed=$?' ERR
+while IFS= read -r -d '' -u {commands} line; do
+    failed=0
+    eval "$line" {commands}<&- {codes}>&-
+    failed_last=$?
+    [ "$failed_last" -eq 0 ] || failed=$failed_last
+    echo "$failed" >&{codes}
+done
+"""
+
+_LEADER = (
+    "import fcntl, os, signal, sys, termios;"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execvp('bash', ['bash', '--norc', '-c', sys.argv[1]])"
+)
+
+
+class Shell:
+    """One bash in empty folders, with the langkeys of this checkout on its PATH."""
+
+    def __init__(self, scene: str, *, columns: int = COLUMNS, colours: bool = False) -> None:
+        self._stack = contextlib.ExitStack()
+        self.folders = {place: self._made_folder(place) for place in PLACES}
+        tools = self._stack.enter_context(tempfile.TemporaryDirectory())
+        _write_program(Path(tools) / "langkeys", f'exec "{sys.executable}" -m langkeys "$@"')
+        _write_program(Path(tools) / "python", f'exec "{sys.executable}" "$@"')
+        self._master, device = pty.openpty()
+        fcntl.ioctl(device, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        commands, self._commands = os.pipe()
+        self._codes, codes = os.pipe()
+        for descriptor in (commands, codes):
+            os.set_inheritable(descriptor, True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _LEADER, _LOOP.format(commands=commands, codes=codes)],
+            stdin=device, stdout=device, stderr=device, start_new_session=True,
+            pass_fds=(commands, codes), cwd=self.folders[PLACES[0]],
+            env={
+                "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
+                "HOME": str(self.folders[PLACES[-1]]),
+                "LANG": "C.UTF-8",
+                "TERM": "xterm-256color",
+                "PYTHONPATH": str(ROOT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "ROOT": str(ROOT),
+                **({"COLORTERM": "truecolor"} if colours else {"NO_COLOR": "1"}),
+            },
+        )  # fmt: skip
+        for descriptor in (device, commands, codes):
+            os.close(descriptor)
+        for script in ("functions", scene):
+            text = (_SCENES / f"{script}.sh").read_text(encoding="utf-8")
+            output, code = self.run(text)
+            if code != 0:
+                self.close()
+                raise RuntimeError(f"scene {scene}, {script}.sh: exit {code}: {output}")
+
+    def __enter__(self) -> Shell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the shell and what it started, and remove its folders."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for descriptor in (self._master, self._commands, self._codes):
+            os.close(descriptor)
+        self._stack.close()
+
+    def run(self, command: str, types: list[str] | None = None) -> tuple[str, int]:
+        """Run a command; return what the terminal showed, and the exit code.
+
+        ``types`` loses what was typed: a word for each question.
+        """
+        os.write(self._commands, self._inward(command).encode() + b"\0")
+        screen = b""
+        end = time.monotonic() + PATIENCE
+        code: int | None = None
+        while code is None:
+            readable, _, _ = select.select([self._master, self._codes], [], [], 0.3)
+            if self._master in readable:
+                screen += os.read(self._master, 65_536)
+            elif self._codes in readable:
+                answer = os.read(self._codes, 16).decode().strip()
+                if not answer:
+                    raise RuntimeError(f"the shell ended in {command!r}: {screen.decode()!r}")
+                code = int(answer)
+            elif types and screen and not screen.endswith(b"\n"):
+                word = types.pop(0)
+                os.write(self._master, b"\x04" if word == "^D" else f"{word}\n".encode())
+            if time.monotonic() > end:
+                raise RuntimeError(f"{command!r} does not end: {screen.decode()!r}")
+        while select.select([self._master], [], [], 0)[0]:
+            screen += os.read(self._master, 65_536)
+        return self._outward(screen.decode("utf-8", "replace").replace("\r\n", "\n")), code
+
+    def _made_folder(self, place: str) -> Path:
+        """Make a folder whose path is as long as the one that it stands for."""
+        length = len(place) - len("/tmp/")
+        while True:
+            path = Path("/tmp") / os.urandom(16).hex()[:length]
+            try:
+                path.mkdir(mode=0o755)
+            except FileExistsError:
+                continue
+            self._stack.callback(shutil.rmtree, path, ignore_errors=True)
+            return path
+
+    def _inward(self, text: str) -> str:
+        for place, folder in self.folders.items():
+            text = re.sub(rf"(?<![\w/.-]){place}(?![\w-])", str(folder), text)
+        for server, url in self._servers():
+            text = text.replace(server, url)
+        return text
+
+    def _outward(self, text: str) -> str:
+        for place, folder in self.folders.items():
+            text = text.replace(str(folder), place)
+        for server, url in self._servers():
+            text = text.replace(url, server)
+        return text
+
+    def _servers(self) -> Iterator[tuple[str, str]]:
+        # A scene writes the address of a server it started to a file of its HOME.
+        for server in SERVERS:
+            file = self.folders[PLACES[-1]] / f".{re.sub(r'[^a-z0-9]+', '-', server)}"
+            if file.exists():
+                yield server, file.read_text(encoding="utf-8").strip()
+
+
+def plain(text: str) -> str:
+    """Return what a terminal showed without colours and the like."""
+    return _ESCAPE.sub("", text)
+
+
+def _write_program(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)
