@@ -115,6 +115,7 @@ class Output:
         self.as_json = as_json
         self.quiet = False
         self._warnings: list[str] = []
+        self._warned: set[str] = set()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and hasattr(stream, "reconfigure"):
                 # An ASCII locale must not turn a name into a traceback.
@@ -203,7 +204,10 @@ class Output:
             _to_stderr(f"note: {visible(text)}")
 
     def warn(self, text: str) -> None:
-        """Say something that should not be overlooked."""
+        """Say something that should not be overlooked, once."""
+        if text in self._warned:
+            return
+        self._warned.add(text)
         if self.as_json:
             self._warnings.append(text)
         else:

@@ -10,10 +10,10 @@ from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Invocation, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import user_object
-from langkeys.errors import ConfigError, UsageError
+from langkeys.errors import UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session
-from langkeys.times import iso, iso_or_none, now, parsed_iso, relative
+from langkeys.times import iso_or_none, now, parsed_iso, relative
 
 app = new_app()
 
@@ -45,8 +45,10 @@ def whoami(
 
     With an API key: show its user, or exit 4 with the reason (unknown, expired, inactive, owner
     inactive). The answer is that of a server of the database's Langflow version. With --url or
-    --remote a live server is asked, with that key, LANGKEYS_API_KEY or LANGFLOW_API_KEY. Nothing is
-    written and no use of the key is counted; a live server counts one.
+    --remote a live server is asked, with that key, LANGKEYS_API_KEY or LANGFLOW_API_KEY; a key from
+    stdin or a file is also looked up in the database, if there is one, and a warning says if the
+    server does not use that database. Nothing is written and no use of the key is counted; a live
+    server counts one.
 
     Piped columns: id, username, is_active, is_superuser, API key id, API key name.
 
@@ -60,8 +62,7 @@ def whoami(
     call.output.require_stdout()
     key = _presented_key(api_key, api_key_file)
     if is_remote(context):
-        described = _from_server(context, key)
-        how = "as the server says"
+        described, how = _from_server(context, key)
     else:
         access = Access.USER if key is None else Access.NOBODY
         with session_of(context, access=access) as session:
@@ -104,35 +105,25 @@ def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]
 def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
     described = user_object(user)
     if key is not None:
-        described["api_key"] = {
-            "id": dashed(key.id),
-            "name": key.name,
-            "expires_at": iso_or_none(key.expires_at),
-        }
+        _add_key(described, key)
     return described
 
 
-def _from_server(context: typer.Context, key: str | None) -> dict[str, Any]:
-    from langkeys.cli.remote.connection import server_of
-    from langkeys.remote.server import whoami as remote_whoami
+def _add_key(described: dict[str, Any], key: ApiKey) -> None:
+    described["api_key"] = {
+        "id": dashed(key.id),
+        "name": key.name,
+        "expires_at": iso_or_none(key.expires_at),
+    }
 
-    server = server_of(context, api_key=key, falls_back=True, needs_key=False)
-    if server.client.api_key is None:
-        raise ConfigError(
-            "no API key for the server",
-            hint="use --api-key - or --api-key-file FILE, or set LANGKEYS_API_KEY or"
-            " LANGFLOW_API_KEY",
-        )
-    answer = remote_whoami(server.client)
-    described = {name: answer.get(name) for name in _FIELDS}
-    described["store_api_key"] = None
-    for name in _TIMES:
-        text = described[name]
-        if isinstance(text, str):
-            described[name] = iso(parsed_iso(text))
-    if answer.get("optins") is not None:
-        described["optins"] = answer["optins"]
-    return described
+
+def _from_server(context: typer.Context, key: str | None) -> tuple[dict[str, Any], str]:
+    from langkeys.cli.remote import whoami as over_rest
+
+    answer = over_rest.whoami(context, key, _FIELDS, _TIMES)
+    if answer.here is not None and answer.here.api_key is not None:
+        _add_key(answer.user, answer.here.api_key)
+    return answer.user, answer.how
 
 
 def _show(call: Invocation, described: dict[str, Any], how: str) -> None:

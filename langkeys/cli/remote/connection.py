@@ -33,9 +33,7 @@ def server_of(
     call = invocation(context)
     settings = settings_of(context)
     settings.check()
-    said: set[str] = context.meta.setdefault("langkeys.warnings", set())
-    for text in [text for text in settings.warnings if text not in said]:
-        said.add(text)
+    for text in settings.warnings:
         call.output.warn(text)
     found = None
     if api_key is None:

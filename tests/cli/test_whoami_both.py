@@ -1,0 +1,157 @@
+"""``langkeys whoami --api-key - --url URL``: asked of the server and of the database here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ..databases import SampleKey
+from ..fake_langflow import FakeUser, Langflow, langflow
+from ..samples import USER_FIELDS
+from ..servers import Server
+from ..sites import Result, Site
+from ..terminals import shown
+
+NOT_THIS = "does not use this database"
+NOT_THE = "does not use the database"
+
+
+@pytest.fixture
+def key(site: Site) -> SampleKey:
+    owner = site.database.rows("SELECT id FROM user WHERE username = 'administrator'")[0][0]
+    return site.database.add_key(owner, "ci")
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Langflow, Server]]:
+    with langflow("1.13.0") as (found, asked):
+        yield found, asked
+
+
+def owner_of(site: Site) -> str:
+    rows = site.database.rows("SELECT id FROM user WHERE username = 'administrator'")
+    return str(uuid.UUID(rows[0][0]))
+
+
+def ask(site: Site, asked: Server, key: str, *arguments: str) -> Result:
+    result = site.call("whoami", "--api-key", "-", "--url", asked.url, *arguments, stdin=key)
+    assert key not in result.stdout + result.stderr
+    return result
+
+
+def test_where_both_say_the_same_nothing_is_said_and_the_key_is_named(
+    site: Site, key: SampleKey, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    found.superuser.id = owner_of(site)
+    found.add_key(found.superuser).value = key.plaintext
+    result = ask(site, asked, key.plaintext, "--json").done()
+    assert result.stderr == ""
+    described = result.json()
+    assert list(described) == [*USER_FIELDS, "optins", "api_key"]
+    assert described["api_key"] == {
+        "id": str(uuid.UUID(key.id)), "name": "ci", "expires_at": None,
+    }  # fmt: skip
+    row = ask(site, asked, key.plaintext).done().rows[0]
+    assert row[4:] == [str(uuid.UUID(key.id)), "ci"]
+    assert len([a for a in asked.asked if a.api_key]) == 2
+
+
+def test_a_key_that_only_the_server_knows_is_said(
+    site: Site, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    key = found.add_key(found.superuser).value
+    result = ask(site, asked, key).done()
+    assert NOT_THE in result.stderr
+    assert "not in the database" in result.stderr
+    assert result.rows[0][1] == "administrator"
+    described = ask(site, asked, key, "--json").done()
+    assert "api_key" not in described.json()
+    assert NOT_THE in described.stderr
+
+
+def test_a_key_of_another_user_is_said(
+    site: Site, key: SampleKey, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    bob: FakeUser = found.add_user("bob")
+    found.add_key(bob).value = key.plaintext
+    result = ask(site, asked, key.plaintext).done()
+    assert NOT_THE in result.stderr
+    assert f"of bob ({bob.id})" in result.stderr
+    assert f"one of administrator ({owner_of(site)})" in result.stderr
+
+
+def test_a_key_that_has_expired_here_and_not_there_is_said(
+    site: Site, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    owner = site.database.rows("SELECT id FROM user WHERE username = 'administrator'")[0][0]
+    past = datetime.now(timezone.utc) - timedelta(days=1)
+    expired = site.database.add_key(owner, "ci", expires_at=past)
+    found.superuser.id = owner_of(site)
+    found.add_key(found.superuser).value = expired.plaintext
+    result = ask(site, asked, expired.plaintext).done()
+    assert NOT_THE in result.stderr
+    assert "expired" in result.stderr
+
+
+def test_a_key_that_only_the_database_knows_is_refused_with_the_reason(
+    site: Site, key: SampleKey, server: tuple[Langflow, Server]
+) -> None:
+    _, asked = server
+    result = ask(site, asked, key.plaintext, "--json").failed(4)
+    assert NOT_THIS in result.error["hint"]
+    assert "administrator" in result.error["hint"]
+
+
+def test_a_key_that_neither_knows_is_refused_as_before(
+    site: Site, server: tuple[Langflow, Server]
+) -> None:
+    _, asked = server
+    result = ask(site, asked, f"sk-{'x' * 43}").failed(4)
+    assert NOT_THIS not in result.stderr
+
+
+def test_where_there_is_no_database_only_the_server_is_asked(
+    empty_site: Site, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    key = found.add_key(found.superuser).value
+    assert ask(empty_site, asked, key).done().stderr == ""
+    assert list(empty_site.folder.iterdir()) == []
+
+
+def test_a_database_that_cannot_be_asked_is_a_note(
+    site: Site, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    key = found.add_key(found.superuser).value
+    (site.folder / site.path).write_bytes(b"no database at all" * 100)
+    result = ask(site, asked, key).done()
+    assert "not compared with the database" in result.stderr
+
+
+def test_without_a_key_that_is_presented_the_database_is_not_asked(
+    site: Site, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    key = found.add_key(found.superuser).value
+    result = site.call("whoami", "--url", asked.url, LANGKEYS_API_KEY=key).done()
+    assert result.stderr == ""
+
+
+def test_a_terminal_is_told_who_says_it(
+    site: Site, key: SampleKey, server: tuple[Langflow, Server]
+) -> None:
+    found, asked = server
+    found.superuser.id = owner_of(site)
+    found.add_key(found.superuser).value = key.plaintext
+    (site.folder / "key").write_text(key.plaintext)
+    text = shown(site, "whoami", "--api-key-file", "key", "--url", asked.url).text
+    assert "as the server and" in text
+    assert "API key ci" in text
