@@ -12,10 +12,10 @@ import langkeys
 from langkeys import LangflowStore
 from langkeys.store.protocol import Store
 
-from . import databases, stores, surroundings
-from .databases import Database
-from .samples import SECRET_KEY
-from .sites import Result, Site
+from .support import databases, stores, surroundings
+from .support.databases import Database
+from .support.samples import SECRET_KEY
+from .support.sites import Result, Site
 
 # Nothing here is timed, and every run tries the same examples.
 hypothesis.settings.register_profile(

@@ -13,10 +13,10 @@ from langkeys.api_keys.verification import Judge, Verifier
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError
 from langkeys.store.protocol import Store
 
-from .answers import user_let_in
-from .databases import SHAPES, Database, made
-from .key_rows import KINDS, PAIRS, add_rows
-from .stores import cipher, opened
+from .support.answers import user_let_in
+from .support.databases import SHAPES, Database, made
+from .support.key_rows import KINDS, PAIRS, add_rows
+from .support.stores import cipher, opened
 
 RELEASES = ("1.5", "1.8", "1.9", "1.10", "1.13")
 _random = random.Random(1)

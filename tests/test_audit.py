@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from . import vault
-from .databases import Database, SampleKey
-from .samples import assert_no_secret, hash_of
-from .sites import Result, Site
+from .support import vault
+from .support.databases import Database, SampleKey
+from .support.samples import assert_no_secret, hash_of
+from .support.sites import Result, Site
 
 Call = Callable[..., Result]
 

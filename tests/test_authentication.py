@@ -10,10 +10,10 @@ from langkeys.config.settings import Settings
 from langkeys.crypto import passwords
 from langkeys.errors import ForbiddenError, InvalidKeyError, LangkeysError, UnauthenticatedError
 
-from .databases import ago, ahead
-from .samples import PASSWORD, WRONG_PASSWORD, new_api_key
-from .sites import Site
-from .stores import cipher, opened
+from .support.databases import ago, ahead
+from .support.samples import PASSWORD, WRONG_PASSWORD, new_api_key
+from .support.sites import Site
+from .support.stores import cipher, opened
 
 NAMED_BY_AUTO_LOGIN = ("1.10", "1.11", "1.12", "1.12.8", "1.13")
 ALWAYS_LANGFLOW = ("1.5", "1.6", "1.7", "1.8", "1.9", "1.10.0")

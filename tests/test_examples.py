@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .databases import Database, ago
-from .fake_langflow import langflow
-from .samples import CREDENTIAL, PASSWORD
-from .sites import Result, Site
+from .support.databases import Database, ago
+from .support.fake_langflow import langflow
+from .support.samples import CREDENTIAL, PASSWORD
+from .support.sites import Result, Site
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -25,8 +25,8 @@ from langkeys.models import User
 from langkeys.store.engines import create_store
 from langkeys.targets import Target
 
-from .databases import Database
-from .samples import PASSWORD, SECRET_KEY, password_hash
+from .support.databases import Database
+from .support.samples import PASSWORD, SECRET_KEY, password_hash
 
 WRITTEN = [
     "LANGFLOW_DATABASE_URL",

@@ -14,11 +14,11 @@ from langkeys import errors
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.store.generations import GENERATIONS, Generation
 
-from .databases import Database, ago
 from .interop.expectations import EXPECTED
 from .interop.langflow_install import RELEASES
-from .samples import new_api_key
-from .sites import Site
+from .support.databases import Database, ago
+from .support.samples import new_api_key
+from .support.sites import Site
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .samples import SECRETS, assert_no_secret, encrypted, new_api_key, password_hash
-from .sites import Result
+from .support.samples import SECRETS, assert_no_secret, encrypted, new_api_key, password_hash
+from .support.sites import Result
 
 LEAKS = {
     **{f"secret {number}": secret for number, secret in enumerate(SECRETS)},

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from . import surroundings
-from .unprivileged import reachable_folder
+from .support import surroundings
+from .support.unprivileged import reachable_folder
 
 CHECKOUT = Path(__file__).parents[1]
 
 # Tests that write to the default audit log in this process, tests that start others, and one of
 # hypothesis, which likes to keep things in the working folder.
-PART = ("tests/test_library.py", "tests/test_models.py", "tests/cli/test_whoami.py")
+PART = ("tests/library/test_store.py", "tests/test_models.py", "tests/cli/test_whoami.py")
 FOLDERS = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
 

@@ -10,8 +10,8 @@ import pytest
 from langkeys.remote import settling
 
 from ..deployments import Deploy, Deployment
-from ..fake_langflow import langflow
-from ..sites import Site
+from ..support.fake_langflow import langflow
+from ..support.sites import Site
 
 
 @pytest.fixture

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from ..commands import EVERY, KEY_NAME, NEED_A_USER, NEED_NOBODY, USER, VARIABLE, Walked, paths
 from ..conftest import SUPERUSER
-from ..databases import ago
-from ..samples import CREDENTIAL, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
-from ..sites import Site
+from ..support.commands import (
+    EVERY,
+    KEY_NAME,
+    NEED_A_USER,
+    NEED_NOBODY,
+    USER,
+    VARIABLE,
+    Walked,
+    paths,
+)
+from ..support.databases import ago
+from ..support.samples import CREDENTIAL, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
+from ..support.sites import Site
 
 NO_SUPERUSER = "no superuser"
 REFUSED = {

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from .. import unprivileged
-from ..databases import SHAPES, Database, ago
-from ..samples import KEY_FIELDS, assert_no_secret, decrypted, hash_of
-from ..sites import LANGKEYS, Result, Site
-from ..terminals import shown
+from ..support import unprivileged
+from ..support.databases import SHAPES, Database, ago
+from ..support.samples import KEY_FIELDS, assert_no_secret, decrypted, hash_of
+from ..support.sites import LANGKEYS, Result, Site
+from ..support.terminals import shown
 
 Call = Callable[..., Result]
 

@@ -11,10 +11,10 @@ import pytest
 
 from langkeys.cli.key_files import file_names
 
-from ..databases import Database
-from ..samples import new_api_key
-from ..sites import Result, Site
 from ..store.conftest import api_key
+from ..support.databases import Database
+from ..support.samples import new_api_key
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

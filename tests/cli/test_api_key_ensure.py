@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ..databases import Database, ago, ahead
-from ..samples import decrypted, hash_of, new_api_key
-from ..sites import Result, Site
+from ..support.databases import Database, ago, ahead
+from ..support.samples import decrypted, hash_of, new_api_key
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

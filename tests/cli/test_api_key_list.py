@@ -5,10 +5,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from ..databases import SHAPES, Database, SampleKey, ago, ahead
-from ..samples import KEY_FIELDS, OTHER_SECRET_KEY, PASSWORD
-from ..sites import Result, Site
-from ..terminals import shown
+from ..support.databases import SHAPES, Database, SampleKey, ago, ahead
+from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY, PASSWORD
+from ..support.sites import Result, Site
+from ..support.terminals import shown
 
 Call = Callable[..., Result]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ..answers import user_let_in
-from ..databases import Database, ago
-from ..samples import OTHER_SECRET_KEY, decrypted, hash_of
-from ..sites import Result, Site
+from ..support.answers import user_let_in
+from ..support.databases import Database, ago
+from ..support.samples import OTHER_SECRET_KEY, decrypted, hash_of
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

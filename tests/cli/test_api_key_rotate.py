@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ..databases import Database, ago, ahead
-from ..samples import decrypted
-from ..sites import Result, Site
+from ..support.databases import Database, ago, ahead
+from ..support.samples import decrypted
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

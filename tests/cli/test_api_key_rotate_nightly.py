@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ..clocks import Clock, clock  # noqa: F401 - a fixture
-from ..databases import Database, ago, ahead
-from ..sites import Result, Site
+from ..support.clocks import Clock, clock  # noqa: F401 - a fixture
+from ..support.databases import Database, ago, ahead
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 NIGHTLY = ("api-key", "rotate", "--older-than", "90d", "--grace", "7d")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ..answers import user_let_in
-from ..databases import Database, SampleKey, ago
-from ..samples import OTHER_SECRET_KEY
-from ..sites import Result, Site
+from ..support.answers import user_let_in
+from ..support.databases import Database, SampleKey, ago
+from ..support.samples import OTHER_SECRET_KEY
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

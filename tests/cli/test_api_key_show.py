@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ..databases import Database, ago
-from ..samples import KEY_FIELDS, OTHER_SECRET_KEY
-from ..sites import Result, Site
-from ..terminals import Terminal, shown
+from ..support.databases import Database, ago
+from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal, shown
 
 Call = Callable[..., Result]
 

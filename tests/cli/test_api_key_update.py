@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ..databases import Database, ahead
-from ..sites import Result, Site
+from ..support.databases import Database, ahead
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

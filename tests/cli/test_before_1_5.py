@@ -8,10 +8,10 @@ import pytest
 
 import langkeys
 
-from .. import databases
-from ..databases import SHAPES, Database
-from ..samples import SECRET_KEY
-from ..sites import Site
+from ..support import databases
+from ..support.databases import SHAPES, Database
+from ..support.samples import SECRET_KEY
+from ..support.sites import Site
 
 HEADS = {
     "1.0": "5ace73a7f223",

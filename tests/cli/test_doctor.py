@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ..databases import Database, ago
-from ..other_users import SERVER, give, needs_root
-from ..samples import OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, WRONG_PASSWORD, encrypted
-from ..sites import Result, Site
+from ..support.databases import Database, ago
+from ..support.other_users import SERVER, give, needs_root
+from ..support.samples import OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, WRONG_PASSWORD, encrypted
+from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
 

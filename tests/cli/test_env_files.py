@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ..databases import made
-from ..other_users import OTHER, SERVER, give, needs_root
-from ..samples import PASSWORD, SECRET_KEY, new_api_key, password_hash
-from ..sites import Result, Site
+from ..support.databases import made
+from ..support.other_users import OTHER, SERVER, give, needs_root
+from ..support.samples import PASSWORD, SECRET_KEY, new_api_key, password_hash
+from ..support.sites import Result, Site
 
 
 @pytest.fixture

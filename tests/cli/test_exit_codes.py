@@ -11,9 +11,9 @@ import pytest
 
 from langkeys import errors
 
-from ..databases import SHAPES, ago
-from ..samples import OTHER_SECRET_KEY, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
-from ..sites import Result, Site
+from ..support.databases import SHAPES, ago
+from ..support.samples import OTHER_SECRET_KEY, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
+from ..support.sites import Result, Site
 
 # The contract's.
 CODES = {

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from .. import variable_rows
-from ..commands import paths
-from ..databases import Database, ago
-from ..samples import OTHER_SECRET_KEY, encrypted, new_api_key
-from ..sites import Site
-from ..terminals import Terminal
+from ..support import variable_rows
+from ..support.commands import paths
+from ..support.databases import Database, ago
+from ..support.samples import OTHER_SECRET_KEY, encrypted, new_api_key
+from ..support.sites import Site
+from ..support.terminals import Terminal
 
 RAW = (
     "\x1b]0;owned\x07\x1b[31m\r\b\t\n\x7f\x85\x9b31m\xad\u034f\u061c\u115f\u180e\u200b\u200c\u200d"

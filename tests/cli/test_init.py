@@ -9,11 +9,11 @@ from pathlib import Path
 import dotenv
 import pytest
 
-from .. import databases, unprivileged
-from ..databases import Database
-from ..samples import OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, WRONG_PASSWORD
-from ..sites import Result, Site
-from ..terminals import Terminal
+from ..support import databases, unprivileged
+from ..support.databases import Database
+from ..support.samples import OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, WRONG_PASSWORD
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal
 
 NAMES = [
     "LANGFLOW_DATABASE_URL",

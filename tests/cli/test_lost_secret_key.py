@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ..commands import EVERY, KEY_NAME, USER, VARIABLE, Walked
-from ..databases import SampleKey
-from ..samples import CREDENTIAL, OTHER_SECRET_KEY, decrypted, encrypted
-from ..sites import Site
-from ..terminals import Terminal
+from ..support.commands import EVERY, KEY_NAME, USER, VARIABLE, Walked
+from ..support.databases import SampleKey
+from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, decrypted, encrypted
+from ..support.sites import Site
+from ..support.terminals import Terminal
 
 ENCRYPTING = frozenset(
     (

@@ -13,10 +13,10 @@ import pytest
 from langkeys.cli import output
 from langkeys.store.sqlite import key_batches
 
-from ..databases import Database, ago
-from ..samples import decrypted, hash_of
-from ..sites import Result, Site
-from ..terminals import shown
+from ..support.databases import Database, ago
+from ..support.samples import decrypted, hash_of
+from ..support.sites import Result, Site
+from ..support.terminals import shown
 
 Call = Callable[..., Result]
 
@@ -267,7 +267,7 @@ def test_a_long_table_has_its_titles_again(site: Site, database: Database, super
 def test_a_search_that_decrypts_every_key_shows_its_progress(
     site_of: Callable[[str], Site], ref: str
 ) -> None:
-    from ..terminals import Terminal
+    from ..support.terminals import Terminal
 
     site = site_of("1.8")
     owner = site.database.add_user("alice")

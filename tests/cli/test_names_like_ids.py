@@ -10,9 +10,9 @@ from langkeys import LangflowStore
 from langkeys.models import dashed
 
 from ..conftest import SUPERUSER
-from ..databases import ago, ahead
-from ..samples import encrypted
-from ..sites import Site
+from ..support.databases import ago, ahead
+from ..support.samples import encrypted
+from ..support.sites import Site
 
 SPELLINGS = [str, str.upper, dashed, lambda text: dashed(text).upper()]
 

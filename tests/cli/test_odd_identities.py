@@ -8,9 +8,9 @@ import pytest
 
 from langkeys.models import dashed
 
-from ..databases import SampleKey
-from ..samples import new_api_key
-from ..sites import Site
+from ..support.databases import SampleKey
+from ..support.samples import new_api_key
+from ..support.sites import Site
 
 ENDS = [
     ("api-key", "revoke", "{}", "--yes"),

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from .. import odd_rows
-from ..databases import Database
-from ..samples import hash_of, new_api_key
-from ..sites import Result
+from ..support import odd_rows
+from ..support.databases import Database
+from ..support.samples import hash_of, new_api_key
+from ..support.sites import Result
 
 Call = Callable[..., Result]
 

@@ -11,10 +11,10 @@ import pytest
 import langkeys
 from langkeys import __version__
 
-from .. import databases
-from ..databases import Database
-from ..samples import SECRET_KEY, new_api_key
-from ..sites import Result, Site
+from ..support import databases
+from ..support.databases import Database
+from ..support.samples import SECRET_KEY, new_api_key
+from ..support.sites import Result, Site
 
 Call = Callable[..., Result]
 

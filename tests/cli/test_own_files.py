@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..sites import Site
+from ..support.sites import Site
 
 OWN = [
     "langflow.db", "langflow.db-wal", "langflow.db-shm", "langflow.db-journal", ".env",

@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 
-from ..databases import Database
-from ..samples import PASSWORD, WRONG_PASSWORD
-from ..sites import LANGKEYS, Site
-from ..terminals import Terminal
+from ..support.databases import Database
+from ..support.samples import PASSWORD, WRONG_PASSWORD
+from ..support.sites import LANGKEYS, Site
+from ..support.terminals import Terminal
 
 PROMPT = "Password of administrator"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ..deployments import Deploy, Deployment
-from ..fake_langflow import VERSIONS, ago
-from ..samples import KEY_FIELDS
-from ..sites import Site
-from ..terminals import shown
+from ..support.fake_langflow import VERSIONS, ago
+from ..support.samples import KEY_FIELDS
+from ..support.sites import Site
+from ..support.terminals import shown
 
 # A job that has one key
 

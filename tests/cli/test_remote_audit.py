@@ -13,9 +13,9 @@ import langkeys
 from langkeys.remote.records import Deed, NoDeeds
 
 from ..deployments import Deployment
-from ..fake_langflow import FakeKey
-from ..samples import CREDENTIAL, PASSWORD, assert_no_secret, hash_of
-from ..sites import Result
+from ..support.fake_langflow import FakeKey
+from ..support.samples import CREDENTIAL, PASSWORD, assert_no_secret, hash_of
+from ..support.sites import Result
 from .test_remote_options import REMOTE
 
 WRITES = {

@@ -12,8 +12,8 @@ from langkeys.errors import FailedError
 from langkeys.files.staged import StagedFile
 
 from ..deployments import Deploy, Deployment
-from ..fake_langflow import ago
-from ..terminals import Terminal, shown
+from ..support.fake_langflow import ago
+from ..support.terminals import Terminal, shown
 
 
 def in_file(deployment: Deployment, name: str) -> str:

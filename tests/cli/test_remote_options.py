@@ -10,11 +10,11 @@ import pytest
 
 from langkeys.cli.options import RemoteCommand
 
-from ..commands import command_named, paths
-from ..fake_langflow import FakeKey, Langflow, langflow
-from ..other_users import needs_root
-from ..servers import Server
-from ..sites import Site
+from ..support.commands import command_named, paths
+from ..support.fake_langflow import FakeKey, Langflow, langflow
+from ..support.other_users import needs_root
+from ..support.servers import Server
+from ..support.sites import Site
 from .test_startup import imported
 
 REMOTE = {

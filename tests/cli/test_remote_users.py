@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..deployments import Deployment
-from ..samples import PASSWORD, WRONG_PASSWORD
+from ..support.samples import PASSWORD, WRONG_PASSWORD
 
 
 def test_a_user_who_is_missing_is_made_and_one_who_is_there_is_left(

@@ -9,11 +9,11 @@ import pytest
 
 from langkeys.remote import settling
 
-from ..fake_langflow import Langflow, langflow
-from ..samples import CREDENTIAL, PASSWORD, USER_FIELDS
-from ..servers import Server
-from ..sites import Result, Site
-from ..terminals import shown
+from ..support.fake_langflow import Langflow, langflow
+from ..support.samples import CREDENTIAL, PASSWORD, USER_FIELDS
+from ..support.servers import Server
+from ..support.sites import Result, Site
+from ..support.terminals import shown
 
 
 @dataclass

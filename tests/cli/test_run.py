@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .. import variable_rows
-from ..databases import Database
-from ..samples import CREDENTIAL, OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, encrypted
-from ..sites import Result, Site
-from ..steering_names import STEERING
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, PASSWORD, SECRET_KEY, encrypted
+from ..support.sites import Result, Site
+from ..support.steering_names import STEERING
 
 Call = Callable[..., Result]
 

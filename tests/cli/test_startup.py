@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from ..databases import Database
-from ..samples import PASSWORD
-from ..servers import serving
-from ..sites import Site
+from ..support.databases import Database
+from ..support.samples import PASSWORD
+from ..support.servers import serving
+from ..support.sites import Site
 
 SLOW = ("rich", "cryptography", "dotenv", "bcrypt", "urllib.request", "platformdirs")
 

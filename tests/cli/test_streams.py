@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ..databases import Database
-from ..sites import LANGKEYS, Result, Site
-from ..terminals import Terminal, shown
+from ..support.databases import Database
+from ..support.sites import LANGKEYS, Result, Site
+from ..support.terminals import Terminal, shown
 
 Call = Callable[..., Result]
 

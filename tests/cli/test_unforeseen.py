@@ -15,8 +15,8 @@ import pytest
 
 from langkeys.sessions.session import Session
 
-from ..samples import PASSWORD
-from ..sites import Result, Site
+from ..support.samples import PASSWORD
+from ..support.sites import Result, Site
 
 Call = Callable[..., Result]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from ..conftest import SUPERUSER
-from ..databases import Database, ago
-from ..samples import PASSWORD, WRONG_PASSWORD
-from ..sites import Result, Site
-from ..terminals import Terminal, shown
+from ..support.databases import Database, ago
+from ..support.samples import PASSWORD, WRONG_PASSWORD
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal, shown
 from .test_user_passwords import FIELDS
 
 Call = Callable[..., Result]

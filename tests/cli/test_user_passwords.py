@@ -12,10 +12,10 @@ import pytest
 from langkeys.crypto import passwords
 
 from ..conftest import SUPERUSER
-from ..databases import Database
-from ..samples import PASSWORD, WRONG_PASSWORD, assert_no_secret, new_api_key
-from ..sites import Result, Site
-from ..terminals import Terminal, shown
+from ..support.databases import Database
+from ..support.samples import PASSWORD, WRONG_PASSWORD, assert_no_secret, new_api_key
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal, shown
 
 Call = Callable[..., Result]
 FIELDS = [

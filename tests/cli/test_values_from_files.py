@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..samples import new_api_key
-from ..sites import Site
+from ..support.samples import new_api_key
+from ..support.sites import Site
 
 FROM_FILE = "content-of-some-file-of-roots"
 

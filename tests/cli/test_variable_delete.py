@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .. import variable_rows
-from ..databases import Database
-from ..sites import Result, Site
-from ..terminals import Terminal
-from ..variable_rows import add_one_of_each
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal
+from ..support.variable_rows import add_one_of_each
 
 Call = Callable[..., Result]
 

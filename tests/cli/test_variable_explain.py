@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from .. import variable_rows
-from ..databases import Database
-from ..samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
-from ..sites import Result, Site
-from ..terminals import shown
-from ..variable_rows import FIELDS
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
+from ..support.sites import Result, Site
+from ..support.terminals import shown
+from ..support.variable_rows import FIELDS
 
 Call = Callable[..., Result]
 

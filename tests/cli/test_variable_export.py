@@ -11,10 +11,10 @@ import pytest
 
 from langkeys.variables.formats import DOTENV_HEAD
 
-from .. import variable_rows
-from ..databases import Database
-from ..samples import OTHER_SECRET_KEY, encrypted
-from ..sites import Result, Site
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.samples import OTHER_SECRET_KEY, encrypted
+from ..support.sites import Result, Site
 
 Call = Callable[..., Result]
 

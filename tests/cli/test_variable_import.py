@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from .. import variable_rows
-from ..databases import Database
-from ..samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
-from ..sites import Result, Site
-from ..terminals import Terminal, shown
-from ..variable_rows import the
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal, shown
+from ..support.variable_rows import the
 
 Call = Callable[..., Result]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from .. import variable_rows
-from ..databases import SHAPES, Database
-from ..samples import CREDENTIAL
-from ..sites import Result, Site
-from ..terminals import shown
-from ..variable_rows import FIELDS, add_one_of_each
+from ..support import variable_rows
+from ..support.databases import SHAPES, Database
+from ..support.samples import CREDENTIAL
+from ..support.sites import Result, Site
+from ..support.terminals import shown
+from ..support.variable_rows import FIELDS, add_one_of_each
 
 Call = Callable[..., Result]
 

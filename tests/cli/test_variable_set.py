@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from .. import variable_rows
-from ..databases import Database
-from ..samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
-from ..sites import Result, Site
-from ..terminals import Terminal
-from ..variable_rows import FIELDS, fields_of, the
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal
+from ..support.variable_rows import FIELDS, fields_of, the
 
 Call = Callable[..., Result]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from .. import variable_rows
-from ..databases import Database
-from ..sites import Result, Site
-from ..terminals import shown
-from ..variable_rows import FIELDS, add_one_of_each
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.sites import Result, Site
+from ..support.terminals import shown
+from ..support.variable_rows import FIELDS, add_one_of_each
 
 Call = Callable[..., Result]
 

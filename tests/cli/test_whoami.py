@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ..databases import Database, ago, ahead
-from ..samples import PASSWORD, SECRET_KEY, USER_FIELDS, new_api_key
-from ..sites import Result, Site
-from ..terminals import Terminal, shown
+from ..support.databases import Database, ago, ahead
+from ..support.samples import PASSWORD, SECRET_KEY, USER_FIELDS, new_api_key
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal, shown
 
 Call = Callable[..., Result]
 

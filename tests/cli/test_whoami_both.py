@@ -8,12 +8,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ..databases import SampleKey
-from ..fake_langflow import FakeUser, Langflow, langflow
-from ..samples import USER_FIELDS
-from ..servers import Server
-from ..sites import Result, Site
-from ..terminals import shown
+from ..support.databases import SampleKey
+from ..support.fake_langflow import FakeUser, Langflow, langflow
+from ..support.samples import USER_FIELDS
+from ..support.servers import Server
+from ..support.sites import Result, Site
+from ..support.terminals import shown
 
 NOT_THIS = "does not use this database"
 NOT_THE = "does not use the database"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ..samples import USER_FIELDS, new_api_key
-from ..servers import Server, serving
-from ..sites import Result, Site
-from ..terminals import shown
+from ..support.samples import USER_FIELDS, new_api_key
+from ..support.servers import Server, serving
+from ..support.sites import Result, Site
+from ..support.terminals import shown
 
 KEY = new_api_key()
 PATH = "/api/v1/users/whoami"

@@ -13,9 +13,9 @@ from langkeys.crypto.cipher import Cipher
 from langkeys.store.sqlite import engine
 from langkeys.store.sqlite.store import SqliteStore
 
-from ..databases import Database
-from ..samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted, new_api_key
-from ..sites import Result, Site
+from ..support.databases import Database
+from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted, new_api_key
+from ..support.sites import Result, Site
 
 Call = Callable[..., Result]
 

@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..fake_langflow import Langflow, Refused
-from ..servers import Asked, serving
+from ..support.fake_langflow import Langflow, Refused
+from ..support.servers import Asked, serving
 
 
 class OnDatabase(Langflow):

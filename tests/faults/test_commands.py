@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from .. import databases, vault
-from ..samples import SECRET_KEY, encrypted
-from ..sites import Site
-from ..vault import Vault
+from ..support import databases, vault
+from ..support.samples import SECRET_KEY, encrypted
+from ..support.sites import Site
+from ..support.vault import Vault
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import pytest
 
 import langkeys
 
-from ..other_users import OTHER, SERVER, give, needs_root
-from ..samples import OTHER_SECRET_KEY
-from ..sites import Site
+from ..support.other_users import OTHER, SERVER, give, needs_root
+from ..support.samples import OTHER_SECRET_KEY
+from ..support.sites import Site
 
 pytestmark = needs_root
 

@@ -15,12 +15,12 @@ import pytest
 from langkeys.crypto.hashes import fingerprint
 from langkeys.secret_key import recovery
 
-from .. import vault
-from ..databases import ago
-from ..other_users import OTHER, SERVER, give, needs_root
-from ..samples import OTHER_SECRET_KEY, SECRET_KEY, WRONG_PASSWORD, encrypted
-from ..sites import Site
-from ..vault import Vault
+from ..support import vault
+from ..support.databases import ago
+from ..support.other_users import OTHER, SERVER, give, needs_root
+from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY, WRONG_PASSWORD, encrypted
+from ..support.sites import Site
+from ..support.vault import Vault
 
 ROTATE = ("secret-key", "rotate", "--yes")
 READS = (("api-key", "list"), ("whoami",), ("variable", "list"), ("user", "list"))

@@ -18,9 +18,9 @@ from langkeys.secret_key.reencryption import Reader
 from langkeys.store.protocol import Cell
 from langkeys.times import parsed_span, parsed_when
 
-from .. import vault
-from ..samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted
-from ..sites import Site
+from ..support import vault
+from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted
+from ..support.sites import Site
 
 OLD, NEW = (Cipher(key, source="test") for key in (SECRET_KEY, OTHER_SECRET_KEY))
 TOKENS = [encrypted(text) for text in ("", "x", "a longer value of more than a block" * 3)]

@@ -19,9 +19,9 @@ from langkeys.store.protocol import KeyFilter
 from langkeys.store.sqlite import database as database_module
 from langkeys.store.sqlite.store import SqliteStore
 
-from ..databases import Database, SampleKey, ahead
-from ..sites import Result, Site
-from ..unprivileged import COMMAND
+from ..support.databases import Database, SampleKey, ahead
+from ..support.sites import Result, Site
+from ..support.unprivileged import COMMAND
 
 READS = [
     ("api-key", "list"),

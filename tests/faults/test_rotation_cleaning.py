@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import InvalidToken
 
-from .. import vault
-from ..databases import Database
-from ..samples import SECRET_KEY, decrypted, encrypted
-from ..sites import Site
-from ..vault import Vault
+from ..support import vault
+from ..support.databases import Database
+from ..support.samples import SECRET_KEY, decrypted, encrypted
+from ..support.sites import Site
+from ..support.vault import Vault
 
 ROTATE = ("secret-key", "rotate", "--yes")
 STEP = "before-cleaning"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .. import vault
-from ..databases import Database
-from ..samples import SECRET_KEY
-from ..sites import Site
-from ..vault import Vault
+from ..support import vault
+from ..support.databases import Database
+from ..support.samples import SECRET_KEY
+from ..support.sites import Site
+from ..support.vault import Vault
 
 ROTATE = ("secret-key", "rotate", "--yes", "--quiet")
 BEFORE = (

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from .. import unprivileged, vault
-from ..samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted
-from ..sites import Site
-from ..vault import Vault
+from ..support import unprivileged, vault
+from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY, encrypted
+from ..support.sites import Site
+from ..support.vault import Vault
 
 ROTATE = ("secret-key", "rotate", "--yes")
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import surroundings
+from tests.support import surroundings
 
 DEFAULT_VERSION = "1.13.0"
 

@@ -12,8 +12,8 @@ from langkeys.remote import settling
 from langkeys.remote.client import Client
 from langkeys.remote.server import Server
 
-from .. import servers
-from ..fake_langflow import FakeKey, Langflow, langflow
+from ..support import servers
+from ..support.fake_langflow import FakeKey, Langflow, langflow
 
 
 @dataclass

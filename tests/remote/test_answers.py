@@ -11,8 +11,8 @@ import pytest
 from langkeys.errors import FailedError, ForbiddenError, InvalidKeyError, LangkeysError
 from langkeys.remote.client import Answer, Client, LostAnswerError, RejectedError
 
-from ..samples import new_api_key
-from ..servers import Server, serving
+from ..support.samples import new_api_key
+from ..support.servers import Server, serving
 
 KEY = new_api_key()
 VALUE = "value-that-is-sent-and-never-shown"

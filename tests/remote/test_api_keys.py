@@ -20,7 +20,7 @@ from langkeys.remote import api_keys, creation, references, rotation
 from langkeys.remote.api_keys import matching
 from langkeys.times import now
 
-from ..fake_langflow import VERSIONS, Refused, ago
+from ..support.fake_langflow import VERSIONS, Refused, ago
 from .conftest import Deployment
 
 PATH = api_keys.PATH

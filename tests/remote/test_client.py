@@ -14,8 +14,8 @@ from langkeys.errors import FailedError, InvalidKeyError, LangkeysError
 from langkeys.remote import client as client_module
 from langkeys.remote.client import Client, LostAnswerError, UnreachableError
 
-from ..samples import new_api_key
-from ..servers import Asked, Server, serving
+from ..support.samples import new_api_key
+from ..support.servers import Asked, Server, serving
 
 KEY = new_api_key()
 VALUE = "value-that-is-sent-and-never-shown"

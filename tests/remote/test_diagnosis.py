@@ -12,9 +12,9 @@ from langkeys.remote.client import Client
 from langkeys.remote.diagnosis import RemoteReport, examine
 from langkeys.remote.server import Server
 
-from ..fake_langflow import VERSIONS as SERVERS
-from ..fake_langflow import Refused, ago
-from ..servers import serving
+from ..support.fake_langflow import VERSIONS as SERVERS
+from ..support.fake_langflow import Refused, ago
+from ..support.servers import serving
 from .conftest import Deployment
 
 Deploy = Callable[[str], Deployment]

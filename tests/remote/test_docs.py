@@ -10,7 +10,7 @@ from langkeys.remote.abilities import ABILITIES, VERSIONS, table_lines
 from langkeys.remote.client import TIMEOUT
 from langkeys.remote.variables import SLOW
 
-from ..commands import command_named, paths
+from ..support.commands import command_named, paths
 
 DOCS = (Path(__file__).parents[2] / "docs" / "rest.md").read_text(encoding="utf-8")
 

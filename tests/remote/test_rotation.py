@@ -12,7 +12,7 @@ from langkeys.models import ApiKey
 from langkeys.remote import api_keys, references, rotation
 from langkeys.remote.rotation import Replacement
 
-from ..fake_langflow import VERSIONS, FakeKey, Refused, ago
+from ..support.fake_langflow import VERSIONS, FakeKey, Refused, ago
 from .conftest import Deployment
 
 PATH = api_keys.PATH

@@ -9,7 +9,7 @@ import pytest
 from langkeys.errors import ConflictError, FailedError, ForbiddenError, NotFoundError
 from langkeys.remote import users
 
-from ..fake_langflow import VERSIONS, Refused
+from ..support.fake_langflow import VERSIONS, Refused
 from .conftest import Deployment
 
 Deploy = Callable[[str], Deployment]

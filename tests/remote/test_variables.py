@@ -17,7 +17,7 @@ from langkeys.errors import (
 from langkeys.remote import variables
 from langkeys.remote.variables import VariableUpdate, import_variables, set_variable
 
-from ..fake_langflow import VERSIONS, Refused
+from ..support.fake_langflow import VERSIONS, Refused
 from .conftest import Deployment
 
 PATH = variables.PATH

@@ -19,7 +19,7 @@ from langkeys.store.sqlite.creation import create_database
 from langkeys.store.sqlite.store import SqliteStore
 from langkeys.targets import Target
 
-from ..databases import Database
+from ..support.databases import Database
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 OWNER = "a" * 32

@@ -10,10 +10,10 @@ from langkeys.errors import StoreError, UnsupportedError
 from langkeys.store import generations
 from langkeys.store.generations import GENERATIONS, NEWEST, Generation
 
-from .. import databases
-from ..databases import ADOPTED_BY_1_13, SHAPES, Shape
-from ..sites import Site
-from ..stores import opened
+from ..support import databases
+from ..support.databases import ADOPTED_BY_1_13, SHAPES, Shape
+from ..support.sites import Site
+from ..support.stores import opened
 
 
 def told(path: Path, shape: Shape, revision: str | None = None) -> Generation:

@@ -9,9 +9,9 @@ import pytest
 
 from langkeys.errors import StoreError
 
-from .. import databases, stores
-from ..databases import SHAPES, Database
-from ..sites import Result
+from ..support import databases, stores
+from ..support.databases import SHAPES, Database
+from ..support.sites import Result
 
 
 def problems_of(database: Database) -> list[str]:

@@ -16,8 +16,8 @@ from langkeys.store import sqlite
 from langkeys.store.protocol import KeyFilter, Store
 from langkeys.store.sqlite.store import SqliteStore
 
-from .. import stores
-from ..databases import Database
+from ..support import stores
+from ..support.databases import Database
 from .conftest import NOW, OWNER, added, api_key, user
 
 MARK = "carved"

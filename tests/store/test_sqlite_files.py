@@ -15,8 +15,8 @@ from langkeys.store.protocol import KeyFilter
 from langkeys.store.sqlite.creation import create_database
 from langkeys.store.sqlite.store import SqliteStore
 
-from .. import databases, stores
-from ..databases import Database
+from ..support import databases, stores
+from ..support.databases import Database
 from .conftest import NOW, added, api_key, user
 
 ALL = KeyFilter(now=NOW)

@@ -13,10 +13,10 @@ import pytest
 from langkeys.errors import StoreError, UnreadableRowError
 from langkeys.store.protocol import Change, KeyFilter, RowStub, Store
 
-from .. import databases, odd_rows, stores
-from ..databases import SHAPES, Database
-from ..odd_rows import BAD_KEY_CELLS, BAD_USER_CELLS, BAD_VARIABLE_CELLS
-from ..samples import hash_of
+from ..support import databases, odd_rows, stores
+from ..support.databases import SHAPES, Database
+from ..support.odd_rows import BAD_KEY_CELLS, BAD_USER_CELLS, BAD_VARIABLE_CELLS
+from ..support.samples import hash_of
 from .conftest import NOW, OWNER, api_key
 
 ALL = KeyFilter(now=NOW)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from langkeys.models import EncryptedValue
 
-from ..sites import Site
-from ..stores import opened
+from ..support.sites import Site
+from ..support.stores import opened
 
 
 def test_a_single_sign_on_without_a_slug_is_an_encrypted_value_without_a_name(

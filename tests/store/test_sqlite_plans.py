@@ -17,8 +17,8 @@ from langkeys.models import ApiKey
 from langkeys.store.protocol import KeyFilter
 from langkeys.store.sqlite.store import SqliteStore
 
-from .. import databases
-from ..databases import SHAPES
+from ..support import databases
+from ..support.databases import SHAPES
 from .conftest import NOW, OWNER, api_key, user
 
 ID = "0" * 32

@@ -15,9 +15,9 @@ import langkeys
 from langkeys.errors import StoreError
 from langkeys.store.protocol import KeyFilter
 
-from .. import databases, stores, unprivileged
-from ..databases import Database
-from ..sites import Site
+from ..support import databases, stores, unprivileged
+from ..support.databases import Database
+from ..support.sites import Site
 from .conftest import NOW, added, api_key
 
 ALL = KeyFilter(now=NOW)

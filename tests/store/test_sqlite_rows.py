@@ -10,8 +10,8 @@ import pytest
 from langkeys.errors import StoreError
 from langkeys.store.protocol import KeyFilter
 
-from .. import databases, stores
-from ..databases import SHAPES, Database
+from ..support import databases, stores
+from ..support.databases import SHAPES, Database
 from .conftest import NOW, added, api_key, user
 
 ALL = KeyFilter(now=NOW)

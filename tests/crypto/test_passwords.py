@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from langkeys.crypto import passwords
 
-from .samples import PASSWORD, password_hash
+from ..support.samples import PASSWORD, password_hash
 
 
 @pytest.fixture

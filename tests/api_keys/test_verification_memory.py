@@ -14,10 +14,10 @@ from langkeys.crypto.cipher import Cipher
 from langkeys.errors import InvalidKeyError, SecretKeyError
 from langkeys.store.protocol import Store
 
-from .databases import Database, SampleKey, ahead, stored
-from .samples import OTHER_SECRET_KEY, encrypted, hash_of, new_api_key
-from .sites import Site
-from .stores import cipher, no_cipher, opened
+from ..support.databases import Database, SampleKey, ahead, stored
+from ..support.samples import OTHER_SECRET_KEY, encrypted, hash_of, new_api_key
+from ..support.sites import Site
+from ..support.stores import cipher, no_cipher, opened
 
 
 class CountingCipher:
@@ -227,7 +227,7 @@ def test_a_key_is_found_that_was_made_while_they_were_decrypted(
 def _early_token(value: str) -> str:
     from cryptography.fernet import Fernet
 
-    from .samples import SECRET_KEY
+    from ..support.samples import SECRET_KEY
 
     return Fernet(SECRET_KEY + "=").encrypt_at_time(value.encode(), 1).decode()
 

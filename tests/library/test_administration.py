@@ -16,10 +16,10 @@ import pytest
 import langkeys
 from langkeys import LangflowStore
 
-from .databases import Database, SampleKey
-from .gateways import refused
-from .samples import CREDENTIAL, PASSWORD, decrypted, hash_of, new_api_key
-from .sites import Site
+from ..support.databases import Database, SampleKey
+from ..support.gateways import refused
+from ..support.samples import CREDENTIAL, PASSWORD, decrypted, hash_of, new_api_key
+from ..support.sites import Site
 
 DAY = timedelta(days=1)
 

@@ -14,10 +14,10 @@ from langkeys.api_keys.verification import KeyFinder
 from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.store.protocol import Store
 
-from . import databases, stores
-from .databases import Database, SampleKey
-from .samples import OTHER_SECRET_KEY, new_api_key
-from .stores import cipher, no_cipher
+from ..support import databases, stores
+from ..support.databases import Database, SampleKey
+from ..support.samples import OTHER_SECRET_KEY, new_api_key
+from ..support.stores import cipher, no_cipher
 
 ID = "3f2a9c41" + "0" * 23 + "1"
 

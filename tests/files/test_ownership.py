@@ -15,7 +15,7 @@ from langkeys.errors import ConfigError, ConflictError, FailedError
 from langkeys.files import new, ownership
 from langkeys.files import staged as files
 
-from .other_users import OTHER, SERVER, give, needs_root
+from ..support.other_users import OTHER, SERVER, give, needs_root
 
 pytestmark = needs_root
 SECRET = "the-secret-that-nobody-may-see"

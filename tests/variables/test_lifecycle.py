@@ -16,13 +16,13 @@ from langkeys.errors import (
 from langkeys.store.protocol import Store
 from langkeys.variables import lifecycle as variables
 
-from . import variable_rows
-from .conftest import SUPERUSER
-from .databases import SHAPES, Database, ahead
-from .samples import CREDENTIAL
-from .sites import Site
-from .stores import no_cipher, opened
-from .variable_rows import NAME, owner, put, the, wish
+from ..conftest import SUPERUSER
+from ..support import variable_rows
+from ..support.databases import SHAPES, Database, ahead
+from ..support.samples import CREDENTIAL
+from ..support.sites import Site
+from ..support.stores import no_cipher, opened
+from ..support.variable_rows import NAME, owner, put, the, wish
 
 
 @pytest.fixture

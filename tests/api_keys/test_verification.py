@@ -9,10 +9,10 @@ from langkeys.crypto.hashes import key_hash
 from langkeys.errors import InvalidKeyError
 from langkeys.store.protocol import Store
 
-from .databases import Database, ago, ahead
-from .samples import OTHER_SECRET_KEY, encrypted, new_api_key
-from .sites import Site
-from .stores import cipher, no_cipher, opened
+from ..support.databases import Database, ago, ahead
+from ..support.samples import OTHER_SECRET_KEY, encrypted, new_api_key
+from ..support.sites import Site
+from ..support.stores import cipher, no_cipher, opened
 
 # What an inactive key and an inactive owner mean to a server, by release: langflow-facts.md.
 IGNORES_KEY_STATE = ("1.5", "1.6", "1.7", "1.8", "1.9")

@@ -13,7 +13,7 @@ from langkeys.config.settings import Settings
 from langkeys.models import User
 from langkeys.store.protocol import Store
 
-from .conftest import SUPERUSER
+from ..conftest import SUPERUSER
 from .databases import Database
 
 NAMED = Settings(environ={"LANGFLOW_SUPERUSER": SUPERUSER})

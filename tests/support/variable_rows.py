@@ -13,7 +13,7 @@ from langkeys.store.protocol import Store
 from langkeys.variables import lifecycle as variables
 from langkeys.variables.lifecycle import Outcome, Wish
 
-from .conftest import SUPERUSER
+from ..conftest import SUPERUSER
 from .databases import Database, stored
 from .samples import CREDENTIAL, OTHER_SECRET_KEY, decrypted, encrypted
 from .stores import cipher

@@ -7,7 +7,7 @@ from pathlib import Path
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.config.settings import Settings
 
-PATH = Path(__file__).parents[1] / ".env.example"
+PATH = Path(__file__).parents[2] / ".env.example"
 EXAMPLE = PATH.read_text(encoding="utf-8")
 _EXAMPLE_LINE = re.compile(r"(?:# )?([A-Z]+_[A-Z_]+)=.*")
 

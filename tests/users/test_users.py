@@ -15,13 +15,13 @@ from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageErro
 from langkeys.models import User, dashed
 from langkeys.store.protocol import Store
 
-from . import databases
-from .conftest import SUPERUSER
-from .databases import Database
-from .samples import PASSWORD, WRONG_PASSWORD, password_hash
-from .sites import Site
-from .stores import opened
-from .user_rows import NAMED, OTHER_NAMED, row, the, undoing
+from ..conftest import SUPERUSER
+from ..support import databases
+from ..support.databases import Database
+from ..support.samples import PASSWORD, WRONG_PASSWORD, password_hash
+from ..support.sites import Site
+from ..support.stores import opened
+from ..support.user_rows import NAMED, OTHER_NAMED, row, the, undoing
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from langkeys import LangflowStore
 from langkeys.errors import FailedError, SecretKeyError, UsageError
 
-from .answers import user_let_in
-from .databases import Database, ago, ahead
-from .samples import OTHER_SECRET_KEY
+from ..support.answers import user_let_in
+from ..support.databases import Database, ago, ahead
+from ..support.samples import OTHER_SECRET_KEY
 
 
 def test_revoked_by_any_row_a_key_goes_with_all_of_them(

@@ -14,7 +14,7 @@ from langkeys.crypto.cipher import Cipher
 from langkeys.crypto.hashes import fingerprint, new_secret_key
 from langkeys.errors import SecretKeyError
 
-from .samples import OTHER_SECRET_KEY, SECRET_KEY
+from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY
 
 PLAINTEXT = "sk-frozen"
 

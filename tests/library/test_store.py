@@ -15,11 +15,11 @@ import langkeys
 from langkeys import LangflowStore, errors
 from langkeys.library import store as library_store
 
-from . import databases
-from .databases import Database, SampleKey, ago, ahead
-from .gateways import refused
-from .samples import SECRET_KEY, decrypted, new_api_key
-from .sites import Site
+from ..support import databases
+from ..support.databases import Database, SampleKey, ago, ahead
+from ..support.gateways import refused
+from ..support.samples import SECRET_KEY, decrypted, new_api_key
+from ..support.sites import Site
 
 DAY = timedelta(days=1)
 

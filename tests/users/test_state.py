@@ -12,12 +12,12 @@ from langkeys.config.settings import Settings
 from langkeys.errors import ConflictError, FailedError
 from langkeys.store.protocol import Store
 
-from . import databases
-from .conftest import SUPERUSER
-from .databases import Database
-from .sites import Site
-from .stores import opened
-from .user_rows import NAMED, OTHER_NAMED, row, the, undoing
+from ..conftest import SUPERUSER
+from ..support import databases
+from ..support.databases import Database
+from ..support.sites import Site
+from ..support.stores import opened
+from ..support.user_rows import NAMED, OTHER_NAMED, row, the, undoing
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import langkeys
 from langkeys.config.urls import HIDDEN, is_path, scheme_of, shown_url
 
-from .sites import Result, Site
+from ..support.sites import Result, Site
 
 Call = Callable[..., Result]
 

@@ -15,11 +15,11 @@ from langkeys.variables.run_environment import (
     without_own_secrets,
 )
 
-from . import variable_rows
-from .conftest import SUPERUSER
-from .databases import Database
-from .samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
-from .stores import cipher
+from ..conftest import SUPERUSER
+from ..support import variable_rows
+from ..support.databases import Database
+from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
+from ..support.stores import cipher
 
 CYRILLIC = "\u041eK_KEY"
 INHERITED = {"HOME": "/home", "TOKEN": "inherited"}

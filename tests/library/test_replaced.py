@@ -12,9 +12,9 @@ import langkeys
 from langkeys import InvalidKeyError, LangflowStore
 from langkeys.errors import StoreError
 
-from . import databases
-from .databases import SHAPES, Database, SampleKey
-from .sites import Site
+from ..support import databases
+from ..support.databases import SHAPES, Database, SampleKey
+from ..support.sites import Site
 
 
 @pytest.fixture(params=["delete", "wal"])

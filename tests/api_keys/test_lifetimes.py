@@ -13,7 +13,7 @@ from langkeys.errors import ConflictError
 from langkeys.models import ApiKey
 from langkeys.times import FIRST, LAST
 
-from .store.conftest import api_key
+from ..store.conftest import api_key
 
 MADE = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)

@@ -20,11 +20,11 @@ from langkeys.secret_key.files import rewritten_env
 from langkeys.secret_key.reencryption import Reader
 from langkeys.store.protocol import Cell
 
-from . import databases, vault
-from .databases import Database
-from .samples import OTHER_SECRET_KEY, SECRET_KEY, assert_no_secret, encrypted
-from .sites import Result, Site
-from .vault import Vault
+from ..support import databases, vault
+from ..support.databases import Database
+from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY, assert_no_secret, encrypted
+from ..support.sites import Result, Site
+from ..support.vault import Vault
 
 ROTATE = ("secret-key", "rotate", "--yes")
 OLD, NEW = (Cipher(key, source="test") for key in (SECRET_KEY, OTHER_SECRET_KEY))

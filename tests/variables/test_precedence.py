@@ -11,11 +11,11 @@ from langkeys.errors import ConfigError
 from langkeys.variables.environment_names import imported_names, is_guarded
 from langkeys.variables.precedence import Explanation, explained
 
-from . import variable_rows
-from .databases import SHAPES
-from .samples import OTHER_SECRET_KEY, encrypted
-from .sites import Site
-from .stores import cipher, opened
+from ..support import variable_rows
+from ..support.databases import SHAPES
+from ..support.samples import OTHER_SECRET_KEY, encrypted
+from ..support.sites import Site
+from ..support.stores import cipher, opened
 
 # Seen on live servers of 1.5.1, 1.6.9, 1.8.4, 1.11.6 and 1.13.0, by running a flow whose field
 # takes the variable.

@@ -14,12 +14,12 @@ from langkeys.models import Variable
 from langkeys.store.protocol import Store
 from langkeys.variables import lifecycle as variables
 
-from . import variable_rows
-from .databases import Database, ahead
-from .samples import CREDENTIAL
-from .sites import Site
-from .stores import cipher, opened
-from .variable_rows import NAME, owner, put, wish
+from ..support import variable_rows
+from ..support.databases import Database, ahead
+from ..support.samples import CREDENTIAL
+from ..support.sites import Site
+from ..support.stores import cipher, opened
+from ..support.variable_rows import NAME, owner, put, wish
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from langkeys.variables.environment_names import IMPORTED, is_credential
 
-from .steering_names import CREDENTIALS, STEERING
+from ..support.steering_names import CREDENTIALS, STEERING
 
 NAMES = [name for group in STEERING.values() for name in group.split()]
 

@@ -1,0 +1,1 @@
+"""What the tests share: databases, servers, terminals, and the rows in them."""
