@@ -14,7 +14,7 @@ from langkeys.config.settings import Settings
 from langkeys.crypto import password_rules
 from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import ownership
-from langkeys.files.staged import StagedFile
+from langkeys.files.staged import write_new
 from langkeys.models import User
 from langkeys.targets import Target
 from langkeys.users import new_user
@@ -199,12 +199,9 @@ def _make_folder(folder: Path) -> list[str]:
 
 def _write_new(path: Path, text: str, warn: Callable[[str], None]) -> None:
     try:
-        with StagedFile(path, for_server=True) as staged:
-            staged.write(text)
-            staged.publish(replace=False)
-            for warning in staged.warnings:
-                warn(warning)
-    except FileExistsError:
-        raise ConflictError(
-            f"{path} has just been created by another process", hint="run langkeys init again"
-        ) from None
+        warnings = write_new(path, text, for_server=True)
+    except ConflictError as error:
+        error.hint = "run langkeys init again"
+        raise
+    for warning in warnings:
+        warn(warning)

@@ -14,7 +14,7 @@ from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.verification import NOTHING_SET, Judge, by_rows, representative
 from langkeys.crypto.hashes import key_hash
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
-from langkeys.files.staged import StagedFile, find_bytes, without_newline
+from langkeys.files.staged import find_bytes, without_newline, write_new
 from langkeys.models import ApiKey, User, dashed
 from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 from langkeys.text import holds_several_keys
@@ -49,10 +49,7 @@ def value_in(path: Path) -> str | None:
     content = find_bytes(path, "an API key")
     if content is None:
         return None
-    try:
-        text = without_newline(content.decode("utf-8"))
-    except UnicodeDecodeError:
-        text = ""
+    text = without_newline(content.decode("utf-8", "replace"))
     if holds_several_keys(text):
         raise UsageError(
             f"{path} holds several API keys in one line", hint="put only one of them in the file"
@@ -73,16 +70,14 @@ def publish_new_value(path: Path, warn: Callable[[str], None]) -> str:
     """
     value = f"sk-{secrets.token_urlsafe(32)}"
     try:
-        with StagedFile(path, what="an API key", for_server=True) as staged:
-            staged.write(value)
-            staged.publish(replace=False)
-        for warning in staged.warnings:
-            warn(warning)
-    except FileExistsError:
+        warnings = write_new(path, value, what="an API key", for_server=True)
+    except ConflictError:
         found = value_in(path)
         if found is None:
             raise FailedError(f"{path} keeps changing; another process is writing it") from None
         return found
+    for warning in warnings:
+        warn(warning)
     return value
 
 

@@ -59,7 +59,7 @@ def backup(
         with out.progress("copying", store.copy_size()) as done:
             store.copy_to(path, lambda copied, _: done(copied))
         if staged is not None:
-            _publish(staged)
+            staged.publish_new()
         fingerprint = _fingerprint(session)
         release = store.generation.release
     size = path.stat().st_size
@@ -90,10 +90,3 @@ def _fingerprint(session: Session) -> str | None:
     except LangkeysError as error:
         session.warn(f"the copy is complete, but: {error.message}")
         return None
-
-
-def _publish(staged: StagedFile) -> None:
-    try:
-        staged.publish(replace=False)
-    except FileExistsError:
-        raise ConflictError(f"{staged.path} has just been created by another process") from None

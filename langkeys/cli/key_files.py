@@ -15,9 +15,8 @@ import typer
 from langkeys.api_keys.lifecycle import ROWS_AT_ONCE
 from langkeys.batches import in_batches
 from langkeys.cli.output import Output
-from langkeys.errors import ConflictError, UsageError
+from langkeys.errors import UsageError
 from langkeys.files.staged import StagedFile
-from langkeys.files.staged import is_there as is_something_at
 from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
@@ -131,13 +130,10 @@ def is_file(path: Path | None) -> bool:
 class Destination:
     """Files that new keys go into: one for all of them, or one for each, staged from the start."""
 
-    def __init__(
-        self, files: Sequence[StagedFile], form: Form, *, replace: bool, is_shared: bool
-    ) -> None:
+    def __init__(self, files: Sequence[StagedFile], form: Form, *, is_shared: bool) -> None:
         self.files = files
         self.form = form
         self.published = 0
-        self._replace = replace
         self._is_shared = is_shared
 
     def path_of(self, number: int) -> Path:
@@ -169,22 +165,8 @@ class Destination:
     def publish(self) -> None:
         """Put the files in their places; ``published`` counts them as they arrive."""
         for staged in self.files:
-            self._publish(staged)
+            staged.publish()
             self.published += 1
-
-    def _publish(self, staged: StagedFile) -> None:
-        # What was not there, or was empty, is not to be replaced if it has been filled meanwhile.
-        is_there = is_something_at(staged.path)
-        if self._replace or not is_there or not staged.path.lstat().st_size:
-            try:
-                staged.publish(replace=self._replace or is_there)
-                return
-            except FileExistsError:
-                pass
-        raise ConflictError(
-            f"{staged.path} has just been written by another process",
-            hint="use --replace to replace it, or choose another file",
-        )
 
     @property
     def is_split(self) -> bool:
@@ -206,7 +188,7 @@ class Destination:
 def one_file(stack: ExitStack, path: Path, form: Form, *, replace: bool) -> Destination:
     """Stage one file for all keys."""
     staged = stack.enter_context(StagedFile(path, what="an API key", replaces=replace))
-    return Destination([staged], form, replace=replace, is_shared=True)
+    return Destination([staged], form, is_shared=True)
 
 
 def file_for_each(
@@ -217,7 +199,7 @@ def file_for_each(
         stack.enter_context(StagedFile(folder / name, what="an API key"))
         for name in file_names(keys)
     ]
-    return Destination(files, form, replace=True, is_shared=False)
+    return Destination(files, form, is_shared=False)
 
 
 def file_names(keys: Sequence[ApiKey]) -> list[str]:

@@ -11,6 +11,7 @@ import secrets
 import select
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -298,12 +299,30 @@ class StagedFile:
         except OSError as error:
             raise self._failure(error) from None
 
-    def publish(self, *, replace: bool = True) -> None:
-        """Put the staged file in its place and sync the folder.
+    def publish(self, *, replace: bool | None = None) -> None:
+        """Rename the staged file to its path and sync the folder.
 
         With ``replace`` false a file that has appeared there meanwhile is left alone, and
-        FileExistsError raised.
+        FileExistsError raised. By default ``replaces`` decides: where it is false, a file that
+        another process has filled meanwhile is left alone, and ConflictError raised.
         """
+        if replace is not None:
+            self._publish(replace=replace)
+        elif self._replaces or _is_empty(self.path):
+            self._publish(replace=True)
+        else:
+            self.publish_new(hint="choose another file, or use --replace")
+
+    def publish_new(self, *, hint: str | None = None) -> None:
+        """Publish where nothing is there yet; else raise ConflictError."""
+        try:
+            self._publish(replace=False)
+        except FileExistsError:
+            raise ConflictError(
+                f"{self.path} has just been created by another process", hint=hint
+            ) from None
+
+    def _publish(self, *, replace: bool) -> None:
         try:
             if replace:
                 self._staged.rename(self.path)
@@ -329,6 +348,27 @@ class StagedFile:
             f"cannot write {self.path}: {error.strerror}",
             hint="the file is replaced by renaming, so its folder must be writable",
         )
+
+
+def write_new(
+    path: Path, text: str, *, what: str = "the file", for_server: bool = False
+) -> Sequence[str]:
+    """Write a file that must be new, whole and synced; return warnings about its owner.
+
+    Raises ConflictError where something is at ``path`` by the time it is written. See
+    ``StagedFile`` for the rest.
+    """
+    with StagedFile(path, what=what, for_server=for_server) as staged:
+        staged.write(text)
+        staged.publish_new()
+    return staged.warnings
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not path.lstat().st_size
+    except FileNotFoundError:
+        return False
 
 
 def is_there(path: Path) -> bool:

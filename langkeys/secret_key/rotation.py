@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from langkeys import failpoints
 from langkeys.config.settings import temporary_folders
 from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError
-from langkeys.files.staged import StagedFile, sync_folder
+from langkeys.files.staged import StagedFile, sync_folder, write_new
 from langkeys.progress import Progress
 from langkeys.secret_key.files import KeyPlace
 from langkeys.secret_key.journal import Entry, Journal, witnesses
@@ -150,7 +150,7 @@ class Rotation:
             self._store.copy_to(backup, lambda copied, _: done(copied), with_indexes=False)
         undo.callback(_removed, backup)
         # Without it the backup would be of no use: the old key leaves its place.
-        _publish_new(old_key_file, self._plan.old)
+        write_new(old_key_file, self._plan.old)
         undo.callback(_removed, old_key_file)
         return backup, old_key_file
 
@@ -192,7 +192,7 @@ class Rotation:
     def _stage(self, stages: ExitStack, undo: ExitStack) -> None:
         plan = self._plan
         if plan.new_key_file is not None and plan.makes_new_key_file:
-            _publish_new(plan.new_key_file, plan.new + "\n")
+            write_new(plan.new_key_file, plan.new + "\n")
             undo.callback(_removed, plan.new_key_file)
         for place in plan.places:
             if place.staged.exists():
@@ -241,15 +241,6 @@ class Rotation:
 def rotated_counts(survey: Survey) -> Sequence[tuple[str, str, int]]:
     """Return table, column and number of what was opened, in order."""
     return [(*place, count) for place, count in sorted(survey.opened.items()) if count]
-
-
-def _publish_new(path: Path, text: str) -> None:
-    try:
-        with StagedFile(path) as staged:
-            staged.write(text)
-            staged.publish(replace=False)
-    except FileExistsError:
-        raise ConflictError(f"{path} has just been created by another process") from None
 
 
 def _removed(path: Path) -> None:

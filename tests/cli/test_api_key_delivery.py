@@ -203,7 +203,7 @@ def test_where_some_files_have_arrived_their_keys_stay_and_no_old_one_ends(
     olds = [database.add_key(owner, name) for name in ("first", "second", "third")]
     publish = StagedFile.publish
 
-    def fail_at_second(staged: StagedFile, *, replace: bool = True) -> None:
+    def fail_at_second(staged: StagedFile, *, replace: bool | None = None) -> None:
         if staged.path.name == "second":
             raise staged._failure(OSError(28, "No space left on device"))
         publish(staged, replace=replace)

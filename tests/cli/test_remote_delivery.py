@@ -132,7 +132,7 @@ def test_what_has_arrived_stays_where_another_file_fails(
     olds = [deployment.add(name) for name in ("a", "b")]
     publish = StagedFile.publish
 
-    def fail_at_b(staged: StagedFile, *, replace: bool = True) -> None:
+    def fail_at_b(staged: StagedFile, *, replace: bool | None = None) -> None:
         if staged.path.name == "b":
             raise FailedError("the disk is full")
         publish(staged, replace=replace)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from langkeys.errors import FailedError
-from langkeys.files.staged import StagedFile
+from langkeys.errors import ConflictError, FailedError
+from langkeys.files.staged import StagedFile, write_new
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +169,31 @@ def test_a_new_file_is_published_without_replacing(tmp_path: Path) -> None:
         staged.write("ours\n")
         staged.publish(replace=False)
     assert (tmp_path / "key").read_text() == "ours\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("is_empty_before", [False, True])
+def test_a_file_that_was_filled_meanwhile_is_a_conflict_where_it_must_not_be_replaced(
+    tmp_path: Path, is_empty_before: bool
+) -> None:
+    path = tmp_path / "key"
+    if is_empty_before:
+        path.touch()
+    with StagedFile(path, replaces=False) as staged:
+        staged.write("ours\n")
+        path.write_text("theirs\n")
+        with pytest.raises(ConflictError, match="just been created") as caught:
+            staged.publish()
+    assert "--replace" in str(caught.value.hint)
+    assert path.read_text() == "theirs\n"
+
+
+def test_write_new_writes_a_file_once(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    assert not write_new(path, "ours\n")
+    with pytest.raises(ConflictError, match="just been created"):
+        write_new(path, "theirs\n")
+    assert (path.read_text(), mode_of(path)) == ("ours\n", 0o600)
     assert [p.name for p in tmp_path.iterdir()] == ["key"]
 
 

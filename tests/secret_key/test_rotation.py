@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -316,6 +317,17 @@ def test_a_backup_is_whole_closed_to_others_and_replaces_nothing(filled: Vault) 
     copy.unlink()
     filled.site.call(*arguments).failed(5, "already exists")
     assert not copy.exists()
+
+
+def test_a_backup_needs_no_hard_links(filled: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    copy = filled.site.folder / "copy.db"
+    filled.site.call("backup", str(copy)).done()
+    assert filled.opened(SECRET_KEY, copy) == filled.reads
+    filled.site.call("backup", str(copy)).failed(5, "already exists")
 
 
 def test_a_restored_backup_is_the_database_that_it_was(filled: Vault, superuser: str) -> None:

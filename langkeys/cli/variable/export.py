@@ -15,8 +15,8 @@ from langkeys.cli.key_rows import UserOption
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.output import Output
 from langkeys.cli.variable_rows import opened, variable_session
-from langkeys.errors import ConflictError, NotFoundError, SecretKeyError, UsageError
-from langkeys.files.staged import StagedFile, is_file
+from langkeys.errors import NotFoundError, SecretKeyError, UsageError
+from langkeys.files.staged import StagedFile
 from langkeys.models import User
 from langkeys.sessions.session import Access, Session
 from langkeys.variables import lifecycle as variables
@@ -113,7 +113,7 @@ def export(
             for line in lines:
                 staged.add(f"{line}\n")
             staged.sync()
-            _publish(staged, replace=replace)
+            staged.publish()
         where = "" if staged is None else f" to {staged.path}"
         plural = "" if values.written == 1 else "s"
         out.note(f"wrote {values.written} variable{plural} of {session.store.location}{where}")
@@ -131,18 +131,6 @@ def _lines_of(
     name = SECRET_NAME if secret_name is None else secret_name
     check_kubernetes_names(name, namespace)
     return partial(k8s_secret, name=name, namespace=namespace)
-
-
-def _publish(staged: StagedFile, *, replace: bool) -> None:
-    # A file that was not there, or was empty, may have been filled meanwhile.
-    is_empty = is_file(staged.path) and not staged.path.stat().st_size
-    try:
-        staged.publish(replace=replace or is_empty)
-    except FileExistsError:
-        raise ConflictError(
-            f"{staged.path} has just been created by another process; nothing was written",
-            hint="choose another file, or use --replace",
-        ) from None
 
 
 class _Values:

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from langkeys.errors import ConflictError, FailedError
+from langkeys.files.new import publish_new
 from langkeys.files.staged import sync_folder
 from langkeys.store.sqlite.connections import is_wal, store_error
 from langkeys.store.sqlite.database import Database
@@ -44,7 +45,7 @@ class Copying(Database):
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
-                os.link(staged, path)  # unlike a rename, never replaces what came in between
+                publish_new(staged, path)
             finally:
                 for suffix in ("", "-journal", "-wal", "-shm"):
                     staged.with_name(staged.name + suffix).unlink(missing_ok=True)
