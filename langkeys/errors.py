@@ -4,6 +4,7 @@ Imports nothing of langkeys. A message names the thing and the file or database 
 is the next step; neither ever holds a secret.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 MOST_CANDIDATES = 10
@@ -145,3 +146,45 @@ class InterruptedCommandError(LangkeysError):
 
     code = "interrupted"
     exit_code = 130
+
+
+class CommandNotRunError(FailedError):
+    """The program is there and cannot be run; the exit code is that of a shell."""
+
+    exit_code = 126
+
+
+class CommandNotFoundError(FailedError):
+    """There is no such program; the exit code is that of a shell."""
+
+    exit_code = 127
+
+
+def _tree(error: type[LangkeysError]) -> Iterator[type[LangkeysError]]:
+    yield error
+    for below in error.__subclasses__():
+        yield from _tree(below)
+
+
+EXIT_CODES: Mapping[str, int] = {
+    "done": 0,
+    "command_not_run": CommandNotRunError.exit_code,
+    "command_not_found": CommandNotFoundError.exit_code,
+    **{error.code: error.exit_code for error in reversed([*_tree(LangkeysError)])},
+}
+"""Each exit code by the ``error.code`` that it comes with; help texts name codes by these."""
+
+EXIT_CODE_MEANINGS: Mapping[int, str] = {
+    0: "done",
+    1: "failed, or the check said no (`doctor`, `--require-superuser`)",
+    2: "bad usage, bad setting, or not supported by this Langflow version",
+    3: "nothing matches, or more than one does",
+    4: "not authenticated, not a superuser, or the given key is not valid",
+    5: "already exists, or was revoked before",
+    6: "the database: missing, locked, corrupt, read-only, not Langflow's",
+    7: "the secret key: missing, malformed, or cannot decrypt the stored values",
+    126: "`run`: the program cannot be run",
+    127: "`run`: there is no such program",
+    130: "Ctrl-C",
+}
+"""What each exit code means, in Markdown; ``docs/exit-codes.md`` and the man page show it."""

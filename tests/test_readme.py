@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from langkeys import errors
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.store.generations import GENERATIONS, Generation
 
@@ -56,13 +55,6 @@ def test_the_table_of_generations_is_the_codes(generation: Generation) -> None:
 @pytest.mark.parametrize("name", [*KNOWN, ENV_FILE])
 def test_every_setting_is_in_the_table_of_settings(name: str) -> None:
     assert f"\n| `{name}`" in page("settings")
-
-
-@pytest.mark.parametrize("error", errors.LangkeysError.__subclasses__())
-def test_every_error_is_in_the_table_of_exit_codes(error: type[errors.LangkeysError]) -> None:
-    lines = page("exit-codes").splitlines()
-    rows = [line for line in lines if line.startswith(f"| {error.exit_code} | ")]
-    assert any(f"`{error.code}`" in row for row in rows)
 
 
 # The program that protects an endpoint

@@ -38,6 +38,7 @@ class Root(Group):
         "secret-key": ("langkeys.cli.secret_key", "Generate, check and rotate the secret key."),
         "backup": ("langkeys.cli.backup", "Back up the database, even while the server runs."),
         "audit": ("langkeys.cli.audit", "Show the audit trail."),
+        "help": ("langkeys.cli.help.command", "Show the help of a command or a topic."),
     }
 
 
@@ -162,9 +163,9 @@ def _run(args: list[str], invocation: Invocation) -> int:
             args, prog_name="langkeys", standalone_mode=False, obj=invocation
         )
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        path = "langkeys" if context is None else context.command_path
-        raise UsageError(error.format_message(), hint=f"see {path} --help") from None
+        from langkeys.cli.help.suggestions import parse_error
+
+        raise parse_error(error) from None
     except (typer.Abort, EOFError):
         raise InterruptedCommandError("interrupted") from None
     if result == InterruptedCommandError.exit_code:  # Typer's answer to a KeyboardInterrupt

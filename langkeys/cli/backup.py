@@ -28,7 +28,7 @@ def backup(
 
     The copy is a consistent snapshot. It cannot be used without the secret key: keep the key
     separately, with --with-secret-key or otherwise. The key's fingerprint is printed. An existing
-    file is not replaced (exit 5). Needs no password.
+    file is not replaced (exit {conflict}). Needs no password.
 
     Piped columns: the copy, its size in bytes, the Langflow generation, the secret key's
     fingerprint.

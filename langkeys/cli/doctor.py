@@ -8,6 +8,7 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.diagnostics.report import Finding, Report
+from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access
 from langkeys.store.generations import Generation
@@ -21,8 +22,9 @@ def doctor(context: typer.Context) -> None:
 
     Shows every setting and its source (secrets as a fingerprint), the database and what its
     Langflow version supports, the acting user, who could call the server without a key, file modes
-    and keys at risk. It also tries to decrypt every encrypted value. Exit 1 if a problem is found.
-    Piped columns: section, level (ok, note or problem; setting for a setting), message, hint.
+    and keys at risk. It also tries to decrypt every encrypted value. Exit {failed} if a problem is
+    found. Piped columns: section, level (ok, note or problem; setting for a setting), message,
+    hint.
 
     \b
     Examples:
@@ -47,7 +49,7 @@ def doctor(context: typer.Context) -> None:
     else:
         call.output.rows(_rows(report))
     if not report.is_sound:
-        raise typer.Exit(1)
+        raise typer.Exit(FailedError.exit_code)
 
 
 def _document(report: Report) -> dict[str, Any]:

@@ -5,7 +5,8 @@ one nearest to the end counts.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from langkeys.cli.output import Output
-from langkeys.errors import LangkeysError, UsageError
+from langkeys.errors import EXIT_CODES, LangkeysError, UsageError
 
 if TYPE_CHECKING:
     from langkeys.config.settings import Settings
@@ -50,6 +51,11 @@ def invocation(context: typer.Context) -> Invocation:
     return found
 
 
+def context_of(parent: Any, command: Any, name: str) -> Any:
+    """Make the context of a command below another's, without parsing anything."""
+    return typer.Context(command, info_name=name, parent=parent)
+
+
 def _keep(context: typer.Context, parameter: Any, value: Any) -> Any:
     if value is not None and value is not False:
         found = invocation(context)
@@ -59,28 +65,36 @@ def _keep(context: typer.Context, parameter: Any, value: Any) -> Any:
     return value
 
 
+class GlobalOption(TyperOption):
+    """An option that every command has; help describes it once, on the root's page."""
+
+
+class RemoteOption(TyperOption):
+    """An option for asking a live server; help lists these apart."""
+
+
 def _global_options() -> list[TyperOption]:
     shared: dict[str, Any] = {"expose_value": False, "callback": _keep}
     return [
-        TyperOption(
+        GlobalOption(
             param_decls=["--env-file"],
             metavar="FILE",
             help="Read settings from FILE instead of ./.env.",
             **shared,
         ),
-        TyperOption(
+        GlobalOption(
             param_decls=["--database"],
             metavar="URL_OR_PATH",
             help="Use this database instead of LANGFLOW_DATABASE_URL.",
             **shared,
         ),
-        TyperOption(
+        GlobalOption(
             param_decls=["--reason"],
             metavar="TEXT",
             help="Record TEXT as the reason in the audit trail.",
             **shared,
         ),
-        TyperOption(
+        GlobalOption(
             param_decls=["--quiet", "-q"],
             is_flag=True,
             help="Hide notes and progress, not warnings and errors.",
@@ -93,17 +107,51 @@ _WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
 _VALUED = frozenset({"--env-file", "--database", "--reason"})
 
 
+_EXIT = re.compile(r"(?<=xit\s)\{(\w+)\}")
+
+
+def _fill_exit_codes(command: Any) -> None:
+    """Put numbers into ``exit {conflict}``, in the help of a command and of its parameters."""
+    for described in (command, *command.params):
+        text = getattr(described, "help", None)
+        if text and "{" in text:
+            described.help = _EXIT.sub(lambda code: str(EXIT_CODES[code[1]]), text)
+
+
+@contextmanager
+def _told_where(context: Any) -> Iterator[None]:
+    """Give errors in parsing a command line the command that it is of, as not all of them have."""
+    try:
+        yield
+    except typer.TyperException as error:
+        if getattr(error, "ctx", None) is None:
+            error.ctx = context  # type: ignore[attr-defined]
+        raise
+
+
+def _write_page(context: Any, formatter: Any) -> None:
+    from langkeys.cli.help.pages import text_of
+
+    formatter.write(text_of(context, formatter.width))
+
+
 class Command(TyperCommand):
     """A command with the global options, whose usage errors do not repeat what was typed."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.params.extend(_global_options())
+        _fill_exit_codes(self)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page of this command."""
+        _write_page(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse extra arguments without showing them: one may be a secret typed by mistake."""
         self.allow_extra_args = ctx.allow_extra_args = True
-        rest = super().parse_args(ctx, args)
+        with _told_where(ctx):
+            rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             plural = "" if len(rest) == 1 else "s"
             raise UsageError(
@@ -166,22 +214,22 @@ class RemoteCommand(JsonCommand):
         super().__init__(*args, **attributes)
         shared: dict[str, Any] = {"expose_value": False, "callback": _keep}
         self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = [
-            TyperOption(
+            RemoteOption(
                 param_decls=["--url"],
                 metavar="URL",
-                help="Use this Langflow server over REST instead of its database.",
+                help="Use this Langflow server instead of its database.",
                 **shared,
             ),
-            TyperOption(
+            RemoteOption(
                 param_decls=["--remote"],
                 is_flag=True,
-                help="Use the server in LANGFLOW_URL over REST.",
+                help="Use the server in LANGFLOW_URL.",
                 **shared,
             ),
-            TyperOption(
+            RemoteOption(
                 param_decls=["--via"],
                 metavar="header|query",
-                help="Over REST: how to send the API key (default: header).",
+                help="How to send the API key. Default: header.",
                 **shared,
             ),
         ]
@@ -224,6 +272,7 @@ class Group(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.params.extend(_global_options())
+        _fill_exit_codes(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the members, imported or not."""
@@ -238,13 +287,25 @@ class Group(TyperGroup):
             return command
         return super().get_command(ctx, cmd_name)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List the members without importing them."""
-        if not self.members:
-            super().format_commands(ctx, formatter)
-            return
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.members.items()])
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the member that is called; say what may be meant where there is none."""
+        name, *rest = args
+        if name == "help" and name not in self.members:
+            # What other programs take: langkeys api-key help create.
+            name, rest = (rest[0], ["--help"]) if rest else (ctx.info_name, [])
+            if not rest:
+                invocation(ctx).output.data(f"{ctx.get_help()}\n")
+                raise typer.Exit
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            from langkeys.cli.help.suggestions import commands_like, unknown_command
+
+            raise unknown_command(ctx, name, commands_like(ctx, name))
+        return (None if command is None else name), command, rest
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page of this group, without importing its members."""
+        _write_page(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put in the default command where none is named; show the help where nothing is."""
@@ -254,7 +315,8 @@ class Group(TyperGroup):
             args = [self.default, *args]
         elif not args:
             args = ["--help"]
-        return super().parse_args(ctx, args)
+        with _told_where(ctx):
+            return super().parse_args(ctx, args)
 
 
 def _names_no_command(args: list[str]) -> bool:
@@ -267,7 +329,7 @@ def _names_no_command(args: list[str]) -> bool:
         elif argument in ("-q", "--quiet"):
             position += 1
         else:
-            return argument.startswith("-") and argument != "--help"
+            return argument.startswith("-") and argument not in ("-h", "--help")
     return True
 
 
@@ -295,4 +357,9 @@ def new_app(**attributes: Any) -> typer.Typer:
     """Make a Typer app as all of langkeys' are: plain help, no traceback decoration."""
     attributes.setdefault("add_completion", False)
     # Rich markup in the help doubles the time of --help.
-    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, **attributes)
+    return typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **attributes,
+    )

@@ -12,23 +12,11 @@ from langkeys.cli.options import Command, invocation, new_app
 from langkeys.cli.variable_rows import variable_session
 from langkeys.config import locations
 from langkeys.config.settings import Settings
-from langkeys.errors import FailedError, LangkeysError
+from langkeys.errors import CommandNotFoundError, CommandNotRunError, LangkeysError
 from langkeys.sessions.session import Access
 from langkeys.variables import run_environment
 
 app = new_app()
-
-
-class CommandNotFoundError(FailedError):
-    """There is no such program; the exit code is that of a shell."""
-
-    exit_code = 127
-
-
-class CommandNotRunError(FailedError):
-    """The program is there and cannot be run; the exit code is that of a shell."""
-
-    exit_code = 126
 
 
 @app.command(cls=Command, context_settings={"allow_interspersed_args": False})
@@ -59,7 +47,8 @@ def run(
     are removed from the environment.
 
     langkeys replaces itself with the program: stdin, signals and the exit status are the program's
-    own. Exit 127 if the program does not exist, 126 if it cannot be run.
+    own. Exit {command_not_found} if the program does not exist, exit {command_not_run} if it
+    cannot be run.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Invocation, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.user_rows import user_object
-from langkeys.errors import UsageError
+from langkeys.errors import FailedError, UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.times import iso_or_none, now, parsed_iso, relative
@@ -38,17 +38,18 @@ def whoami(
         ),
     ] = None,
     require_superuser: Annotated[
-        bool, typer.Option("--require-superuser", help="Exit 1 unless the user is a superuser.")
+        bool,
+        typer.Option("--require-superuser", help="Exit {failed} unless the user is a superuser."),
     ] = False,
 ) -> None:
     """Show the acting user, or the user of an API key.
 
-    With an API key: show its user, or exit 4 with the reason (unknown, expired, inactive, owner
-    inactive). The answer is that of a server of the database's Langflow version. With --url or
-    --remote a live server is asked, with that key, LANGKEYS_API_KEY or LANGFLOW_API_KEY; a key from
-    stdin or a file is also looked up in the database, if there is one, and a warning says if the
-    server does not use that database. Nothing is written and no use of the key is counted; a live
-    server counts one.
+    With an API key: show its user, or exit {invalid_key} with the reason (unknown, expired,
+    inactive, owner inactive). The answer is that of a server of the database's Langflow version.
+    With --url or --remote a live server is asked, with that key, LANGKEYS_API_KEY or
+    LANGFLOW_API_KEY; a key from stdin or a file is also looked up in the database, if there is one,
+    and a warning says if the server does not use that database. Nothing is written and no use of
+    the key is counted; a live server counts one.
 
     Piped columns: id, username, is_active, is_superuser, API key id, API key name.
 
@@ -70,7 +71,7 @@ def whoami(
     _show(call, described, how)
     if require_superuser and described["is_superuser"] is not True:
         call.output.warn(f"{described['username']} is not a superuser")
-        raise typer.Exit(1)
+        raise typer.Exit(FailedError.exit_code)
 
 
 def _presented_key(api_key: str | None, api_key_file: Path | None) -> str | None:

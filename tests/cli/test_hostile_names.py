@@ -97,6 +97,7 @@ LINES: dict[str, Callable[[Ids], list[Arguments]]] = {
     "audit": lambda ids: [(), ("--since", "1d")],
     "backup": lambda ids: [(NAME[:40],), (f"{NAME}/{NAME}",)],
     "doctor": lambda ids: [()],
+    "help": lambda ids: [(), (NAME,), ("api-key", RAW)],
     "init": lambda ids: [()],
     "run": lambda ids: [
         ("--", "true"), ("--only", f"{VARIABLE}?", "--", "true"), ("--", NAME),
@@ -147,7 +148,9 @@ EVERYWHERE: tuple[Arguments, ...] = (
 )
 """Command lines that have something hostile where any command could."""
 
-WITHOUT_JSON = frozenset(("run", "variable export", "secret-key generate", "init", "backup"))
+WITHOUT_JSON = frozenset(
+    ("run", "variable export", "secret-key generate", "init", "backup", "help")
+)
 
 
 def raw_in(text: str, structure: str) -> set[str]:

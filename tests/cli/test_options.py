@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-import langkeys
 from langkeys import __version__
 
 from ..support import databases
@@ -219,36 +216,6 @@ def test_any_other_name_is_taken_as_it_is(site: Site, name: str) -> None:
 def test_version_is_one_line_on_stdout(empty_site: Site) -> None:
     result = empty_site.run("--version").done()
     assert (result.stdout, result.stderr) == (f"langkeys {__version__}\n", "")
-
-
-def _commands() -> list[tuple[str, str]]:
-    """Find every function that a Typer app makes a command of, with its docstring."""
-    found = []
-    root = Path(langkeys.__file__).parent / "cli"
-    for path in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and any(
-                isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "app.command"
-                for decorator in node.decorator_list
-            ):
-                found.append(
-                    (f"{path.relative_to(root)}.{node.name}", ast.get_docstring(node) or "")
-                )
-    return found
-
-
-COMMANDS = _commands()
-
-
-@pytest.mark.parametrize("name", [name for name, _ in COMMANDS])
-def test_the_help_of_every_command_has_examples(name: str) -> None:
-    _, _, examples = dict(COMMANDS)[name].partition("Examples:\n")
-    assert "langkeys " in examples
-
-
-def test_the_commands_of_the_main_job_are_there() -> None:
-    names = {name.rpartition(".")[2].rstrip("_") for name, _ in COMMANDS}
-    assert {"init", "whoami", "create", "list", "show", "revoke"} <= names
 
 
 @pytest.mark.parametrize(

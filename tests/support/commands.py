@@ -73,6 +73,7 @@ EVERY = (
     _walked("audit"),
     _walked("backup", "copy.db"),
     _walked("doctor"),
+    _walked("help"),
     _walked("init"),
     _walked("run", "--", "true"),
     _walked("secret-key check"),
@@ -98,7 +99,7 @@ EVERY = (
 """All commands; a test holds that none is missing."""
 
 NEED_NOBODY = frozenset(
-    ("audit", "backup", "doctor", "init", "secret-key check", "secret-key generate")
+    ("audit", "backup", "doctor", "help", "init", "secret-key check", "secret-key generate")
 )
 """What the contract lets anybody do who can read the files."""
 

@@ -37,6 +37,13 @@ app = new_app(cls=ApiKeyGroup)
 def api_key() -> None:
     """Create, list, rotate and revoke API keys (x-api-key: sk-...).
 
+    \b
+    Examples:
+      langkeys api-key                          create a key and print it
+      langkeys api-key list --all-users
+      langkeys api-key rotate ci --grace 1h
+      langkeys api-key revoke - < leaked.txt
+
     Without a command, create is run. REF identifies a key: its id or a unique prefix of it, its
     exact name, the visible start of the key (sk-XXXXX), or - to read whole keys from stdin, one a
     line. Looking up a key by its visible start decrypts every key, so it is slower with many

@@ -17,8 +17,8 @@ def activate(
 ) -> None:
     """Activate a deactivated API key.
 
-    Exit 2 on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead. Piped columns:
-    those of list.
+    Exit {unsupported} on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead.
+    Piped columns: those of list.
 
     \b
     Examples:

@@ -50,7 +50,8 @@ def ensure(
 
     The command can be run any number of times, and by several processes at once. A missing FILE is
     created with a new key. A key that is expired, inactive, previously revoked (according to the
-    audit trail) or owned by another user is not restored (exit 5). Piped columns: those of list.
+    audit trail) or owned by another user is not restored (exit {conflict}). Piped columns: those
+    of list.
 
     \b
     Examples:

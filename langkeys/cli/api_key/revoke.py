@@ -35,9 +35,9 @@ def revoke(
 
     Either all keys are revoked or none. A key can be stored in several rows, even of different
     users: all of its rows are deleted. The command asks first; --yes skips the question. The key
-    that langkeys itself authenticates with is only revoked with --yes. Exit 1 if a server would
-    still accept a key. Looking up a key by its visible start (sk-XXXXX) decrypts every key, so it
-    is slower with many keys. Piped columns: those of list.
+    that langkeys itself authenticates with is only revoked with --yes. Exit {failed} if a server
+    would still accept a key. Looking up a key by its visible start (sk-XXXXX) decrypts every key,
+    so it is slower with many keys. Piped columns: those of list.
 
     \b
     Examples:

@@ -114,7 +114,7 @@ def rotate(
     deleted in all of its rows, or with --grace set to expire after SPAN. After a crash in between,
     both keys work. A name means the working key of that name, if there is only one. Keys that have
     already been replaced and are in their grace period are skipped by --all, --older-than and a
-    name, so the command can run every night; if no key is left to rotate, it exits 0. An existing
+    name, so the command can run every night; if no key is left to rotate, exit {done}. An existing
     FILE is replaced. On a terminal the command asks before it replaces several keys without a grace
     period. The key that langkeys itself authenticates with is only replaced with --yes.
 

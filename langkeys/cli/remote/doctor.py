@@ -7,6 +7,7 @@ import typer
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
 from langkeys.cli.remote.connection import server_of
+from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.remote.diagnosis import RemoteReport, examine
 
@@ -29,7 +30,7 @@ def doctor(context: typer.Context) -> None:
         ]
         out.rows([*findings, *counts])
     if not report.is_sound:
-        raise typer.Exit(1)
+        raise typer.Exit(FailedError.exit_code)
 
 
 def _document(report: RemoteReport) -> dict[str, Any]:

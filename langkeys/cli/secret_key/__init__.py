@@ -28,6 +28,11 @@ app = new_app(cls=SecretKeyGroup)
 def secret_key() -> None:
     """Generate, check and rotate the secret key (LANGFLOW_SECRET_KEY).
 
+    \b
+    Examples:
+      langkeys secret-key check
+      langkeys secret-key rotate --dry-run
+
     The secret key encrypts stored values. Only generate shows a key. Everywhere else a key is
     identified by a fingerprint of 12 hex digits.
     """

@@ -31,7 +31,7 @@ def check(
         typer.Option(metavar="FILE", help="Also try the key in FILE; repeatable."),
     ] = None,
 ) -> None:
-    """Check that the secret key decrypts every encrypted value; exit 7 if it does not.
+    """Check that the secret key decrypts every encrypted value; exit {secret_key} if it does not.
 
     Every value is tried: the columns where Langflow stores encrypted values, and Fernet tokens
     anywhere else, which are reported but do not fail the check. With --old-key-file, the output

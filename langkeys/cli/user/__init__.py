@@ -27,6 +27,12 @@ app = new_app(cls=UserGroup)
 def user() -> None:
     """Create, list and change the users of a Langflow server.
 
+    \b
+    Examples:
+      langkeys user list
+      langkeys user create alice
+      langkeys user deactivate alice
+
     USER is a user name or an id. Users cannot be deleted here, because their flows and projects
     depend on them: delete them in Langflow, or deactivate them instead.
     """

@@ -35,7 +35,7 @@ def create(
     if_missing: Annotated[
         bool,
         typer.Option(
-            "--if-missing", help="If the user already exists, do not change them, and exit 0."
+            "--if-missing", help="If the user already exists, do not change them, and exit {done}."
         ),
     ] = False,
 ) -> None:

@@ -33,9 +33,10 @@ def deactivate(
     """Deactivate a user: they cannot log in, and their API keys are refused.
 
     On Langflow 1.5 to 1.10 the API keys of an inactive user are refused at whoami, but can still
-    run flows. There the command warns, and on a terminal asks whether to revoke them. Exit 5 for
-    the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not start without it)
-    and the acting user. Piped columns: those of list. JSON also has revoked_keys, a list of ids.
+    run flows. There the command warns, and on a terminal asks whether to revoke them. Exit
+    {conflict} for the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not
+    start without it) and the acting user. Piped columns: those of list. JSON also has
+    revoked_keys, a list of ids.
 
     \b
     Examples:

@@ -13,8 +13,8 @@ app = new_app()
 def demote(context: typer.Context, user: UserArgument) -> None:
     """Make a superuser a regular user.
 
-    Exit 5 for the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not start
-    without it) and the acting user. Piped columns: those of list.
+    Exit {conflict} for the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do
+    not start without it) and the acting user. Piped columns: those of list.
 
     \b
     Examples:

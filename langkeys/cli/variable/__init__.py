@@ -26,6 +26,12 @@ app = new_app(cls=VariableGroup)
 def variable() -> None:
     """Set, list, import and export the variables that flows use.
 
+    \b
+    Examples:
+      langkeys variable set OPENAI_API_KEY
+      langkeys variable list
+      langkeys variable import prod.env --dry-run
+
     They are the Global Variables in Langflow's Settings. A variable belongs to a user. Its type is
     Credential (the value is only shown with --reveal) or Generic. NAME is its name or, except in
     set, its id.

@@ -53,7 +53,8 @@ def import_(
     policy: Annotated[
         Policy,
         typer.Option(
-            help="What to do with a variable that already exists: keep it, overwrite it, or exit 5."
+            help="What to do with a variable that already exists: keep it, overwrite it, or"
+            " exit {conflict}."
         ),
     ] = Policy.KEEP,
     user: UserOption = None,

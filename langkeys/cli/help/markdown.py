@@ -1,0 +1,112 @@
+"""The Markdown of ``docs/`` as plain text for a terminal.
+
+Rich can show Markdown, but its tables fold words where the terminal is narrow. This knows what the
+topics use: headings, paragraphs, lists, fenced code and tables.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+_BOLD = re.compile(r"\*\*([^*]+)\*\*")
+_CODE = re.compile(r"`([^`]+)`")
+_ITEM = re.compile(r"(\s*)([-*]|\d+\.) ")
+_SPACE = "\x00"
+"""Stands for a space within code, at which no line is broken."""
+_GAP = "  "
+
+
+def plain_text(source: str, width: int) -> str:
+    """Return Markdown as text for ``width`` columns; a word is never folded."""
+    return "\n\n".join("\n".join(block) for block in _blocks(source.splitlines(), width))
+
+
+def _blocks(lines: Sequence[str], width: int) -> Iterator[list[str]]:
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        end = position + 1
+        if line.startswith("```"):
+            while end < len(lines) and not lines[end].startswith("```"):
+                end += 1
+            yield [f"    {code}".rstrip() for code in lines[position + 1 : end]]
+            end += 1
+        elif line.startswith("#"):
+            title = _inline(line.lstrip("#").strip())
+            yield [_shown(title).upper() if line.startswith("# ") else _shown(title)]
+        elif line.startswith("|"):
+            while end < len(lines) and lines[end].startswith("|"):
+                end += 1
+            yield _table(lines[position:end], width)
+        elif line.strip():
+            while end < len(lines) and lines[end].strip() and not _starts_block(lines[end]):
+                end += 1
+            yield _paragraph(" ".join(part.strip() for part in lines[position:end]), line, width)
+        position = end
+
+
+def _starts_block(line: str) -> bool:
+    return line.startswith(("#", "|", "```")) or _ITEM.match(line) is not None
+
+
+def _paragraph(text: str, first: str, width: int) -> list[str]:
+    item = _ITEM.match(first)
+    indent = "" if item is None else " " * len(item.group(0))
+    start = "" if item is None else item.group(1)
+    return _wrapped(_inline(f"{start}{text}"), width, indent)
+
+
+def _table(lines: Sequence[str], width: int) -> list[str]:
+    """Return aligned columns where they fit, else a paragraph for each row."""
+    titles, _, *rows = (_cells(line) for line in lines)
+    widths = [max(len(row[place]) for row in (titles, *rows)) for place in range(len(titles))]
+    others = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+    if width - others >= min(widths[-1], 30):
+        drawn = []
+        for row in (titles, *rows) if any(titles) else rows:
+            head = _GAP.join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=True))
+            head = head[:others] + (_GAP if not others else "")
+            text = _wrapped(row[-1], width - others, "") or [""]
+            drawn += [f"{head}{text[0]}".rstrip()]
+            drawn += [f"{'':<{others}}{line}" for line in text[1:]]
+        return [_shown(line) for line in drawn]
+    drawn = []
+    for name, *cells in rows:
+        drawn += _wrapped(name, width, "")
+        for title, cell in zip(titles[1:], cells, strict=True):
+            if cell:
+                drawn += _wrapped(
+                    f"    {title}: {cell}" if title else f"    {cell}", width, " " * 6
+                )
+    return drawn
+
+
+def _cells(line: str) -> list[str]:
+    cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+    return [_inline(cell.strip().replace("\\|", "|")) for cell in cells]
+
+
+def _inline(text: str) -> str:
+    text = _LINK.sub(lambda link: _link(link.group(1), link.group(2)), text)
+    text = _BOLD.sub(r"\1", text)
+    return _CODE.sub(lambda code: code.group(1).replace(" ", _SPACE), text)
+
+
+def _link(text: str, target: str) -> str:
+    return f"{text} ({target})" if "://" in target else text
+
+
+def _shown(text: str) -> str:
+    return text.replace(_SPACE, " ")
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    lines = textwrap.wrap(
+        text,
+        max(width, 20),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [_shown(line) for line in lines]

@@ -1,0 +1,166 @@
+"""The help of one command, read from the parser, and how a terminal shows it.
+
+The man page and ``docs/commands.md`` are made of the same pages, so that they cannot differ.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from langkeys.cli.help.topics import TOPICS
+from langkeys.cli.options import GlobalOption, Group, RemoteOption
+
+EXAMPLES = "Examples:"
+_WIDEST_NAME = 26
+_SEE_ALSO = {"REF": "references", "SPAN": "formats", "WHEN": "formats"}
+"""What a placeholder in the usage or an option means, by topic."""
+
+Rows = tuple[tuple[str, str], ...]
+
+
+class Page(NamedTuple):
+    """What the help of one command says.
+
+    ``path`` is the command as it is typed, ``usage`` what may follow it. ``remote`` are the options
+    for a live server, ``shared`` the global options.
+    """
+
+    path: str
+    usage: str
+    summary: str
+    examples: tuple[str, ...]
+    details: tuple[str, ...]
+    arguments: Rows
+    options: Rows
+    remote: Rows
+    shared: Rows
+    commands: Rows
+    topics: tuple[str, ...]
+
+
+def page_of(context: Any) -> Page:
+    """Read the page of the command that a context belongs to."""
+    command = context.command
+    summary, details, examples = _parts(command.help or "")
+    parameters = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
+    options = [one for one in parameters if one.param_type_name == "option"]
+    own = [one for one in options if not isinstance(one, GlobalOption | RemoteOption)]
+    pieces = [piece.strip("{}") for piece in command.collect_usage_pieces(context)]
+    is_group = isinstance(command, Group)
+    page = Page(
+        path=context.command_path,
+        usage=" ".join(pieces),
+        summary=summary,
+        examples=examples,
+        details=details,
+        arguments=tuple(
+            (one.make_metavar(context), _text(one, context))
+            for one in parameters
+            if one.param_type_name == "argument"
+        ),
+        options=_rows((one for one in own if "--help" not in one.opts), context),
+        remote=_rows((one for one in options if isinstance(one, RemoteOption)), context),
+        shared=_rows(
+            (one for one in options if isinstance(one, GlobalOption) or "--help" in one.opts),
+            context,
+        ),
+        commands=tuple(
+            (name, text) for name, (_, text) in (command.members.items() if is_group else ())
+        ),
+        topics=(),
+    )
+    words = " ".join([page.usage, *(name for name, _ in page.options)])
+    topics = {topic for word, topic in _SEE_ALSO.items() if word in words}
+    return page._replace(topics=tuple(sorted(topics)))
+
+
+def text_of(context: Any, width: int) -> str:
+    """Return the page of a context as text for a terminal that has ``width`` columns to fill."""
+    page = page_of(context)
+    is_root = context.parent is None
+    blocks = [_wrapped(f"Usage: {page.path} {page.usage}", width, indent="    ")]
+    blocks += ["", _indented(page.summary, width)]
+    if page.examples:
+        blocks += ["", EXAMPLES, *(f"  {line}" for line in page.examples)]
+    for paragraph in page.details:
+        blocks += ["", _indented(paragraph, width)]
+    sections = [("Arguments", page.arguments), ("Commands", page.commands)]
+    if is_root:
+        titles = tuple((name, topic.title) for name, topic in TOPICS.items())
+        sections += [("Topics (langkeys help TOPIC)", titles)]
+    sections += [("Options", page.options), ("Options over REST", page.remote)]
+    if is_root:
+        sections += [("Global options, before the command or after it", page.shared)]
+    for title, rows in sections:
+        if rows:
+            blocks += ["", f"{title}:", *_definitions(rows, width)]
+    if not is_root:
+        names = ", ".join(name.replace(", ", "/") for name, _ in page.shared)
+        blocks += ["", _wrapped(f"Global options (see langkeys -h): {names}", width, indent="  ")]
+    if page.topics:
+        topics = ", ".join(f"langkeys help {topic}" for topic in page.topics)
+        blocks += ["", _wrapped(f"See also: {topics}", width, indent="  ")]
+    return "\n".join(blocks)
+
+
+def _parts(text: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Split a docstring into its first paragraph, the others, and the lines of its examples."""
+    paragraphs: list[str] = []
+    examples: list[str] = []
+    for block in inspect.cleandoc(text).replace("\b\n", "").split("\n\n"):
+        first, *others = block.splitlines() or [""]
+        if first == EXAMPLES:
+            examples += textwrap.dedent("\n".join(others)).splitlines()
+        else:
+            paragraphs.append(" ".join([first, *others]))
+    return paragraphs[0], tuple(paragraphs[1:]), tuple(examples)
+
+
+def _rows(options: Iterable[Any], context: Any) -> Rows:
+    return tuple((_names(option, context), _text(option, context)) for option in options)
+
+
+def _names(option: Any, context: Any) -> str:
+    names = ", ".join(sorted([*option.opts, *option.secondary_opts], key=len))
+    if option.is_flag:
+        return names
+    return f"{names} {option.make_metavar(context).strip('<>')}"
+
+
+def _text(parameter: Any, context: Any) -> str:
+    """Return what a parameter is for, with its default; not the range of a number."""
+    if parameter.opts == ["--help"] or "--help" in parameter.opts:
+        return "Show the help of a command."
+    text = (parameter.help or "").rstrip(".") + "."
+    default = parameter.get_default(context, call=False) if parameter.show_default else None
+    if parameter.required and parameter.param_type_name == "option":
+        return f"{text} Required."
+    if default is None or default is False or default == ():
+        return text
+    return f"{text} Default: {default.value if isinstance(default, Enum) else default}."
+
+
+def _definitions(rows: Rows, width: int) -> list[str]:
+    """Return names with their texts beside them, or below a name that is long."""
+    column = min(max(len(name) for name, _ in rows), _WIDEST_NAME) + 4
+    lines = []
+    for name, text in rows:
+        head = f"  {name}"
+        below = textwrap.wrap(text, width - column, break_on_hyphens=False, break_long_words=False)
+        if len(head) + 2 <= column and below:
+            head = f"{head:<{column}}{below.pop(0)}"
+        lines += [head.rstrip(), *(f"{'':<{column}}{line}" for line in below)]
+    return lines
+
+
+def _indented(text: str, width: int) -> str:
+    return _wrapped(f"  {text}", width, indent="  ")
+
+
+def _wrapped(text: str, width: int, *, indent: str) -> str:
+    lines: Sequence[str] = textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return "\n".join(lines)

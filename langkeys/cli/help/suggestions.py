@@ -1,0 +1,256 @@
+"""What to say of a command line that does not parse: the nearest thing that there is.
+
+The usual words of other programs (``ls``, ``rm``, ``--ttl``) get the one of langkeys as a hint.
+They are not aliases: who types ``rm`` should read ``revoke`` before a key is gone.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from langkeys.cli.options import GlobalOption, Group, context_of
+from langkeys.errors import UsageError
+
+_MOST = 4
+"""So many commands are suggested at the most."""
+
+_CLOSE = 0.7
+_CLOSE_OPTION = 0.8
+
+_NOUNS: Mapping[str, str] = {
+    "api-key": "key keys apikey apikeys token tokens",
+    "variable": "var vars variables credential credentials global-variable global-variables env",
+    "user": "account accounts member members superuser superusers",
+    "secret-key": "secret secrets secretkey fernet fernet-key master-key encryption-key",
+    "whoami": "who me login auth identity id",
+    "doctor": "check diagnose health status verify validate test audit-config",
+    "audit": "log logs history trail events",
+    "backup": "snapshot copy dump",
+    "init": "setup install start bootstrap configure",
+    "run": "exec execute with",
+    "help": "man usage docs topics",
+}
+_TOPICS: Mapping[str, str] = {
+    "settings": "config configuration environment env dotenv variables",
+    "formats": "format output columns json times spans",
+    "references": "ref refs naming names ids",
+    "exit-codes": "codes errors exit status",
+    "langflow-versions": "versions langflow generations compatibility",
+}
+_VERBS: Mapping[str, str] = {
+    "list": "ls ll all index",
+    "show": "get view describe info inspect cat read details",
+    "create": "add new make generate gen mint issue register",
+    "set": "add new create put write edit update change store",
+    "update": "edit change modify rename set patch",
+    "revoke": "rm remove del delete destroy kill unset drop invalidate expire",
+    "delete": "rm remove del destroy unset drop revoke",
+    "deactivate": "disable off suspend lock rm remove del delete",
+    "activate": "enable on resume unlock",
+    "rotate": "renew replace roll regenerate refresh cycle",
+    "prune": "clean cleanup gc purge",
+    "migrate": "upgrade convert reencrypt re-encrypt",
+    "set-password": "passwd password reset-password change-password",
+    "promote": "grant make-superuser",
+    "demote": "ungrant",
+    "import": "load",
+    "export": "dump save env",
+    "explain": "why which",
+    "check": "verify validate test status",
+    "generate": "new gen create make",
+}
+_OPTIONS: Mapping[str, str] = {
+    "--expires": "--ttl --expiry --expire --expiration --expires-at --expires-in --lifetime",
+    "--write-to": "--out --output --file --output-file -o",
+    "--replace": "--overwrite --force -f",
+    "--yes": "-y --assume-yes --no-confirm --confirm --non-interactive --force -f",
+    "--dry-run": "--noop --no-op --what-if --simulate --check",
+    "--json": "-j --format --output -o",
+    "--database": "--db -d --db-url --database-url --database-path",
+    "--env-file": "--env --dotenv --config -c -e",
+    "--quiet": "-s --silent",
+    "--reason": "-m --message --comment",
+    "--url": "--server --host --endpoint --address",
+    "--user": "-u --owner --username --as --for",
+    "--all-users": "-a --all -A --everyone --any-user",
+    "--all": "-a --all-keys",
+    "--name": "-n --label --title",
+    "--value-file": "--value --secret --file --from-file --key-file -v",
+    "--password-file": "--password --pass --passwd -p --password-stdin",
+    "--random": "--generate --generate-password",
+    "--api-key": "--key --token -k --apikey",
+    "--unused-for": "--unused --idle --inactive-for --not-used-for",
+    "--older-than": "--age --older --created-before --min-age",
+    "--expires-within": "--expiring --expires-before --expiring-in",
+    "--status": "--state --active --inactive",
+    "--superuser": "--admin --is-superuser",
+    "--reveal": "--show --plain --plaintext --unmask --show-value",
+    "--only": "--include --name --variable",
+    "--grace": "--grace-period --overlap --keep-for",
+    "--since": "--from --after",
+    "--limit": "--max --head --count -n -l",
+    "--count": "--number --times -n",
+    "--version": "-V -v --ver",
+    "--help": "-? --usage",
+}
+
+
+def unknown_command(
+    context: Any, word: str, like: Sequence[str], *, what: str = "command"
+) -> UsageError:
+    """Return the error for a command that there is not; ``like`` are commands that may be meant."""
+    path = context.command_path
+    shown = word if len(word) <= 40 else f"{word[:39]}…"
+    return UsageError(
+        f"no such {what}: {shown if what != 'command' else f'{path} {shown}'}",
+        hint=_hint([f"langkeys {command}" for command in like], f"see {path} --help"),
+    )
+
+
+def commands_like(context: Any, word: str, *, also: Iterable[str] = ()) -> list[str]:
+    """Return the commands that a mistyped word of a group may mean, the likeliest first.
+
+    Each is what follows ``langkeys``. ``also`` are more words that are right at this place; they
+    come after ``help``.
+    """
+    start = context.command_path.split()[1:]
+    names = context.command.list_commands(context)
+    root = context.find_root().command
+    folded = word.lower().replace("_", "-")
+    for find in (_same, _close):
+        here = find(folded, names, _VERBS if start else _NOUNS)
+        if here:
+            return [" ".join([*start, here[0]])]
+        topics = find(folded, [*also], _TOPICS)
+        if topics:
+            return [f"help {topics[0]}"]
+        if start:
+            elsewhere = find(folded, root.list_commands(context), _NOUNS)[:1]
+        else:
+            verbs = {name for _, members in _groups(context) for name in members}
+            meant = find(folded, sorted(verbs), _VERBS)
+            elsewhere = [
+                f"{noun} {verb}"
+                for verb in meant
+                for noun, members in _groups(context)
+                if verb in members
+            ]
+        if elsewhere:
+            return elsewhere[:_MOST]
+    return []
+
+
+def _groups(context: Any) -> Iterator[tuple[str, list[str]]]:
+    root = context.find_root().command
+    for name in root.list_commands(context):
+        command = root.get_command(context, name)
+        if isinstance(command, Group):
+            yield name, command.list_commands(context)
+
+
+def _same(word: str, names: Sequence[str], synonyms: Mapping[str, str]) -> list[str]:
+    """Return the names that a word is, is the plural of, or is a synonym of."""
+    forms = (word, word.removesuffix("s"))
+    for form in forms:
+        if form in names:
+            return [form]
+    for form in forms:
+        found = [name for name in synonyms if name in names and form in synonyms[name].split()]
+        if found:
+            return found
+    return []
+
+
+def _close(
+    word: str, names: Sequence[str], synonyms: Mapping[str, str], cutoff: float = _CLOSE
+) -> list[str]:
+    """Return the names that a word is the start of, or differs little from."""
+    starting = [name for name in names if word and name.startswith(word)]
+    if len(starting) == 1:
+        return starting
+    close = get_close_matches(word, names, n=1, cutoff=cutoff)
+    if close:
+        return close
+    known = [other for name in names for other in synonyms.get(name, "").split() if len(other) > 3]
+    meant = get_close_matches(word, known, n=1, cutoff=0.8)
+    return [name for name in names if meant and meant[0] in synonyms.get(name, "").split()]
+
+
+def parse_error(error: Any) -> UsageError:
+    """Return what Typer says of a command line in langkeys' words, with what may be meant."""
+    context = getattr(error, "ctx", None)
+    path = "langkeys" if context is None else context.command_path
+    see = f"see {path} --help"
+    option = getattr(error, "option_name", None)
+    parameter = getattr(error, "param", None)
+    if option is not None and context is not None:
+        known = {name for one in context.command.get_params(context) for name in one.opts}
+        if option in known:
+            needs = "requires" in error.message
+            return UsageError(f"{option} {'requires a' if needs else 'takes no'} value", hint=see)
+        return UsageError(f"no such option: {option}", hint=_option_hint(context, option, see))
+    if parameter is not None:
+        return UsageError(_parameter_message(parameter, error), hint=see)
+    return UsageError(_lowered(error.format_message()), hint=see)
+
+
+def _option_hint(context: Any, option: str, see: str) -> str:
+    parameters = [
+        one for one in context.command.get_params(context) if one.param_type_name == "option"
+    ]
+    names = [name for one in parameters for name in one.opts]
+    folded = option.replace("_", "-")
+    if len(folded) > 2:
+        folded = folded.lower()
+    meant = _same(folded, names, _OPTIONS)
+    if meant:
+        return _hint(meant[:1], see)
+    owners = _commands_with(context, folded)
+    if owners:
+        named = ", ".join(owners[:_MOST]) + (", ..." if len(owners) > _MOST else "")
+        return f"{folded} is an option of {named} and goes after the command; {see}"
+    return _hint(_close(folded, names, _OPTIONS, _CLOSE_OPTION), see)
+
+
+def _commands_with(context: Any, option: str) -> list[str]:
+    """Return the commands near this one that have an option: below it, else beside it."""
+    around = context if isinstance(context.command, Group) else context.parent
+    return [] if around is None else [*_owners(around, option)]
+
+
+def _owners(context: Any, option: str) -> Iterator[str]:
+    for name in context.command.list_commands(context):
+        command = context.command.get_command(context, name)
+        below = context_of(context, command, name)
+        if isinstance(command, Group):
+            yield from _owners(below, option)
+        elif any(
+            option in one.opts and not isinstance(one, GlobalOption) for one in command.params
+        ):
+            yield below.command_path
+
+
+def _parameter_message(parameter: Any, error: Any) -> str:
+    is_argument = parameter.param_type_name == "argument"
+    name = parameter.human_readable_name.strip("[].") if is_argument else parameter.opts[0]
+    if not error.message or type(error).__name__ == "MissingParameter":
+        return f"missing {'argument' if is_argument else 'option'} {name}"
+    message = error.message.rstrip(".")
+    limits = re.search(r"is not in the range (-?\d+)<=x<=(-?\d+)", message)
+    if limits is not None:
+        message = f"{message[: limits.start()]}is not a number from {limits[1]} to {limits[2]}"
+    message = re.sub(r"is not a valid int\w*( range)?", "is not a whole number", message)
+    return f"{name}: {message}"
+
+
+def _hint(like: Sequence[str], see: str) -> str:
+    if not like:
+        return see
+    *others, last = like
+    named = f"{', '.join(others)} or {last}" if others else last
+    return f"did you mean {named}? {see}"
+
+
+def _lowered(message: str) -> str:
+    return f"{message[:1].lower()}{message[1:]}".rstrip(".")

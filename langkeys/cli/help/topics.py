@@ -1,0 +1,40 @@
+"""Help topics: pages of ``docs/`` that the terminal shows, too.
+
+A wheel carries copies of these pages beside this module; in a checkout they are read in ``docs/``.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from langkeys.errors import FailedError
+
+_HERE = Path(__file__).parent
+
+
+class Topic(NamedTuple):
+    """A page of ``docs/`` by the name that ``langkeys help`` takes."""
+
+    title: str
+    """What it is about, for the list of topics."""
+
+
+TOPICS: Mapping[str, Topic] = {
+    "settings": Topic("Environment variables, .env files and where the database is."),
+    "formats": Topic("What goes to stdout: piped columns, JSON, times and spans."),
+    "references": Topic("How to identify an API key, a user or a variable."),
+    "exit-codes": Topic("What each exit code and error code means."),
+    "langflow-versions": Topic("What langkeys supports on each Langflow version."),
+}
+
+
+def source_of(topic: str) -> str:
+    """Return the Markdown of a topic."""
+    for folder in (_HERE, _HERE.parents[2] / "docs"):
+        path = folder / f"{topic}.md"
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+    raise FailedError(
+        f"the text of the topic {topic} is not installed",
+        hint="install langkeys again; the text is also in docs/ of its sources",
+    )
