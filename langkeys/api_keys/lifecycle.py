@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,7 @@ from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import KeyBatch, Store
 from langkeys.times import now
+from langkeys.undo import undo_on_failure
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -148,28 +150,63 @@ def take_back(store: Store, batch: KeyBatch) -> None:
         raise FailedError(f"API key {dashed(key_id)} is still in {store.location}")
 
 
+@contextmanager
+def taken_back(
+    store: Store, batch: KeyBatch, arrived: Callable[[], tuple[int, str]] = lambda: (0, "")
+) -> Iterator[None]:
+    """Revoke new keys where the block that proves and delivers them fails, Ctrl-C included.
+
+    ``arrived`` returns how many keys, from the first on, were delivered all the same, and a
+    sentence that says where: those stay. The error's hint says what became of the others.
+    """
+
+    def undo() -> str:
+        count, where = arrived()
+        what = "the new API key" if len(batch) == 1 else f"the {len(batch)} new API keys"
+        if count:
+            batch.discard([key.id for key in islice(batch, count)])
+            what = f"the other {len(batch)}"
+        has = "has" if len(batch) == 1 else "have"
+        ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
+        try:
+            take_back(store, batch)
+        except LangkeysError as error:
+            raise FailedError(
+                f"{what} ({ids}) could not be delivered, and could not be removed again:"
+                f" {error.message}",
+                hint=f"revoke the keys that nobody has received: {ids} ({error.message}){where}",
+            ) from None
+        return f"{what} could not be delivered and {has} been removed again{where}"
+
+    with undo_on_failure(undo):
+        yield
+
+
 def store_delivered(
     store: Store,
     key: NewApiKey,
     deliver: Callable[[str], None],
 ) -> None:
-    """Store one new key and hand it to ``deliver``; where that raises it is taken back."""
+    """Store one new key and pass it to ``deliver``; revoke it where that raises."""
     with store.key_batch() as batch:
         batch.add([key.row])
-        store_batch(store, batch)
-        try:
-            check_stored(store, batch)
-            deliver(key.plaintext)
-        except BaseException as error:
-            try:
-                take_back(store, batch)
-            except LangkeysError as second:
-                raise FailedError(
-                    f"the new API key {dashed(key.row.id)} has not been delivered, and"
-                    f" could not be removed again: {second.message}",
-                    hint="revoke it by its id",
-                ) from error
-            raise
+        store_and_deliver(store, batch, lambda: deliver(key.plaintext))
+
+
+def store_and_deliver(
+    store: Store,
+    batch: KeyBatch,
+    deliver: Callable[[], None],
+    arrived: Callable[[], tuple[int, str]] = lambda: (0, ""),
+) -> None:
+    """Store new keys, prove that a server accepts them, and deliver them; else revoke them.
+
+    See ``taken_back`` for ``arrived``.
+    """
+    store_batch(store, batch)
+    with taken_back(store, batch, arrived):
+        check_stored(store, batch)
+        deliver()
 
 
 def require_key_state(generation: Generation) -> None:

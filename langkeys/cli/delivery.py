@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Generic
 
 from langkeys.api_keys import lifecycle as api_keys
@@ -13,11 +12,9 @@ from langkeys.authentication import superuser_at_risk
 from langkeys.cli.key_files import AnyKey, Destination, Form
 from langkeys.cli.key_rows import key_object
 from langkeys.cli.output import Output, Spool, array_lines, json_text
-from langkeys.errors import LangkeysError
 from langkeys.files.staged import StagedFile
-from langkeys.models import ApiKey, User, dashed, masked
+from langkeys.models import ApiKey, User, masked
 from langkeys.sessions.session import Session
-from langkeys.store.protocol import KeyBatch
 
 BARE = Form()
 
@@ -48,13 +45,14 @@ def store_and_deliver(
         url = session.settings.text("LANGFLOW_URL")
         lines = Lines(out, destination, form, additions, table, url)
         spool.fill(lines.of(made, as_array=as_array))
-        api_keys.store_batch(store, batch)
-        with _taken_back(session, batch, destination):
-            api_keys.check_stored(store, batch)
+
+        def deliver() -> None:
             if destination is None:
                 out.deliver(spool)
             else:
                 destination.publish()
+
+        api_keys.store_and_deliver(store, batch, deliver, lambda: _arrived(destination))
         if destination is not None and out.as_json:
             # The keys have arrived already: should this fail, they stay.
             out.deliver(spool)
@@ -102,36 +100,15 @@ class Lines(Generic[AnyKey]):
         return {**key_object(key.row, masked(key.plaintext)), **additions, **written_to}
 
 
-@contextmanager
-def _taken_back(
-    session: Session, batch: KeyBatch, destination: Destination | None
-) -> Iterator[None]:
-    """Revoke new keys where the block that delivers them fails, Ctrl-C included."""
-    try:
-        yield
-    except BaseException as error:
-        what = "the new API key" if len(batch) == 1 else f"the {len(batch)} new API keys"
-        arrived = ""
-        if destination is not None and destination.is_split:
-            # Whoever reads these files has the new keys already.
-            batch.discard([key.id for key in islice(batch, destination.published)])
-            paths = [str(destination.path_of(number)) for number in range(destination.published)]
-            arrived = (
-                "; these files were written, and their keys work in addition to the old"
-                f" ones: {', '.join(paths)}"
-            )
-            what = f"the other {len(batch)}"
-        has = "has" if len(batch) == 1 else "have"
-        ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
-        try:
-            api_keys.take_back(session.store, batch)
-        except LangkeysError as second:
-            hint = f"revoke the keys that nobody has received: {ids} ({second.message}){arrived}"
-        else:
-            hint = f"{what} could not be delivered and {has} been removed again{arrived}"
-        if isinstance(error, LangkeysError):
-            error.hint = hint
-        raise
+def _arrived(destination: Destination | None) -> tuple[int, str]:
+    """Say how many of several files have arrived while others have not."""
+    if destination is None or not destination.is_split:
+        return 0, ""
+    paths = [str(destination.path_of(number)) for number in range(destination.published)]
+    return destination.published, (
+        "; these files were written, and their keys work in addition to the old"
+        f" ones: {', '.join(paths)}"
+    )
 
 
 def warn_of_file(out: Output, staged: StagedFile | None) -> None:

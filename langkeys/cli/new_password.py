@@ -12,10 +12,11 @@ from langkeys.cli import prompts
 from langkeys.cli.output import Output
 from langkeys.cli.user_rows import show_user
 from langkeys.crypto import password_rules
-from langkeys.errors import LangkeysError, UsageError
+from langkeys.errors import FailedError, LangkeysError, UsageError
 from langkeys.models import User
 from langkeys.sessions.session import Session
 from langkeys.times import now
+from langkeys.undo import undo_on_failure
 from langkeys.users import get_summary, take_back
 
 PasswordFile = Annotated[
@@ -88,7 +89,7 @@ def deliver(
     if made_up is None:
         show_user(out, get_summary(session.store, new.id), now(), dict(additions))
         return
-    with _taken_back(session, new, old):
+    with _undo_on_failure(session, new, old):
         if out.as_json:
             summary = get_summary(session.store, new.id)
             show_user(out, summary, now(), {"password": made_up, **additions})
@@ -99,18 +100,17 @@ def deliver(
 
 
 @contextmanager
-def _taken_back(session: Session, new: User, old: User | None) -> Iterator[None]:
-    """Undo where the block that delivers a password fails, Ctrl-C included."""
-    try:
-        yield
-    except BaseException as error:
+def _undo_on_failure(session: Session, new: User, old: User | None) -> Iterator[None]:
+    """Undo a new password where the block that delivers it fails, Ctrl-C included."""
+
+    def undo() -> str:
         what = "the new user" if old is None else "the new password"
         try:
             take_back(session.store, new, old)
-        except LangkeysError as second:
-            hint = f"the password of {new.username} was not delivered: {second.message}"
-        else:
-            hint = f"the password could not be delivered, and {what} has been undone"
-        if isinstance(error, LangkeysError):
-            error.hint = hint
-        raise
+        except LangkeysError as error:
+            said = f"the password of {new.username} was not delivered: {error.message}"
+            raise FailedError(said, hint=said) from None
+        return f"the password could not be delivered, and {what} has been undone"
+
+    with undo_on_failure(undo):
+        yield
