@@ -1,4 +1,4 @@
-"""Runs one command and writes its wall time, peak memory and exit status to a file.
+"""Runs one command and writes its times, peak memory and exit status to a file.
 
 Started as a process of its own by ``processes``, because Linux hands a process's peak memory on to
 what it starts: below a benchmark that holds a million keys every command would seem to need as
@@ -17,7 +17,8 @@ def main() -> None:
     _, status, usage = os.wait4(process, 0)
     seconds = time.perf_counter() - started
     with open(report, "w") as handle:  # noqa: PTH123 - pathlib alone is 3 MB
-        handle.write(f"{seconds} {usage.ru_maxrss} {os.waitstatus_to_exitcode(status)}")
+        cpu = usage.ru_utime + usage.ru_stime
+        handle.write(f"{seconds} {cpu} {usage.ru_maxrss} {os.waitstatus_to_exitcode(status)}")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ _BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Run:
-    """What one process cost: seconds of wall time, and its peak memory in megabytes."""
+    """What one process cost: seconds of wall time and of processor time, peak memory in MB."""
 
     seconds: float
+    cpu: float
     megabytes: float
     stdout: Path | None = None
 
@@ -31,6 +32,7 @@ class Pairs:
     a: Run
     b: Run
     seconds_ratio: float
+    cpu_ratio: float
     megabytes_ratio: float
     count: int
 
@@ -66,11 +68,11 @@ def run(
                 stdout=sink,
                 stderr=errors,
             )
-        seconds, peak, code = report.read_text().split()
+        seconds, cpu, peak, code = report.read_text().split()
         if int(code) != expected:
             end = said.read_text(errors="replace")[-2000:]
             raise CommandError(f"{' '.join(command)} ended with {code}, not {expected}:\n{end}")
-    return Run(float(seconds), int(peak) * _BYTES_OF_MAXRSS / 1e6, stdout)
+    return Run(float(seconds), float(cpu), int(peak) * _BYTES_OF_MAXRSS / 1e6, stdout)
 
 
 def in_turn(
@@ -85,6 +87,7 @@ def in_turn(
         median_of([first for first, _ in runs]),
         median_of([second for _, second in runs]),
         statistics.median(first.seconds / second.seconds for first, second in runs),
+        statistics.median(first.cpu / second.cpu for first, second in runs),
         statistics.median(first.megabytes / second.megabytes for first, second in runs),
         pairs,
     )
@@ -94,6 +97,7 @@ def median_of(runs: Sequence[Run]) -> Run:
     """Return the median of the times beside the median of the peaks."""
     return Run(
         statistics.median(one.seconds for one in runs),
+        statistics.median(one.cpu for one in runs),
         statistics.median(one.megabytes for one in runs),
     )
 

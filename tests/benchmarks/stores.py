@@ -155,7 +155,7 @@ def made(
 
 def made_1_8(folder: Path, keys: int) -> Store:
     """Make a database of Langflow 1.8, which keeps no hash of a key, with one user."""
-    databases = tests_module("databases")
+    databases = tests_module("support.databases")
     store = Store(folder, keys)
     store.config.mkdir(parents=True)
     owner = databases.made(store.path, databases.SHAPES["1.8"]).add_user(ADMINISTRATOR)
