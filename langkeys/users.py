@@ -8,7 +8,9 @@ from langkeys.authentication import DEFAULT_SUPERUSER, auto_login_name
 from langkeys.config.settings import Settings
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
 from langkeys.models import ApiKey, User, UserSummary, dashed, new_id, parsed_id
+from langkeys.store.owners import get_owner
 from langkeys.store.protocol import KeyFilter, Store
+from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.text import checked_name
 from langkeys.times import now
 
@@ -111,10 +113,8 @@ def create(store: Store, settings: Settings, user: User) -> None:
         check_new(store, settings, user.username, is_superuser=user.is_superuser)
         store.insert_user(user)
     with store.reopened() as fresh:
-        if fresh.find_user(user.id) != user:
-            raise FailedError(
-                f"the new user {user.username!r} could not be read back from {store.location}"
-            )
+        is_stored = fresh.find_user(user.id) == user
+    require_stored(f"user {user.username!r}", store.location, is_stored=is_stored)
 
 
 def set_password(
@@ -126,7 +126,7 @@ def set_password(
     it does not match.
     """
     with store.transaction():
-        old = _current(store, user)
+        old = get_owner(store, user.id, user.username)
         new = old._replace(password_hash=password_hash, updated_at=now())
         store.update_user(new)
     with store.reopened() as fresh:
@@ -180,7 +180,7 @@ def planned_change(
 
     Raises ConflictError where the server, or langkeys, needs the user as it is.
     """
-    old = _current(store, user)
+    old = get_owner(store, user.id, user.username)
     new = old._replace(
         is_active=old.is_active if is_active is None else is_active,
         is_superuser=old.is_superuser if is_superuser is None else is_superuser,
@@ -227,15 +227,17 @@ def change(
     with store.reopened() as fresh:
         found, new = fresh.find_user(user.id), planned.new
         # Not the whole row: a login changes it, too.
-        if found is None or (found.is_active, found.is_superuser) != (
-            new.is_active,
-            new.is_superuser,
-        ):
-            raise FailedError(
-                f"user {user.username!r} of {store.location} was not stored as written"
-            )
-        if any(fresh.find_api_key(key.id) is not None for key in planned.revoked):
-            raise FailedError(f"API keys of {user.username!r} are still in {store.location}")
+        state = (new.is_active, new.is_superuser)
+        require_stored(
+            f"user {user.username!r}",
+            store.location,
+            is_stored=found is not None and (found.is_active, found.is_superuser) == state,
+        )
+        require_deleted(
+            f"an API key of {user.username!r}",
+            store.location,
+            is_deleted=all(fresh.find_api_key(key.id) is None for key in planned.revoked),
+        )
     if endings is not None and keys:
         endings.prove_revoked(keys)
     return planned
@@ -244,15 +246,6 @@ def change(
 def keys_of(store: Store, user: User) -> list[ApiKey]:
     """Return the user's API keys."""
     return list(store.api_keys(KeyFilter(now=now(), user_id=user.id)))
-
-
-def _current(store: Store, user: User) -> User:
-    current = store.find_user(user.id)
-    if current is None:
-        raise NotFoundError(
-            f"user {user.username!r} has just been deleted from {store.location} by another process"
-        )
-    return current
 
 
 def _check_dispensable(

@@ -9,7 +9,9 @@ from langkeys.api_keys.verification import Judge, Verified, by_rows
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, NotFoundError
 from langkeys.models import ApiKey, dashed
 from langkeys.progress import Advance
+from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyBatch, KeyFilter, OwnedKey, RowStub, Store
+from langkeys.store.read_back import require_deleted, require_stored
 
 FEW = 500
 """So many keys of a batch are judged one by one; of more, those that could be let in after all."""
@@ -141,12 +143,11 @@ class Endings:
         with self._store.reopened() as fresh:
             for key in keys:
                 for row in key.rows:
-                    if fresh.find_api_key(row.id) is not None:
-                        raise FailedError(
-                            f"API key {dashed(row.id)} is still in {fresh.location}",
-                            hint="something restores it: check the database for"
-                            " triggers, and other programs",
-                        )
+                    require_deleted(
+                        f"API key {dashed(row.id)}",
+                        fresh.location,
+                        is_deleted=fresh.find_api_key(row.id) is None,
+                    )
             self.prove_refused(fresh, keys, "deleted")
 
     def prove_refused(self, fresh: Store, keys: Iterable[WholeKey], ended: str) -> None:
@@ -188,7 +189,7 @@ class Endings:
             batch.delete(done=done)
         key_id = batch.find_undeleted()
         if key_id is not None:
-            raise FailedError(f"API key {dashed(key_id)} is still in {self._store.location}")
+            require_deleted(f"API key {dashed(key_id)}", self._store.location, is_deleted=False)
         with self._store.reopened() as fresh:
             rows = list(batch) if len(batch) <= FEW else []
             keys = [self.single(row) for row in rows]
@@ -317,10 +318,8 @@ class Endings:
         """Raise FailedError unless rows read back so through a fresh connection."""
         with self._store.reopened() as fresh:
             for row in rows:
-                if fresh.find_api_key(row.id) != row:
-                    raise FailedError(
-                        f"API key {dashed(row.id)} of {fresh.location} was not stored as written"
-                    )
+                is_stored = fresh.find_api_key(row.id) == row
+                require_stored(f"API key {dashed(row.id)}", fresh.location, is_stored=is_stored)
 
     def _verdict(
         self, store: Store, hashed: str | None, rows: Sequence[OwnedKey]
@@ -340,7 +339,7 @@ class Endings:
 
 def _owned(store: Store, rows: Iterable[ApiKey]) -> list[OwnedKey]:
     found = (store.find_api_key(row.id) for row in rows)
-    return [OwnedKey(row, store.find_user(row.user_id)) for row in found if row is not None]
+    return with_owners(store, (row for row in found if row is not None))
 
 
 def _way_in(verified: Verified) -> str:

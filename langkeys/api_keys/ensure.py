@@ -137,11 +137,8 @@ def ensured(
         if ended:
             endings.delete_rows(ended)
             changed = True
+    endings.check_written([row])
     with store.reopened() as fresh:
-        if fresh.find_api_key(row.id) != row:
-            raise FailedError(
-                f"API key {dashed(row.id)} of {store.location} was not stored as written"
-            )
         refusal = _refusal(fresh, finder.on(fresh), value, row)
     if refusal is not None:
         if is_new:

@@ -20,6 +20,7 @@ from langkeys.errors import (
 from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import KeyBatch, Store
+from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.times import now
 from langkeys.undo import undo_on_failure
 
@@ -121,10 +122,7 @@ def check_stored(store: Store, batch: KeyBatch) -> None:
     """
     key_id = batch.find_unwritten()
     if key_id is not None:
-        raise FailedError(
-            f"the new API key {dashed(key_id)} could not be read back from {store.location}",
-            hint="check the disk, then langkeys api-key list",
-        )
+        require_stored(f"the new API key {dashed(key_id)}", store.location, is_stored=False)
     with store.reopened() as fresh:
         for row in islice(batch, ROWS_AT_ONCE):
             try:
@@ -147,7 +145,7 @@ def take_back(store: Store, batch: KeyBatch) -> None:
         store.delete_api_keys(sorted(others))
     key_id = batch.find_undeleted()
     if key_id is not None:
-        raise FailedError(f"API key {dashed(key_id)} is still in {store.location}")
+        require_deleted(f"API key {dashed(key_id)}", store.location, is_deleted=False)
 
 
 @contextmanager

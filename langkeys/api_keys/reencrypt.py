@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from langkeys.api_keys.verification import by_rows
 from langkeys.crypto.hashes import key_hash
-from langkeys.errors import ConflictError, FailedError, InvalidKeyError
+from langkeys.errors import ConflictError, InvalidKeyError
 from langkeys.models import ApiKey, dashed
+from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, OwnedKey, Store
+from langkeys.store.read_back import require_stored
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -78,8 +80,12 @@ def carry_out(store: Store, migration: Migration) -> None:
     with store.reopened() as fresh:
         for _, new in pairs:
             found = fresh.find_api_key(new.id)
-            if found is None or (found.stored, found.hash) != (new.stored, new.hash):
-                raise FailedError(f"API key {dashed(new.id)} was not stored as written")
+            require_stored(
+                f"API key {dashed(new.id)}",
+                store.location,
+                is_stored=found is not None
+                and (found.stored, found.hash) == (new.stored, new.hash),
+            )
 
 
 def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None:
@@ -92,9 +98,8 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
         hashed_rows = list(store.owned_by_hash(hashed))
         if len(changes) + len(hashed_rows) < 2:
             continue
-        owned = [(old, new, store.find_user(old.user_id)) for old, new in changes]
-        before = hashed_rows + [OwnedKey(old, owner) for old, _, owner in owned]
-        after = hashed_rows + [OwnedKey(new, owner) for _, new, owner in owned]
+        before = hashed_rows + with_owners(store, (old for old, _ in changes))
+        after = hashed_rows + with_owners(store, (new for _, new in changes))
         if _answer(store, hashed, before) != _answer(store, hashed, after):
             ids = " and ".join(dashed(row.key.id) for row in after)
             raise ConflictError(

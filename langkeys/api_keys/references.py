@@ -9,9 +9,10 @@ from langkeys.api_keys.lifetimes import MOST_OF_ONE_NAME, Replaced
 from langkeys.api_keys.verification import representative
 from langkeys.crypto.hashes import key_hash
 from langkeys.errors import MOST_CANDIDATES, AmbiguousError, NotFoundError, SecretKeyError
-from langkeys.models import ApiKey, User, dashed, parsed_id
+from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
-from langkeys.store.protocol import KeyFilter, OwnedKey, RowStub, Store
+from langkeys.store.owners import with_owners
+from langkeys.store.protocol import KeyFilter, RowStub, Store
 from langkeys.times import iso, now
 
 if TYPE_CHECKING:
@@ -160,8 +161,7 @@ def _the_one(
         hashes = {finder.find_hash(key) for key in matches}
         (hashed, *others) = hashes
         if hashed is not None and not others:
-            rows = [OwnedKey(key, store.find_user(key.user_id)) for key in matches]
-            return representative(store, hashed, rows)
+            return representative(store, hashed, with_owners(store, matches))
     many, moment = len(matches) > MOST_CANDIDATES, now()
     raise AmbiguousError(
         f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
@@ -175,14 +175,3 @@ def _the_one(
             for key in matches[:MOST_CANDIDATES]
         ),
     )
-
-
-def get_owner(store: Store, key: ApiKey) -> User:
-    """Return the user whose id the key's row has, by that id alone; raise NotFoundError.
-
-    A name is never looked at: anybody who signs up can be named like another's id.
-    """
-    owner = store.find_user(key.user_id)
-    if owner is None:
-        raise NotFoundError(f"there is no user {dashed(key.user_id)} in {store.location}")
-    return owner

@@ -10,10 +10,10 @@ from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.ending import Endings, WholeKey
 from langkeys.api_keys.lifecycle import NewApiKey
 from langkeys.api_keys.lifetimes import grace_end, new_expiry, replaced_in, replaced_of
-from langkeys.api_keys.references import get_owner
 from langkeys.errors import ConflictError, FailedError, UnsupportedError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.store.generations import Generation
+from langkeys.store.owners import get_owner
 from langkeys.store.protocol import KeyFilter, Store
 from langkeys.times import now
 
@@ -185,7 +185,7 @@ def prepared(
     replacements = []
     for key in keys:
         old = key.meant
-        owner = get_owner(store, old)
+        owner = get_owner(store, old.user_id)
         api_keys.require_working_owner(store.generation, owner)
         made_at = now()
         if expires is None:

@@ -28,6 +28,7 @@ from langkeys.secret_key.journal import is_living
 from langkeys.secret_key.reencryption import Survey
 from langkeys.secret_key.rotation import Plan, Rotated, Rotation, checked
 from langkeys.sessions.session import Session
+from langkeys.store.read_back import require_stored
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -218,8 +219,11 @@ def _read_back(session: Session, plan: Plan) -> None:
     """Open the database anew, with the key from where it is now."""
     with session.store.reopened() as fresh:
         for value in fresh.sample_of_encrypted_values():
-            if not plan.new_cipher.opens(value.value) and not plan.skips_unreadable:
-                raise FailedError(f"{value.table} row {value.row} was not stored as written")
+            require_stored(
+                f"row {value.row} of table {value.table}",
+                fresh.location,
+                is_stored=plan.skips_unreadable or plan.new_cipher.opens(value.value),
+            )
     for place in plan.places:
-        if place.key_in(place.path) != plan.new:
-            raise FailedError(f"the new secret key could not be read back from {place.title}")
+        is_stored = place.key_in(place.path) == plan.new
+        require_stored("the new secret key", place.title, is_stored=is_stored)

@@ -15,7 +15,6 @@ from langkeys.errors import (
     AmbiguousError,
     ConfigError,
     ConflictError,
-    FailedError,
     NotFoundError,
     UsageError,
 )
@@ -30,7 +29,9 @@ from langkeys.models import (
     parsed_id,
 )
 from langkeys.store.generations import Generation
+from langkeys.store.owners import get_owner
 from langkeys.store.protocol import Store
+from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.text import checked_name, unshowable_in
 from langkeys.times import now
 
@@ -139,10 +140,7 @@ def only(owner: User) -> Owners:
     """Name one user; raise NotFoundError where they are gone by the time of the transaction."""
 
     def users(store: Store) -> list[User]:
-        user = store.find_user(owner.id)
-        if user is None:
-            raise NotFoundError(f"user {owner.username!r} is no longer in {store.location}")
-        return [user]
+        return [get_owner(store, owner.id, owner.username)]
 
     return users
 
@@ -256,12 +254,11 @@ def _read_back(store: Store, wishes: Sequence[Wish], written: Sequence[Variable]
     with store.reopened() as fresh:
         found = {row.id: row for row in fresh.variables_named({w.name for w in wishes}, only_id)}
     for row in written:
-        if found.get(row.id) != row:
-            raise FailedError(
-                f"variable {row.name} ({row.username}) was not stored in"
-                f" {store.location} as written",
-                hint="check the disk, then langkeys variable list",
-            )
+        require_stored(
+            f"variable {row.name} ({row.username})",
+            store.location,
+            is_stored=found.get(row.id) == row,
+        )
 
 
 def resolved(store: Store, owner: User, name: str) -> Variable:
@@ -305,8 +302,7 @@ def delete(store: Store, variables: Sequence[Variable]) -> None:
     with store.reopened() as fresh:
         gone = {row.id for row in variables}
         for row in fresh.variables_named({row.name for row in variables}):
-            if row.id in gone:
-                raise FailedError(f"variable {row.name} is still in {store.location}")
+            require_deleted(f"variable {row.name}", store.location, is_deleted=row.id not in gone)
 
 
 def find_value(variable: Variable, cipher: Callable[[], "Cipher"]) -> str | None:

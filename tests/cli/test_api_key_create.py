@@ -346,7 +346,7 @@ def test_a_key_that_does_not_read_back_as_written_is_taken_back(site: Site) -> N
         "CREATE TRIGGER meddle AFTER INSERT ON apikey"
         " BEGIN UPDATE apikey SET api_key_hash = 'another' WHERE id = new.id; END"
     )
-    site.call("api-key").failed(1, "could not be read back", "removed again")
+    site.call("api-key").failed(1, "was not stored as written", "removed again")
     assert site.database.key_ids() == []
 
 

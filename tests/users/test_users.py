@@ -143,7 +143,7 @@ def test_a_user_that_does_not_read_back_is_a_failure(
 ) -> None:
     with (
         undoing(writable, monkeypatch, database, "DELETE FROM user WHERE username = 'alice'"),
-        pytest.raises(FailedError, match="could not be read back"),
+        pytest.raises(FailedError, match="was not stored as written"),
     ):
         users.create(writable, NAMED, ordinary())
 

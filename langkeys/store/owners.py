@@ -1,0 +1,26 @@
+"""The user that a row belongs to."""
+
+from collections.abc import Iterable
+
+from langkeys.errors import NotFoundError
+from langkeys.models import ApiKey, User, dashed
+from langkeys.store.protocol import OwnedKey, Store
+
+
+def get_owner(store: Store, user_id: str, username: str | None = None) -> User:
+    """Return the user with this id; raise NotFoundError, naming ``username`` if it is known.
+
+    A name is never looked up: anybody who signs up can take another user's id for a name.
+    """
+    owner = store.find_user(user_id)
+    if owner is None:
+        named = dashed(user_id) if username is None else repr(username)
+        raise NotFoundError(
+            f"user {named} does not exist in {store.location}, or has just been deleted"
+        )
+    return owner
+
+
+def with_owners(store: Store, rows: Iterable[ApiKey]) -> list[OwnedKey]:
+    """Return rows of API keys with their owners, None where an owner does not exist."""
+    return [OwnedKey(row, store.find_user(row.user_id)) for row in rows]
