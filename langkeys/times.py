@@ -14,13 +14,13 @@ LAST = datetime.max.replace(tzinfo=timezone.utc)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
-# Unit, its length in seconds, and how many of them make it worth using: "89 days", not "2 months".
+# Unit, its length in seconds, and from which number on the next one is used: "36 hours", "89 days".
 _LENGTHS = (
-    ("year", 31_557_600, 2),
-    ("day", 86_400, 2),
-    ("hour", 3600, 1),
-    ("minute", 60, 1),
-    ("second", 1, 0),
+    ("second", 1, 60),
+    ("minute", 60, 60),
+    ("hour", 3600, 48),
+    ("day", 86_400, 731),
+    ("year", 31_557_600, None),
 )
 _FRACTION = re.compile(r"\.([0-9]{1,6})[0-9]*")
 
@@ -123,13 +123,37 @@ def iso_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else iso(moment)
 
 
+def person_iso(moment: datetime) -> str:
+    """Write a time for a person: as ``iso``, without its fraction of a second."""
+    return iso(moment.replace(microsecond=0))
+
+
 def relative(moment: datetime, reference: datetime) -> str:
-    """Say in words how far a time is from ``reference``: ``3 days ago``, ``in 2 hours``."""
-    seconds = (moment - reference).total_seconds()
-    distance = abs(seconds)
-    unit, length = next((u, n) for u, n, least in _LENGTHS if distance >= least * n)
-    count = int(distance // length)
+    """Say in words how far a time is from ``reference``: ``3 days ago``, ``in 2 hours``.
+
+    Rounded: what is 59 minutes and 59 seconds away is ``in 1 hour``.
+    """
+    count, unit, is_future = _distance(moment, reference)
     if count == 0:
         return "now"
     words = f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"in {words}" if seconds > 0 else f"{words} ago"
+    return f"in {words}" if is_future else f"{words} ago"
+
+
+def short_relative(moment: datetime, reference: datetime) -> str:
+    """Say the same in a table: ``3d ago``, ``in 2h``."""
+    count, unit, is_future = _distance(moment, reference)
+    if count == 0:
+        return "now"
+    return f"in {count}{unit[0]}" if is_future else f"{count}{unit[0]} ago"
+
+
+def _distance(moment: datetime, reference: datetime) -> tuple[int, str, bool]:
+    seconds = (moment - reference).total_seconds()
+    distance = abs(seconds)
+    unit, length = next(
+        (unit, length)
+        for unit, length, limit in _LENGTHS
+        if not limit or distance / length + 0.5 < limit
+    )
+    return int(distance / length + 0.5), unit, seconds > 0

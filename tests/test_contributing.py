@@ -33,5 +33,5 @@ def test_every_name_that_a_change_touches_is_in_the_code() -> None:
         if path != Path(__file__)
     )
     names = set(_NAME.findall(changes))
-    assert {"key_object", "KNOWN", "GENERATIONS", "RemoteCommand"} <= names
+    assert {"API_KEYS", "KNOWN", "GENERATIONS", "RemoteCommand"} <= names
     assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", code)] == []

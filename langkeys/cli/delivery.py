@@ -10,8 +10,8 @@ from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.lifecycle import NewApiKey
 from langkeys.authentication import superuser_at_risk
 from langkeys.cli.key_files import AnyKey, Destination, Form
-from langkeys.cli.key_rows import key_object
 from langkeys.cli.output import Output, Spool, array_lines, json_text
+from langkeys.cli.present.api_keys import key_object
 from langkeys.files.staged import StagedFile
 from langkeys.models import ApiKey, User, masked
 from langkeys.sessions.session import Session

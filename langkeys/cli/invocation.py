@@ -59,3 +59,12 @@ def session_of(context: typer.Context, *, access: Access) -> Session:
         reason=None if reason is None else str(reason),
         accept_secret_key=accept if given.get("accept_secret_key") else None,
     )
+
+
+def variable_session(context: typer.Context, *, access: Access) -> Session:
+    """Make a session whose variables are in the database; raise ConfigError where they are not."""
+    from langkeys.variables.lifecycle import require_in_database
+
+    session = session_of(context, access=access)
+    require_in_database(session.settings)
+    return session

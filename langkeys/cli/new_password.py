@@ -10,7 +10,7 @@ import typer
 
 from langkeys.cli import prompts
 from langkeys.cli.output import Output
-from langkeys.cli.user_rows import show_user
+from langkeys.cli.present.users import show_user
 from langkeys.crypto import password_rules
 from langkeys.errors import FailedError, LangkeysError, UsageError
 from langkeys.models import User

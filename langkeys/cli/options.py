@@ -23,6 +23,16 @@ MOST_ROWS = 1_000_000_000
 """What --limit and --offset take at the most."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
+UserOption = Annotated[
+    str | None, typer.Option("--user", metavar="USER", help="The owner, by user name or id.")
+]
+UserArgument = Annotated[
+    str, typer.Argument(metavar="USER", help="The user, by user name or id.", show_default=False)
+]
+VariableArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The variable's name, or its id.", show_default=False),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")
 ]
@@ -140,6 +150,11 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
+        listing = getattr(attributes.get("callback"), "listing", None)
+        if listing is not None:
+            from langkeys.cli.present.options import listing_options
+
+            self.params.extend(listing_options(listing))
         self.params.extend(_global_options())
         _fill_exit_codes(self)
 

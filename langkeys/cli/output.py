@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import SEEK_END
 from itertools import chain
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from langkeys.batches import in_batches
 from langkeys.errors import FailedError, LangkeysError
 from langkeys.progress import Advance
 from langkeys.text import json_visible, visible
@@ -29,10 +28,21 @@ from langkeys.text import json_visible, visible
 SPOOL_CHARACTERS = 1 << 19
 """Data up to this size is completed in memory, more of it in an unnamed temporary file."""
 
-MOST_TABLE_ROWS = 1000
-"""Rows of a table that are fitted to the terminal together."""
-
 _CHUNK_CHARACTERS = 1 << 16
+
+
+class Head(NamedTuple):
+    """The title of a table's column, and how the column gives way where the terminal is narrow.
+
+    ``least`` is the width that its texts may be cut to; 0: never cut. ``rank``: where that is not
+    enough, the column with the highest is left out first; 0: never. ``is_kept``: the column stays
+    where it says the same in every row.
+    """
+
+    title: str
+    least: int = 0
+    rank: int = 0
+    is_kept: bool = False
 
 
 class UndeliveredError(FailedError):
@@ -97,6 +107,15 @@ class Spool:
         self._lines.clear()
         self._characters = 0
 
+    def lines(self) -> Iterator[str]:
+        """Yield the lines that were put in; none of them may have a line's end in it."""
+        if self._file is not None:
+            self._file.seek(0)
+            for line in self._file:
+                yield line.removesuffix("\n")
+            self._file.seek(0, SEEK_END)
+        yield from self._lines
+
     def chunks(self) -> Iterator[str]:
         """Yield the text of all lines in parts."""
         if self._file is not None:
@@ -114,8 +133,12 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.quiet = False
+        self.fields: tuple[str, ...] | None = None
+        """The columns of a list or a show that --fields asks for, checked."""
+        self.has_header = False
         self._warnings: list[str] = []
         self._warned: set[str] = set()
+        self._later: list[str] = []
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and hasattr(stream, "reconfigure"):
                 # An ASCII locale must not turn a name into a traceback.
@@ -165,6 +188,7 @@ class Output:
             for chunk in chunks:
                 sys.stdout.write(chunk)
             sys.stdout.flush()
+            self._say_later()
             if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
                 os.fsync(sys.stdout.fileno())
         except OSError as error:
@@ -174,6 +198,15 @@ class Output:
                 f"cannot write to stdout: {error.strerror}",
                 closed_pipe=isinstance(error, BrokenPipeError),
             ) from None
+
+    def _say_later(self) -> None:
+        """Say what a table has left out, at words' ends: it is as wide as the table."""
+        for text in self._later:
+            if not self.quiet:
+                from langkeys.cli.tables import wrapped
+
+                _to_stderr(wrapped(f"note: {visible(text)}"))
+        self._later.clear()
 
     def document(self, value: Any) -> None:
         """Write one JSON document."""
@@ -255,33 +288,40 @@ class Output:
 
     # Tables, for terminals
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
+    def table(self, heads: Sequence[Head | str], rows: Iterable[Sequence[str]]) -> bool:
         """Show rows to a person under column titles; False where there are none.
 
-        Of very many rows some at a time, each with the titles over them.
+        What says the same in every row, or does not fit, is left out and said on stderr.
         """
-        parts = in_batches(([visible(cell) for cell in row] for row in rows), MOST_TABLE_ROWS)
-        first = next(parts, None)
-        if first is None:
-            return False
-        from langkeys.cli.tables import table
+        count = 0
 
-        self.lines(table(columns, part).removesuffix("\n") for part in chain([first], parts))
-        return True
+        def counted_rows() -> Iterator[Sequence[str]]:
+            nonlocal count
+            for row in rows:
+                count += 1
+                yield row
 
-    def table_lines(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-        """Yield the lines of what ``table`` shows."""
-        from langkeys.cli.tables import table
+        self.lines(self.table_lines(heads, counted_rows()))
+        return count > 0
 
-        visible_rows = ([visible(cell) for cell in row] for row in rows)
-        for part in in_batches(visible_rows, MOST_TABLE_ROWS):
-            yield table(columns, part).removesuffix("\n")
+    def table_lines(
+        self, heads: Sequence[Head | str], rows: Iterable[Sequence[str]]
+    ) -> Iterator[str]:
+        """Yield the lines of what ``table`` shows; what is left out is said when they are out."""
+        from langkeys.cli.tables import Layout
+
+        layout = Layout([Head(head) if isinstance(head, str) else head for head in heads])
+        with Spool() as spool:
+            spool.fill(layout.measured([visible(cell) for cell in row] for row in rows))
+            if layout.rows:
+                layout.fit()
+                yield from layout.lines(spool.lines())
+                self._later += layout.remarks()
 
     def card(self, fields: Mapping[str, str]) -> None:
-        """Show one thing's fields to a person."""
-        from langkeys.cli.tables import card
-
-        self.data(card({name: visible(value) for name, value in fields.items()}))
+        """Show one thing's fields to a person, a line each, whole: so they can be copied."""
+        width = max(map(len, fields))
+        self.sentence(*(f"{name.ljust(width)}  {value}" for name, value in fields.items()))
 
     def new_key_panel(self, api_key: str, name: str, url: str | None) -> str:
         """Return what shows a new key to a person, once, with a line to try it by.

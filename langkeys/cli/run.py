@@ -7,9 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import Command, invocation, new_app
-from langkeys.cli.variable_rows import variable_session
+from langkeys.cli.invocation import variable_session
+from langkeys.cli.options import Command, UserOption, invocation, new_app
 from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.errors import CommandNotFoundError, CommandNotRunError, LangkeysError

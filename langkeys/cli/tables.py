@@ -1,58 +1,172 @@
 """Tables, panels and progress bars for terminals. The only module that imports rich."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
-UNFOLDED = frozenset({"ID", "KEY", "STATUS", "SETTING"})
-"""Columns that stay whole where the terminal is narrow: they are copied, or are one word."""
+from langkeys.cli.output import Head
 
-NARROWEST = 7
-"""How far the others give way."""
+GAP = "  "
+EMPTY = ("", "-")
+CUT = "…"
 
 
-def _rendered(renderable: RenderableType, *, least_width: int = 0) -> str:
+def _console() -> Console:
     # Rich honours NO_COLOR and TERM=dumb by itself.
-    console = Console(file=sys.stdout, highlight=False)
-    # Where the terminal is narrower, its lines wrap: a table that leaves columns out is no data.
-    console.width = max(console.width, least_width)
+    return Console(file=sys.stdout, highlight=False)
+
+
+def _rendered(renderable: RenderableType) -> str:
+    console = _console()
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows under column titles, fitted to the terminal."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
-    content = [list(row) for row in rows]
-    least_width = 2 * len(columns)
-    for position, column in enumerate(columns):
-        width = max(map(cell_len, [column, *(row[position] for row in content)]))
-        whole = column in UNFOLDED
-        least = width if whole else min(width, NARROWEST)
-        least_width += least
-        drawn.add_column(column, overflow="fold", no_wrap=whole, min_width=least)
-    for row in content:
-        drawn.add_row(*map(Text, row))
-    return _rendered(drawn, least_width=least_width)
+class Layout:
+    """The columns of one table: first its rows are measured, then fitted, then written.
+
+    A column that says the same in every row goes. Where the rest is too wide, texts that may be cut
+    are, the widest first; where that is not enough, whole columns are left out, by their rank. What
+    remains is never folded: below 60 columns or so the terminal may do that.
+    """
+
+    def __init__(self, heads: Sequence[Head]) -> None:
+        self._heads = heads
+        self._widths = [cell_len(head.title) for head in heads]
+        self._same: list[str | None] = []
+        self._shown: list[int] = []
+        self._constant: list[int] = []
+        self._unfit: list[int] = []
+        self.rows = 0
+
+    def measured(self, rows: Iterable[Sequence[str]]) -> Iterator[str]:
+        """Take rows of visible text in; yield each as a line, which ``lines`` takes again."""
+        widths = self._widths
+        for row in rows:
+            if self.rows == 0:
+                self._same = list(row)
+            self.rows += 1
+            for position, cell in enumerate(row):
+                width = _width(cell)
+                if width > widths[position]:
+                    widths[position] = width
+                if self._same[position] != cell:
+                    self._same[position] = None
+            yield "\t".join(row)
+
+    def fit(self) -> None:
+        """Choose columns and their widths; once all rows have been measured."""
+        everyone = range(len(self._heads))
+        self._constant = [
+            position
+            for position in everyone
+            if self.rows > 1
+            and self._same[position] is not None
+            and not self._heads[position].is_kept
+        ]
+        self._shown = [position for position in everyone if position not in self._constant]
+        if not self._shown:  # rows that differ in nothing
+            self._shown, self._constant = list(everyone), []
+        terminal = _console().width
+        while self._total(self._least) > terminal:
+            last = max(self._shown, key=lambda position: self._heads[position].rank)
+            if self._heads[last].rank == 0:
+                break
+            self._shown.remove(last)
+            self._unfit.append(last)
+        self._cut_to(terminal)
+
+    def _least(self, position: int) -> int:
+        head, width = self._heads[position], self._widths[position]
+        return min(width, max(head.least, cell_len(head.title))) if head.least else width
+
+    def _total(self, width: Callable[[int], int]) -> int:
+        return sum(map(width, self._shown)) + len(GAP) * (len(self._shown) - 1)
+
+    def _cut_to(self, terminal: int) -> None:
+        """Cut the widest texts, all of them to one width, until the table fits."""
+        widths, most = self._widths, max(self._widths)
+
+        def cut(position: int) -> int:
+            return max(self._least(position), min(widths[position], most))
+
+        most = min(most, terminal)
+        while most > 1 and self._total(cut) > terminal:
+            most -= 1
+        fitted = {position: cut(position) for position in self._shown}
+        spare = terminal - self._total(cut)
+        for position in self._shown:
+            more = max(0, min(spare, widths[position] - fitted[position]))
+            widths[position] = fitted[position] + more
+            spare -= more
+
+    def lines(self, rows: Iterable[str]) -> Iterator[str]:
+        """Yield the table's lines: titles, a rule, and the rows."""
+        titles = [head.title for head in self._heads]
+        console = _console()
+        with console.capture() as capture:
+            console.print(Text(self._line(titles), style="bold"), soft_wrap=True)
+        yield capture.get().rstrip("\n")
+        yield GAP.join("─" * self._widths[position] for position in self._shown)
+        for row in rows:
+            yield self._line(row.split("\t"))
+
+    def _line(self, row: Sequence[str]) -> str:
+        widths = self._widths
+        cells = [_fitted(row[position], widths[position]) for position in self._shown]
+        return GAP.join(cells).rstrip()
+
+    def remarks(self) -> Iterator[str]:
+        """Yield sentences on what the table leaves out."""
+        same = [
+            f"{self._heads[position].title.lower()} {self._same[position]}"
+            for position in self._constant
+            if self._same[position] not in EMPTY
+        ]
+        if same:
+            yield f"the same in every row: {', '.join(same)}"
+        if self._unfit:
+            titles = ", ".join(self._heads[position].title for position in sorted(self._unfit))
+            yield f"too narrow a terminal for {titles}"
 
 
-def card(fields: Mapping[str, str]) -> str:
-    """Return one thing's fields, a line each."""
-    drawn = Table.grid(padding=(0, 2))
-    drawn.add_column(style="bold")
-    drawn.add_column(overflow="fold")
-    for name, value in fields.items():
-        drawn.add_row(name, Text(value))
-    return _rendered(drawn)
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _fitted(text: str, width: int) -> str:
+    """Return a text at exactly this width on the screen, cut with an ellipsis where it is wider."""
+    missing = width - _width(text)
+    return text + " " * missing if missing >= 0 else _cut(text, width)
+
+
+def _cut(text: str, width: int) -> str:
+    start = text[: 8 * width]  # much longer only by marks upon marks
+    while _width(start) > width - 1:
+        start = start[:-1]
+    return start + CUT + " " * (width - 1 - _width(start))
+
+
+def wrapped(text: str) -> str:
+    """Return a sentence that begins with its kind, broken at words where the terminal ends."""
+    import textwrap
+
+    _, space, _ = text.partition(" ")
+    indent = " " * (text.index(space) + 1)
+    return textwrap.fill(
+        text,
+        _console().width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def titled(title: str, lines: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from langkeys.api_keys.verification import require_current
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Invocation, RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.user_rows import user_object
+from langkeys.cli.present.users import user_object
 from langkeys.errors import FailedError, UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session

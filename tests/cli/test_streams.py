@@ -119,7 +119,7 @@ def test_a_list_at_a_terminal_is_a_table_with_titles(
 ) -> None:
     key_id = key_named("one")
     terminal = shown(site, "api-key", "list")
-    for word in ("ID", "NAME", "STATUS", key_id[:8], "one", "active", "24 hours ago"):
+    for word in ("ID", "NAME", "STATUS", key_id[:8], "one", "active", "24h ago"):
         assert word in terminal.text
     assert "\t" not in terminal.text
 
@@ -143,13 +143,10 @@ def test_no_color_and_a_dumb_terminal_are_honoured(
         assert not terminal.has_escapes
 
 
-def test_a_narrow_terminal_loses_no_letter_of_a_name(
-    site: Site, key_named: Callable[[str], str]
-) -> None:
-    key_named("abcdefghijklmnopqrstuvwxyz")
-    terminal = shown(site, "api-key", "list", columns=80)
-    assert set("abcdefghijklmnopqrstuvwxyz") <= set(terminal.text)
-    assert max(len(line) for line in terminal.text.splitlines()) <= 80
+def test_a_card_has_the_whole_of_a_long_name(site: Site, key_named: Callable[[str], str]) -> None:
+    key_id = key_named("abcdefghijklmnopqrstuvwxyz" * 4)
+    terminal = shown(site, "api-key", "show", key_id, columns=60)
+    assert "abcdefghijklmnopqrstuvwxyz" * 4 in terminal.text
 
 
 @pytest.mark.parametrize("name", [ESCAPES, OVERRIDES])

@@ -22,8 +22,7 @@ from langkeys.cli.key_files import (
     is_file,
     one_file,
 )
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import RemoteEncryptingCommand, invocation, is_remote, new_app
+from langkeys.cli.options import RemoteEncryptingCommand, UserOption, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session

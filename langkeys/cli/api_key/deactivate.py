@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langkeys.cli.key_rows import set_activity
+from langkeys.cli.api_key.activity import set_activity
 from langkeys.cli.options import JsonCommand, new_app
 
 app = new_app()

@@ -11,8 +11,8 @@ from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.verification import Judge
 from langkeys.cli.delivery import warn_of_owner
 from langkeys.cli.invocation import refuse_own_file, session_of
-from langkeys.cli.key_rows import UserOption, key_object, show_plain_keys
-from langkeys.cli.options import EncryptingCommand, invocation, new_app
+from langkeys.cli.options import EncryptingCommand, UserOption, invocation, new_app
+from langkeys.cli.present.api_keys import key_object, show_plain_keys
 from langkeys.files.staged import OTHERS
 from langkeys.models import dashed, masked
 from langkeys.sessions.session import Access

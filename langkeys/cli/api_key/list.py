@@ -8,8 +8,17 @@ import typer
 
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import UserOption, show_keys, warn_of_closed
-from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote, new_app
+from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.options import (
+    MOST_ROWS,
+    RemoteCommand,
+    UserOption,
+    invocation,
+    is_remote,
+    new_app,
+)
+from langkeys.cli.present.api_keys import API_KEYS, show_keys
+from langkeys.cli.present.columns import shows
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
 from langkeys.sessions.session import Access
@@ -28,6 +37,7 @@ class Status(str, Enum):
 
 
 @app.command("list", cls=RemoteCommand)
+@shows(API_KEYS)
 def list_(
     context: typer.Context,
     user: UserOption = None,
@@ -51,8 +61,7 @@ def list_(
 ) -> None:
     """List API keys, oldest first. Default: the acting user's keys.
 
-    Piped columns: id, name, masked key, username, status, created_at, last_used_at, total_uses,
-    expires_at. The masked key is empty if the key cannot be decrypted.
+    {columns} api_key is the masked key; it is empty if the key cannot be decrypted.
 
     \b
     Examples:

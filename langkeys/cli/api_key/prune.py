@@ -7,14 +7,17 @@ import typer
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import (
+from langkeys.cli.messages import plural_keys, row_named, warn_of_unreadable
+from langkeys.cli.options import (
+    DryRun,
+    RemoteCommand,
     UserOption,
-    plural_keys,
-    row_named,
-    show_plain_keys,
-    warn_of_unreadable,
+    Yes,
+    invocation,
+    is_remote,
+    new_app,
 )
-from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
+from langkeys.cli.present.api_keys import show_plain_keys
 from langkeys.errors import UsageError
 from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter

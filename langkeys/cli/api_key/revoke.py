@@ -6,18 +6,11 @@ import typer
 
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli import prompts
+from langkeys.cli.api_key.selected import require_yes_for_acting, resolved_rows, rows_of
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import (
-    plural_keys,
-    require_yes_for_acting,
-    resolved_rows,
-    row_named,
-    rows_of,
-    say_other_rows,
-    show_keys,
-    warn_of_unreadable,
-)
+from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_of_unreadable
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
+from langkeys.cli.present.api_keys import show_keys
 from langkeys.sessions.session import Access
 from langkeys.times import now
 

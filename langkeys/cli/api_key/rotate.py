@@ -13,6 +13,7 @@ from langkeys.api_keys.ending import WholeKey
 from langkeys.api_keys.lifecycle import NewApiKey, require_expiry
 from langkeys.api_keys.rotation import Expires, Replacement
 from langkeys.cli import prompts
+from langkeys.cli.api_key.selected import require_yes_for_acting, resolved_keys, rows_of
 from langkeys.cli.delivery import store_and_deliver
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_files import (
@@ -28,35 +29,25 @@ from langkeys.cli.key_files import (
     is_file,
     one_file,
 )
-from langkeys.cli.key_rows import (
-    UserOption,
-    plural_keys,
-    require_yes_for_acting,
-    resolved_keys,
-    row_named,
-    rows_of,
-    say_other_rows,
-    show_plain_keys,
-    warn_of_unreadable,
-)
+from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_of_unreadable
 from langkeys.cli.options import (
     DryRun,
     RemoteEncryptingCommand,
+    UserOption,
     Yes,
     invocation,
     is_remote,
     new_app,
 )
 from langkeys.cli.output import Output
+from langkeys.cli.present.api_keys import ROTATION_HEADS, show_plain_keys
 from langkeys.config import locations
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Access, Session
-from langkeys.times import iso, iso_or_none, now, parsed_expiry, parsed_span, relative
+from langkeys.times import iso, iso_or_none, now, parsed_expiry, parsed_span, short_relative
 
 app = new_app()
-
-_COLUMNS = ("NAME", "USER", "KEY", "REPLACES", "UNTIL")
 
 
 @app.command(cls=RemoteEncryptingCommand)
@@ -164,7 +155,6 @@ def rotate(
             write_to=write_to,
             write_to_dir=write_to_dir,
             form=form,
-            columns=_COLUMNS,
             yes=yes,
             dry_run=dry_run,
         )
@@ -330,7 +320,7 @@ def _deliver(
     def table(keys: Iterable[NewApiKey]) -> Iterator[str]:
         moment = now()
         yield from out.table_lines(
-            _COLUMNS, (_person_row(by_new[key.row.id], moment) for key in keys)
+            ROTATION_HEADS, (_person_row(by_new[key.row.id], moment) for key in keys)
         )
 
     store_and_deliver(
@@ -352,7 +342,7 @@ def _person_row(item: Replacement, moment: Any) -> list[str]:
         item.old.username or "",
         item.new.plaintext,
         item.old.id[:8],
-        "deleted" if ends is None else relative(ends, moment),
+        "deleted" if ends is None else short_relative(ends, moment),
     ]
 
 

@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 
 from langkeys.api_keys import lifecycle as api_keys
+from langkeys.cli.api_key.selected import resolved_key
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import resolved_key, show_key_card, warn_of_closed
+from langkeys.cli.messages import warn_of_closed
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
+from langkeys.cli.present.api_keys import API_KEYS, show_key_card
+from langkeys.cli.present.columns import shows
 from langkeys.sessions.session import Access
 from langkeys.times import now
 
@@ -15,6 +18,7 @@ app = new_app()
 
 
 @app.command(cls=RemoteCommand)
+@shows(API_KEYS)
 def show(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
@@ -24,7 +28,7 @@ def show(
     Looking up a key by its visible start (sk-XXXXX) decrypts every key, so it is slower with many
     keys.
 
-    Piped columns: those of list.
+    {columns}
 
     \b
     Examples:

@@ -5,14 +5,11 @@ from typing import Annotated
 import typer
 
 from langkeys.api_keys import lifecycle as api_keys
+from langkeys.cli.api_key.selected import resolved_key
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import (
-    resolved_key,
-    say_other_rows,
-    show_plain_keys,
-    warn_of_unreadable,
-)
+from langkeys.cli.messages import say_other_rows, warn_of_unreadable
 from langkeys.cli.options import JsonCommand, invocation, new_app
+from langkeys.cli.present.api_keys import show_plain_keys
 from langkeys.errors import UsageError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access

@@ -10,8 +10,9 @@ import typer
 
 from langkeys.cli import prompts
 from langkeys.cli.key_files import Form, is_file, one_file
-from langkeys.cli.key_rows import plural_keys, show_key_card, show_keys
+from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
+from langkeys.cli.present.api_keys import show_key_card, show_keys
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
 from langkeys.errors import UsageError

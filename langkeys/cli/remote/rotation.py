@@ -11,9 +11,10 @@ import typer
 from langkeys.cli import prompts
 from langkeys.cli.invocation import refuse_own_file
 from langkeys.cli.key_files import Destination, Form, file_for_each, is_file, one_file
-from langkeys.cli.key_rows import plural_keys, show_keys
+from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
+from langkeys.cli.present.api_keys import ROTATION_HEADS, show_keys
 from langkeys.cli.remote.api_keys import chosen_keys, require_yes_for_acting
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
@@ -22,7 +23,7 @@ from langkeys.remote import api_keys, rotation
 from langkeys.remote.creation import NewKey
 from langkeys.remote.references import Chosen, chosen_from
 from langkeys.remote.rotation import Expires, Replacement
-from langkeys.times import iso, now, relative
+from langkeys.times import iso, now, short_relative
 
 
 def rotate(
@@ -37,7 +38,6 @@ def rotate(
     write_to: Path | None,
     write_to_dir: Path | None,
     form: Form,
-    columns: Sequence[str],
     yes: bool,
     dry_run: bool,
 ) -> None:
@@ -74,7 +74,6 @@ def rotate(
                 else _files_in(context, stack, write_to_dir, keys, form)
             ),
             form=form,
-            columns=columns,
             as_array=refs is None or len(refs) != 1 or len(chosen) != 1,
             expires=expires,
             keep_old=keep_old,
@@ -107,7 +106,6 @@ def _carry_out(
     destination_of: Callable[[Sequence[ApiKey]], Destination | None],
     *,
     form: Form,
-    columns: Sequence[str],
     as_array: bool,
     expires: Expires,
     keep_old: bool,
@@ -136,7 +134,7 @@ def _carry_out(
             )
             for key in keys
         )
-        yield from out.table_lines(columns, rows)
+        yield from out.table_lines(ROTATION_HEADS, rows)
 
     delivery: Delivery | None = None
     destination: Destination | None = None
@@ -171,7 +169,7 @@ def _until(old: Chosen, *, keep_old: bool, moment: datetime) -> str:
     ends = old.listed.key.expires_at
     if not keep_old:
         return "deleted"
-    return "revoked" if ends is None else relative(ends, moment)
+    return "revoked" if ends is None else short_relative(ends, moment)
 
 
 def _replaced(item: Replacement, *, keep_old: bool) -> str:

@@ -10,8 +10,8 @@ from langkeys.cli.invocation import settings_of
 from langkeys.cli.new_password import asked_password, given_password, warn_of_length
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
+from langkeys.cli.present.users import show_user, show_user_card, show_users
 from langkeys.cli.remote.connection import server_of
-from langkeys.cli.user_rows import show_user, show_user_card, show_users
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.models import User, UserSummary, dashed
 from langkeys.remote import users

@@ -7,8 +7,8 @@ import typer
 from langkeys.cli import prompts
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
+from langkeys.cli.present.variables import show_shown
 from langkeys.cli.remote.connection import require_self, server_of
-from langkeys.cli.variable_rows import show_shown
 from langkeys.models import CREDENTIAL, Variable, dashed
 from langkeys.remote import variables
 from langkeys.remote.server import Server

@@ -9,7 +9,7 @@ import typer
 
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.output import Output, Spool, array_lines, tab_separated
+from langkeys.cli.output import Head, Output, Spool, array_lines, tab_separated
 from langkeys.errors import SecretKeyError
 from langkeys.models import dashed
 from langkeys.secret_key.reencryption import Checked, checked_values
@@ -159,7 +159,8 @@ def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
         (".".join(place), *(str(counts[number]) for number in (*range(len(keys)), None)))
         for place, counts in sorted(columns.items())
     ]
-    out.table(("COLUMN", *(f"KEY {key.fingerprint}" for key in keys), "CANNOT DECRYPT"), rows)
+    titles = ("COLUMN", *(f"KEY {key.fingerprint}" for key in keys), "CANNOT DECRYPT")
+    out.table([Head(title, is_kept=True) for title in titles], rows)
     lines = [
         f"{('known' if item.is_known else 'stray')}  {item.table}.{item.column} of row"
         f" {dashed(item.row)}{(f' ({item.name})' if item.name else '')} cannot be"

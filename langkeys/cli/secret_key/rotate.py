@@ -9,7 +9,7 @@ import typer
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Command, DryRun, Yes, invocation, new_app
-from langkeys.cli.output import Output
+from langkeys.cli.output import Head, Output
 from langkeys.secret_key.reencryption import Survey
 from langkeys.secret_key.rotation import Plan, rotated_counts
 from langkeys.sessions import secret_key
@@ -115,7 +115,8 @@ def _show_counts(out: Output, counts: Sequence[tuple[str, str, int]]) -> None:
         out.rows(counts)
     elif counts:
         out.table(
-            ("COLUMN", "VALUES"), [(f"{table}.{column}", str(n)) for table, column, n in counts]
+            [Head("COLUMN", is_kept=True), Head("VALUES", is_kept=True)],
+            [(f"{table}.{column}", str(n)) for table, column, n in counts],
         )
 
 

@@ -4,9 +4,10 @@ import typer
 
 from langkeys import users
 from langkeys.cli.invocation import session_of
+from langkeys.cli.messages import warn_of_fate
 from langkeys.cli.options import invocation, is_remote
 from langkeys.cli.output import Output
-from langkeys.cli.user_rows import show_user, warn_of_fate
+from langkeys.cli.present.users import show_user
 from langkeys.sessions.session import Access, Session
 from langkeys.times import now
 

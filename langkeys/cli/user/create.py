@@ -6,6 +6,7 @@ import typer
 
 from langkeys import users
 from langkeys.cli.invocation import session_of
+from langkeys.cli.messages import warn_of_fate
 from langkeys.cli.new_password import (
     PasswordFile,
     Random,
@@ -16,7 +17,7 @@ from langkeys.cli.new_password import (
 )
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
-from langkeys.cli.user_rows import show_user, warn_of_fate
+from langkeys.cli.present.users import show_user
 from langkeys.errors import ConflictError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session

@@ -7,10 +7,10 @@ import typer
 from langkeys import users
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
-from langkeys.cli.key_rows import plural_keys, row_named, warn_of_unreadable
-from langkeys.cli.options import DryRun, RemoteCommand, invocation, is_remote, new_app
+from langkeys.cli.messages import plural_keys, row_named, warn_of_unreadable
+from langkeys.cli.options import DryRun, RemoteCommand, UserArgument, invocation, is_remote, new_app
+from langkeys.cli.present.users import show_user
 from langkeys.cli.user.change import say_changed
-from langkeys.cli.user_rows import UserArgument, show_user
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.times import now

@@ -2,9 +2,8 @@
 
 import typer
 
-from langkeys.cli.options import RemoteCommand, new_app
+from langkeys.cli.options import RemoteCommand, UserArgument, new_app
 from langkeys.cli.user.change import carry_out
-from langkeys.cli.user_rows import UserArgument
 
 app = new_app()
 

@@ -6,7 +6,8 @@ import typer
 
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import MOST_ROWS, RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.user_rows import show_users
+from langkeys.cli.present.columns import shows
+from langkeys.cli.present.users import USERS, show_users
 from langkeys.sessions.session import Access
 from langkeys.times import now
 
@@ -14,6 +15,7 @@ app = new_app()
 
 
 @app.command("list", cls=RemoteCommand)
+@shows(USERS)
 def list_(
     context: typer.Context,
     limit: Annotated[
@@ -25,8 +27,7 @@ def list_(
 ) -> None:
     """List users, oldest first, with the number of their API keys and variables.
 
-    Piped columns: id, username, is_active, is_superuser, API keys, variables, create_at,
-    last_login_at.
+    {columns}
 
     \b
     Examples:

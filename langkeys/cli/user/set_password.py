@@ -12,8 +12,7 @@ from langkeys.cli.new_password import (
     given_password,
     warn_of_length,
 )
-from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.user_rows import UserArgument
+from langkeys.cli.options import RemoteCommand, UserArgument, invocation, is_remote, new_app
 from langkeys.sessions.session import Access
 
 app = new_app()

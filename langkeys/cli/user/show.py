@@ -3,8 +3,9 @@
 import typer
 
 from langkeys.cli.invocation import session_of
-from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.user_rows import UserArgument, show_user_card
+from langkeys.cli.options import RemoteCommand, UserArgument, invocation, is_remote, new_app
+from langkeys.cli.present.columns import shows
+from langkeys.cli.present.users import USERS, show_user_card
 from langkeys.sessions.session import Access
 from langkeys.times import now
 from langkeys.users import get_summary
@@ -13,10 +14,11 @@ app = new_app()
 
 
 @app.command(cls=RemoteCommand)
+@shows(USERS)
 def show(context: typer.Context, user: UserArgument) -> None:
     """Show one user.
 
-    Piped columns: those of list.
+    {columns}
 
     \b
     Examples:

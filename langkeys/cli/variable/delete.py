@@ -5,9 +5,17 @@ from typing import Annotated
 import typer
 
 from langkeys.cli import prompts
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
-from langkeys.cli.variable_rows import opened, show_variables, variable_session
+from langkeys.cli.invocation import variable_session
+from langkeys.cli.options import (
+    DryRun,
+    RemoteCommand,
+    UserOption,
+    Yes,
+    invocation,
+    is_remote,
+    new_app,
+)
+from langkeys.cli.present.variables import show_variables, with_values
 from langkeys.sessions.session import Access
 from langkeys.times import now
 from langkeys.variables import lifecycle as variables
@@ -50,7 +58,7 @@ def delete(
         found = [variables.resolved(session.store, owner, name) for name in names]
         rows = list({row.id: row for row in found}.values())
         many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {owner.username}"
-        pairs = list(opened(session, rows))
+        pairs = list(with_values(session, rows))
         if dry_run:
             out.note(
                 f"dry run: {many} in {session.store.location} would be deleted; nothing was done"

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.variable_rows import variable_object, variable_session
+from langkeys.cli.invocation import variable_session
+from langkeys.cli.options import JsonCommand, UserOption, invocation, new_app
+from langkeys.cli.present.variables import variable_object
 from langkeys.models import Variable, dashed
 from langkeys.sessions.session import Access
 from langkeys.variables import precedence

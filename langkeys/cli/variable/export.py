@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from langkeys.cli.delivery import warn_of_file
-from langkeys.cli.invocation import refuse_own_file
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import Command, invocation, new_app
+from langkeys.cli.invocation import refuse_own_file, variable_session
+from langkeys.cli.options import Command, UserOption, invocation, new_app
 from langkeys.cli.output import Output
-from langkeys.cli.variable_rows import opened, variable_session
+from langkeys.cli.present.variables import with_values
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
 from langkeys.files.staged import StagedFile
 from langkeys.models import User
@@ -156,7 +155,7 @@ class _Values:
             for variable in variables.read_by_servers(store.variables(self._owner.id))
             if not self._only or variable.name in self._only
         )
-        for variable, value in opened(self._session, found):
+        for variable, value in with_values(self._session, found):
             name = variable.name
             if value is None and self._only:
                 raise SecretKeyError(

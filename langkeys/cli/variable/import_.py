@@ -8,12 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from langkeys.cli import prompts
-from langkeys.cli.invocation import settings_of
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import DryRun, RemoteEncryptingCommand, invocation, is_remote, new_app
+from langkeys.cli.invocation import settings_of, variable_session
+from langkeys.cli.messages import warn_of_fate, warn_of_overwriting
+from langkeys.cli.options import (
+    DryRun,
+    RemoteEncryptingCommand,
+    UserOption,
+    invocation,
+    is_remote,
+    new_app,
+)
 from langkeys.cli.output import Output
-from langkeys.cli.user_rows import warn_of_fate
-from langkeys.cli.variable_rows import variable_session, warn_of_overwriting
 from langkeys.config import dotenv
 from langkeys.config.settings import Settings
 from langkeys.errors import UsageError

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from langkeys.cli.key_rows import UserOption, warn_of_closed
-from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.variable_rows import opened, show_variables, variable_session
+from langkeys.cli.invocation import variable_session
+from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.options import RemoteCommand, UserOption, invocation, is_remote, new_app
+from langkeys.cli.present.columns import shows
+from langkeys.cli.present.variables import VARIABLES, show_variables, with_values
 from langkeys.errors import UsageError
 from langkeys.models import Variable
 from langkeys.sessions.session import Access
@@ -17,6 +19,7 @@ app = new_app()
 
 
 @app.command("list", cls=RemoteCommand)
+@shows(VARIABLES)
 def list_(
     context: typer.Context,
     user: UserOption = None,
@@ -26,9 +29,8 @@ def list_(
 ) -> None:
     """List variables, oldest first. Default: the acting user's variables.
 
-    The value of a Credential is never shown. Piped columns: id, name, type, value (of a Generic
-    one), default_fields (separated by commas), username, created_at, updated_at, opens (true if the
-    value can be decrypted or is not encrypted).
+    The value of a Credential is never shown. opens is true if the value can be decrypted or is not
+    encrypted; default_fields are separated by commas. {columns}
 
     \b
     Examples:
@@ -51,7 +53,7 @@ def list_(
         def shown() -> Iterator[tuple[Variable, str | None]]:
             nonlocal closed
             found = session.store.variables(None if all_users else owner.id)
-            for variable, value in opened(session, found):
+            for variable, value in with_values(session, found):
                 closed += value is None
                 yield variable, value
 

@@ -7,16 +7,10 @@ from typing import Annotated
 import typer
 
 from langkeys.cli import prompts
-from langkeys.cli.invocation import settings_of
-from langkeys.cli.key_rows import UserOption
-from langkeys.cli.options import RemoteEncryptingCommand, invocation, is_remote, new_app
-from langkeys.cli.user_rows import warn_of_fate
-from langkeys.cli.variable_rows import (
-    opened,
-    show_variables,
-    variable_session,
-    warn_of_overwriting,
-)
+from langkeys.cli.invocation import settings_of, variable_session
+from langkeys.cli.messages import warn_of_fate, warn_of_overwriting
+from langkeys.cli.options import RemoteEncryptingCommand, UserOption, invocation, is_remote, new_app
+from langkeys.cli.present.variables import show_variables, with_values
 from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
 from langkeys.models import CREDENTIAL, GENERIC
@@ -117,7 +111,7 @@ def set_(
         warn_of_overwriting(session, [row.name])
         warn_of_fate(session, owner)
         if call.output.as_json:
-            show_variables(call.output, session, opened(session, [row]), now(), as_array=False)
+            show_variables(call.output, session, with_values(session, [row]), now(), as_array=False)
 
 
 def _value(settings: Settings, name: str, value_file: Path | None, from_env: bool) -> str:

@@ -4,18 +4,12 @@ from typing import Annotated
 
 import typer
 
-from langkeys.cli.key_rows import UserOption, person_time, warn_of_closed
-from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.output import Output
-from langkeys.cli.variable_rows import (
-    VariableArgument,
-    person_value,
-    show_variables,
-    variable_object,
-    variable_session,
-)
+from langkeys.cli.invocation import variable_session
+from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.options import JsonCommand, UserOption, VariableArgument, invocation, new_app
+from langkeys.cli.present.columns import shows
+from langkeys.cli.present.variables import VARIABLES, variable_object, variable_row
 from langkeys.errors import SecretKeyError
-from langkeys.models import Variable, dashed
 from langkeys.sessions.session import Access
 from langkeys.times import now
 from langkeys.variables import lifecycle as variables
@@ -24,6 +18,7 @@ app = new_app()
 
 
 @app.command(cls=JsonCommand)
+@shows(VARIABLES)
 def show(
     context: typer.Context,
     name: VariableArgument,
@@ -32,7 +27,7 @@ def show(
 ) -> None:
     """Show one variable. With --reveal, print only its value and a newline.
 
-    Piped columns: those of list.
+    {columns}
 
     \b
     Examples:
@@ -60,24 +55,5 @@ def show(
                 out.sentence(*value.split("\n"))
             else:
                 out.exact_lines([value])
-        elif out.is_sentences:
-            shown = variables.shown_value(variable, session.generation, value)
-            _show_card(out, variable, shown, opens=value is not None)
         else:
-            show_variables(out, session, [(variable, value)], now(), as_array=False)
-
-
-def _show_card(out: Output, variable: Variable, shown: str | None, *, opens: bool) -> None:
-    moment = now()
-    out.card(
-        {
-            "id": dashed(variable.id),
-            "name": variable.name,
-            "type": variable.type or "",
-            "value": person_value(variable, shown, opens=opens),
-            "default_fields": ", ".join(variable.default_fields or ()),
-            "username": variable.username or "",
-            "created_at": person_time(variable.created_at, moment),
-            "updated_at": person_time(variable.updated_at, moment),
-        }
-    )
+            VARIABLES.show_card(out, variable_row(session, variable, value), now())

@@ -1,0 +1,100 @@
+"""The API keys that a command is about: REFs in, keys out, and what is asked before they end."""
+
+from collections.abc import Iterable, Sequence
+
+from langkeys.api_keys.ending import WholeKey
+from langkeys.api_keys.references import find_stubs, find_value_stubs, resolved, resolved_value
+from langkeys.authentication import Acting
+from langkeys.cli import prompts
+from langkeys.errors import (
+    LangkeysError,
+    NotFoundError,
+    SecretKeyError,
+    UnreadableRowError,
+    UsageError,
+)
+from langkeys.models import ApiKey, dashed
+from langkeys.sessions.session import Session
+from langkeys.store.protocol import RowStub
+
+
+def resolved_key(session: Session, ref: str) -> ApiKey:
+    """Return the one key that a REF names; raise UsageError where stdin has several."""
+    keys = resolved_keys(session, [ref])
+    if len(keys) != 1:
+        raise UsageError(f"stdin has {len(keys)} keys, but this command takes one")
+    return keys[0]
+
+
+def resolved_keys(
+    session: Session, refs: Sequence[str], *, destroys: bool = False, working: bool = False
+) -> list[ApiKey]:
+    """Return the keys that REFs name, each once, in their order; ``-`` stands for stdin's lines.
+
+    See ``langkeys.api_keys.references.resolved`` for ``destroys`` and ``working``.
+    """
+    found: dict[str, ApiKey] = {}
+    for ref in refs:
+        if ref == "-":
+            lines = prompts.secret_lines("API key")
+            finder = session.endings.finder
+            keys = [
+                resolved_value(session.store, finder, line, f"line {number} of stdin")
+                for number, line in enumerate(lines, 1)
+            ]
+        else:
+            keys = [
+                resolved(
+                    session.store,
+                    lambda: session.reading_cipher,
+                    ref,
+                    destroys=destroys,
+                    working=working,
+                    progress=session.progress,
+                    note=session.note,
+                )
+            ]
+        found.update((key.id, key) for key in keys)
+    return list(found.values())
+
+
+def resolved_rows(session: Session, refs: Sequence[str]) -> tuple[list[ApiKey], list[RowStub]]:
+    """Return the keys that REFs name, to be revoked, and the rows that cannot be read."""
+    keys: list[ApiKey] = []
+    stubs: list[RowStub] = []
+    finder = session.endings.finder
+    for ref in refs:
+        if ref != "-":
+            try:
+                keys += resolved_keys(session, [ref], destroys=True)
+            except (NotFoundError, UnreadableRowError) as error:
+                stubs += _stubs(find_stubs(session.store, ref), error)
+            continue
+        for number, line in enumerate(prompts.secret_lines("API key"), 1):
+            try:
+                keys.append(resolved_value(session.store, finder, line, f"line {number} of stdin"))
+            except (NotFoundError, SecretKeyError) as error:
+                stubs += _stubs(find_value_stubs(finder, line), error)
+    return list({key.id: key for key in keys}.values()), stubs
+
+
+def _stubs(found: Sequence[RowStub], error: LangkeysError) -> Sequence[RowStub]:
+    if not found:
+        raise error
+    return found
+
+
+def rows_of(keys: Iterable[WholeKey]) -> list[ApiKey]:
+    """Return all rows of keys, of each first the one that is meant."""
+    return [row for key in keys for row in (key.meant, *key.others)]
+
+
+def require_yes_for_acting(acting: Acting, keys: Sequence[ApiKey], *, yes: bool) -> None:
+    """Raise UsageError where the acting key is about to end and nobody has said --yes."""
+    key = acting.api_key
+    if key is not None and not yes and key.id in {chosen.id for chosen in keys}:
+        raise UsageError(
+            f"API key {dashed(key.id)} is the key that langkeys authenticates with"
+            " (LANGKEYS_API_KEY); nothing was done",
+            hint="use --yes to do it anyway",
+        )

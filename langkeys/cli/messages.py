@@ -1,0 +1,84 @@
+"""What several commands say of keys, users and variables on stderr, each in one wording."""
+
+from collections.abc import Iterable, Sequence, Sized
+
+from langkeys.api_keys.ending import WholeKey
+from langkeys.authentication import superuser_at_risk
+from langkeys.models import ApiKey, User, dashed
+from langkeys.sessions.session import Session
+from langkeys.text import counted
+
+
+def warn_of_closed(session: Session, what: str) -> None:
+    """Say what cannot be decrypted, with which secret key or for want of one."""
+    cipher = session.reading_cipher
+    if cipher.error is None:
+        session.warn(f"the secret key from {cipher.source} cannot decrypt {what}")
+    else:
+        session.warn(f"{cipher.error.message}: cannot decrypt {what}")
+
+
+def plural_keys(keys: Sized) -> str:
+    """Say how many API keys: ``1 API key``, ``2 API keys``."""
+    return counted(len(keys), "API key")
+
+
+def row_named(row: ApiKey) -> str:
+    """Name a row for a person: its id, its name and its owner."""
+    return f"{dashed(row.id)} ({row.name}, {row.username or 'no owner'})"
+
+
+def say_other_rows(
+    session: Session, keys: Iterable[WholeKey], done: str, *, deleted: bool = True
+) -> None:
+    """Name the rows that were not named themselves and are of the same keys: ``done`` with them.
+
+    Only where they are ``deleted`` rows that cannot be read are ended, too.
+    """
+    for key in keys:
+        for row in key.others:
+            session.warn(
+                f"API key {row_named(row)} holds the same key as"
+                f" {dashed(key.meant.id)}: {done}, too"
+            )
+        for stub in key.stubs:
+            session.warn(
+                f"row {stub.id} of apikey cannot be read, but holds the same key as"
+                f" {dashed(key.meant.id)}: {done if deleted else 'it was not changed'}"
+            )
+
+
+def warn_of_unreadable(session: Session) -> None:
+    """Say how many rows may be of the same keys, as far as anybody can tell."""
+    count = session.endings.unreadable
+    if count:
+        session.warn(
+            f"{counted(count, 'API key')} of {session.store.location} cannot be decrypted:"
+            f" {'it' if count == 1 else 'they'} may hold the same key"
+        )
+
+
+def warn_of_fate(session: Session, user: User) -> None:
+    """Say what servers do to an account like this one, if they do."""
+    if superuser_at_risk(session.settings, session.generation, user) is not None:
+        fate = "delete" if session.generation.deletes_default_superuser else "retire"
+        session.warn(
+            f"with LANGFLOW_AUTO_LOGIN=false Langflow {session.generation.release}"
+            f" servers {fate} the superuser {user.username!r} as long as it has never"
+            " logged in: choose another name"
+        )
+
+
+def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
+    """Say of variables that have just been set what a server of 1.5 to 1.7 does to them."""
+    if (
+        names
+        and not session.generation.keeps_set_variables
+        and session.settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES")
+    ):
+        session.warn(
+            f"a Langflow {session.generation.release} server overwrites"
+            f" {', '.join(names)} when it starts or the user logs in, if its"
+            " environment has another value and it imports the name;"
+            " LANGFLOW_STORE_ENVIRONMENT_VARIABLES=false prevents that"
+        )

@@ -1,0 +1,275 @@
+"""What a column is, and what becomes of it in a pipe, in JSON, in a table, in a card and in help.
+
+A noun declares each of its columns once, in a ``Listing``; every command that shows the noun, its
+``--help`` and docs/columns.md take them from there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from langkeys.cli.output import Head, Output
+from langkeys.errors import UsageError
+from langkeys.text import counted
+from langkeys.times import iso_or_none, person_iso, relative, short_relative
+
+Item = TypeVar("Item")
+Row = TypeVar("Row")
+
+NOTHING = "-"
+"""What stands for nothing where a person reads."""
+
+
+class Kind(Enum):
+    """How a value is written; see ``Column``."""
+
+    TEXT = "text"
+    ID = "an id: a table shows its first 8 digits, which are enough to name the thing by"
+    FLAG = "true or false; yes or no for a person"
+    NUMBER = "a number"
+    TIME = "a time: ISO 8601, and how far away it is for a person"
+    TEXTS = "texts, with commas between them where they are not JSON"
+
+
+class Column(Generic[Item]):
+    """One column: its name in JSON and for ``--fields``, and what it holds.
+
+    ``value`` returns the content: a str, int, bool, datetime, sequence of str, or None. ``kind``
+    says how that is written. ``piped`` is the column's position in a line, from 1; without it the
+    column is not in one. ``head`` is its title in a table and how it gives way there; without one
+    it is only in tables that ``--fields`` asks for. ``person`` and ``cell`` return what a person
+    reads, in a card and in a table, where ``kind`` does not say it well. ``plain`` returns what a
+    line has where that is not ``value``. ``unit`` names what is counted. ``is_optional``: left out
+    of JSON where there is nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Callable[[Item], Any],
+        help: str,
+        *,
+        kind: Kind = Kind.TEXT,
+        piped: int | None = None,
+        head: Head | None = None,
+        person: Callable[[Item], str] | None = None,
+        cell: Callable[[Item], str] | None = None,
+        plain: Callable[[Item], object] | None = None,
+        unit: str | None = None,
+        is_optional: bool = False,
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.help = help
+        self.kind = kind
+        self.piped = piped
+        self.head = head
+        self.unit = unit
+        self.is_optional = is_optional
+        self.plain = plain or self._plain_by_kind()
+        self._person = person
+        self._cell = cell or person
+
+    def described(self, item: Item) -> Any:
+        """Return the content as JSON has it."""
+        content = self.value(item)
+        return iso_or_none(content) if self.kind is Kind.TIME else content
+
+    def _plain_by_kind(self) -> Callable[[Item], object]:
+        value = self.value
+        if self.kind is Kind.TIME:
+            return lambda item: iso_or_none(value(item))
+        if self.kind is Kind.FLAG:
+            return lambda item: _word(value(item))
+        if self.kind is Kind.TEXTS:
+            return lambda item: ",".join(value(item) or ())
+        return value
+
+    def person(self, item: Item, moment: datetime) -> str:
+        """Return what a card says of the content."""
+        if self._person is not None:
+            return self._person(item)
+        content = self.value(item)
+        if self.kind is Kind.TIME and content is not None:
+            return f"{person_iso(content)} ({relative(content, moment)})"
+        if self.unit is not None and content is not None:
+            return counted(int(content), self.unit)
+        return _said(content)
+
+    def cell(self, item: Item, moment: datetime) -> str:
+        """Return what a table says of the content."""
+        if self._cell is not None:
+            return self._cell(item)
+        content = self.value(item)
+        if self.kind is Kind.TIME and content is not None:
+            return short_relative(content, moment)
+        if self.kind is Kind.ID and content is not None:
+            return str(content)[:8]
+        return _said(content)
+
+
+def _word(flag: bool | None) -> str | None:
+    return None if flag is None else "true" if flag else "false"
+
+
+def _said(content: Any) -> str:
+    if content is None or content == "" or content == ():
+        return NOTHING
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, list | tuple):
+        return ", ".join(map(str, content)) or NOTHING
+    return str(content)
+
+
+class Listing(Generic[Item]):
+    """All columns of a noun, in JSON's order, and everything that is shown by them.
+
+    ``nothing`` is said where there are no rows. ``document`` makes the JSON of an item whose
+    columns are not the whole of it.
+    """
+
+    def __init__(
+        self,
+        *columns: Column[Item],
+        nothing: str,
+        document: Callable[[Item], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.columns = columns
+        self.by_name = {column.name: column for column in columns}
+        self._nothing = nothing
+        self._document = document
+
+    @property
+    def piped(self) -> list[Column[Item]]:
+        """The columns of a line, in their order, which is that of a table too."""
+        found = (column for column in self.columns if column.piped is not None)
+        return sorted(found, key=lambda column: column.piped or 0)
+
+    def fields(self, text: str) -> tuple[str, ...]:
+        """Read what ``--fields`` was given; raises UsageError where a name is not a column's."""
+        names = tuple(name.strip() for name in text.split(","))
+        hint = f"the fields are {','.join(self.by_name)}"
+        for name in names:
+            if name not in self.by_name:
+                raise UsageError(f"--fields has no field {name!r}", hint=hint)
+        if len(set(names)) < len(names):
+            raise UsageError("--fields names a field twice", hint=hint)
+        return names
+
+    def document(self, item: Item, fields: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return an item as JSON."""
+        if fields is not None:
+            return {name: self.by_name[name].described(item) for name in fields}
+        if self._document is not None:
+            return dict(self._document(item))
+        described = {}
+        for column in self.columns:
+            content = column.described(item)
+            if content is not None or not column.is_optional:
+                described[column.name] = content
+        return described
+
+    def show(
+        self, out: Output, items: Iterable[Item], moment: datetime, *, as_array: bool = True
+    ) -> None:
+        """Show items, as every command does; JSON of one that ``as_array`` is false for is bare."""
+        fields = out.fields
+        if out.as_json:
+            objects = (self.document(item, fields) for item in items)
+            if as_array:
+                out.array(objects)
+            else:
+                out.document(next(objects))
+            return
+        columns = self.piped if fields is None else [self.by_name[name] for name in fields]
+        if out.is_terminal:
+            is_shown = self._show_table(out, columns, items, moment)
+        else:
+            is_shown = self._write_lines(out, columns, items)
+        if not is_shown:
+            out.note(self._nothing)
+
+    def _show_table(
+        self, out: Output, columns: Sequence[Column[Item]], items: Iterable[Item], moment: datetime
+    ) -> bool:
+        if out.fields is None:
+            columns = [column for column in columns if column.head is not None]
+            heads = [column.head for column in columns if column.head is not None]
+        else:  # what was asked for stays
+            heads = [_kept_head(column) for column in columns]
+        rows = ([column.cell(item, moment) for column in columns] for item in items)
+        return out.table(heads, rows)
+
+    def _write_lines(
+        self, out: Output, columns: Sequence[Column[Item]], items: Iterable[Item]
+    ) -> bool:
+        plain = [column.plain for column in columns]
+        count = 0
+
+        def rows() -> Iterator[Sequence[object]]:
+            nonlocal count
+            if out.has_header:
+                yield [column.name for column in columns]
+            for item in items:
+                count += 1
+                yield [write(item) for write in plain]
+
+        out.rows(rows())
+        return count > 0
+
+    def show_card(self, out: Output, item: Item, moment: datetime) -> None:
+        """Show everything that is known of one item."""
+        if not out.is_sentences:
+            self.show(out, [item], moment, as_array=False)
+            return
+        chosen = self.columns if out.fields is None else [self.by_name[n] for n in out.fields]
+        out.card(
+            {
+                column.name: column.person(item, moment)
+                for column in chosen
+                if out.fields is not None
+                or not column.is_optional
+                or column.value(item) is not None
+            }
+        )
+
+
+def _kept_head(column: Column[Any]) -> Head:
+    if column.head is None:
+        title = column.name.replace("_", " ").upper()
+        return Head(title, least=8 if column.kind is Kind.TEXT else 0, is_kept=True)
+    return column.head._replace(is_kept=True, rank=0)
+
+
+def shows(
+    listing: Listing[Any], *, has_fields: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Say in a command's help which columns it has, and give it ``--fields`` and ``--header``.
+
+    ``{columns}`` in the docstring stands for the sentence.
+    """
+
+    def declared(command: Callable[..., None]) -> Callable[..., None]:
+        command.__doc__ = (command.__doc__ or "").replace("{columns}", piped_columns(listing))
+        if has_fields:
+            command.listing = listing  # type: ignore[attr-defined]
+        return command
+
+    return declared
+
+
+def piped_columns(listing: Listing[Any]) -> str:
+    """Say which columns a line has."""
+    return f"Piped columns: {', '.join(column.name for column in listing.piped)}."
+
+
+def markdown(listing: Listing[Any]) -> str:
+    """Return the table of a noun's columns, as docs/columns.md has it."""
+    lines = ["| Field | Title | Piped | Meaning |", "|---|---|---|---|"]
+    for column in listing.columns:
+        title = "" if column.head is None else column.head.title
+        piped = "" if column.piped is None else column.piped
+        lines.append(f"| `{column.name}` | {title} | {piped} | {column.help} |")
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,164 @@
+"""Tables at terminals of 60 columns and more: nothing folded, nothing wider, nothing said twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rich.cells import cell_len
+
+from langkeys.cli.output import Head
+from langkeys.cli.tables import Layout, wrapped
+
+from ..support import variable_rows
+from ..support.databases import Database, ago, ahead
+from ..support.sites import Site
+from ..support.terminals import Terminal, shown
+
+WIDTHS = (60, 80, 120, 200)
+NAMES = (
+    "ci",
+    "日本語のとても長いキーの名前です本当に長いのです",
+    "👍🏽 emoji ☺️ e\u0301e\u0301e\u0301 and so much more text that it must be cut",
+    "ci-staging-deployment-production-eu-west-1",
+    "x" * 300,
+)
+
+
+def body(terminal: Terminal) -> list[str]:
+    """Return the lines of the table, without titles, rule and what is said below."""
+    lines = terminal.text.splitlines()
+    (rule,) = (number for number, line in enumerate(lines) if set(line) <= set("─ ") and line)
+    return [line for line in lines[rule + 1 :] if not re.match(r"note: | {6}", line)]
+
+
+def columns(terminal: Terminal) -> list[str]:
+    return re.split(r" {2,}", terminal.text.splitlines()[0].strip())
+
+
+@pytest.fixture
+def everything(site: Site, database: Database, superuser: str) -> Site:
+    """A site with keys, users and variables that differ in everything, and have long names."""
+    alice = database.add_user(
+        "alice.with.a.long.name@example.com", is_superuser=False, last_login_at=ago(days=3)
+    )
+    for number, name in enumerate(NAMES):
+        database.add_key(
+            alice if number % 2 else superuser,
+            name,
+            created_at=ago(days=45 * number, minutes=3),
+            last_used_at=ago(hours=3) if number % 2 else None,
+            total_uses=12 * number,
+            is_active=number != 2,
+            expires_at=(ahead(days=90), None, ago(days=2))[number % 3],
+        )
+        variable_rows.add(
+            database, superuser, f"NAME_{number}_{name}", "some\nvalue " * number, "Generic"
+        )
+    return site
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("api-key", "list", "--all-users"),
+        ("user", "list"),
+        ("variable", "list"),
+        ("api-key", "prune", "--older-than", "1m", "--dry-run"),
+        ("api-key", "list", "--all-users", "--fields", "name,username,at_rest"),
+    ],
+)
+def test_no_line_is_wider_than_the_terminal_and_no_row_is_folded(
+    everything: Site, arguments: tuple[str, ...], width: int
+) -> None:
+    terminal = shown(everything, *arguments, columns=width)
+    for line in terminal.text.splitlines():
+        if not line.startswith("note: dry run"):
+            assert cell_len(line) <= width, line
+    rows = body(terminal)
+    assert len(rows) == (2 if arguments[0] == "user" else len(NAMES))
+    assert "…" in terminal.text or width == 200 or arguments[0] == "user"
+
+
+def test_columns_are_aligned_whatever_the_names_are_made_of(everything: Site) -> None:
+    terminal = shown(everything, "api-key", "list", "--all-users", columns=120)
+    title = terminal.text.splitlines()[0]
+    start = title.index("STATUS")
+    for row in body(terminal):
+        before = row[: re.search(r"  (active|inactive|expired)\b", row).start() + 2]  # type: ignore[union-attr]
+        assert cell_len(before) == start, row
+
+
+def test_four_default_keys_are_four_short_rows(
+    site: Site, database: Database, superuser: str
+) -> None:
+    ids = [database.add_key(superuser, "CLI", created_at=ago(minutes=n)).id for n in (3, 5, 7, 9)]
+    for width in WIDTHS:
+        terminal = shown(site, "api-key", "list", columns=width)
+        assert columns(terminal) == ["ID", "KEY", "CREATED"]
+        rows = body(terminal)
+        assert [row.split()[0] for row in rows] == [key_id[:8] for key_id in ids]
+        assert [row.split("  ")[-1] for row in rows] == ["3m ago", "5m ago", "7m ago", "9m ago"]
+    said = " ".join(terminal.text.split())
+    assert "the same in every row: name CLI, user administrator, status active" in said
+    assert "same in every row" not in shown(site, "api-key", "list", "-q").text
+
+
+def test_a_narrow_terminal_leaves_out_whole_columns_and_says_which(everything: Site) -> None:
+    wide = shown(everything, "api-key", "list", "--all-users", columns=200)
+    every = [
+        "ID", "NAME", "KEY", "USER", "STATUS", "CREATED", "LAST USED", "USES", "EXPIRES",
+    ]  # fmt: skip
+    assert columns(wide) == every
+    assert "too narrow" not in wide.text
+    narrow = shown(everything, "api-key", "list", "--all-users", columns=60)
+    left = [title for title in every if title not in columns(narrow)]
+    assert left
+    assert f"note: too narrow a terminal for {', '.join(left)}" in narrow.text
+    assert set(columns(narrow)) >= {"ID", "NAME", "KEY", "USER", "STATUS"}
+
+
+def test_what_was_asked_for_stays_though_it_is_the_same_in_every_row(
+    site: Site, database: Database, superuser: str
+) -> None:
+    for _ in range(2):
+        database.add_key(superuser, "CLI")
+    terminal = shown(site, "api-key", "list", "--fields", "name,user_id,status", columns=60)
+    assert columns(terminal) == ["NAME", "USER ID", "STATUS"]
+    assert "same in every row" not in terminal.text
+
+
+def test_one_row_has_all_of_its_columns(site: Site, database: Database, superuser: str) -> None:
+    database.add_key(superuser, "ci", expires_at=ahead(days=90))
+    text = shown(site, "api-key", "list", columns=120).text
+    for word in ("ci", "administrator", "active", "EXPIRES", "in 90d"):
+        assert word in text
+
+
+def test_rows_that_differ_in_nothing_are_shown_all_the_same() -> None:
+    layout = Layout([Head("A"), Head("B")])
+    rows = list(layout.measured([["1", "2"], ["1", "2"]]))
+    layout.fit()
+    assert list(layout.lines(rows))[2:] == ["1  2", "1  2"]
+    assert list(layout.remarks()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cut_text_is_as_wide_as_its_column_and_ends_in_an_ellipsis(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    layout = Layout([Head("NAME", least=8, is_kept=True), Head("ID")])
+    rows = list(layout.measured([[name, "0123456789"], ["b", "1"]]))
+    layout.fit()
+    line = list(layout.lines(rows))[2]
+    assert cell_len(line) == 20 if len(name) > 8 else 14
+    assert line.endswith("  0123456789")
+    assert ("…" in line) == (len(name) > 8)
+
+
+def test_what_is_said_below_is_broken_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    said = wrapped("note: the same in every row: user administrator, status active")
+    assert said == ("note: the same in every row:\n      user administrator,\n      status active")
