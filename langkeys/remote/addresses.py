@@ -6,12 +6,13 @@ import socket
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from langkeys.errors import UsageError
+from langkeys.errors import ConfigError, UsageError
 
 _HINT = "write it as https://host, http://localhost:7860 or https://host/prefix"
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25[A-Za-z0-9._-]+)?")
 _API = re.compile(r"/api(/v[0-9]+)?$")
 _SHOWN = 200
+_LONGEST_HOST = 253
 
 
 class Address(NamedTuple):
@@ -28,7 +29,8 @@ class Address(NamedTuple):
         if host == "localhost" or host.endswith(".localhost"):
             return True
         try:
-            return socket.inet_aton(host)[0] in (0, 127)  # 127.1 is one, and so is 0.0.0.0
+            found_v4 = socket.inet_aton(host)  # 127.1 is one, and so is 0.0.0.0
+            return found_v4[0] == 127 or not any(found_v4)
         except OSError:
             pass
         try:
@@ -66,16 +68,44 @@ def parsed_address(url: str, source: str) -> Address:
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"{source} is not an http:// or https:// URL", hint=_HINT)
     try:
-        host = host if host.isascii() else host.encode("idna").decode()
+        # What is ASCII already is only checked: empty labels, or ones that no name may have.
+        encoded = host.encode("idna").decode()
+        host = host if host.isascii() else encoded
     except UnicodeError:
         host = ""
-    if not _HOST.fullmatch(host) or port == 0:
+    if not _HOST.fullmatch(host) or len(host) > _LONGEST_HOST or port == 0:
         raise UsageError(f"{source} has no valid host", hint=_HINT)
     written = f"[{host}]" if ":" in host else host
     path = _API.sub("", parts.path.rstrip("/")).rstrip("/")
     path = quote(path, safe="/%:@!$&'()*+,;=~")
     base = f"{parts.scheme}://{written}{'' if port is None else f':{port}'}{path}"
     return Address(base, parts.scheme, host)
+
+
+def parsed_proxy(value: str, setting: str) -> tuple[str, str]:
+    """Return a proxy's URL, and its host and port to be shown.
+
+    Raises ConfigError, which names the variable and shows nothing of the value: it may hold a
+    password, and a ``/`` in a password makes a part of it look like the host.
+    """
+    url = value if "://" in value else f"http://{value}"
+    hint = "write it as http://host:port, with user:password@ percent-encoded"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigError(f"{setting} is not a URL", hint=hint) from None
+    if parts.scheme not in ("http", "https"):
+        known = parts.scheme if parts.scheme.startswith("socks") else "different"
+        raise ConfigError(
+            f"{setting} is a {known} proxy, which langkeys does not support",
+            hint="use an http:// proxy, or set NO_PROXY to the server's host",
+        )
+    rest = f"{parts.path}{parts.query}{parts.fragment}"
+    if not _HOST.fullmatch(host) or "@" in rest:
+        raise ConfigError(f"{setting} has no valid host", hint=hint)
+    written = f"[{host}]" if ":" in host else host
+    return url, written if port is None else f"{written}:{port}"
 
 
 def shown_target(address: str, location: str) -> str:

@@ -44,12 +44,16 @@ def list_keys(server: Server, client: Client | None = None) -> list[ListedKey]:
     try:
         user_id = id_in(answer.document, "user_id")
         found = [_listed(item, user_id, server) for item in list_in(answer.document, "api_keys")]
+        if count_in(answer.document, "total_count") != len(found):
+            raise StrangeFieldError("api_keys is not complete")
     except StrangeFieldError as error:
         raise strange_field(answer, error) from None
+    found.sort(key=lambda item: item.key.created_at)
     if is_own and client.api_key is not None:
         same = of_value(found, client.api_key)
         server.key_id = same[0].key.id if len(same) == 1 else server.key_id
-    return sorted(found, key=lambda item: item.key.created_at)
+        server.listed = found
+    return found
 
 
 def _listed(item: object, user_id: str, server: Server) -> ListedKey:
@@ -101,7 +105,7 @@ def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
             may_be_done |= isinstance(lost, LostAnswerError)
             error = lost
             continue
-        if answer.is_done:
+        if answer.is_done and answer.document is not None:
             return
         is_gone = answer.status in (400, 404) and _NOT_FOUND in str(answer.detail).lower()
         # The key that is sent is refused once it is gone.
@@ -112,7 +116,7 @@ def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
                 f"API key {dashed(key_id)} is not (or no longer) a key of this user on"
                 f" {client.base}"
             )
-        error = client.failure(answer)
+        error = client.strange(answer) if answer.is_done else client.failure(answer)
         if not isinstance(error, LostAnswerError):
             raise error
         may_be_done = True
@@ -124,7 +128,7 @@ def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
 
 def require_refused(client: Client, key_id: str) -> None:
     """Raise FailedError unless the server itself refuses the client's key, whose row is deleted."""
-    named = f"API key {dashed(key_id)} is deleted"
+    named = f"the server says that API key {dashed(key_id)} is deleted"
 
     def look() -> bool | LangkeysError:
         try:

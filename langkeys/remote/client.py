@@ -12,22 +12,21 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from langkeys.config.urls import shown_url
 from langkeys.errors import (
-    ConfigError,
     FailedError,
     ForbiddenError,
     InvalidKeyError,
     LangkeysError,
 )
-from langkeys.remote.addresses import parsed_address, shown_target
+from langkeys.remote.addresses import parsed_address, parsed_proxy, shown_target
 from langkeys.remote.causes import plain_cause
 from langkeys.remote.deadline import within
+from langkeys.remote.documents import parsed_document, problem_in
 
 TIMEOUT = 10.0
 """Seconds for a whole answer."""
@@ -123,18 +122,25 @@ class Client:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.address = parsed_address(url, source)
-        self.base = label or shown_url(self.address.base)
+        self.base = label or self.address.base
         self.via = via
         self.timeout = timeout
         self._warn = warn
         self._secrets: set[str] = set() if label is None else {self.address.host}
         self.option = f"--url {self.base}" if label is None else "--remote"
-        self._is_warned = self.address.scheme == "https" or self.address.is_loopback
+        is_private = self.address.scheme == "https" or self.address.is_loopback
+        # Shared by all that ask the same server, as each is said once.
+        self._unsaid = (
+            []
+            if is_private
+            else [
+                f"the API key goes to {self.base} without encryption: it can be read on the network"
+            ]
+        )
         self.api_key = api_key
         if api_key is not None:
             self._check_key(api_key)
-        proxy = self._proxy()
-        self._proxy_host = None if proxy is None else urlsplit(proxy).netloc.rpartition("@")[2]
+        proxy, self._proxy_host = self._proxy()
         handler = urllib.request.ProxyHandler({} if proxy is None else {self.address.scheme: proxy})
         self._opener = urllib.request.build_opener(handler, _AsItIs)
 
@@ -148,22 +154,16 @@ class Client:
             )
         self._secrets.add(api_key)
 
-    def _proxy(self) -> str | None:
-        """Return the proxy that the environment names; never one for this machine itself."""
+    def _proxy(self) -> tuple[str | None, str | None]:
+        """Return the proxy that the environment names, and its host, as it may be shown.
+
+        Never one for this machine itself.
+        """
         netloc = urlsplit(self.address.base).netloc
         if self.address.is_loopback or urllib.request.proxy_bypass(netloc):
-            return None
+            return None, None
         proxy = urllib.request.getproxies().get(self.address.scheme)
-        if not proxy:
-            return None
-        proxy = proxy if "://" in proxy else f"http://{proxy}"
-        scheme = proxy.partition("://")[0]
-        if scheme not in ("http", "https"):
-            raise ConfigError(
-                f"{self.address.scheme}_proxy is a {scheme} proxy, which langkeys does not support",
-                hint="use an http:// proxy, or set NO_PROXY to the server's host",
-            )
-        return proxy
+        return parsed_proxy(proxy, f"{self.address.scheme}_proxy") if proxy else (None, None)
 
     def by(self, api_key: str) -> "Client":
         """Return a client of the same server that asks by another API key."""
@@ -206,11 +206,9 @@ class Client:
         ``path`` begins with a slash, and ends with one where the server's does: without it many
         servers redirect to http://. Raises UnreachableError or LostAnswerError.
         """
-        if not anonymous and self.api_key is not None and not self._is_warned:
-            self._is_warned = True
-            self._warn(
-                f"the API key goes to {self.base} without encryption: it can be read on the network"
-            )
+        if not anonymous and self.api_key is not None:
+            while self._unsaid:
+                self._warn(self._unsaid.pop())
         address = f"{self.base}{path}"
         request = self._request(
             method, f"{self.address.base}{path}", body, query or {}, anonymous=anonymous
@@ -229,7 +227,7 @@ class Client:
                 f"the answer of {address} is larger than {MOST_BYTES >> 20} MiB",
                 hint="check --url or LANGFLOW_URL: this is not an answer of a Langflow server",
             )
-        return Answer(method, address, response.status, _parsed(data), headers)
+        return Answer(method, address, response.status, parsed_document(data), headers)
 
     def _request(
         self,
@@ -299,7 +297,7 @@ class Client:
         """
         found = answer.detail
         if isinstance(found, list):
-            found = "; ".join(_problem(item) for item in found if isinstance(item, dict))
+            found = "; ".join(problem_in(item) for item in found if isinstance(item, dict))
         elif isinstance(found, dict):
             found = next((found[name] for name in ("message", "code") if name in found), None)
         return self.shown(found) if isinstance(found, str) and found else None
@@ -371,18 +369,3 @@ class Client:
             " Langflow server",
             hint="check --url or LANGFLOW_URL",
         )
-
-
-def _problem(item: Mapping[str, Any]) -> str:
-    location = item.get("loc")
-    parts: Iterable[Any] = location if isinstance(location, list) else ()
-    where = ".".join(str(part) for part in parts if isinstance(part, str | int))
-    message = item.get("msg")
-    return f"{where}: {message}" if isinstance(message, str) else where
-
-
-def _parsed(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from langkeys.errors import FailedError, InvalidKeyError, LangkeysError, NotFoundError
 from langkeys.models import ApiKey, dashed, shown_without
-from langkeys.remote.api_keys import PATH, end, list_keys
+from langkeys.remote.api_keys import PATH, end, list_keys, require_refused
 from langkeys.remote.client import Answer, Client, LostAnswerError
 from langkeys.remote.fields import StrangeFieldError, id_in, strange_field, text_in
 from langkeys.remote.records import Deed
@@ -214,6 +214,7 @@ def _is_taken_back(key: MadeKey) -> bool:
 
     try:
         settled(is_ended, bool)
+        require_refused(key.server.client.by(key.plaintext), key.id)
     except LangkeysError:
         return False
     return True

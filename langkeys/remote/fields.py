@@ -7,6 +7,8 @@ from langkeys.models import parsed_id
 from langkeys.remote.client import Answer, LostAnswerError
 from langkeys.times import parsed_iso
 
+_MOST = (1 << 63) - 1
+
 
 def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError:
     """Return the error for a field that is not what every Langflow server has there."""
@@ -51,8 +53,10 @@ def flag_in(document: Any, name: str) -> bool:
 
 
 def count_in(document: Any, name: str) -> int:
-    """Return a field that is a whole number."""
+    """Return a field that is a whole number, as a count in a database can be."""
     found: int = _field(document, name, int, "a whole number")
+    if not 0 <= found <= _MOST:
+        raise StrangeFieldError(f"{name} is out of range")
     return found
 
 

@@ -10,10 +10,15 @@ from langkeys.remote.api_keys import end, require_gone, require_refused
 from langkeys.remote.client import Client
 from langkeys.remote.creation import MadeKey, NewKey, create, taking_back
 from langkeys.remote.references import Chosen, with_acting_last
+from langkeys.text import counted
 from langkeys.times import now
 
 Expires = datetime | Literal["never"] | None
 """The expiry of new keys; None gives them the old ones' lifetimes."""
+
+
+PROOF_USES = 2
+"""What a server counts while langkeys proves a new key."""
 
 
 class Replacement(NamedTuple):
@@ -32,6 +37,12 @@ def revoke(chosen: Sequence[Chosen], done: Callable[[int], None] = lambda _: Non
             _prove(item, item.server.client)
         except LangkeysError as error:
             raise _partly(error, "revoked", ordered, number) from None
+        except (KeyboardInterrupt, SystemExit):
+            item.server.warn(
+                f"{number} of {counted(len(ordered), 'API key')} revoked;"
+                f" {dashed(item.key_id)} may be"
+            )
+            raise
         done(number + 1)
 
 
@@ -126,18 +137,41 @@ def rotate(
     return replacements
 
 
+def leftovers(chosen: Sequence[Chosen]) -> list[tuple[ApiKey, Chosen]]:
+    """Return newer keys of a chosen one's name that nobody uses, each with the chosen one.
+
+    A rotation that died before it could deliver its key leaves it like that: proved, and not used
+    since. They are looked for in the lists that the chosen ones come from.
+    """
+    ids = {item.key_id for item in chosen}
+    return [
+        (key, item)
+        for item in chosen
+        for key, _ in item.server.listed
+        if key.id not in ids
+        and key.name == item.listed.key.name
+        and key.created_at > item.listed.key.created_at
+        and key.total_uses <= PROOF_USES
+    ]
+
+
 def _end_old(replacements: Sequence[Replacement]) -> None:
     for number, item in enumerate(replacements):
+        left = " ".join(dashed(other.old.key_id) for other in replacements[number:])
+        hint = (
+            "the new keys were delivered and work. Use one of them to revoke the remaining old"
+            f" keys: langkeys api-key revoke {left} {item.old.server.option}"
+        )
         by_new = item.old.server.by_own(item.new.plaintext, item.new.row.id)
         try:
             end(by_new, item.old.key_id, item.old.listed.key.name, item.old.whole)
             _prove(item.old, by_new.client)
         except LangkeysError as error:
-            left = " ".join(dashed(other.old.key_id) for other in replacements[number:])
             raise FailedError(
                 f"{number} of {len(replacements)} old API keys revoked,"
                 f" {dashed(item.old.key_id)} failed: {error.message}",
-                hint="the new keys were delivered and work. Use one of them to revoke"
-                f" the remaining old keys: langkeys api-key revoke {left}"
-                f" {item.old.server.option}",
+                hint=hint,
             ) from None
+        except (KeyboardInterrupt, SystemExit):
+            item.old.server.warn(hint)
+            raise

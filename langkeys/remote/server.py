@@ -1,10 +1,10 @@
 """A Langflow server as the services see it: its version, and the user whose API key is sent."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langkeys.errors import ForbiddenError, InvalidKeyError
 from langkeys.remote.abilities import Version
@@ -19,6 +19,9 @@ from langkeys.remote.fields import (
     text_in,
 )
 from langkeys.remote.records import ActingUser, Complete, Deed, Record
+
+if TYPE_CHECKING:
+    from langkeys.remote.api_keys import ListedKey
 
 WHOAMI = "/api/v1/users/whoami"
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
@@ -61,6 +64,8 @@ class Server:
         self.warn = warn
         self.record = record or Record()
         self.key_id: str | None = None
+        self.listed: Sequence[ListedKey] = ()
+        """The keys of the acting user as they were listed last."""
 
     def by(self, api_key: str) -> "Server":
         """Return the same server, asked by another API key."""

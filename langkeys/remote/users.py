@@ -25,30 +25,47 @@ from langkeys.remote.fields import (
 from langkeys.remote.records import Deed
 from langkeys.remote.server import Server
 from langkeys.remote.settling import settled
+from langkeys.text import counted
 
 PATH = "/api/v1/users/"
 
 PAGE = 200
 """Users in one answer: 1.13 refuses to be asked for more."""
 
+MOST_USERS = 1_000_000
+"""More are not believed: a page at a time, the list would never end."""
+
+_ATTEMPTS = 3
 _TAKEN = re.compile("unavailable|already|taken|exists")
 
 
 def list_users(server: Server) -> list[User]:
-    """Return all users, oldest first."""
+    """Return all users, oldest first; LostAnswerError where the server does not list them all."""
+    for _ in range(_ATTEMPTS):
+        found, total = _all_pages(server)
+        if len(found) == total:  # else some came or went between two pages
+            return sorted(found.values(), key=lambda user: user.created_at)
+    raise LostAnswerError(
+        f"{server.location} says that it has {counted(total, 'user')}, but lists {len(found)}",
+        hint="run the command again, while nobody changes users",
+    )
+
+
+def _all_pages(server: Server) -> tuple[dict[str, User], int]:
     found: dict[str, User] = {}
     version = server.version
     is_paged = (version.major, version.minor) >= (1, 13)
     # Servers before 1.13 give pages in no order, so that a user can be on none: all at once there.
-    size, total = (PAGE, None) if is_paged else (1_000_000, None)
-    while total is None or len(found) < total:
+    size = PAGE if is_paged else MOST_USERS
+    total = 1
+    while len(found) < total <= MOST_USERS:
         answer = server.client.ask("GET", PATH, query={"skip": len(found), "limit": size})
         page, total = _page(server.client.done(answer))
         before = len(found)
         found.update((user.id, user) for user in page)
-        if len(found) == before:
+        if len(found) == before or len(page) < size:
             break
-    return sorted(found.values(), key=lambda user: user.created_at)
+    return found, total
 
 
 def _page(answer: Answer) -> tuple[list[User], int]:

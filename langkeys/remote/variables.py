@@ -30,7 +30,7 @@ from langkeys.remote.fields import (
 from langkeys.remote.records import Deed
 from langkeys.remote.server import Doing, Server
 from langkeys.remote.settling import settled
-from langkeys.text import unshowable_in
+from langkeys.text import counted, unshowable_in
 
 PATH = "/api/v1/variables/"
 
@@ -274,11 +274,24 @@ def import_variables(
             except LangkeysError as error:
                 rejected.append((update.name, error))
                 break
+            except (KeyboardInterrupt, SystemExit):
+                _say_interrupted(server, outcomes, to_set, update.name)
+                raise
         done(number)
     if rejected:
         count = sum(outcome.action != "kept" for outcome in outcomes)
         raise _partly(count, len(to_set), "set", rejected)
     return outcomes
+
+
+def _say_interrupted(
+    server: Server, outcomes: Sequence[Outcome], to_set: Sequence[VariableUpdate], name: str
+) -> None:
+    count = sum(outcome.action != "kept" for outcome in outcomes)
+    server.warn(
+        f"{count} of {counted(len(to_set), 'variable')} set; {name} may be. It is safe to run the"
+        " command again"
+    )
 
 
 def _partly(
@@ -326,6 +339,9 @@ def delete_variables(server: Server, rows: Sequence[Variable]) -> None:
             _delete(server, row)
         except LangkeysError as error:
             raise _partly(number, len(rows), "deleted", [(row.name, error)]) from None
+        except (KeyboardInterrupt, SystemExit):
+            server.warn(f"{number} of {counted(len(rows), 'variable')} deleted; {row.name} may be")
+            raise
     ids = {row.id for row in rows}
 
     def left() -> list[str]:

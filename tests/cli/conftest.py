@@ -9,7 +9,7 @@ import pytest
 
 from langkeys.remote import settling
 
-from ..deployments import Deploy, Deployment
+from ..support.deployments import Deploy, Deployment
 from ..support.fake_langflow import langflow
 from ..support.sites import Site
 

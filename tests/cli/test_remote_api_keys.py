@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..deployments import Deploy, Deployment
+from ..support.deployments import Deploy, Deployment
 from ..support.fake_langflow import VERSIONS, ago
 from ..support.samples import KEY_FIELDS
 from ..support.sites import Site

@@ -12,7 +12,7 @@ import pytest
 import langkeys
 from langkeys.remote.records import Deed, NoDeeds
 
-from ..deployments import Deployment
+from ..support.deployments import Deployment
 from ..support.fake_langflow import FakeKey
 from ..support.samples import CREDENTIAL, PASSWORD, assert_no_secret, hash_of
 from ..support.sites import Result

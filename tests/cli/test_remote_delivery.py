@@ -11,7 +11,7 @@ import pytest
 from langkeys.errors import FailedError
 from langkeys.files.staged import StagedFile
 
-from ..deployments import Deploy, Deployment
+from ..support.deployments import Deploy, Deployment
 from ..support.fake_langflow import ago
 from ..support.terminals import Terminal, shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..deployments import Deployment
+from ..support.deployments import Deployment
 from ..support.samples import PASSWORD, WRONG_PASSWORD
 
 

@@ -45,6 +45,10 @@ def test_an_address_is_tidied(url: str, base: str) -> None:
         "http://[",
         "http://ho<st>",
         "http://\u00e9\u00e9..x",
+        "http://a..b",
+        f"http://{'a' * 64}",
+        f"http://{'a.' * 130}b",
+        "http://user:secret-of-mine\uff20host",
     ],
 )
 def test_an_address_that_cannot_be_asked_is_a_usage_error_that_names_its_source(url: str) -> None:
@@ -64,6 +68,9 @@ def test_an_address_that_cannot_be_asked_is_a_usage_error_that_names_its_source(
         ("[::1]", True),
         ("[::ffff:127.0.0.1]", True),
         ("10.0.0.1", False),
+        ("1", False),
+        ("0.0.0.1", False),
+        ("2130706433", True),
         ("langflow", False),
         ("127.0.0.1.example.com", False),
         ("[fe80::1]", False),

@@ -56,6 +56,7 @@ def rotate(
             show_keys(out, [item.listed for item in chosen], now())
         return
     form.check_count(len(chosen))
+    _report_leftovers(out, chosen)
     _confirm(chosen, yes=yes or keep_old)
     with ExitStack() as stack:
         destination = None
@@ -89,6 +90,15 @@ def _files_in(
     for staged in destination.files:
         refuse_own_file(context, staged.path)
     return destination
+
+
+def _report_leftovers(out: Output, chosen: Sequence[Chosen]) -> None:
+    for key, old in rotation.leftovers(chosen):
+        out.warn(
+            f"API key {dashed(key.id)} ({key.name}) is newer than {dashed(old.key_id)} and was"
+            " never used. It may be left over from an interrupted rotation: revoke it if nobody"
+            f" has it: langkeys api-key revoke {dashed(key.id)} {old.server.option}"
+        )
 
 
 def _confirm(chosen: Sequence[Chosen], *, yes: bool) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .support.fake_langflow import FakeKey, Langflow
-from .support.servers import Server
-from .support.sites import Result, Site
+from .fake_langflow import FakeKey, Langflow
+from .servers import Server
+from .sites import Result, Site
 
 
 class Deployment:

@@ -1,0 +1,131 @@
+"""A rotation over REST that is interrupted or killed at each of its requests: both keys, or one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from ..support.deployments import Deployment
+from ..support.fake_langflow import FakeKey, Refused
+from ..support.servers import Asked
+
+REQUESTS = 8
+"""What a rotation of one key asks; held by a test."""
+
+POST, DELETE = 4, 7
+"""The requests that change something, by their number."""
+
+
+def interrupted(
+    deployment: Deployment, number: int, kind: signal.Signals, *, is_done: bool
+) -> tuple[int, str, FakeKey, str]:
+    """Rotate a key in a file, and end langkeys at a request, which is carried out or not.
+
+    Returns its exit code and stderr, the old key, and what the file has in it then.
+    """
+    old = deployment.add("job")
+    file = deployment.site.folder / "key"
+    file.write_text(old.value)
+    behave = deployment.server.behave
+    assert behave is not None
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def at_that_request(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+        if len(deployment.server.asked) != number:
+            behave(handler, asked)
+            return
+        if is_done:
+            with suppress(Refused):  # that answer would not have arrived either
+                deployment.langflow.answer(asked)
+        processes[0].send_signal(kind)
+        processes[0].wait(timeout=30)
+
+    deployment.server.behave = at_that_request
+    process = deployment.site.spawn(
+        "api-key", "rotate", "-", "--url", deployment.server.url, "--write-to", "key"
+    )
+    processes.append(process)
+    _, err = process.communicate(old.value.encode(), timeout=60)
+    return process.returncode, err.decode(), old, file.read_text()
+
+
+ENDS = [
+    (number, kind, is_done)
+    for number in range(1, REQUESTS + 1)
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    for is_done in (True, False)
+    if number in (POST, DELETE) or (is_done and kind is not signal.SIGTERM)
+]
+
+
+@pytest.mark.parametrize(("number", "kind", "is_done"), ENDS)
+def test_the_key_in_the_file_works_whenever_it_ends(
+    deployment: Deployment, number: int, kind: signal.Signals, is_done: bool
+) -> None:
+    code, err, old, content = interrupted(deployment, number, kind, is_done=is_done)
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[kind], err
+    keys = [key for key in deployment.langflow.keys if key is not deployment.acting]
+    assert content in [key.value for key in keys]
+    if number < DELETE:
+        assert (content, keys[0]) == (old.value, old)
+    if kind is not signal.SIGKILL:
+        assert not list(deployment.site.folder.glob("*.tmp"))
+        assert ("may have created" in err) is (number == POST)
+        left_over = [key for key in keys if key.value != content]
+        assert left_over == [] if number != POST and number < DELETE else len(left_over) <= 1
+        assert (f"api-key revoke {old.id}" in err) is (number >= DELETE)
+
+
+def test_so_many_requests_are_a_rotation(deployment: Deployment) -> None:
+    old = deployment.add("job")
+    deployment.job("api-key", "rotate", "-", stdin=old.value).done()
+    methods = [asked.method for asked in deployment.server.asked]
+    assert (len(methods), methods[POST - 1], methods[DELETE - 1]) == (REQUESTS, "POST", "DELETE")
+
+
+def test_what_a_killed_rotation_left_is_named_by_the_next_one(deployment: Deployment) -> None:
+    _, _, old, content = interrupted(deployment, DELETE - 1, signal.SIGKILL, is_done=True)
+    assert content == old.value
+    left = deployment.langflow.keys[-1]
+    result = deployment.job("api-key", "rotate", "-", stdin=content).done()
+    assert f"langkeys api-key revoke {left.id} --url {deployment.server.url}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("api-key", "revoke", "a", "b", "c", "--yes"), "1 of 3 API keys revoked"),
+        (
+            ("variable", "import", "-", "--only", "X", "--only", "Y"),
+            "1 of 2 variables set; Y may be",
+        ),
+        (("variable", "delete", "V", "W", "--yes"), "1 of 2 variables deleted; W may be"),
+    ],
+)
+def test_how_many_of_several_were_done_is_said(
+    deployment: Deployment, command: tuple[str, ...], said: str
+) -> None:
+    for name in ("a", "b", "c"):
+        deployment.add(name)
+    for name in ("V", "W"):
+        deployment.langflow.add_variable(name, "value")
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def at_the_second(method: str, _: str) -> None:
+        if method != "GET" and len(deployment.deeds()) == 2:
+            processes[0].send_signal(signal.SIGINT)
+            processes[0].wait(timeout=30)
+
+    deployment.langflow.before = at_the_second
+    process = deployment.site.spawn(
+        *command, "--url", deployment.server.url,
+        settings={"LANGKEYS_API_KEY": deployment.acting.value},
+    )  # fmt: skip
+    processes.append(process)
+    _, err = process.communicate(b"X=1\nY=2\n", timeout=60)
+    assert process.returncode == 130
+    assert said in err.decode()
