@@ -10,12 +10,11 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import typer
 
 from langkeys import __version__
+from langkeys.cli.arguments import own_arguments, refuse_keys_in_arguments
 from langkeys.cli.options import (
     Group,
     Invocation,
     new_app,
-    own_arguments,
-    refuse_keys_in_arguments,
 )
 from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from langkeys.cli.arguments import VALUED, names_no_command, starts_with_option
+from langkeys.cli.completion import complete_users, complete_variables
 from langkeys.cli.output import Output
 from langkeys.errors import EXIT_CODES, LangkeysError, UsageError
 
@@ -24,14 +26,31 @@ MOST_ROWS = 1_000_000_000
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
 UserOption = Annotated[
-    str | None, typer.Option("--user", metavar="USER", help="The owner, by user name or id.")
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="USER",
+        help="The owner, by user name or id.",
+        autocompletion=complete_users,
+    ),
 ]
 UserArgument = Annotated[
-    str, typer.Argument(metavar="USER", help="The user, by user name or id.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="USER",
+        help="The user, by user name or id.",
+        show_default=False,
+        autocompletion=complete_users,
+    ),
 ]
 VariableArgument = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="The variable's name, or its id.", show_default=False),
+    typer.Argument(
+        metavar="NAME",
+        help="The variable's name, or its id.",
+        show_default=False,
+        autocompletion=complete_variables,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")
@@ -113,10 +132,6 @@ def _global_options() -> list[TyperOption]:
     ]
 
 
-_WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
-_VALUED = frozenset({"--env-file", "--database", "--reason"})
-
-
 _EXIT = re.compile(r"(?<=xit\s)\{(\w+)\}")
 
 
@@ -184,7 +199,7 @@ class JsonCommand(Command):
         # Its value is looked for before the command line is parsed: an error in parsing it is
         # answered in JSON, too.
         self.params.insert(
-            -len(_VALUED) - 1,
+            -len(VALUED) - 1,
             TyperOption(
                 param_decls=["--json"],
                 is_flag=True,
@@ -219,7 +234,7 @@ class EncryptingCommand(JsonCommand):
                     help="Skip the confirmation prompt.",
                 )
             )
-        self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = options
+        self.params[-len(VALUED) - 2 : -len(VALUED) - 2] = options
 
 
 class RemoteCommand(JsonCommand):
@@ -228,7 +243,7 @@ class RemoteCommand(JsonCommand):
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         shared: dict[str, Any] = {"expose_value": False, "callback": _keep}
-        self.params[-len(_VALUED) - 2 : -len(_VALUED) - 2] = [
+        self.params[-len(VALUED) - 2 : -len(VALUED) - 2] = [
             RemoteOption(
                 param_decls=["--url"],
                 metavar="URL",
@@ -318,6 +333,16 @@ class Group(TyperGroup):
             raise unknown_command(ctx, name, commands_like(ctx, name))
         return (None if command is None else name), command, rest
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Offer the options of the default command, too."""
+        offered = super().shell_complete(ctx, incomplete)
+        if self.default is not None and incomplete.startswith("-"):
+            command = self.get_command(ctx, self.default)
+            known = {item.value for item in offered}
+            below = command.shell_complete(context_of(ctx, command, self.default), incomplete)
+            offered += [item for item in below if item.value not in known]
+        return offered
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page of this group, without importing its members."""
         _write_page(ctx, formatter)
@@ -325,47 +350,15 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put in the default command where none is named; show the help where nothing is."""
         if ctx.resilient_parsing:
-            pass  # a shell asks what could come next: nothing is meant yet
-        elif self.default is not None and _names_no_command(args):
+            # A shell asks what could come next: a verb, as long as there is no option of one.
+            if self.default is not None and args and starts_with_option(args):
+                args = [self.default, *args]
+        elif self.default is not None and names_no_command(args):
             args = [self.default, *args]
         elif not args:
             args = ["--help"]
         with _told_where(ctx):
             return super().parse_args(ctx, args)
-
-
-def _names_no_command(args: list[str]) -> bool:
-    position = 0
-    while position < len(args):
-        argument = args[position]
-        name = argument.partition("=")[0]
-        if name in _VALUED:
-            position += 1 if "=" in argument else 2
-        elif argument in ("-q", "--quiet"):
-            position += 1
-        else:
-            return argument.startswith("-") and argument not in ("-h", "--help")
-    return True
-
-
-def own_arguments(args: list[str]) -> list[str]:
-    """Return the arguments without those of the program that ``langkeys run -- ...`` starts."""
-    if "--" in args:
-        before = args[: args.index("--")]
-        if "run" in before:
-            return before
-    return args
-
-
-def refuse_keys_in_arguments(args: list[str]) -> None:
-    """Raise UsageError where an API key stands in the arguments of langkeys itself."""
-    for argument in own_arguments(args):
-        if _WHOLE_KEY.search(argument):
-            raise UsageError(
-                "an API key was given as an argument: it is now in the shell's"
-                " history and was in the process list",
-                hint="revoke that key, and pass keys on stdin: langkeys api-key revoke - < FILE",
-            )
 
 
 def new_app(**attributes: Any) -> typer.Typer:

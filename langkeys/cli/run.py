@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from langkeys.cli.completion import complete_variables
 from langkeys.cli.invocation import variable_session
 from langkeys.cli.options import Command, UserOption, invocation, new_app
 from langkeys.config import locations
@@ -31,7 +32,12 @@ def run(
     ],
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Only this variable; repeatable."),
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Only this variable; repeatable.",
+            autocompletion=complete_variables,
+        ),
     ] = None,
     user: UserOption = None,
 ) -> None:

@@ -1,10 +1,9 @@
 """``langkeys api-key activate``."""
 
-from typing import Annotated
-
 import typer
 
 from langkeys.cli.api_key.activity import set_activity
+from langkeys.cli.api_key.selected import RefArgument
 from langkeys.cli.options import JsonCommand, new_app
 
 app = new_app()
@@ -13,7 +12,7 @@ app = new_app()
 @app.command(cls=JsonCommand)
 def activate(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
+    ref: RefArgument,
 ) -> None:
     """Activate a deactivated API key.
 

@@ -7,6 +7,7 @@ import typer
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli import prompts
 from langkeys.cli.api_key.selected import require_yes_for_acting, resolved_rows, rows_of
+from langkeys.cli.completion import complete_api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_of_unreadable
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
@@ -20,7 +21,14 @@ app = new_app()
 @app.command(cls=RemoteCommand)
 def revoke(
     context: typer.Context,
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="The keys, or - for stdin.")],
+    refs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REF...",
+            help="The keys, or - for stdin.",
+            autocompletion=complete_api_keys,
+        ),
+    ],
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:

@@ -14,6 +14,7 @@ from langkeys.api_keys.lifecycle import NewApiKey, require_expiry
 from langkeys.api_keys.rotation import Expires, Replacement
 from langkeys.cli import prompts
 from langkeys.cli.api_key.selected import require_yes_for_acting, resolved_keys, rows_of
+from langkeys.cli.completion import complete_api_keys
 from langkeys.cli.delivery import store_and_deliver
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_files import (
@@ -54,7 +55,12 @@ app = new_app()
 def rotate(
     context: typer.Context,
     refs: Annotated[
-        list[str] | None, typer.Argument(metavar="[REF]...", help="The keys, or - for stdin.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[REF]...",
+            help="The keys, or - for stdin.",
+            autocompletion=complete_api_keys,
+        ),
     ] = None,
     user: UserOption = None,
     all_keys: Annotated[

@@ -1,11 +1,15 @@
 """The API keys that a command is about: REFs in, keys out, and what is asked before they end."""
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
 
 from langkeys.api_keys.ending import WholeKey
 from langkeys.api_keys.references import find_stubs, find_value_stubs, resolved, resolved_value
 from langkeys.authentication import Acting
 from langkeys.cli import prompts
+from langkeys.cli.completion import complete_api_keys
 from langkeys.errors import (
     LangkeysError,
     NotFoundError,
@@ -16,6 +20,13 @@ from langkeys.errors import (
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Session
 from langkeys.store.protocol import RowStub
+
+RefArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF", help="The key, or - for stdin.", autocompletion=complete_api_keys
+    ),
+]
 
 
 def resolved_key(session: Session, ref: str) -> ApiKey:

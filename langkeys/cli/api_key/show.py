@@ -1,11 +1,9 @@
 """``langkeys api-key show``."""
 
-from typing import Annotated
-
 import typer
 
 from langkeys.api_keys import lifecycle as api_keys
-from langkeys.cli.api_key.selected import resolved_key
+from langkeys.cli.api_key.selected import RefArgument, resolved_key
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import warn_of_closed
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
@@ -21,7 +19,7 @@ app = new_app()
 @shows(API_KEYS)
 def show(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
+    ref: RefArgument,
 ) -> None:
     """Show one API key of any user, without the key itself.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langkeys.api_keys import lifecycle as api_keys
-from langkeys.cli.api_key.selected import resolved_key
+from langkeys.cli.api_key.selected import RefArgument, resolved_key
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import say_other_rows, warn_of_unreadable
 from langkeys.cli.options import JsonCommand, invocation, new_app
@@ -22,7 +22,7 @@ app = new_app()
 @app.command(cls=JsonCommand)
 def update(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="The key, or - for stdin.")],
+    ref: RefArgument,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The new name.")] = None,
     expires: Annotated[
         str | None,

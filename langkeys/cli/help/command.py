@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from langkeys.cli.completion import complete_help
 from langkeys.cli.help.markdown import plain_text
 from langkeys.cli.help.suggestions import commands_like, unknown_command
 from langkeys.cli.help.topics import TOPICS, source_of
@@ -21,7 +22,11 @@ def help_(
     context: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[COMMAND...|TOPIC]", help="A command, or a topic."),
+        typer.Argument(
+            metavar="[COMMAND...|TOPIC]",
+            help="A command, or a topic.",
+            autocompletion=complete_help,
+        ),
     ] = None,
 ) -> None:
     """Show the help of a command or a topic.

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from langkeys.cli import prompts
+from langkeys.cli.completion import complete_variables
 from langkeys.cli.invocation import variable_session
 from langkeys.cli.options import (
     DryRun,
@@ -29,7 +30,12 @@ def delete(
     context: typer.Context,
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="The variables, by name or id.", show_default=False),
+        typer.Argument(
+            metavar="NAME...",
+            help="The variables, by name or id.",
+            show_default=False,
+            autocompletion=complete_variables,
+        ),
     ],
     yes: Yes = False,
     dry_run: DryRun = False,

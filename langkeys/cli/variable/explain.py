@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from langkeys.cli.completion import complete_variables
 from langkeys.cli.invocation import variable_session
 from langkeys.cli.options import JsonCommand, UserOption, invocation, new_app
 from langkeys.cli.present.variables import variable_object
@@ -20,7 +21,12 @@ app = new_app()
 def explain(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The variable name in the flow's field.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="The variable name in the flow's field.",
+            autocompletion=complete_variables,
+        ),
     ],
     tweak: Annotated[
         bool, typer.Option("--tweak", help="Assume that the run sets a tweak for the field.")

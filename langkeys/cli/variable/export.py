@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from langkeys.cli.completion import complete_variables
 from langkeys.cli.delivery import warn_of_file
 from langkeys.cli.invocation import refuse_own_file, variable_session
 from langkeys.cli.options import Command, UserOption, invocation, new_app
@@ -54,7 +55,12 @@ def export(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Only this variable; repeatable."),
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Only this variable; repeatable.",
+            autocompletion=complete_variables,
+        ),
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="The output format.")] = Format.DOTENV,
     secret_name: Annotated[

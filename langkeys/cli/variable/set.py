@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from langkeys.cli import prompts
+from langkeys.cli.completion import complete_variables
 from langkeys.cli.invocation import settings_of, variable_session
 from langkeys.cli.messages import warn_of_fate, warn_of_overwriting
 from langkeys.cli.options import RemoteEncryptingCommand, UserOption, invocation, is_remote, new_app
@@ -31,7 +32,12 @@ class Type(str, Enum):
 @app.command("set", cls=RemoteEncryptingCommand)
 def set_(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The variable's name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="The variable's name.", autocompletion=complete_variables
+        ),
+    ],
     value_file: Annotated[
         Path | None,
         typer.Option("--value-file", metavar="FILE|-", help="Read the value from FILE or stdin."),

@@ -1,0 +1,194 @@
+"""What a shell completes besides commands and options: API keys, users, variables, help topics.
+
+It only reads, as nobody, without the secret key, and never asks. Where it cannot look things up, or
+not within a moment, there is nothing to complete, and nothing is said: a shell would show it in the
+middle of the line that is being typed.
+
+Anybody who can sign up chooses names, and shells take what is offered as code: zsh evaluates it,
+and bash puts it on the line unquoted. So only names of letters, digits and a few marks are offered,
+and what has another name is offered by its id.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from langkeys.models import ApiKey
+    from langkeys.sessions.session import Session
+
+_MOST_ROWS = 5000
+"""So many rows are looked at: a shell waits meanwhile."""
+
+_PATIENCE = 2.0
+"""Seconds that a lookup may take."""
+
+_ID_START = 8
+"""Digits of an id that identify a key even for what destroys it."""
+
+_PLAIN = re.compile(r"\w[\w.@+-]*")
+
+Completion = tuple[str, str]
+"""What is offered, and a word about it."""
+
+
+def complete_api_keys(ctx: typer.Context, incomplete: str) -> list[Completion]:
+    """Offer names of API keys, and the starts of ids where a name will not do."""
+    return _looked_up(ctx, lambda session: _api_keys(session, incomplete))
+
+
+def complete_users(ctx: typer.Context, incomplete: str) -> list[Completion]:
+    """Offer user names, and the id of a user whose name will not do."""
+    return _looked_up(ctx, lambda session: _users(session, incomplete))
+
+
+def complete_variables(ctx: typer.Context, incomplete: str) -> list[Completion]:
+    """Offer the names of variables: of the user that --user names, else of all."""
+    user = ctx.params.get("user")
+    owner = user if isinstance(user, str) else None
+    return _looked_up(ctx, lambda session: _variables(session, incomplete, owner))
+
+
+def complete_help(ctx: typer.Context, incomplete: str) -> list[Completion]:
+    """Offer what may come next after ``langkeys help``."""
+    from langkeys.cli.help.topics import TOPICS
+    from langkeys.cli.options import Group, context_of
+
+    context = ctx.find_root()
+    words = ctx.params.get("words") or ()
+    for word in words:
+        command = context.command
+        found = command.get_command(context, word) if isinstance(command, Group) else None
+        if found is None:
+            return []
+        context = context_of(context, found, word)
+    if not isinstance(context.command, Group):
+        return []
+    offered = [(name, text) for name, (_, text) in context.command.members.items()]
+    if not words:
+        offered += [(name, topic.title) for name, topic in TOPICS.items()]
+    return [one for one in offered if one[0].startswith(incomplete)]
+
+
+def _looked_up(
+    context: typer.Context, find: "Callable[[Session], Iterable[Completion]]"
+) -> list[Completion]:
+    from langkeys.cli.options import invocation
+
+    given = invocation(context).given
+    if "url" in given or "remote" in given:
+        return []  # a server would have to be asked, with a key
+    found: list[Completion] = []
+
+    def look() -> None:
+        from langkeys.cli.invocation import settings_of
+        from langkeys.sessions.session import Access, Session
+
+        try:
+            with Session(
+                settings_of(context),
+                access=Access.NOBODY,
+                ask_password=_never,
+                note=_unsaid,
+                warn=_unsaid,
+            ) as session:
+                found.extend(find(session))
+        except Exception:  # noqa: BLE001, S110 - whatever it is, nothing is to be completed
+            pass
+
+    # A database that is locked is waited for, and a thread can be left behind.
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return list(found)
+
+
+def _never(_: str) -> str:
+    raise RuntimeError("a completion asks for nothing")
+
+
+def _unsaid(_: str) -> None:
+    """Say nothing: see the head of this module."""
+
+
+def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
+    from langkeys.store.records import KeyFilter
+    from langkeys.times import now
+
+    moment = now()
+    digits = incomplete.lower().replace("-", "")
+    if re.fullmatch(r"[0-9a-f]+", digits):
+        keys = session.store.api_keys_by_id_start(digits, _MOST_ROWS)
+        yield from _by_id(keys, incomplete.lower())
+    rows = session.store.api_keys(KeyFilter(now=moment), limit=_MOST_ROWS)
+    named = [key for key in rows if (key.name or "").startswith(incomplete)]
+    names = Counter(key.name for key in named)
+    others = []
+    for key in named:
+        if names[key.name] == 1 and _is_plain(key.name or ""):
+            yield key.name or "", _about(key.username, key.status(moment))
+        else:
+            others.append(key)
+    if not incomplete:
+        yield from _by_id(others, "")
+    elif others:
+        # A name that several have: it is what some commands take, and the user typed its start.
+        several = {key.name for key in others if key.name and _is_plain(key.name)}
+        yield from ((name, f"{names[name]} keys") for name in sorted(several))
+
+
+def _by_id(keys: "Iterable[ApiKey]", typed: str) -> Iterator[Completion]:
+    """Offer ids, cut to their start unless more is typed or the start is that of several."""
+    from langkeys.models import dashed
+
+    found = list(keys)
+    starts = Counter(key.id[:_ID_START] for key in found)
+    for key in found:
+        start = key.id[:_ID_START]
+        if len(typed) <= _ID_START and starts[start] == 1:
+            offered = start
+        else:
+            offered = dashed(key.id) if "-" in typed or len(typed) <= _ID_START else key.id
+        yield offered, _about(key.name, key.username)
+
+
+def _users(session: "Session", incomplete: str) -> Iterator[Completion]:
+    from langkeys.models import dashed
+
+    for summary in session.store.users(limit=_MOST_ROWS):
+        user = summary.user
+        about = "superuser" if user.is_superuser else "user"
+        if _is_plain(user.username):
+            if user.username.startswith(incomplete):
+                yield user.username, about
+        elif dashed(user.id).startswith(incomplete.lower()):
+            yield dashed(user.id), about
+
+
+def _variables(session: "Session", incomplete: str, owner: str | None) -> Iterator[Completion]:
+    user_id = None
+    if owner is not None:
+        from langkeys.users import get_user
+
+        user_id = get_user(session.store, owner, warn=_unsaid).id
+    found = {
+        variable.name: variable.type or ""
+        for variable in islice(session.store.variables(user_id), _MOST_ROWS)
+        if variable.name and variable.name.startswith(incomplete) and _is_plain(variable.name)
+    }
+    yield from ((name, _about(kind)) for name, kind in sorted(found.items()))
+
+
+def _is_plain(name: str) -> bool:
+    from langkeys.text import visible
+
+    return _PLAIN.fullmatch(name) is not None and visible(name) == name
+
+
+def _about(*words: str | None) -> str:
+    return ", ".join(word for word in words if word and _is_plain(word))
