@@ -10,6 +10,9 @@ from typing import ClassVar
 MOST_CANDIDATES = 10
 """So many matches an error lists before the list is cut."""
 
+CHANGES_EXIT_CODE = 8
+"""No error: ``plan`` and ``apply`` with ``--exit-code`` say so that there are changes."""
+
 
 class LangkeysError(Exception):
     """Base of everything that langkeys raises on purpose.

@@ -188,9 +188,9 @@ def planned_change(
     if new == old:
         return StateChange(old, old)
     if old.is_active and not new.is_active:
-        _check_dispensable(store, settings, acting, old, "deactivate")
+        check_dispensable(store, settings, acting, old, "deactivate")
     elif old.is_superuser and not new.is_superuser:
-        _check_dispensable(store, settings, acting, old, "demote")
+        check_dispensable(store, settings, acting, old, "demote")
     return StateChange(old, new._replace(updated_at=now()))
 
 
@@ -248,7 +248,7 @@ def keys_of(store: Store, user: User) -> list[ApiKey]:
     return list(store.api_keys(KeyFilter(now=now(), user_id=user.id)))
 
 
-def _check_dispensable(
+def check_dispensable(
     store: Store, settings: Settings, acting: User, user: User, verb: str
 ) -> None:
     """Raise ConflictError unless one can do without this active user, or this superuser."""

@@ -99,10 +99,13 @@ ROOMS: dict[str, set[str]] = {
     | {"files", "config", "crypto", "store", "api_keys", "secret_key", "authentication"}
     | {"audit", "users", "diagnostics", "initialization"},
     "remote": GROUND | {"config"},
+    "manifest": GROUND
+    | {"files", "config", "crypto", "store", "api_keys", "variables", "authentication", "users"},
     "library": GROUND | {"config", "store", "api_keys", "variables", "audit", "sessions"},
     "cli": GROUND
     | {"files", "config", "crypto", "store", "api_keys", "variables", "secret_key"}
-    | {"authentication", "audit", "users", "diagnostics", "initialization", "sessions", "remote"},
+    | {"authentication", "audit", "users", "diagnostics", "initialization", "sessions", "remote"}
+    | {"manifest"},
 }
 
 
@@ -264,6 +267,7 @@ def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
         ("sqlite3", ("langkeys.store.sqlite",)),
         ("cryptography", ("langkeys.crypto.cipher",)),
         ("bcrypt", ("langkeys.crypto.passwords",)),
+        ("yaml", ("langkeys.manifest.document",)),
         ("rich", ("langkeys.cli.tables",)),
         ("dotenv", ("langkeys.config.dotenv",)),
         ("typer", ("langkeys.cli",)),

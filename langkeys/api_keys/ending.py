@@ -222,7 +222,7 @@ class Endings:
         with self._store.transaction():
             key = self.again(key)
             on = tuple(row for row in key.rows if row.is_active)
-            self._update([row._replace(is_active=False) for row in on])
+            self.update_rows([row._replace(is_active=False) for row in on])
         self.check_written([row._replace(is_active=False) for row in on])
         with self._store.reopened() as fresh:
             self.prove_refused(fresh, [key], "inactive")
@@ -245,7 +245,7 @@ class Endings:
                 )
                 for old in rows
             )
-            self._update(updated)
+            self.update_rows(updated)
         self.check_written(updated)
         if expiry is not None:
             self.unreadable = self.finder.count_unreadable()
@@ -255,7 +255,7 @@ class Endings:
     def set_expiry(self, key: WholeKey, expiry: Expiry) -> list[ApiKey]:
         """Give all rows of a key an expiry, within a transaction; return them with it."""
         rows = [row._replace(expires_at=expiry(row)) for row in key.rows]
-        self._update(rows)
+        self.update_rows(rows)
         return rows
 
     # The other way
@@ -267,20 +267,26 @@ class Endings:
         where two active rows would have one hash.
         """
         with self._store.transaction():
-            key = self.again(self.whole(row))
-            before = self._refusal(self._store, key)
-            self._update([key.meant._replace(is_active=True)])
-            after = self._refusal(self._store, key)
-            if after is not None and (before is None or after.reason == "duplicate"):
-                others = ", ".join(dashed(other.id) for other in key.others if other.is_active)
-                raise ConflictError(
-                    f"if API key {dashed(row.id)} were active too, a server would"
-                    f" refuse the key: {after.message}; nothing was done",
-                    hint=f"the same key is active as {others or 'another row'}: use that one, or"
-                    " deactivate it first",
-                )
-        self.check_written([key.meant._replace(is_active=True)])
-        return None if after is None else after.message
+            active, refusal = self.activate_within(row)
+        self.check_written([active])
+        return refusal
+
+    def activate_within(self, row: ApiKey) -> tuple[ApiKey, str | None]:
+        """Turn one row on within a transaction; return it, and what ``activate`` returns."""
+        key = self.again(self.whole(row))
+        before = self._refusal(self._store, key)
+        active = key.meant._replace(is_active=True)
+        self.update_rows([active])
+        after = self._refusal(self._store, key)
+        if after is not None and (before is None or after.reason == "duplicate"):
+            others = ", ".join(dashed(other.id) for other in key.others if other.is_active)
+            raise ConflictError(
+                f"if API key {dashed(row.id)} were active too, a server would"
+                f" refuse the key: {after.message}; nothing was done",
+                hint=f"the same key is active as {others or 'another row'}: use that one, or"
+                " deactivate it first",
+            )
+        return active, None if after is None else after.message
 
     # What they share
 
@@ -306,7 +312,8 @@ class Endings:
             )
         return self.whole(row)
 
-    def _update(self, rows: Iterable[ApiKey]) -> None:
+    def update_rows(self, rows: Iterable[ApiKey]) -> None:
+        """Write rows within a transaction; raise NotFoundError where one is gone."""
         for row in rows:
             if not self._store.update_api_key(row):
                 raise NotFoundError(

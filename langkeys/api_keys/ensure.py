@@ -40,6 +40,11 @@ class Ensured:
     renamed_from: str | None = None
 
 
+def is_api_key(text: str) -> bool:
+    """Tell whether a text has the form of one API key: on one line, and long enough."""
+    return _KEY.fullmatch(text) is not None and not holds_several_keys(text)
+
+
 def value_in(path: Path) -> str | None:
     """Return the API key in a file, or None where there is no such file.
 

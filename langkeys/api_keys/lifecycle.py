@@ -124,13 +124,18 @@ def check_stored(store: Store, batch: KeyBatch) -> None:
     if key_id is not None:
         require_stored(f"the new API key {dashed(key_id)}", store.location, is_stored=False)
     with store.reopened() as fresh:
-        for row in islice(batch, ROWS_AT_ONCE):
-            try:
-                by_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))
-            except InvalidKeyError as error:
-                raise ConflictError(
-                    f"a server would refuse the new API key {dashed(row.id)}: {error.message}"
-                ) from None
+        check_accepted(fresh, islice(batch, ROWS_AT_ONCE))
+
+
+def check_accepted(fresh: Store, rows: Iterable[ApiKey]) -> None:
+    """Raise ConflictError where a server with the database ``fresh`` would refuse a new key."""
+    for row in rows:
+        try:
+            by_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))
+        except InvalidKeyError as error:
+            raise ConflictError(
+                f"a server would refuse the new API key {dashed(row.id)}: {error.message}"
+            ) from None
 
 
 def take_back(store: Store, batch: KeyBatch) -> None:

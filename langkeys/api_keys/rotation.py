@@ -1,10 +1,10 @@
 """New API keys for old ones: with their name, owner and lifetime."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.ending import Endings, WholeKey
@@ -207,6 +207,15 @@ def prepared(
     return replacements
 
 
+class Superseded(NamedTuple):
+    """A key that a newer one, made at ``made_at``, has taken the place of."""
+
+    key: WholeKey
+    made_at: datetime
+    grace: timedelta | None
+    is_whole: bool = True
+
+
 def end_old(
     store: Store,
     endings: Endings,
@@ -214,17 +223,26 @@ def end_old(
     *,
     grace: timedelta | None,
 ) -> None:
-    """End the old keys, all or none: at the end of their grace, or else by deleting them."""
+    """End the old keys of replacements; see ``end_superseded``."""
+    superseded = []
+    for item in replacements:
+        assert item.key is not None
+        made_at = item.new.row.created_at
+        superseded.append(Superseded(item.key, made_at, grace, item.is_whole))
+    end_superseded(store, endings, superseded)
+
+
+def end_superseded(store: Store, endings: Endings, superseded: Iterable[Superseded]) -> None:
+    """End keys, all or none: at the end of their grace, or else by deleting them."""
     expiring: list[ApiKey] = []
     deleted: list[WholeKey] = []
     with store.transaction():
-        for item in replacements:
-            assert item.key is not None
+        for item in superseded:
             key = endings.again(item.key, as_whole=item.is_whole)
-            if grace is None:
+            if item.grace is None:
                 deleted.append(key)
             else:
-                end = partial(grace_end, made_at=item.new.row.created_at, grace=grace)
+                end = partial(grace_end, made_at=item.made_at, grace=item.grace)
                 expiring += endings.set_expiry(key, end)
         endings.delete_rows(deleted)
     endings.has_ended = True

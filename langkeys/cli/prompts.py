@@ -117,7 +117,7 @@ def secret_from_stdin(what: str) -> str:
 
 def _stdin_text(what: str, *, most: int = MOST_BYTES) -> str:
     try:
-        return _stdin_bytes(what, most=most).decode("utf-8")
+        return stdin_bytes(what, most=most).decode("utf-8")
     except UnicodeError:
         # In some locales Python hands on as surrogates what it cannot decode.
         raise UsageError(f"{what} on stdin is not UTF-8 text") from None
@@ -138,14 +138,16 @@ def exact_text(path: Path, what: str) -> str:
     elif can_ask():
         return hidden(what[:1].upper() + what[1:]) or ""
     else:
-        source, content = "stdin", _stdin_bytes(what)
+        source, content = "stdin", stdin_bytes(what)
     try:
         return without_newline(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise UsageError(f"{what} from {source} is not UTF-8 text") from None
 
 
-def _stdin_bytes(what: str, *, most: int = MOST_BYTES) -> bytes:
+def stdin_bytes(what: str, *, most: int = MOST_BYTES) -> bytes:
+    """Read all of stdin; raise UsageError where that is too much."""
+    """Read all of stdin; raise UsageError where that is too much."""
     if sys.stdin is None:
         return b""
     buffer = getattr(sys.stdin, "buffer", None)

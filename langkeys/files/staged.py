@@ -28,7 +28,7 @@ MOST_BYTES = 1 << 20
 PIPE_SECONDS = 30.0
 """How long whoever writes into a pipe may take in all: a password manager may ask somebody."""
 
-_CHUNK = 1 << 16
+_CHUNK, _SEALED = 1 << 16, -2
 
 
 def read_bytes(
@@ -299,6 +299,11 @@ class StagedFile:
         except OSError as error:
             raise self._failure(error) from None
 
+    def seal(self) -> None:
+        """Close the staged file, which is complete: there may be thousands of them."""
+        os.close(self._descriptor)
+        self._descriptor = _SEALED
+
     def publish(self, *, replace: bool | None = None) -> None:
         """Rename the staged file to its path and sync the folder.
 
@@ -329,19 +334,18 @@ class StagedFile:
             else:
                 publish_new(self._staged, self.path)
             sync_folder(self.path.parent)
-        except FileExistsError:
-            raise
         except OSError as error:
+            if isinstance(error, FileExistsError):
+                raise
             raise self._failure(error) from None
 
     def _discard(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        if self._descriptor != -1:
+            if self._descriptor != _SEALED:
+                os.close(self._descriptor)
             self._descriptor = -1
-            if self.keeps:
-                return
-            with contextlib.suppress(FileNotFoundError):  # published
-                self._staged.unlink()
+            if not self.keeps:
+                self._staged.unlink(missing_ok=True)  # it may be published
 
     def _failure(self, error: OSError) -> FailedError:
         return FailedError(
@@ -365,10 +369,9 @@ def write_new(
 
 
 def _is_empty(path: Path) -> bool:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return not path.lstat().st_size
-    except FileNotFoundError:
-        return False
+    return False
 
 
 def is_there(path: Path) -> bool:

@@ -193,11 +193,11 @@ def planned(
                 taken.append(f"{wish.name} ({owner.username})")
                 outcomes.append(Outcome("kept", owner, tuple(rows)))
             elif rows:
-                changed = (_changed(row, wish, store.generation, moment) for row in rows)
+                changed = (changed_row(row, wish, store.generation, moment) for row in rows)
                 outcomes.append(Outcome("changed", owner, tuple(changed)))
             else:
                 outcomes.append(
-                    Outcome("added", owner, (_new(owner, wish, store.generation, moment),))
+                    Outcome("added", owner, (new_row(owner, wish, store.generation, moment),))
                 )
     if taken and policy == "fail":
         more = f" and {len(taken) - MOST_CANDIDATES} more" if len(taken) > MOST_CANDIDATES else ""
@@ -209,7 +209,8 @@ def planned(
     return outcomes
 
 
-def _new(owner: User, wish: Wish, generation: Generation, moment: datetime) -> Variable:
+def new_row(owner: User, wish: Wish, generation: Generation, moment: datetime) -> Variable:
+    """Return the row of a user's new variable."""
     blank = Variable(
         id=new_id(),
         name=wish.name,
@@ -221,10 +222,14 @@ def _new(owner: User, wish: Wish, generation: Generation, moment: datetime) -> V
         created_at=moment,
         updated_at=None,
     )
-    return _changed(blank, wish, generation, moment)
+    return changed_row(blank, wish, generation, moment)
 
 
-def _changed(row: Variable, wish: Wish, generation: Generation, moment: datetime) -> Variable:
+def changed_row(row: Variable, wish: Wish, generation: Generation, moment: datetime) -> Variable:
+    """Return a row as it is with a wish, so that servers keep it over their environment.
+
+    Raises UsageError for a value that servers refuse.
+    """
     kind = wish.type or row.type or CREDENTIAL
     is_encrypted = kind == CREDENTIAL or generation.encrypts_generic
     if kind == GENERIC and wish.plaintext.startswith(FERNET_PREFIX):
@@ -233,16 +238,31 @@ def _changed(row: Variable, wish: Wish, generation: Generation, moment: datetime
             " value: servers refuse that for the type Generic",
             hint="set it with --type Credential",
         )
-    created_at = row.created_at or moment
-    return row._replace(
+    return touched(row, generation, moment)._replace(
         stored=wish.ciphertext if is_encrypted else wish.plaintext,
         type=kind,
         default_fields=row.default_fields if wish.default_fields is None else wish.default_fields,
+    )
+
+
+def touched(row: Variable, generation: Generation, moment: datetime) -> Variable:
+    """Return a row that servers take for one that a person has changed."""
+    created_at = row.created_at or moment
+    return row._replace(
         created_at=created_at,
         # What keeps a value that a person has set from the environment's: up to 1.12.0 that it has
         # changed since it was created, whatever the clock says; later that it is marked so.
         updated_at=max(moment, created_at + timedelta(microseconds=1)),
         is_environment_managed=False if generation.has_environment_managed else None,
+    )
+
+
+def is_touched(row: Variable) -> bool:
+    """Tell whether a row has been changed since it was created."""
+    return (
+        row.updated_at is not None
+        and row.created_at is not None
+        and row.updated_at > row.created_at
     )
 
 

@@ -80,7 +80,7 @@ def walked_site(site: Site, superuser: str) -> Site:
 
 def test_every_command_is_walked() -> None:
     assert [command.path for command in EVERY] == paths()
-    assert len(EVERY) == 36
+    assert len(EVERY) == 39
     assert {*NEED_NOBODY, *NEED_A_USER} <= {*paths()}
 
 

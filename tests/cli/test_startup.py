@@ -12,7 +12,7 @@ from ..support.samples import PASSWORD
 from ..support.servers import serving
 from ..support.sites import Site
 
-SLOW = ("rich", "cryptography", "dotenv", "bcrypt", "urllib.request", "platformdirs")
+SLOW = ("rich", "cryptography", "dotenv", "bcrypt", "urllib.request", "platformdirs", "yaml")
 
 # Runs langkeys and says on stderr's last line which of the slow modules were imported.
 _PROGRAM = f"""

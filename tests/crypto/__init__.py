@@ -1,1 +1,1 @@
-"""Tests of langkeys.crypto."""
+"""Tests of langkeys.crypto.cipher."""

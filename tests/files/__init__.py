@@ -1,1 +1,1 @@
-"""Tests of langkeys.files."""
+"""Tests of langkeys.files.staged."""

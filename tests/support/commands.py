@@ -16,6 +16,14 @@ KEY_NAME, USER, VARIABLE = "walked", "alice", "WALKED_TOKEN"
 """What is on a site on which every command has something to do; see ``arguments``."""
 
 
+MANIFEST = f"""
+version: 1
+users:
+  {USER}:
+    variables: {{NEW: {{type: Generic, value: "1"}}}}
+"""
+
+
 @dataclass(frozen=True)
 class Walked:
     """One command, and a command line of it that somebody who may act could give."""
@@ -70,11 +78,14 @@ EVERY = (
     _walked("api-key rotate", KEY_NAME, "--yes"),
     _walked("api-key show", KEY_NAME),
     _walked("api-key update", KEY_NAME, "--name", "other"),
+    _walked("apply", "-f", "-", stdin=MANIFEST),
     _walked("audit"),
     _walked("backup", "copy.db"),
     _walked("doctor"),
     _walked("help"),
     _walked("init"),
+    _walked("manifest"),
+    _walked("plan", "-f", "-", stdin=MANIFEST),
     _walked("run", "--", "true"),
     _walked("secret-key check"),
     _walked("secret-key generate"),

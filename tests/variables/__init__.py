@@ -1,1 +1,1 @@
-"""Tests of langkeys.variables."""
+"""Tests of langkeys.variables.lifecycle."""

@@ -1,0 +1,1 @@
+"""Declared in a file: users, API keys and variables, planned, applied and exported."""

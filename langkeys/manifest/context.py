@@ -1,0 +1,117 @@
+"""What plans are made with: who acts, what decrypts and verifies, and what is made up once."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langkeys import users
+from langkeys.api_keys.ending import Endings
+from langkeys.authentication import Acting
+from langkeys.config import locations
+from langkeys.config.settings import Settings
+from langkeys.crypto import password_rules
+from langkeys.errors import ConflictError, LangkeysError
+from langkeys.manifest import targets
+from langkeys.models import ApiKey, User, new_id
+from langkeys.store.generations import Generation
+from langkeys.store.protocol import Store
+from langkeys.variables.environment_names import imported_names
+
+if TYPE_CHECKING:
+    from langkeys.crypto.cipher import Cipher
+
+
+@dataclass
+class Minted:
+    """What is made up in a run: the same, however often the run is planned."""
+
+    _user_ids: dict[str, str] = field(default_factory=dict)
+    _keys: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    _passwords: dict[Path, str] = field(default_factory=dict, repr=False)
+
+    def user_id(self, username: str) -> str:
+        """Return the id of a new user."""
+        return self._user_ids.setdefault(username, new_id())
+
+    def api_key(self, username: str, name: str) -> str:
+        """Return a new API key for a user."""
+        key = (username, name)
+        if key not in self._keys:
+            self._keys[key] = f"sk-{secrets.token_urlsafe(32)}"
+        return self._keys[key]
+
+    def password(self, file: Path) -> str:
+        """Return a new password that goes into a file."""
+        if file not in self._passwords:
+            self._passwords[file] = password_rules.generated()
+        return self._passwords[file]
+
+
+@dataclass
+class Context:
+    """What a planner asks, beside what is declared and stored."""
+
+    store: Store
+    settings: Settings
+    acting: Acting
+    cipher: Callable[[], "Cipher"]
+    endings: Endings
+    matches_password: Callable[[str, str], bool]
+    """Whether a password is that of a hash."""
+    was_revoked: Callable[[str], bool]
+    """Whether the audit trail knows an API key as revoked."""
+    read_files: frozenset[Path] = frozenset()
+    """The manifests themselves."""
+    minted: Minted = field(default_factory=Minted)
+    _verified: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
+    _decrypted: dict[str, str | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def generation(self) -> Generation:
+        """Which Langflow wrote the database."""
+        return self.store.generation
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """The names that a server takes from its environment."""
+        return frozenset(imported_names(self.settings))
+
+    def has_password(self, user: User, password: str) -> bool:
+        """Tell whether this is the user's password; it is tried once, as that is slow."""
+        asked = (user.password_hash, password)
+        if asked not in self._verified:
+            self._verified[asked] = self.matches_password(password, user.password_hash)
+        return self._verified[asked]
+
+    def find_plaintext(self, stored: str) -> str | None:
+        """Return what a token holds, decrypted once, or None where it cannot be decrypted."""
+        if stored not in self._decrypted:
+            self._decrypted[stored] = self.cipher().find_plaintext(stored)
+        return self._decrypted[stored]
+
+    def find_key(self, row: ApiKey) -> str | None:
+        """Return the API key of a row, or None where it cannot be decrypted."""
+        return self.endings.finder.find_key(row)[1]
+
+    def is_acting_in(self, rows: Sequence[ApiKey]) -> bool:
+        """Tell whether the key that langkeys acts by is one of these rows."""
+        acting = self.acting.api_key
+        return acting is not None and acting.id in {row.id for row in rows}
+
+    def check_dispensable(self, user: User, verb: str) -> str | None:
+        """Say why a user cannot be deactivated or demoted; None where they can."""
+        try:
+            users.check_dispensable(self.store, self.settings, self.acting.user, user, verb)
+        except LangkeysError as error:
+            return error.message
+        return None
+
+    def find_text(self, path: Path, what: str) -> str | None:
+        """Return what is in a file that is written to; see ``targets.find_text``."""
+        locations.refuse_own_file(self.settings, path)
+        if path.resolve() in self.read_files:
+            raise ConflictError(f"{path} is a manifest, and is not overwritten")
+        return targets.find_text(path, what)

@@ -1,0 +1,228 @@
+"""The text of a manifest as nodes with their places: YAML 1.2 in a strict form, and so JSON.
+
+The only importer of PyYAML, which reads nothing but events here: no object of the document's choice
+is ever made, nothing is nested deeper than a manifest can be, and no error repeats a source line.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from langkeys.manifest.problems import Place, Problems
+
+MOST_LEVELS = 16
+"""Maps and lists within each other; a manifest has nine."""
+
+TEXT, NULL, BOOLEAN, INTEGER, FLOAT, MAP, LIST = (
+    "text", "null", "boolean", "integer", "float", "map", "list",
+)  # fmt: skip
+WORD = "word"
+"""A bare yes, no, on, off, y or n: text in YAML 1.2 and a boolean for older readers."""
+
+NAMED = {
+    TEXT: "text",
+    WORD: "a word that must be quoted",
+    NULL: "nothing",
+    BOOLEAN: "true or false",
+    INTEGER: "a number",
+    FLOAT: "a number",
+    MAP: "a map",
+    LIST: "a list",
+}
+"""What a node is, for messages."""
+
+# The core schema of YAML 1.2.
+_RESOLVED = (
+    (NULL, re.compile(r"|~|null|Null|NULL")),
+    (BOOLEAN, re.compile(r"true|True|TRUE|false|False|FALSE")),
+    (INTEGER, re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")),
+    (
+        FLOAT,
+        re.compile(
+            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+    ),
+    (WORD, re.compile("yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|y|Y|n|N")),
+)
+_MAY_BE_RESOLVED = frozenset("~nNtTfF-+.0123456789yYoO")
+
+# What PyYAML calls it, and what it is for somebody who has written it.
+_SYNTAX = (
+    ("mapping values are not allowed", "a colon that cannot stand here; quote text that has one"),
+    ("cannot start any token", "a character that cannot start a value; quote the text"),
+    ("unexpected end of stream", "a quote that is not closed"),
+    ("document separator", "a quote that is not closed"),
+    ("escape", "an escape that double quotes do not have; use single quotes"),
+    ("block end", "the indentation does not match that of the lines before"),
+    ("expected key", "the indentation does not match that of the lines before"),
+    ("expected ':'", "a colon is missing after a name"),
+    ("expected node content", "a value is missing, or a bracket is not closed"),
+    ("expected the node content", "a value is missing, or a bracket is not closed"),
+    ("expected ',' or", "a comma or a closing bracket is missing"),
+    ("depth", "nested too deeply"),
+    ("directive", "a directive that is not supported"),
+)
+
+# Not allowed in YAML; and what older readers take for the end of a line.
+_NOT_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_NOT_A_BREAK = re.compile("[\x85\u2028\u2029]")
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+class Node(NamedTuple):
+    """A part of a document: text, or pairs of nodes of a map, or the nodes of a list."""
+
+    kind: str
+    place: Place
+    text: str = ""
+    pairs: "tuple[tuple[Node, Node], ...]" = ()
+    items: "tuple[Node, ...]" = ()
+
+    def __repr__(self) -> str:
+        return f"Node({self.kind}, {self.place})"  # it may hold a secret
+
+
+class _RefusedError(Exception):
+    """The document cannot be read any further; the problem has been added."""
+
+
+def node_of(content: bytes, file: str, problems: Problems) -> Node | None:
+    """Read one document; None where it cannot be read, of which ``problems`` is told."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        problems.add(_place_of_end(file, before), "", "not UTF-8 text")
+        return None
+    for pattern, what in (
+        (_NOT_YAML, "is not allowed here; write it as an escape in double quotes"),
+        (_NOT_A_BREAK, "is a line break for some programs; write it as an escape in double quotes"),
+    ):
+        if (found := pattern.search(text)) is not None:
+            place = _place_of_end(file, text[: found.start()])
+            problems.add(place, "", f"the character U+{ord(found[0]):04X} {what}")
+            return None
+    try:
+        return _Composer(file, problems).compose(_as_yaml(text))
+    except _RefusedError:
+        return None
+
+
+def _place_of_end(file: str, before: str) -> Place:
+    lines = re.split("\r\n|\r|\n", before)
+    return Place(file, len(lines), len(lines[-1]) + 1)
+
+
+def _as_yaml(text: str) -> str:
+    """Return JSON with its tabs as spaces and its surrogate pairs as characters; else the text.
+
+    JSON is YAML, but for PyYAML not in these two.
+    """
+    if not text.lstrip().startswith("{") or not ("\t" in text or _PAIR.search(text)):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+    def string(found: re.Match[str]) -> str:
+        # An escaped backslash before the u: then it is no escape.
+        return re.sub(rf"\\\\|{_PAIR.pattern}", pair, found[0])
+
+    def pair(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return found[0]
+        units = bytes.fromhex(found[1] + found[2])
+        return units.decode("utf-16-be")
+
+    parts, end = [], 0
+    for found in _JSON_STRING.finditer(text):
+        parts += [text[end : found.start()].replace("\t", " "), string(found)]
+        end = found.end()
+    return "".join(parts) + text[end:].replace("\t", " ")
+
+
+class _Composer:
+    """Makes nodes of PyYAML's events."""
+
+    def __init__(self, file: str, problems: Problems) -> None:
+        import yaml
+
+        self._yaml = yaml
+        self._file = file
+        self._problems = problems
+
+    def compose(self, text: str) -> Node:
+        loader: Any = getattr(self._yaml, "CSafeLoader", self._yaml.SafeLoader)(text)
+        try:
+            return self._document(loader.get_event)
+        except self._yaml.MarkedYAMLError as error:
+            said = _said(error.problem)
+            mark = error.problem_mark
+            if mark is None or said.endswith("not closed"):
+                mark = error.context_mark or mark  # where it begins
+            raise self._refused(self._place(mark), said) from None
+        except (self._yaml.YAMLError, RecursionError):
+            raise self._refused(Place(self._file), "not valid YAML") from None
+        finally:
+            loader.dispose()
+
+    def _document(self, event_after: Callable[[], Any]) -> Node:
+        event_after()  # the start of the stream
+        event = event_after()
+        if isinstance(event, self._yaml.StreamEndEvent):
+            raise self._refused(Place(self._file, 1, 1), "the file is empty")
+        node = self._node(event_after(), event_after, 0)
+        event_after()  # the end of the document
+        event = event_after()
+        if not isinstance(event, self._yaml.StreamEndEvent):
+            raise self._refused(
+                self._place(event.start_mark), "a second document; use a file for each"
+            )
+        return node
+
+    def _node(self, event: Any, event_after: Callable[[], Any], level: int) -> Node:
+        place = self._place(event.start_mark)
+        if isinstance(event, self._yaml.AliasEvent) or event.anchor is not None:
+            raise self._refused(
+                place, "anchors and aliases are not supported; quote text that starts with & or *"
+            )
+        if event.tag is not None:
+            raise self._refused(place, "tags are not supported; quote text that starts with !")
+        if isinstance(event, self._yaml.ScalarEvent):
+            return Node(_kind_of(event), place, event.value)
+        if level >= MOST_LEVELS:
+            raise self._refused(place, "nested too deeply")
+        parts: list[Node] = []
+        is_map = isinstance(event, self._yaml.MappingStartEvent)
+        end = self._yaml.MappingEndEvent if is_map else self._yaml.SequenceEndEvent
+        while not isinstance(part := event_after(), end):
+            parts.append(self._node(part, event_after, level + 1))
+        if not is_map:
+            return Node(LIST, place, items=tuple(parts))
+        return Node(MAP, place, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
+
+    def _place(self, mark: Any) -> Place:
+        if mark is None:
+            return Place(self._file)
+        return Place(self._file, mark.line + 1, mark.column + 1)
+
+    def _refused(self, place: Place, what: str) -> _RefusedError:
+        self._problems.add(place, "", what)
+        return _RefusedError()
+
+
+def _kind_of(event: Any) -> str:
+    text: str = event.value
+    if event.style or (text and text[0] not in _MAY_BE_RESOLVED):
+        return TEXT
+    return next((kind for kind, form in _RESOLVED if form.fullmatch(text)), TEXT)
+
+
+def _said(problem: str | None) -> str:
+    # PyYAML's own sentence may hold a name or a character of the file.
+    known = next((said for theirs, said in _SYNTAX if theirs in (problem or "")), None)
+    return f"not valid YAML: {known}" if known else "not valid YAML"

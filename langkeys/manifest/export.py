@@ -1,0 +1,199 @@
+"""The present state as a manifest: without a secret, and planned at once it shows no change."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from langkeys.api_keys.lifetimes import Replaced
+from langkeys.manifest import schema
+from langkeys.manifest.context import Context
+from langkeys.manifest.plan_keys import is_servers_own
+from langkeys.manifest.problems import looks_secret
+from langkeys.models import CREDENTIAL, GENERIC, ApiKey, User, Variable
+from langkeys.store.records import KeyFilter
+from langkeys.text import LONGEST_NAME
+from langkeys.times import iso
+from langkeys.variables.lifecycle import is_touched
+
+_ENVIRONMENT_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_NOT_IN_FILE_NAMES = re.compile("[^A-Za-z0-9_.-]")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n", "inf", "nan"))
+
+Users = Mapping[str, Mapping[str, Any]]
+
+
+class Exporter:
+    """Describes users as manifests do.
+
+    ``reveal``: the values of Generic variables stand in it. ``left_out`` is told of what cannot
+    stand in a manifest, as a sentence.
+    """
+
+    def __init__(self, context: Context, *, reveal: bool, left_out: Callable[[str], None]) -> None:
+        self._context = context
+        self._reveal = reveal
+        self._left_out = left_out
+
+    def described(self, users: Iterable[User], moment: datetime) -> Iterator[tuple[str, Any]]:
+        """Yield the names of users with what they are and have."""
+        for user in users:
+            if not self._can_be_named("user", user.username, ""):
+                continue
+            found: dict[str, Any] = {
+                "is_active": user.is_active,
+                "is_superuser": user.is_superuser,
+            }
+            if keys := self._keys(user, moment):
+                found["api_keys"] = keys
+            if variables := self._variables(user):
+                found["variables"] = variables
+            yield user.username, found
+
+    def _can_be_named(self, kind: str, name: str, owner: str) -> bool:
+        of = f" of {owner}" if owner else ""
+        if looks_secret(name):
+            self._left_out(f"a {kind}{of} whose name looks like a secret is left out")
+        elif not name or len(name) > LONGEST_NAME:
+            self._left_out(f"a {kind}{of} with an empty or very long name is left out")
+        else:
+            return True
+        return False
+
+    def _keys(self, user: User, moment: datetime) -> dict[str, Any]:
+        by_name: dict[str, list[ApiKey]] = {}
+        for row in self._context.store.api_keys(KeyFilter(now=moment, user_id=user.id)):
+            if not is_servers_own(row.name) and row.name is not None:
+                by_name.setdefault(row.name, []).append(row)
+        return {
+            name: self._key(rows, moment)
+            for name, rows in by_name.items()
+            if self._can_be_named("key", name, user.username)
+        }
+
+    def _key(self, rows: list[ApiKey], moment: datetime) -> dict[str, Any]:
+        generation = self._context.generation
+        rows.sort(key=lambda row: (row.created_at, row.id))
+        replaced = Replaced(rows)
+        lasting = [row for row in rows if replaced.find_newer(row) is None]
+        working = [row for row in lasting if row.status(moment) == "active"]
+        # The one that a plan would look at.
+        counts = (working or lasting or rows)[-1]
+        found: dict[str, Any] = {}
+        if generation.has_key_expiry:
+            ends = counts.expires_at
+            found["expires_at"] = "never" if ends is None else iso(ends)
+        if generation.honours_key_state and not counts.is_active:
+            found["is_active"] = False
+        return found
+
+    def _variables(self, user: User) -> dict[str, Any]:
+        by_name: dict[str, list[Variable]] = {}
+        for row in self._context.store.variables(user.id):
+            by_name.setdefault(row.name, []).append(row)
+        return {
+            name: self._variable(name, rows)
+            for name, rows in by_name.items()
+            if self._can_be_named("variable", name, user.username)
+        }
+
+    def _variable(self, name: str, rows: Sequence[Variable]) -> dict[str, Any]:
+        first = rows[0]
+        found: dict[str, Any] = {}
+        if first.type in (CREDENTIAL, GENERIC) and _is_same(row.type for row in rows):
+            found["type"] = first.type
+        if first.type == GENERIC:
+            value = self._value(rows) if self._reveal else None
+            if value is not None:
+                found["value"] = value
+        elif _ENVIRONMENT_NAME.fullmatch(name):
+            found["value_from"] = {"env": name, "optional": True}
+        else:
+            file = _NOT_IN_FILE_NAMES.sub("_", name)
+            found["value_from"] = {"file": f"secrets/{file}", "optional": True}
+        names = first.default_fields or ()
+        if names and _is_same(row.default_fields for row in rows) and all(map(str.strip, names)):
+            found["default_fields"] = list(dict.fromkeys(names))
+            if len(found["default_fields"]) != len(names):
+                del found["default_fields"]
+        return found
+
+    def _value(self, rows: Sequence[Variable]) -> str | None:
+        """Return the value of a Generic variable, where it can stand in a manifest and is kept."""
+        context = self._context
+        values = {
+            context.find_plaintext(row.stored) if row.is_encrypted else row.stored for row in rows
+        }
+        if len(values) != 1:
+            return None
+        (value,) = values
+        if not value or value.startswith(("sk-", "gAAAAA")):
+            return None
+        if all(row.is_environment_managed is False or is_touched(row) for row in rows):
+            return value
+        # A plan would take it from the server's environment.
+        return None if rows[0].name in context.imported else value
+
+
+def _is_same(values: Iterable[Any]) -> bool:
+    return len(set(values)) == 1
+
+
+def yaml_lines(name: str | None, users: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yield a manifest as YAML."""
+    yield f"version: {schema.FORM}"
+    if name is not None:
+        yield f"name: {_text(name)}"
+    first = True
+    for username, user in users:
+        if first:
+            yield "users:"
+            first = False
+        yield f"  {_text(username)}:"
+        for field, value in user.items():
+            if not isinstance(value, Mapping):
+                yield f"    {field}: {_flow(value)}"
+                continue
+            yield f"    {field}:"
+            for entry, content in value.items():
+                yield f"      {_text(entry)}: {_flow(content)}"
+    if first:
+        yield "users: {}"
+
+
+def _text(text: str) -> str:
+    """Write text bare where every reader takes it for text, else as JSON does."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    from langkeys.text import json_visible
+
+    quoted = json.dumps(text, ensure_ascii=False)
+    return json_visible(quoted).replace("\x7f", "\\u007f") if _is_bmp(text) else _escaped(quoted)
+
+
+def _is_bmp(text: str) -> bool:
+    return all(character <= "\uffff" for character in text)
+
+
+def _escaped(quoted: str) -> str:
+    # Where JSON has a pair of escapes, YAML has one.
+    from langkeys.text import visible
+
+    return "".join(
+        character
+        if visible(character) == character
+        else (f"\\U{ord(character):08X}" if character > "\uffff" else f"\\u{ord(character):04x}")
+        for character in quoted
+    )
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _text(str(value))

@@ -1,0 +1,391 @@
+"""What is to be done with one API key of a manifest: generated, given, or only kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys.lifetimes import Replaced, new_expiry
+from langkeys.api_keys.verification import by_rows, representative
+from langkeys.crypto.hashes import key_hash
+from langkeys.errors import ConflictError, InvalidKeyError, LangkeysError
+from langkeys.manifest.context import Context
+from langkeys.manifest.declared import DeclaredKey, DeclaredUser, Target
+from langkeys.manifest.key_file import KeyFile
+from langkeys.manifest.plan_users import PlannedUser
+from langkeys.manifest.plans import (
+    ADD,
+    API_KEY,
+    CHANGE,
+    DELIVER,
+    REMOVE,
+    RENEW,
+    KeyAction,
+    Plan,
+    Unlisted,
+    named_ids,
+)
+from langkeys.manifest.problems import CONFLICT, SECRET_KEY, USAGE
+from langkeys.manifest.succession import creation_after, superseded_by
+from langkeys.models import ApiKey, dashed, new_id
+from langkeys.text import checked_name
+from langkeys.times import iso, later
+
+WITHIN = 60.0
+"""Seconds by which a stored expiry may differ from what is declared."""
+
+
+@dataclass
+class OneKey:
+    """Plans one API key that is declared; ``rows`` are all of its name and owner, oldest first."""
+
+    context: Context
+    plan: Plan
+    planned: PlannedUser
+    user: DeclaredUser
+    declared: DeclaredKey
+    rows: Sequence[ApiKey]
+
+    @cached_property
+    def _moment(self) -> datetime:
+        return self.plan.moment
+
+    @cached_property
+    def _lasting(self) -> list[ApiKey]:
+        """The rows that no rotation has replaced already."""
+        replaced = Replaced(self.rows)
+        return [row for row in self.rows if replaced.find_newer(row) is None]
+
+    def _works(self, row: ApiKey) -> bool:
+        if not self.context.generation.honours_key_state:
+            return True
+        return row.status(self._moment) == "active"
+
+    @cached_property
+    def _working(self) -> list[ApiKey]:
+        return [row for row in self._lasting if self._works(row)]
+
+    def _add(self, what: str, *, field: str = "", code: str = USAGE) -> None:
+        place = self.declared.field_places.get(field, self.declared.place)
+        path = f"{self.declared.path}.{field}" if field else self.declared.path
+        self.plan.problems.add(place, path, what, code=code)
+
+    def plan_it(self) -> None:
+        """Put what is to be done into the plan."""
+        if self.declared.is_absent:
+            self._plan_absent()
+        elif self.declared.value is not None:
+            self._plan_given(self.declared.value)
+        elif self.declared.target is not None:
+            self._plan_generated(self.declared.target)
+        else:
+            self._plan_kept()
+
+    def _plan_absent(self) -> None:
+        if self.context.is_acting_in(self.rows):
+            self._add("is the API key that langkeys acts by, and cannot be removed", code=CONFLICT)
+        for row in self.rows:
+            self._append(REMOVE, detail=dashed(row.id), removals=1, rows=[row])
+        if not self.rows:
+            self.plan.kept[API_KEY] += 1
+
+    def _plan_kept(self) -> None:
+        """Plan a key of which only expiry and activity are declared."""
+        pool = self._lasting if self.declared.is_active is False else self._working
+        current = next(reversed(pool or self._lasting or self.rows), None)
+        if current is not None:
+            self._finish(current, is_delivered=False)
+        elif self.declared.source is not None:
+            what = f"{self.declared.path}: left out, as its value is missing (optional)"
+            self.plan.warnings[what] = None
+        else:
+            self._add("there is no such API key: a new one needs write_to or value_from")
+
+    # A key that is generated, and written to a file
+
+    def _plan_generated(self, target: Target) -> None:
+        if self.declared.is_active is False:
+            alive = [row for row in self._lasting if not self._is_expired(row)]
+            if not alive:
+                self._add("there is no such API key that could be inactive", field="is_active")
+                return
+            self._finish(alive[-1], is_delivered=False)
+            return
+        usable = self._working
+        if not usable and self.declared.is_active:
+            usable = [row for row in self._lasting if not self._is_expired(row)]
+        file = KeyFile(self.context, self.plan.problems, target)
+        file.check(self.planned.user, self.declared.name)
+        value = self.context.minted.api_key(self.declared.path, self.declared.name)
+        if not usable:
+            self._new(ADD, value, [])
+        elif self._is_due(usable[-1]):
+            self._new(RENEW, value, [usable[-1]])
+        else:
+            self._finish(usable[-1], is_delivered=not file.holds(usable[-1]))
+
+    def _is_expired(self, row: ApiKey) -> bool:
+        return row.expires_at is not None and row.expires_at < self._moment
+
+    def _is_due(self, row: ApiKey) -> bool:
+        declared = self.declared
+        age = self._moment - row.created_at
+        if declared.renew_after is not None and age >= declared.renew_after:
+            return True
+        if declared.expires is None:
+            return False
+        ends = later(row.created_at, declared.expires)
+        before = (
+            self._moment
+            if declared.renew_before is None
+            else later(self._moment, declared.renew_before)
+        )
+        return ends <= before
+
+    # A key whose value comes from somewhere else
+
+    def _plan_given(self, value: str) -> None:
+        found = self.context.endings.finder.find_all(value)
+        owner = self.planned.user
+        others = [row for row in found if row.key.user_id != owner.id]
+        if others:
+            whose = others[0].owner.username if others[0].owner else "a user that does not exist"
+            self._add(f"this API key belongs to {whose}", field="value_from", code=CONFLICT)
+            return
+        if found:
+            row = representative(self.context.store, key_hash(value), found)
+            same = frozenset(owned.key.id for owned in found)
+            if row.name != self.declared.name and row.name in self.user.api_keys:
+                what = f"this API key is {dashed(row.id)}, which is declared by its own name"
+                self._add(what, field="value_from", code=CONFLICT)
+                return
+            self._finish(row, is_delivered=False, same=same)
+        elif self.declared.is_active is False:
+            self._add("there is no such API key that could be inactive", field="is_active")
+        elif self.context.was_revoked(value):
+            what = "according to the audit trail, this API key was revoked; it is not restored"
+            self._add(what, field="value_from", code=CONFLICT)
+        else:
+            self._new(RENEW if self._working else ADD, value, self._working[-1:])
+
+    # What they share
+
+    def _new(self, action: str, value: str, old: Sequence[ApiKey]) -> None:
+        owner = self.planned.user
+        try:
+            checked_name(self.declared.name)
+            api_keys.require_working_owner(self.context.generation, owner)
+        except ConflictError as error:
+            self._add(error.message, code=CONFLICT)
+            return
+        except LangkeysError as error:
+            self._add(error.message)
+            return
+        made_at = creation_after(old[0], self._moment) if old else self._moment
+        expires_at = self._new_expiry(made_at, old)
+        if expires_at is not None and expires_at <= self._moment:
+            self._add("has already passed: a new key would not work", field="expires_at")
+            return
+        ends_at_once = bool(old) and self.declared.grace is None
+        if ends_at_once and any(map(self._is_environments, old)):
+            what = "is the server's LANGFLOW_API_KEY, which works whatever is in the database"
+            self._add(what, code=CONFLICT)
+            return
+        new = ApiKey(
+            id=new_id(),
+            name=self.declared.name,
+            user_id=owner.id,
+            username=owner.username,
+            stored="",
+            hash=None,
+            created_at=made_at,
+            last_used_at=None,
+            total_uses=0,
+            is_active=True,
+            expires_at=expires_at,
+        )
+        self._append(
+            action,
+            detail=self._detail_of(new, old),
+            new=new,
+            rows=old,
+            value=value,
+            ends_at_once=ends_at_once,
+        )
+        self._report_others({row.id for row in old})
+
+    def _is_environments(self, row: ApiKey) -> bool:
+        endings = self.context.endings
+        return endings.is_in_environment(endings.single(row))
+
+    def _new_expiry(self, made_at: datetime, old: Sequence[ApiKey]) -> datetime | None:
+        declared = self.declared
+        if declared.expires is not None:
+            return later(made_at, declared.expires)
+        if isinstance(declared.expires_at, datetime):
+            return declared.expires_at
+        if declared.expires_at is None and old:
+            try:
+                return new_expiry(old[0], made_at)
+            except LangkeysError as error:
+                self._add(error.message)
+        return None
+
+    def _detail_of(self, new: ApiKey, old: Sequence[ApiKey]) -> str:
+        parts = [] if new.expires_at is None else [f"expires {iso(new.expires_at)[:10]}"]
+        if old:
+            after = "at once" if self.declared.grace is None else "after its grace"
+            parts.append(f"{dashed(old[0].id)} ends {after}")
+        if self.declared.target is not None:
+            parts.append(f"to {self.declared.target.file}")
+        return ", ".join(parts)
+
+    def _finish(
+        self, current: ApiKey, *, is_delivered: bool, same: frozenset[str] = frozenset()
+    ) -> None:
+        """Plan for a key that is there: its fields, its file, and those it has superseded."""
+        acted = self._change(current)
+        if is_delivered:
+            acted = self._deliver(current) or acted
+        left = superseded_by(current, self._working)
+        for old in left:
+            acted = True
+            self._end_superseded(old, current)
+        if not acted:
+            self.plan.kept[API_KEY] += 1
+        self._report_others({current.id, *same, *(row.id for row in left)})
+
+    def _change(self, current: ApiKey) -> bool:
+        declared = self.declared
+        fields, details, new, removals = [], [], current, 0
+        if current.name != declared.name:
+            fields.append("name")
+            details.append("rename")
+            new = new._replace(name=declared.name)
+        if declared.is_active is not None and declared.is_active != current.is_active:
+            fields.append("is_active")
+            details.append("activate" if declared.is_active else "deactivate")
+            new = new._replace(is_active=declared.is_active)
+            if not declared.is_active:
+                removals = 1
+                if self.context.is_acting_in([current]):
+                    what = "is the API key that langkeys acts by, and cannot be deactivated"
+                    self._add(what, code=CONFLICT)
+        expires_at = self._declared_expiry(current)
+        if not _is_near(expires_at, current.expires_at):
+            if expires_at is not None and expires_at <= self._moment:
+                field = "expires" if declared.expires is not None else "expires_at"
+                self._add("has already passed: the key would end at once", field=field)
+                return True
+            fields.append("expires_at")
+            said = "never expires" if expires_at is None else f"expires {iso(expires_at)[:10]}"
+            details.append(said)
+            new = new._replace(expires_at=expires_at)
+        if declared.is_active is not False and declared.value is not None and not self._works(new):
+            status = new.status(self._moment)
+            self._add(f"a server refuses this API key: it is {status}", code=CONFLICT)
+        if not fields:
+            return False
+        detail = ", ".join(details)
+        self._append(
+            CHANGE, fields=tuple(fields), detail=detail, removals=removals, current=current, new=new
+        )
+        return True
+
+    def _declared_expiry(self, current: ApiKey) -> datetime | None:
+        declared = self.declared
+        if declared.expires is not None:
+            return later(current.created_at, declared.expires)
+        if declared.expires_at is None:
+            return current.expires_at
+        return None if declared.expires_at == "never" else declared.expires_at
+
+    def _deliver(self, current: ApiKey) -> bool:
+        target = self.declared.target
+        assert target is not None
+        value = self.context.find_key(current)
+        if value is None:
+            what = f"API key {dashed(current.id)} cannot be decrypted, so it cannot be delivered"
+            self._add(what, field="write_to", code=SECRET_KEY)
+            return False
+        if (refusal := self._refusal_of(value)) is not None:
+            what = f"a server refuses API key {dashed(current.id)}: {refusal}"
+            self._add(what, field="write_to", code=CONFLICT)
+            return False
+        self._append(DELIVER, detail=f"to {target.file}", current=current, value=value)
+        return True
+
+    def _refusal_of(self, value: str) -> str | None:
+        """Say why a server would refuse a key, with its owner as they are to be."""
+        generation = self.context.generation
+        hashed = key_hash(value)
+        try:
+            api_keys.require_working_owner(generation, self.planned.user)
+            by_rows(self.context.store, hashed, self.context.endings.finder.find_all(value))
+        except InvalidKeyError as error:
+            return None if error.reason in ("owner inactive", "inactive") else error.message
+        except ConflictError as error:
+            return error.message
+        return None
+
+    def _end_superseded(self, old: ApiKey, current: ApiKey) -> None:
+        """Plan the end of a key that a run before has replaced, and that died then."""
+        ends_at_once = self.declared.grace is None
+        how = "ends" if ends_at_once else "is in its grace"
+        self._append(
+            REMOVE if ends_at_once else CHANGE,
+            fields=() if ends_at_once else ("expires_at",),
+            detail=f"{dashed(old.id)} was replaced by {dashed(current.id)} and {how}",
+            rows=[old],
+            current=current,
+            ends_at_once=ends_at_once,
+        )
+
+    def _report_others(self, own: set[str]) -> None:
+        owner = self.planned.user
+        others = [row for row in self._working if row.id not in own]
+        for row in others:
+            self.plan.others.append(Unlisted(API_KEY, owner, row.name or "", row.id))
+        if others:
+            what = (
+                f"{self.declared.path}: other working keys of that name stay: {named_ids(others)}"
+            )
+            self.plan.warnings[what] = None
+
+    def _append(
+        self,
+        action: str,
+        *,
+        fields: tuple[str, ...] = (),
+        detail: str = "",
+        removals: int = 0,
+        ends_at_once: bool = False,
+        current: ApiKey | None = None,
+        new: ApiKey | None = None,
+        rows: Sequence[ApiKey] = (),
+        value: str | None = None,
+    ) -> None:
+        self.plan.actions.append(
+            KeyAction(
+                action,
+                self.planned.user,
+                self.declared.name,
+                fields,
+                detail,
+                removals,
+                ends_at_once,
+                declared=self.declared,
+                current=current,
+                new=new,
+                rows=tuple(rows),
+                grace=self.declared.grace,
+                value=value,
+            )
+        )
+
+
+def _is_near(one: datetime | None, other: datetime | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs((one - other).total_seconds()) <= WITHIN

@@ -1,0 +1,188 @@
+"""What is to be done with the users of a manifest."""
+
+from dataclasses import dataclass
+
+from langkeys import users
+from langkeys.crypto import password_rules
+from langkeys.errors import LangkeysError
+from langkeys.manifest.context import Context
+from langkeys.manifest.declared import DeclaredUser, Manifest, Target
+from langkeys.manifest.plans import ADD, CHANGE, USER, Plan, Unlisted, UserAction
+from langkeys.manifest.problems import CONFLICT, USAGE, code_of, joined
+from langkeys.manifest.stored import Stored
+from langkeys.models import User
+from langkeys.users import new_user
+
+
+@dataclass(frozen=True)
+class PlannedUser:
+    """A user as they are to be, and whether they are there already."""
+
+    user: User
+    is_new: bool
+
+
+class UserPlanner:
+    """Plans users: those that are declared, and with ``complete`` all others."""
+
+    def __init__(
+        self, manifest: Manifest, stored: Stored, context: Context, plan: Plan, *, prune: bool
+    ) -> None:
+        self._manifest = manifest
+        self._stored = stored
+        self._context = context
+        self._plan = plan
+        self._prune = prune
+
+    def planned(self) -> dict[str, PlannedUser]:
+        """Return all users that count, as they are to be; actions go into the plan."""
+        found: dict[str, PlannedUser] = {}
+        for name, declared in self._manifest.users.items():
+            user = self._stored.users.get(name)
+            planned = self._new(declared) if user is None else self._changed(declared, user)
+            if planned is not None:
+                found[name] = planned
+        for name, user in self._stored.users.items():
+            if name not in self._manifest.users:
+                found[name] = PlannedUser(self._unlisted(user), is_new=False)
+        return found
+
+    def _add(self, declared: DeclaredUser, what: str, *, code: str = USAGE) -> None:
+        self._plan.problems.add(declared.place, declared.path, what, code=code)
+
+    def _new(self, declared: DeclaredUser) -> PlannedUser | None:
+        context, settings = self._context, self._context.settings
+        password = self._new_password(declared)
+        alike = self._stored.alike.get(declared.name.lower(), ())
+        if alike:
+            self._add(
+                declared,
+                f"there is no user of this name; did you mean {joined('', alike[0])}? User names"
+                " are unique regardless of case",
+                code=USAGE if password is None else CONFLICT,
+            )
+            return None
+        if password is None:
+            self._add(declared, "a new user needs password_from or password_to")
+            return None
+        is_superuser = bool(declared.is_superuser)
+        try:
+            users.checked_username(declared.name)
+        except LangkeysError as error:
+            self._add(declared, error.message)
+            return None
+        if not is_superuser and declared.name.lower() == settings.superuser.lower():
+            what = "LANGFLOW_SUPERUSER names this user, who must have is_superuser: true"
+            self._add(declared, what, code=CONFLICT)
+            return None
+        user = new_user(declared.name, "", is_superuser=is_superuser)
+        user = user._replace(
+            id=context.minted.user_id(declared.name), is_active=declared.is_active is not False
+        )
+        states = [word for word, holds in (
+            ("superuser", user.is_superuser), ("inactive", not user.is_active)
+        ) if holds]  # fmt: skip
+        if declared.target is not None:
+            states.append(f"password in {declared.target.file}")
+        action = UserAction(
+            ADD, user, user.username, detail=", ".join(states), declared=declared, password=password
+        )
+        self._plan.actions.append(action)
+        return PlannedUser(user, is_new=True)
+
+    def _new_password(self, declared: DeclaredUser) -> str | None:
+        if declared.target is None:
+            return declared.password
+        # What a run has left there that did not get to its commit is the password.
+        text = self._in_file(declared.target)
+        return text or self._context.minted.password(declared.target.file)
+
+    def _in_file(self, target: Target) -> str | None:
+        try:
+            text = self._context.find_text(target.file, "a password")
+        except LangkeysError as error:
+            code = code_of(error)
+            self._plan.problems.add(target.place, target.path, error.message, code=code)
+            return None
+        refusal = None if text is None else password_rules.refusal(text)
+        if refusal is not None:
+            what = f"the password in the file {refusal}; it is not replaced"
+            self._plan.problems.add(target.place, target.path, what, code=CONFLICT)
+        return text
+
+    def _changed(self, declared: DeclaredUser, user: User) -> PlannedUser:
+        fields = []
+        new = user
+        details = []
+        removals = 0
+        if declared.is_active is not None and declared.is_active != user.is_active:
+            fields.append("is_active")
+            new = new._replace(is_active=declared.is_active)
+            details.append("activate" if declared.is_active else "deactivate")
+        if declared.is_superuser is not None and declared.is_superuser != user.is_superuser:
+            fields.append("is_superuser")
+            new = new._replace(is_superuser=declared.is_superuser)
+            details.append("promote" if declared.is_superuser else "demote")
+        for verb in ("deactivate", "demote"):
+            if verb in details:
+                # Neither says anything of one who is no superuser, or inactive, already.
+                refusal = self._context.check_dispensable(user, verb)
+                if refusal is not None:
+                    self._add(declared, refusal, code=CONFLICT)
+                removals += 1
+        password = self._other_password(declared, user)
+        if password is not None:
+            fields.append("password")
+        if fields:
+            self._plan.actions.append(
+                UserAction(
+                    CHANGE,
+                    new,
+                    user.username,
+                    tuple(fields),
+                    ", ".join(details),
+                    removals,
+                    declared=declared,
+                    stored=user,
+                    password=password,
+                )
+            )
+        else:
+            self._plan.kept[USER] += 1
+        return PlannedUser(new, is_new=False)
+
+    def _other_password(self, declared: DeclaredUser, user: User) -> str | None:
+        if not declared.sets_password:
+            return None
+        wanted = declared.password
+        if declared.target is not None:
+            wanted = self._in_file(declared.target)
+            if wanted is None:
+                return self._context.minted.password(declared.target.file)
+        if wanted is None or self._context.has_password(user, wanted):
+            return None
+        return wanted
+
+    def _unlisted(self, user: User) -> User:
+        if not self._manifest.is_complete or not user.is_active:
+            return user
+        refusal = self._context.check_dispensable(user, "deactivate")
+        if refusal is not None:
+            self._plan.warnings[f"not listed, and kept: {refusal}"] = None
+            return user
+        if not self._prune:
+            self._plan.not_listed.append(Unlisted(USER, user, user.username, user.id))
+            return user
+        new = user._replace(is_active=False)
+        self._plan.actions.append(
+            UserAction(
+                CHANGE,
+                new,
+                user.username,
+                ("is_active",),
+                "deactivate, as it is not listed",
+                1,
+                stored=user,
+            )
+        )
+        return new

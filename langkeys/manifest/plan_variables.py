@@ -1,0 +1,151 @@
+"""What is to be done with the variables of a manifest."""
+
+from collections.abc import Mapping
+
+from langkeys.errors import LangkeysError
+from langkeys.manifest.context import Context
+from langkeys.manifest.declared import DeclaredVariable, Manifest
+from langkeys.manifest.plan_users import PlannedUser
+from langkeys.manifest.plans import ADD, CHANGE, REMOVE, VARIABLE, Plan, Unlisted, VariableAction
+from langkeys.manifest.problems import SECRET_KEY
+from langkeys.manifest.stored import Stored
+from langkeys.models import CREDENTIAL, FERNET_PREFIX, GENERIC, User, Variable
+from langkeys.variables import lifecycle as variables
+
+
+class VariablePlanner:
+    """Plans variables: of the users that are declared, and those of every active user."""
+
+    def __init__(
+        self, manifest: Manifest, stored: Stored, context: Context, plan: Plan, *, prune: bool
+    ) -> None:
+        self._manifest = manifest
+        self._stored = stored
+        self._context = context
+        self._plan = plan
+        self._prune = prune
+        self._refused: set[str] = set()
+
+    def plan(self, users: Mapping[str, PlannedUser]) -> None:
+        """Put what is to be done into the plan; ``users`` are as they are to be."""
+        for name, planned in users.items():
+            user = planned.user
+            declared = self._manifest.users.get(name)
+            own = {} if declared is None else declared.variables
+            wanted = {**self._manifest.every_user, **own} if user.is_active else own
+            stored = {} if planned.is_new else self._stored.variables.get(user.id, {})
+            for variable in wanted.values():
+                self._plan_one(user, variable, stored.get(variable.name, []))
+            if declared is not None and "variables" in declared.complete:
+                self._plan_unlisted(user, stored, {*wanted, *self._manifest.every_user})
+
+    def _add(self, declared: DeclaredVariable, what: str, *, code: str = "usage") -> None:
+        self._refused.add(declared.path)
+        self._plan.problems.add(declared.place, declared.path, what, code=code)
+
+    def _plan_one(self, user: User, declared: DeclaredVariable, rows: list[Variable]) -> None:
+        if declared.is_absent:
+            if rows:
+                self._act(REMOVE, user, declared, rows, removals=1)
+            else:
+                self._plan.kept[VARIABLE] += 1
+        elif rows:
+            self._plan_there(user, declared, rows)
+        elif declared.value is not None:
+            self._plan_new(user, declared)
+        elif declared.source is not None:
+            what = f"{declared.path}: left out, as its value is missing (optional)"
+            self._plan.warnings[what] = None
+        else:
+            whose = "" if declared.path.startswith("users.") else f"{user.username} has "
+            self._add(declared, f"{whose}no such variable: a new one needs value_from or value")
+
+    def _plan_new(self, user: User, declared: DeclaredVariable) -> None:
+        try:
+            variables.check_name(declared.name)
+        except LangkeysError as error:
+            self._add(declared, error.message)
+            return
+        if self._is_sound(declared, declared.type or CREDENTIAL, declared.value or ""):
+            kind = declared.type or CREDENTIAL
+            self._act(ADD, user, declared, [], detail=kind)
+
+    def _is_sound(self, declared: DeclaredVariable, kind: str, value: str) -> bool:
+        if kind == GENERIC and value.startswith(FERNET_PREFIX):
+            self._add(
+                declared,
+                "looks like an encrypted value, which servers refuse for type Generic",
+            )
+        return declared.path not in self._refused
+
+    def _plan_there(self, user: User, declared: DeclaredVariable, rows: list[Variable]) -> None:
+        fields: dict[str, None] = {}
+        for row in rows:
+            if declared.type is not None and row.type != declared.type:
+                fields["type"] = None
+                if declared.value is None and self._value_of(row) is None:
+                    what = "its value cannot be decrypted, and so cannot get another type"
+                    self._add(declared, what, code=SECRET_KEY)
+                    return
+            if declared.value is not None:
+                if self._value_of(row) != declared.value:
+                    fields["value"] = None
+                elif self._is_environments(row):
+                    fields["is_environment_managed"] = None
+            names = declared.default_fields
+            if names is not None and (row.default_fields or ()) != names:
+                fields["default_fields"] = None
+        for row in rows if fields else ():
+            value = declared.value or self._value_of(row) or ""
+            if not self._is_sound(declared, declared.type or row.type or CREDENTIAL, value):
+                return
+        if fields:
+            order = ("type", "value", "default_fields", "is_environment_managed")
+            ordered = tuple(name for name in order if name in fields)
+            detail = "" if len(rows) == 1 else f"in {len(rows)} rows"
+            self._act(CHANGE, user, declared, rows, fields=ordered, detail=detail)
+        else:
+            self._plan.kept[VARIABLE] += 1
+
+    def _value_of(self, row: Variable) -> str | None:
+        return self._context.find_plaintext(row.stored) if row.is_encrypted else row.stored
+
+    def _is_environments(self, row: Variable) -> bool:
+        """Tell whether a server's next start puts its environment's value over the row's."""
+        generation = self._context.generation
+        if not generation.keeps_set_variables or row.name not in self._context.imported:
+            return False
+        if generation.has_environment_managed:
+            return bool(row.is_environment_managed) and not variables.is_touched(row)
+        return not variables.is_touched(row)
+
+    def _act(
+        self,
+        action: str,
+        user: User,
+        declared: DeclaredVariable | None,
+        rows: list[Variable],
+        *,
+        fields: tuple[str, ...] = (),
+        detail: str = "",
+        removals: int = 0,
+    ) -> None:
+        name = rows[0].name if declared is None else declared.name
+        self._plan.actions.append(
+            VariableAction(
+                action, user, name, fields, detail, removals, declared=declared, rows=tuple(rows)
+            )
+        )
+
+    def _plan_unlisted(
+        self, user: User, stored: Mapping[str, list[Variable]], listed: set[str]
+    ) -> None:
+        for name, rows in stored.items():
+            if name in listed:
+                continue
+            if any(row.is_environment_managed or self._is_environments(row) for row in rows):
+                continue  # a server's own, which it would make again
+            if self._prune:
+                self._act(REMOVE, user, None, rows, detail="not listed", removals=1)
+            else:
+                self._plan.not_listed.append(Unlisted(VARIABLE, user, name, rows[0].id))

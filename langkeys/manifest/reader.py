@@ -1,0 +1,345 @@
+"""Manifests from their files: read, joined, and with the secrets that they refer to.
+
+All problems are found in one run: of the form, of what does not go together, of what is missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from langkeys.api_keys.ensure import is_api_key
+from langkeys.crypto import password_rules
+from langkeys.errors import LangkeysError
+from langkeys.files import staged as files
+from langkeys.manifest import schema
+from langkeys.manifest.declared import (
+    DeclaredKey,
+    DeclaredUser,
+    DeclaredVariable,
+    Entry,
+    Manifest,
+    Source,
+    Target,
+)
+from langkeys.manifest.document import MAP, Node, node_of
+from langkeys.manifest.problems import Place, Problems, joined
+from langkeys.manifest.secrets_of import Secrets
+from langkeys.manifest.walker import Object, Value, Walker
+from langkeys.models import GENERIC
+from langkeys.variables.formats import (
+    check_kubernetes_key,
+    check_kubernetes_names,
+    dotenv,
+)
+
+STDIN = "-"
+SUFFIXES = (".yaml", ".yml", ".json")
+
+Some = TypeVar("Some", bound=Entry)
+
+
+def manifest_of(
+    paths: Sequence[str], *, environ: Mapping[str, str], read_stdin: Callable[[], bytes]
+) -> Manifest:
+    """Read manifests and join them; folders stand for the manifests in them, ``-`` for stdin.
+
+    Raises the error that lists all problems; nothing but the files is looked at, and nothing is
+    written.
+    """
+    problems = Problems()
+    reader = _Reader(problems, Secrets(environ, problems))
+    for label, folder, content in _contents(paths, read_stdin, problems):
+        reader.read(content, label, folder)
+    found = reader.joined()
+    problems.require_none()
+    return found
+
+
+def _contents(
+    paths: Sequence[str], read_stdin: Callable[[], bytes], problems: Problems
+) -> "list[tuple[str, Path, bytes]]":
+    found = []
+    seen: set[Path] = set()
+    for text in paths:
+        if text == STDIN:
+            if Path(STDIN) in seen:
+                problems.add(Place("stdin"), "", "stdin can only be read once")
+                continue
+            seen.add(Path(STDIN))
+            found.append(("stdin", Path.cwd(), read_stdin()))
+            continue
+        for path in _files_at(Path(text), problems):
+            try:
+                if path.resolve() in seen:
+                    problems.add(Place(str(path)), "", "the file is given twice")
+                    continue
+                seen.add(path.resolve())
+                content = files.read_bytes(path, "a manifest")
+            except (LangkeysError, OSError, RuntimeError) as error:
+                said = error.message if isinstance(error, LangkeysError) else str(error)
+                problems.add(Place(str(path)), "", said)
+            else:
+                found.append((str(path), path.absolute().parent, content))
+    return found
+
+
+def _files_at(path: Path, problems: Problems) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        inside = sorted(
+            found
+            for found in path.iterdir()
+            # Mounted ConfigMaps have folders and links whose names start with dots.
+            if found.suffix in SUFFIXES and not found.name.startswith(".")
+        )
+    except (OSError, ValueError) as error:
+        problems.add(Place(str(path)), "", f"cannot be read: {error}")
+        return []
+    if not inside:
+        problems.add(Place(str(path)), "", f"no manifest in this folder ({', '.join(SUFFIXES)})")
+    return inside
+
+
+class _Reader:
+    def __init__(self, problems: Problems, secrets: Secrets) -> None:
+        self._problems = problems
+        self._secrets = secrets
+        self._walker = Walker(problems)
+        self._folder = Path()
+        self._files: list[str] = []
+        self._name: Value | None = None
+        self._complete: Value | None = None
+        self._every_user: dict[str, DeclaredVariable] = {}
+        self._users: dict[str, DeclaredUser] = {}
+
+    def _add(self, place: Place, path: str, what: str) -> None:
+        self._problems.add(place, path, what)
+
+    def read(self, content: bytes, label: str, folder: Path) -> None:
+        """Read one file, and join it to those before."""
+        self._folder = folder
+        self._files.append(label)
+        node = node_of(content, label, self._problems)
+        if node is None or not self._is_manifest(node):
+            return
+        found = self._walker.object(node, "manifest", "")
+        if found is None:
+            return
+        self._name = self._once(self._name, found.get("name"))
+        self._complete = self._once(self._complete, found.get("complete"))
+        every = _part(found, "every_user").get("variables")
+        if every is not None:
+            self._join(self._every_user, self._variables(every.value))
+        for name, value in _part(found, "users").items():
+            self._join(self._users, {name: self._user(name, value)})
+
+    def _is_manifest(self, node: Node) -> bool:
+        known = schema.FORMS["manifest"].fields
+        if node.kind != MAP or not any(key.text in known for key, _ in node.pairs):
+            self._add(node.place, "", f"not a manifest of langkeys, which has {', '.join(known)}")
+            return False
+        return True
+
+    def _once(self, before: Value | None, found: Value | None) -> Value | None:
+        if before is not None and found is not None:
+            self._add(found.place, found.path, f"is in {before.place} already")
+        return found or before
+
+    def _join(self, all_: dict[str, Some], found: Mapping[str, Some]) -> None:
+        for name, entry in found.items():
+            if name in all_:
+                self._add(entry.place, entry.path, f"is in {all_[name].place} already")
+            else:
+                all_[name] = entry
+
+    def joined(self) -> Manifest:
+        """Return all files as one manifest."""
+        alike: dict[str, DeclaredUser] = {}
+        for user in self._users.values():
+            other = alike.setdefault(user.name.lower(), user)
+            if other is not user:
+                self._add(
+                    user.place,
+                    user.path,
+                    f"differs only in case from {joined('', other.name)} in {other.place}; user"
+                    " names are unique regardless of case",
+                )
+        self._check_targets()
+        return Manifest(
+            name=None if self._name is None else self._name.value,
+            every_user=self._every_user,
+            users=self._users,
+            is_complete=self._complete is not None and "users" in self._complete.value,
+            files=tuple(self._files),
+        )
+
+    def _check_targets(self) -> None:
+        first: dict[Path, Target] = {}
+        for user in self._users.values():
+            targets = [user.target, *(key.target for key in user.api_keys.values())]
+            for target in filter(None, targets):
+                other = first.setdefault(target.file, target)
+                if other is not target:
+                    what = f"the same file as {other.path} in {other.place}"
+                    self._add(target.place, target.path, what)
+        for source in self._secrets.asked:
+            if source.file is not None and source.file in first:
+                target = first[source.file]
+                what = f"the same file as {source.path} in {source.place}, which is read"
+                self._add(target.place, target.path, what)
+
+    def _user(self, name: str, value: Value) -> DeclaredUser:
+        fields: Object = value.value
+        source, password = self._secret(fields, "password_from")
+        if password is not None:
+            refusal = password_rules.refusal(password)
+            if refusal is not None:
+                self._add(fields["password_from"].place, f"{value.path}.password_from", refusal)
+        keys = {key: self._api_key(key, found) for key, found in _part(fields, "api_keys").items()}
+        revoke_keys = bool(_value(fields, "revoke_keys"))
+        if revoke_keys and not all(key.is_absent for key in keys.values()):
+            what = "revokes all API keys of the user, and there are api_keys"
+            self._add(fields["revoke_keys"].place, fields["revoke_keys"].path, what)
+        return DeclaredUser(
+            name,
+            value.place,
+            value.path,
+            is_active=_value(fields, "is_active"),
+            is_superuser=_value(fields, "is_superuser"),
+            source=source,
+            password=password,
+            target=self._target(fields, "password_to"),
+            sets_password=_value(fields, "set_password") == schema.ALWAYS,
+            revoke_keys=revoke_keys,
+            api_keys=keys,
+            variables=self._variables(_part(fields, "variables")),
+            complete=frozenset(_value(fields, "complete") or ()),
+        )
+
+    def _variables(self, found: Mapping[str, Value]) -> dict[str, DeclaredVariable]:
+        return {name: self._variable(name, value) for name, value in found.items()}
+
+    def _variable(self, name: str, value: Value) -> DeclaredVariable:
+        fields: Object = value.value
+        variable = DeclaredVariable(
+            name,
+            value.place,
+            value.path,
+            type=_value(fields, "type"),
+            default_fields=_value(fields, "default_fields"),
+        )
+        if _value(fields, "state") == schema.ABSENT:
+            return replace(variable, is_absent=True)
+        if "=" in name:
+            self._add(value.place, value.path, "the name of a variable cannot have a =")
+        source, text = self._secret(fields, "value_from")
+        if "value" in fields:
+            text = fields["value"].value
+            place, path = fields["value"].place, fields["value"].path
+            if variable.type is not None and variable.type != GENERIC:
+                self._add(place, path, f"requires type {GENERIC}: use value_from for a Credential")
+            elif text.startswith(("sk-", "gAAAAA")):
+                self._add(place, path, "looks like a secret: use value_from and type Credential")
+        for name_ in variable.default_fields or ():
+            if not name_.strip():
+                self._add(value.place, f"{value.path}.default_fields", "has a field without a name")
+        return replace(variable, source=source, value=text)
+
+    def _api_key(self, name: str, value: Value) -> DeclaredKey:
+        fields: Object = value.value
+        if _value(fields, "state") == schema.ABSENT:
+            return DeclaredKey(name, value.place, value.path, is_absent=True)
+        source, text = self._secret(fields, "value_from")
+        if text is not None and not is_api_key(text):
+            what = "is not an API key: sk- and at least 32 more characters, on one line"
+            self._add(fields["value_from"].place, fields["value_from"].path, what)
+        key = DeclaredKey(
+            name,
+            value.place,
+            value.path,
+            is_active=_value(fields, "is_active"),
+            expires=_value(fields, "expires"),
+            expires_at=_value(fields, "expires_at"),
+            renew_before=_value(fields, "renew_before"),
+            renew_after=_value(fields, "renew_after"),
+            grace=_value(fields, "grace"),
+            source=source,
+            value=text,
+            target=self._target(fields, "write_to"),
+            field_places={field: found.place for field, found in fields.items()},
+        )
+        if key.expires and key.renew_before and key.renew_before >= key.expires:
+            what = "must be less than expires: the key would be renewed in every run"
+            self._add(fields["renew_before"].place, fields["renew_before"].path, what)
+        if key.grace is not None and "value_from" not in fields and "write_to" not in fields:
+            what = "requires write_to or value_from: else no key is replaced"
+            self._add(fields["grace"].place, fields["grace"].path, what)
+        return key
+
+    def _secret(self, fields: Object, name: str) -> tuple[Source | None, str | None]:
+        if name not in fields:
+            return None, None
+        found: Object = fields[name].value
+        file, env = _value(found, "file"), _value(found, "env")
+        if (file is None) == (env is None):
+            return None, None  # which is a problem already
+        source = Source(
+            fields[name].place,
+            fields[name].path,
+            file=None if file is None else self._path(file),
+            env=env,
+            optional=bool(_value(found, "optional")),
+        )
+        return source, self._secrets.find(source)
+
+    def _path(self, text: str) -> Path:
+        # As the system sees it: a path with .. may lead through a link.
+        return self._folder / text
+
+    def _target(self, fields: Object, name: str) -> Target | None:
+        if name not in fields:
+            return None
+        place, path, found = fields[name].place, fields[name].path, fields[name].value
+        file = _value(found, "file")
+        if file is None:
+            return None
+        if "\0" in file or file.endswith("/") or file == STDIN:
+            self._add(place, path, "is not the name of a file")
+            return None
+        format_ = _value(found, "format") or schema.BARE
+        secret: Object = _part(found, "secret")
+        for field, wanted in (("variable", schema.DOTENV), ("secret", schema.K8S_SECRET)):
+            if field in found and format_ != wanted:
+                self._add(found[field].place, found[field].path, f"requires format: {wanted}")
+        target = Target(
+            place,
+            path,
+            self._path(file),
+            format_,
+            **({"variable": found["variable"].value} if "variable" in found else {}),
+            secret_name=_value(secret, "name"),
+            secret_namespace=_value(secret, "namespace"),
+            secret_key=_value(secret, "key"),
+        )
+        self._check_names(target)
+        return target
+
+    def _check_names(self, target: Target) -> None:
+        try:
+            list(dotenv([(target.variable, "")]))
+            check_kubernetes_names(target.secret_name or "name", target.secret_namespace)
+            if target.secret_key is not None:
+                check_kubernetes_key(target.secret_key)
+        except LangkeysError as error:
+            self._add(target.place, target.path, error.message)
+
+
+def _value(fields: Object, name: str) -> Any:
+    return fields[name].value if name in fields else None
+
+
+def _part(fields: Object, name: str) -> Mapping[str, Value]:
+    found: Mapping[str, Value] = _value(fields, name) or {}
+    return found

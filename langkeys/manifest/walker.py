@@ -1,0 +1,248 @@
+"""From nodes to values by the table of ``langkeys.manifest.schema``, strictly.
+
+Every problem is told with its place, and none with a value: what stands in the wrong field may be a
+secret.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from langkeys.errors import LangkeysError
+from langkeys.manifest import document, schema
+from langkeys.manifest.document import Node
+from langkeys.manifest.problems import Place, Problems, joined, looks_secret
+from langkeys.manifest.schema import FORMS, Field, Form
+from langkeys.text import LONGEST_NAME
+from langkeys.times import NEVER, parsed_iso, parsed_span
+
+_TRUE = ("true", "True", "TRUE")
+_SPAN = re.compile(schema.SPAN_FORM)
+
+
+class Value(NamedTuple):
+    """A field's value, the place of its name, and its path."""
+
+    value: Any
+    place: Place
+    path: str
+
+    def __repr__(self) -> str:
+        return f"Value({self.path})"
+
+
+Object = Mapping[str, Value]
+"""The fields of an object that could be read."""
+
+
+class Walker:
+    """Reads nodes as objects of the table; what is wrong goes to ``problems``."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._kinds: dict[str, Callable[[Node, str, Field], Any]] = {
+            schema.TEXT: self._text,
+            schema.BOOLEAN: self._boolean,
+            schema.SPAN: self._span,
+            schema.WHEN: self._when,
+            schema.CHOICE: self._choice,
+            schema.CHOICES: self._choices,
+            schema.TEXTS: self._texts,
+            schema.OBJECT: lambda node, path, field: self.object(node, field.part, path),
+            schema.MAP: self._map,
+            schema.VERSION: self._version,
+        }
+
+    def add(self, place: Place, path: str, what: str) -> None:
+        """Tell of a problem."""
+        self._problems.add(place, path, what)
+
+    def object(self, node: Node, form_name: str, path: str) -> Object | None:
+        """Read a node as an object of this form; None where it is none."""
+        form = FORMS[form_name]
+        if node.kind != document.MAP:
+            self.add(node.place, path, f"expected a map, not {document.NAMED[node.kind]}")
+            return None
+        found: dict[str, Value] = {}
+        names: set[str] = set()
+        for name, key, value in self._entries(node, path):
+            names.add(name)
+            where = joined(path, name)
+            field = form.fields.get(name)
+            if field is None:
+                self.add(key.place, where, f"unknown field{did_you_mean(name, form.fields)}")
+                continue
+            read = self._kinds[field.kind](value, where, field)
+            if read is not None:
+                found[name] = Value(read, key.place, where)
+        self._check(form, node, path, names, found)
+        return found
+
+    def _check(
+        self, form: Form, node: Node, path: str, names: set[str], found: Mapping[str, Value]
+    ) -> None:
+        is_absent = "state" in found and found["state"].value == schema.ABSENT
+        if form.unless_absent and is_absent:
+            return
+        for fields in form.exclusive:
+            if names.issuperset(fields):
+                place = found[fields[-1]].place if fields[-1] in found else node.place
+                self.add(place, path, f"{' and '.join(fields)} cannot be used together")
+        for name, others in form.requires:
+            missing = [other for other in others if other not in names]
+            if name in names and missing:
+                place = found[name].place if name in found else node.place
+                self.add(place, joined(path, name), f"requires {' and '.join(missing)}")
+        if form.needed and not names.intersection(form.needed):
+            self.add(node.place, path, f"{' or '.join(form.needed)} is missing")
+
+    def _entries(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
+        """Yield the names of a map with their nodes, each name once."""
+        first: dict[str, Place] = {}
+        for key, value in node.pairs:
+            if key.kind == document.WORD:
+                self.add(
+                    key.place,
+                    joined(path, key.text),
+                    f'write "{key.text}" in quotes: without them, other programs read it as'
+                    " true or false",
+                )
+            elif key.kind != document.TEXT:
+                what = f"a name must be text, not {document.NAMED[key.kind]}: quote it"
+                self.add(key.place, path, what)
+                continue
+            elif key.text == "<<":
+                self.add(key.place, path, "merge keys (<<) are not supported")
+                continue
+            elif looks_secret(key.text):
+                self.add(key.place, path, "a name looks like a secret, which must not stand here")
+                continue
+            elif not key.text or len(key.text) > LONGEST_NAME or not _is_utf8(key.text):
+                what = f"a name must have 1 to {LONGEST_NAME} characters of Unicode"
+                self.add(key.place, path, what)
+                continue
+            if key.text in first:
+                before = first[key.text]
+                what = f"is there twice, first in line {before.line}, column {before.column}"
+                self.add(key.place, joined(path, key.text), what)
+                continue
+            first[key.text] = key.place
+            yield key.text, key, value
+
+    def _map(self, node: Node, path: str, field: Field) -> dict[str, Value] | None:
+        if node.kind != document.MAP:
+            self.add(node.place, path, f"expected a map, not {document.NAMED[node.kind]}")
+            return None
+        found = {}
+        for name, key, value in self._entries(node, path):
+            where = joined(path, name)
+            read = self.object(value, field.part, where)
+            if read is not None:
+                found[name] = Value(read, key.place, where)
+        return found
+
+    def _text(self, node: Node, path: str, _: Field | None = None) -> str | None:
+        if node.kind == document.WORD:
+            self.add(node.place, path, "yes, no, on, off, y and n must be quoted to be text")
+        elif node.kind in (document.MAP, document.LIST):
+            self.add(node.place, path, f"expected text, not {document.NAMED[node.kind]}")
+        elif node.kind != document.TEXT:
+            self.add(node.place, path, f"expected text, not {document.NAMED[node.kind]}: quote it")
+        elif not node.text:
+            self.add(node.place, path, "is empty")
+        elif not _is_utf8(node.text):
+            self.add(node.place, path, "has an escape of half a character (\\uD800 to \\uDFFF)")
+        else:
+            return node.text
+        return None
+
+    def _boolean(self, node: Node, path: str, _: Field) -> bool | None:
+        if node.kind != document.BOOLEAN:
+            self.add(node.place, path, "expected true or false, without quotes")
+            return None
+        return node.text in _TRUE
+
+    def _span(self, node: Node, path: str, _: Field) -> timedelta | None:
+        text = self._text(node, path)
+        if text is None:
+            return None
+        try:
+            if _SPAN.fullmatch(text):
+                return parsed_span(text, path)
+        except LangkeysError:
+            pass
+        self.add(node.place, path, "not a span: write a number and a unit: 45s, 30m, 12h, 90d, 2w")
+        return None
+
+    def _when(self, node: Node, path: str, _: Field) -> datetime | Literal["never"] | None:
+        text = self._text(node, path)
+        if text is None:
+            return None
+        if text.lower() == NEVER:
+            return "never"
+        try:
+            return parsed_iso(text)
+        except (ValueError, OverflowError):
+            self.add(
+                node.place,
+                path,
+                "not a time: write never, or a time as ISO 8601, such as 2027-01-31T18:00:00Z",
+            )
+        return None
+
+    def _choice(self, node: Node, path: str, field: Field) -> str | None:
+        text = self._text(node, path)
+        if text is None:
+            return None
+        if text not in field.choices:
+            what = f"expected {' or '.join(field.choices)}{did_you_mean(text, field.choices)}"
+            self.add(node.place, path, what)
+            return None
+        return text
+
+    def _choices(self, node: Node, path: str, field: Field) -> tuple[str, ...] | None:
+        return self._list(node, path, lambda item: self._choice(item, path, field))
+
+    def _texts(self, node: Node, path: str, _: Field) -> tuple[str, ...] | None:
+        return self._list(node, path, lambda item: self._text(item, path))
+
+    def _list(
+        self, node: Node, path: str, read: Callable[[Node], str | None]
+    ) -> tuple[str, ...] | None:
+        if node.kind != document.LIST:
+            self.add(node.place, path, f"expected a list, not {document.NAMED[node.kind]}")
+            return None
+        found = [(read(item), item.place) for item in node.items]
+        texts: list[str] = []
+        for text, place in found:
+            if text is not None and text in texts:
+                self.add(place, path, "has the same twice")
+            elif text is not None:
+                texts.append(text)
+        return tuple(texts)
+
+    def _version(self, node: Node, path: str, _: Field) -> int | None:
+        # Without a look at how large a number it is.
+        if node.kind != document.INTEGER or node.text != str(schema.FORM):
+            self.add(node.place, path, f"expected the number {schema.FORM}, without quotes")
+            return None
+        return schema.FORM
+
+
+def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    """Return the end of a sentence that names what is nearest, and not what was written."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:LONGEST_NAME].lower(), {k.lower(): k for k in known}, 1, 0.65)
+    if not near:
+        return ""
+    return f"; did you mean {next(k for k in known if k.lower() == near[0])}?"
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
