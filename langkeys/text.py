@@ -97,6 +97,13 @@ def holds_several_keys(line: str) -> bool:
     return len(apart) > 1 or _compiled(f"{_KEY}{_KEY}").search(line) is not None
 
 
-def counted(number: int, noun: str) -> str:
-    """Say how many: ``1 value``, ``2 values``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+_SINGULAR = {"are": "is", "have": "has"}
+
+
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Say how many: ``1 value``, ``2 values``; with the verb ``are``: ``1 value is``."""
+    if number != 1:
+        noun += "s"
+    elif verb:
+        verb = _SINGULAR.get(verb, f"{verb}s")
+    return f"{number} {noun} {verb}".rstrip()

@@ -90,7 +90,7 @@ def parsed_future(text: str, option: str) -> datetime:
     """Read a point in time that has not passed yet; see ``parsed_when``."""
     when = parsed_when(text, option)
     if when <= now():
-        raise UsageError(f"{option} {text!r} has already passed ({iso(when)})")
+        raise UsageError(f"{option} {text!r} has already passed ({person_iso(when)})")
     return when
 
 

@@ -12,6 +12,7 @@ from langkeys.progress import Advance
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyBatch, KeyFilter, OwnedKey, RowStub, Store
 from langkeys.store.read_back import require_deleted, require_stored
+from langkeys.text import counted
 
 FEW = 500
 """So many keys of a batch are judged one by one; of more, those that could be let in after all."""
@@ -123,8 +124,8 @@ class Endings:
         ids = list(dict.fromkeys(row.id for key in keys for row in key.rows))
         if ids and self._store.delete_api_keys(ids) != len(ids):
             raise NotFoundError(
-                f"some of {len(ids)} API keys are no longer in {self._store.location}; nothing"
-                " was done",
+                f"not all of {counted(len(ids), 'API key', 'are')} still in"
+                f" {self._store.location}; nothing was done",
                 hint="run the command again",
             )
         self._delete_stubs([stub for key in keys for stub in key.stubs])
@@ -132,8 +133,8 @@ class Endings:
     def _delete_stubs(self, stubs: Sequence[RowStub]) -> None:
         if stubs and self._store.delete_stubs(stubs) != len(stubs):
             raise NotFoundError(
-                f"some of {len(stubs)} rows are no longer in {self._store.location}; nothing was"
-                " done",
+                f"not all of {counted(len(stubs), 'row', 'are')} still in"
+                f" {self._store.location}; nothing was done",
                 hint="run the command again",
             )
 

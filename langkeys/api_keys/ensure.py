@@ -18,7 +18,7 @@ from langkeys.files.staged import find_bytes, without_newline, write_new
 from langkeys.models import ApiKey, User, dashed
 from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 from langkeys.text import holds_several_keys
-from langkeys.times import iso, now
+from langkeys.times import now, person_iso
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -186,7 +186,7 @@ def _accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) 
     status = row.status(now())
     if status == "expired":
         assert row.expires_at is not None
-        refusal = f"it expired at {iso(row.expires_at)}"
+        refusal = f"it expired at {person_iso(row.expires_at)}"
     elif status == "inactive":
         refusal = "it is inactive, and is not activated again"
     if refusal:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from langkeys.errors import ConflictError
 from langkeys.models import ApiKey, dashed
 from langkeys.store.protocol import KeyFilter, Store
-from langkeys.times import LAST, iso, later, now
+from langkeys.times import LAST, later, now, person_iso
 
 SECOND = timedelta(seconds=1)
 _LONGER_THAN_THE_CALENDAR = timedelta(days=10_000 * 366)
@@ -80,8 +80,8 @@ def new_expiry(old: ApiKey, made_at: datetime) -> datetime | None:
     if old.expires_at > made_at:
         return old.expires_at
     raise ConflictError(
-        f"API key {dashed(old.id)} ({old.name}) expired at {iso(old.expires_at)},"
-        f" before it was created ({iso(old.created_at)}): the lifetime of a new key"
+        f"API key {dashed(old.id)} ({old.name}) expired at {person_iso(old.expires_at)},"
+        f" before it was created ({person_iso(old.created_at)}): the lifetime of a new key"
         " cannot be derived from it; nothing was done",
         hint="use --expires WHEN, or --expires never",
     )

@@ -11,6 +11,7 @@ from langkeys.models import ApiKey, dashed
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 from langkeys.store.read_back import require_stored
+from langkeys.text import counted
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def carry_out(store: Store, migration: Migration) -> None:
         changed = store.replace_stored(pairs)
         if changed != len(pairs):
             raise ConflictError(
-                f"{len(pairs) - changed} API keys of {store.location} have changed in"
-                " the meantime; nothing was done",
+                f"{counted(len(pairs) - changed, 'API key', 'have')} changed in the meantime in"
+                f" {store.location}; nothing was done",
                 hint="run the command again",
             )
     with store.reopened() as fresh:

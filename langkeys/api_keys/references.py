@@ -13,7 +13,7 @@ from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, RowStub, Store
-from langkeys.times import iso, now
+from langkeys.times import now, person_iso
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -170,8 +170,8 @@ def _the_one(
         candidates=tuple(
             f"{dashed(key.id)}  {key.name or '(no name)'}"
             f"  {key.username or '(no owner)'}  {key.status(moment)}, created"
-            f" {iso(key.created_at)}"
-            + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
+            f" {person_iso(key.created_at)}"
+            + ("" if key.expires_at is None else f", expires {person_iso(key.expires_at)}")
             for key in matches[:MOST_CANDIDATES]
         ),
     )

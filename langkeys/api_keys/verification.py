@@ -10,7 +10,7 @@ from langkeys.crypto.hashes import key_hash
 from langkeys.errors import InvalidKeyError, StoreError
 from langkeys.models import ApiKey, User, dashed, shown_without
 from langkeys.store.protocol import OwnedKey, Store
-from langkeys.times import iso, now
+from langkeys.times import now, person_iso
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -236,4 +236,6 @@ def _named(key: ApiKey) -> str:
 
 def _refuse_expired(key: ApiKey) -> None:
     if key.expires_at is not None and key.expires_at < now():
-        raise InvalidKeyError(f"{_named(key)} expired at {iso(key.expires_at)}", reason="expired")
+        raise InvalidKeyError(
+            f"{_named(key)} expired at {person_iso(key.expires_at)}", reason="expired"
+        )

@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from langkeys.cli.invocation import session_of
+from langkeys.cli.messages import said_count
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
 from langkeys.diagnostics.report import Finding, Report
@@ -12,6 +13,7 @@ from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access
 from langkeys.store.generations import Generation
+from langkeys.text import counted
 
 app = new_app()
 
@@ -89,7 +91,9 @@ def _rows(report: Report) -> list[tuple[str | None, ...]]:
         for setting in report.settings
         if setting.value is not None
     ]
-    counts = [("counts", "ok", f"{count} {name}", None) for name, count in report.counts.items()]
+    counts = [
+        ("counts", "ok", said_count(name, count), None) for name, count in report.counts.items()
+    ]
     findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
     cause = findings[: int(report.has_cause)]
     return [*cause, *settings, *findings[len(cause) :], *counts]
@@ -113,14 +117,12 @@ def _show(out: Output, report: Report) -> None:
         lines.append("")
         lines.extend(f"  {line}" for line in _abilities(report.generation))
     if report.counts:
-        lines.append("  " + ", ".join(f"{count} {name}" for name, count in report.counts.items()))
+        lines.append(
+            "  " + ", ".join(said_count(name, count) for name, count in report.counts.items())
+        )
     problems = sum(finding.level == "problem" for finding in report.findings)
     lines.append("")
-    lines.append(
-        "no problem found"
-        if not problems
-        else f"{problems} problem{'' if problems == 1 else 's'} found"
-    )
+    lines.append("no problem found" if not problems else f"{counted(problems, 'problem')} found")
     out.sentence(*lines)
 
 

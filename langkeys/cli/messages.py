@@ -82,3 +82,8 @@ def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
             " environment has another value and it imports the name;"
             " LANGFLOW_STORE_ENVIRONMENT_VARIABLES=false prevents that"
         )
+
+
+def said_count(name: str, number: int) -> str:
+    """Say one of a report's counts, whose names are plural: ``1 API key``, ``2 users``."""
+    return counted(number, name.removesuffix("s"))

@@ -52,6 +52,18 @@ VariableArgument = Annotated[
         autocompletion=complete_variables,
     ),
 ]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=0, max=MOST_ROWS, help="Show at most N.")
+]
+Offset = Annotated[
+    int, typer.Option("--offset", metavar="N", min=0, max=MOST_ROWS, help="Skip the first N.")
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort", metavar="FIELD", help="Sort by this field; -FIELD for descending order."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")
 ]

@@ -8,6 +8,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import SecretKeyError
 from langkeys.models import dashed
 from langkeys.store.protocol import KeyFilter, Store
+from langkeys.text import counted
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
         report.add(
             "encrypted",
             "problem",
-            f"the secret key in force can decrypt none of the {failed.total()} encrypted values",
+            f"the secret key in force cannot decrypt {counted(failed.total(), 'encrypted value')}",
             "complete or undo the rotation first: until then no key can be called lost",
         )
         return
@@ -57,12 +58,17 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
     if failed.total() > len(named):
         report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
     if opened and not failed:
-        report.add("encrypted", "ok", f"the secret key decrypts all {opened.total()} values")
+        report.add(
+            "encrypted",
+            "ok",
+            f"the secret key decrypts {counted(opened.total(), 'value')}, all of them",
+        )
     for place, count in old_form.items():
         report.add(
             "encrypted",
             "problem",
-            f"{count} values of {place} are encrypted with the old derivation of a"
+            f"{counted(count, 'value')} of {place} {'is' if count == 1 else 'are'}"
+            " encrypted with the old derivation of a"
             f" short secret key, which Langflow {store.generation.release} cannot"
             " decrypt",
             "to re-encrypt API keys: langkeys api-key migrate",
@@ -76,17 +82,23 @@ def _cipher(means: "Means") -> tuple["Cipher | None", SecretKeyError | None]:
         return None, error
 
 
+def _decrypts_none(count: int) -> str:
+    if count == 1:
+        return "cannot decrypt the only encrypted value"
+    return f"can decrypt none of the {count} encrypted values"
+
+
 def _add_lost(
     report: "Report", cipher: "Cipher | None", error: SecretKeyError | None, count: int
 ) -> None:
     """Say it as one finding, before all others: they follow from it."""
     if error is not None:
-        said = f"{error.message}, and {count} encrypted values need it"
+        said = f"{error.message}, and {counted(count, 'encrypted value', 'need')} it"
     else:
         assert cipher is not None
         said = (
-            f"the secret key from {cipher.source} can decrypt none of the {count}"
-            " encrypted values: they were encrypted with a different key"
+            f"the secret key from {cipher.source} {_decrypts_none(count)}: encrypted with"
+            " a different key"
         )
     report.put_first(
         "secret key",
@@ -126,32 +138,37 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
     risk = None if owner is None else superuser_at_risk(settings, generation, owner)
     if owner is not None and risk is not None:
         keys = sum(1 for _ in store.api_keys(KeyFilter(now=now(), user_id=owner.id)))
-        report.add(section, "problem" if keys else "note", f"{keys} keys at risk: {risk}")
+        report.add(
+            section, "problem" if keys else "note", f"{counted(keys, 'key')} at risk: {risk}"
+        )
     plaintext = sum(1 for _ in store.plaintext_api_keys())
     if plaintext and generation.encrypts_keys:
         report.add(
             section,
             "problem",
-            f"{plaintext} keys are stored as plaintext, from before Langflow 1.8",
+            f"{counted(plaintext, 'key', 'are')} stored as plaintext, from before Langflow 1.8",
             "to encrypt them: langkeys api-key migrate",
         )
     elif plaintext:
         report.add(
             section,
             "note",
-            f"{plaintext} keys are stored as plaintext, as Langflow"
+            f"{counted(plaintext, 'key', 'are')} stored as plaintext, as Langflow"
             f" {generation.release} stores them",
         )
     credentials = store.plaintext_credentials()
     if credentials:
         report.add(
-            section, "note", f"{credentials} variables of type Credential are stored as plaintext"
+            section,
+            "note",
+            f"{counted(credentials, 'Credential variable', 'are')} stored as plaintext",
         )
     inactive = report.counts.get("inactive API keys", 0)
     if inactive and not generation.honours_key_state:
         report.add(
             section,
             "problem",
-            f"{inactive} keys are marked inactive, but Langflow {generation.release} accepts them",
+            f"{counted(inactive, 'key', 'are')} marked inactive, but Langflow"
+            f" {generation.release} accepts them",
             "revoke them; to see them: langkeys api-key list --status inactive --all-users",
         )

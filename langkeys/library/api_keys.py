@@ -21,7 +21,7 @@ from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter, RowStub
 from langkeys.text import checked_name
-from langkeys.times import earlier, iso, later, now
+from langkeys.times import earlier, later, now, person_iso
 
 End = datetime | timedelta | None
 """When something ends: at a time (naive means UTC), after a span, or never."""
@@ -202,5 +202,5 @@ def _moment(end: End) -> datetime | None:
     except OverflowError:
         raise UsageError("the expiry is too far in the future") from None
     if moment <= now():
-        raise UsageError(f"the expiry has already passed ({iso(moment)})")
+        raise UsageError(f"the expiry has already passed ({person_iso(moment)})")
     return moment

@@ -58,7 +58,8 @@ def _partly(
 ) -> LangkeysError:
     if len(chosen) > 1:
         error.message = (
-            f"{number} of {len(chosen)} API keys {what}, {dashed(chosen[number].key_id)} failed:"
+            f"{number} of {counted(len(chosen), 'API key')} {what},"
+            f" {dashed(chosen[number].key_id)} failed:"
             f" {error.message}"
         )
         error.args = (error.message,)

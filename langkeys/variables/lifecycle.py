@@ -32,7 +32,7 @@ from langkeys.store.generations import Generation
 from langkeys.store.owners import get_owner
 from langkeys.store.protocol import Store
 from langkeys.store.read_back import require_deleted, require_stored
-from langkeys.text import checked_name, unshowable_in
+from langkeys.text import checked_name, counted, unshowable_in
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def delete(store: Store, variables: Sequence[Variable]) -> None:
         deleted = store.delete_variables([row.id for row in variables])
         if deleted != len(variables):
             raise NotFoundError(
-                f"{len(variables) - deleted} of the {len(variables)} variables have"
+                f"{len(variables) - deleted} of {counted(len(variables), 'variable', 'have')}"
                 f" just been deleted from {store.location} by another process; nothing"
                 " was done",
                 hint="run the command again",

@@ -91,7 +91,7 @@ def test_each_value_that_does_not_open_is_named_by_table_row_and_name(
         (
             {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY},
             "secret key",
-            "can decrypt none of the 1 encrypted values",
+            "cannot decrypt the only encrypted value",
         ),
         ({"LANGFLOW_SECRET_KEY": None}, "secret key", "no secret key"),
         ({"LANGFLOW_SECRET_KEY": "x" * 40}, "secret key", "not a valid Fernet key"),

@@ -27,7 +27,7 @@ from langkeys.cli.output import Output
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.text import checked_name
-from langkeys.times import iso, parsed_expiry
+from langkeys.times import parsed_expiry, person_iso
 
 app = new_app()
 
@@ -160,7 +160,7 @@ def _say_made(
     count: int,
     destination: Destination | None,
 ) -> None:
-    until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
+    until = "" if row.expires_at is None else f", until {person_iso(row.expires_at)}"
     what = (
         f"API key {dashed(row.id)}" if count == 1 else f"{count} API keys"
     ) + f" ({row.name}) for {row.username}{until}"

@@ -1,8 +1,9 @@
 """``langkeys api-key list``."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,15 +11,18 @@ from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import warn_of_closed
 from langkeys.cli.options import (
-    MOST_ROWS,
+    Limit,
+    Offset,
     RemoteCommand,
+    Sort,
     UserOption,
     invocation,
     is_remote,
     new_app,
 )
-from langkeys.cli.present.api_keys import API_KEYS, show_keys
+from langkeys.cli.present.api_keys import API_KEYS, KeyRow, show_keys
 from langkeys.cli.present.columns import shows
+from langkeys.cli.present.paging import Paging
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey
 from langkeys.sessions.session import Access
@@ -48,18 +52,25 @@ def list_(
     unused_for: Annotated[
         str | None, typer.Option(metavar="SPAN", help="Only keys not used for this long (90d).")
     ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Only keys created at least this long ago (90d)."),
+    ] = None,
     expires_within: Annotated[
         str | None,
         typer.Option(metavar="SPAN", help="Only keys that expire within this time (14d)."),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Show at most N keys.")
-    ] = None,
-    offset: Annotated[
-        int, typer.Option(metavar="N", min=0, max=MOST_ROWS, help="Skip the first N keys.")
-    ] = 0,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Only keys that have expired, inactive ones too.")
+    ] = False,
+    sort: Sort = None,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> None:
     """List API keys, oldest first. Default: the acting user's keys.
+
+    Only keys that match every filter given are listed: what prune or rotate would do with the same
+    filters can be seen here first.
 
     {columns} api_key is the masked key; it is empty if the key cannot be decrypted.
 
@@ -68,15 +79,22 @@ def list_(
       langkeys api-key list --all-users
       langkeys api-key list --expires-within 14d --json
       langkeys api-key list --unused-for 90d | cut -f1
+      langkeys api-key list --all-users --sort -last_used_at --limit 10
     """
     call = invocation(context)
     if user is not None and all_users:
         raise UsageError("--user and --all-users cannot be used together")
     moment = now()
-    unused_since = None if unused_for is None else moment - parsed_span(unused_for, "--unused-for")
-    expires_before = (
-        None if expires_within is None else moment + parsed_span(expires_within, "--expires-within")
-    )
+    paging = Paging(API_KEYS, sort=sort, limit=limit, offset=offset)
+    conditions: dict[str, Any] = {
+        "status": None if status is None else status.value,
+        "unused_since": _before(moment, unused_for, "--unused-for"),
+        "created_before": _before(moment, older_than, "--older-than"),
+        "expires_before": None
+        if expires_within is None
+        else moment + parsed_span(expires_within, "--expires-within"),
+        "is_expired": expired,
+    }
     if is_remote(context):
         from langkeys.cli.remote import api_keys as over_rest
 
@@ -85,30 +103,23 @@ def list_(
             user=user,
             all_users=all_users,
             moment=moment,
-            conditions={
-                "status": None if status is None else status.value,
-                "unused_since": unused_since,
-                "expires_before": expires_before,
-            },
-            limit=limit,
-            offset=offset,
+            conditions=conditions,
+            paging=paging,
         )
         return
     call.output.require_stdout()
     with session_of(context, access=Access.READ) as session:
         owner = session.owner(user)
-        wanted = KeyFilter(
-            now=moment,
-            user_id=None if all_users else owner.id,
-            status=None if status is None else status.value,
-            unused_since=unused_since,
-            expires_before=expires_before,
+        wanted = KeyFilter(now=moment, user_id=None if all_users else owner.id, **conditions)
+        found = paging.page(
+            lambda limit, offset: session.store.api_keys(wanted, limit=limit, offset=offset),
+            lambda key: KeyRow(key, None, moment),
         )
         closed = 0
 
         def shown() -> Iterator[tuple[ApiKey, str | None]]:
             nonlocal closed
-            for key in session.store.api_keys(wanted, limit=limit, offset=offset):
+            for key in found:
                 value = api_keys.masked_value(key, lambda: session.reading_cipher)
                 closed += value is None
                 yield key, value
@@ -116,3 +127,7 @@ def list_(
         show_keys(call.output, shown(), moment)
         if closed:
             warn_of_closed(session, f"{closed} of these keys")
+
+
+def _before(moment: datetime, span: str | None, option: str) -> datetime | None:
+    return None if span is None else moment - parsed_span(span, option)

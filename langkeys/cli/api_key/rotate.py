@@ -46,7 +46,7 @@ from langkeys.config import locations
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Access, Session
-from langkeys.times import iso, iso_or_none, now, parsed_expiry, parsed_span, short_relative
+from langkeys.times import iso_or_none, now, parsed_expiry, parsed_span, person_iso, short_relative
 
 app = new_app()
 
@@ -374,7 +374,7 @@ def _say_rotated(
     location = session.store.location
     for number, item in enumerate(replacements):
         ends = item.old_expires_at
-        old = "is deleted" if ends is None else f"works until {iso(ends)}"
+        old = "is deleted" if ends is None else f"works until {person_iso(ends)}"
         where = "" if destination is None else f"; written to {destination.path_of(number)}"
         session.note(
             f"API key {dashed(item.new.row.id)} ({item.old.name}) of {item.old.username} replaces"

@@ -12,7 +12,8 @@ from langkeys.cli import prompts
 from langkeys.cli.key_files import Form, is_file, one_file
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
-from langkeys.cli.present.api_keys import show_key_card, show_keys
+from langkeys.cli.present.api_keys import KeyRow, show_key_card, show_keys
+from langkeys.cli.present.paging import Paging, sliced
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
 from langkeys.errors import UsageError
@@ -77,8 +78,7 @@ def list_(
     all_users: bool,
     moment: datetime,
     conditions: Mapping[str, Any],
-    limit: int | None,
-    offset: int,
+    paging: Paging[KeyRow],
 ) -> None:
     """List the keys of the user whose key is sent; ``conditions`` are those of ``matching``."""
     out = invocation(context).output
@@ -88,7 +88,11 @@ def list_(
         server.require("api-key list --all-users")
     require_self(server, user, "api-key list --all-users")
     found = api_keys.matching(api_keys.list_keys(server), moment, **conditions)
-    show_keys(out, found[offset:][:limit], moment)
+    shown = paging.page(
+        lambda limit, offset: sliced(found, limit, offset),
+        lambda item: KeyRow(item.key, item.value, moment),
+    )
+    show_keys(out, shown, moment)
 
 
 def show(context: typer.Context, ref: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from langkeys.cli.messages import said_count
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
 from langkeys.cli.remote.connection import server_of
@@ -26,7 +27,7 @@ def doctor(context: typer.Context) -> None:
     else:
         findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
         counts = [
-            ("counts", "ok", f"{count} {name}", None) for name, count in report.counts.items()
+            ("counts", "ok", said_count(name, count), None) for name, count in report.counts.items()
         ]
         out.rows([*findings, *counts])
     if not report.is_sound:
@@ -54,7 +55,9 @@ def _show(out: Output, report: RemoteReport) -> None:
         if finding.hint and finding.level != "ok":
             lines.append(f"         {finding.hint}")
     if report.counts:
-        lines.append("  " + ", ".join(f"{count} {name}" for name, count in report.counts.items()))
+        lines.append(
+            "  " + ", ".join(said_count(name, count) for name, count in report.counts.items())
+        )
     problems = sum(finding.level == "problem" for finding in report.findings)
     found = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
     lines += ["", f"{found} found at {report.url}"]

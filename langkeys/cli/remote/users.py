@@ -10,6 +10,7 @@ from langkeys.cli.invocation import settings_of
 from langkeys.cli.new_password import asked_password, given_password, warn_of_length
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
+from langkeys.cli.present.paging import Paging, sliced
 from langkeys.cli.present.users import show_user, show_user_card, show_users
 from langkeys.cli.remote.connection import server_of
 from langkeys.errors import ConflictError, LangkeysError
@@ -22,13 +23,14 @@ from langkeys.users import checked_username
 _RACE = "this check does not notice another superuser that is changed at the same moment"
 
 
-def list_(context: typer.Context, *, limit: int | None, offset: int) -> None:
+def list_(context: typer.Context, *, paging: Paging[UserSummary]) -> None:
     """List users."""
     out = invocation(context).output
     out.require_stdout()
     server = _server(context, "user list", writes=False)
-    found = users.list_users(server)[offset:][:limit]
-    show_users(out, map(_summary, found), now())
+    found = users.list_users(server)
+    shown = paging.page(lambda limit, offset: sliced(found, limit, offset), _summary)
+    show_users(out, map(_summary, shown), now())
 
 
 def show(context: typer.Context, user: str) -> None:

@@ -7,7 +7,8 @@ import typer
 from langkeys.cli import prompts
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
-from langkeys.cli.present.variables import show_shown
+from langkeys.cli.present.paging import Paging, sliced
+from langkeys.cli.present.variables import VariableRow, show_shown
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.models import CREDENTIAL, Variable, dashed
 from langkeys.remote import variables
@@ -62,14 +63,18 @@ def list_(
     *,
     user: str | None,
     all_users: bool,
-    limit: int | None = None,
-    offset: int = 0,
+    paging: Paging[VariableRow],
 ) -> None:
     """List the variables of the user whose key is sent."""
     out = invocation(context).output
     out.require_stdout()
     server = variable_server(context, user, all_users=all_users, writes=False)
-    _show(out, variables.list_variables(server)[offset:][:limit])
+    found = variables.list_variables(server)
+    shown = paging.page(
+        lambda limit, offset: sliced(found, limit, offset),
+        lambda pair: VariableRow(pair[0], pair[1], None),
+    )
+    _show(out, shown)
 
 
 def delete(

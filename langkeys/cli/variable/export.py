@@ -192,8 +192,8 @@ class _Values:
             )
         if self._closed and not self._opened:
             raise SecretKeyError(
-                f"the secret key from {self._session.cipher.source} decrypts none of"
-                f" the {len(self._closed)} variables of {self._owner.username} in"
+                f"the secret key from {self._session.cipher.source} decrypts none of the"
+                f" variables of {self._owner.username} in"
                 f" {self._session.store.location}",
                 hint="use the secret key of the server that wrote them",
             )

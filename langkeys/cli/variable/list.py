@@ -7,9 +7,19 @@ import typer
 
 from langkeys.cli.invocation import variable_session
 from langkeys.cli.messages import warn_of_closed
-from langkeys.cli.options import RemoteCommand, UserOption, invocation, is_remote, new_app
+from langkeys.cli.options import (
+    Limit,
+    Offset,
+    RemoteCommand,
+    Sort,
+    UserOption,
+    invocation,
+    is_remote,
+    new_app,
+)
 from langkeys.cli.present.columns import shows
-from langkeys.cli.present.variables import VARIABLES, show_variables, with_values
+from langkeys.cli.present.paging import Paging, sliced
+from langkeys.cli.present.variables import VARIABLES, VariableRow, show_variables, with_values
 from langkeys.errors import UsageError
 from langkeys.models import Variable
 from langkeys.sessions.session import Access
@@ -26,6 +36,9 @@ def list_(
     all_users: Annotated[
         bool, typer.Option("--all-users", help="List the variables of all users.")
     ] = False,
+    sort: Sort = None,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> None:
     """List variables, oldest first. Default: the acting user's variables.
 
@@ -40,10 +53,11 @@ def list_(
     call = invocation(context)
     if user is not None and all_users:
         raise UsageError("--user and --all-users cannot be used together")
+    paging = Paging(VARIABLES, sort=sort, limit=limit, offset=offset)
     if is_remote(context):
         from langkeys.cli.remote import variables as over_rest
 
-        over_rest.list_(context, user=user, all_users=all_users)
+        over_rest.list_(context, user=user, all_users=all_users, paging=paging)
         return
     call.output.require_stdout()
     with variable_session(context, access=Access.READ) as session:
@@ -52,7 +66,12 @@ def list_(
 
         def shown() -> Iterator[tuple[Variable, str | None]]:
             nonlocal closed
-            found = session.store.variables(None if all_users else owner.id)
+            found = paging.page(
+                lambda limit, offset: sliced(
+                    session.store.variables(None if all_users else owner.id), limit, offset
+                ),
+                lambda variable: VariableRow(variable, None, None),
+            )
             for variable, value in with_values(session, found):
                 closed += value is None
                 yield variable, value

@@ -1,0 +1,76 @@
+"""Which rows of a list are shown, and in which order: ``--sort``, ``--limit`` and ``--offset``."""
+
+import heapq
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from langkeys.cli.present.columns import Column, Listing
+from langkeys.errors import UsageError
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+UNSORTABLE = frozenset(("api_key", "value", "opens", "optins"))
+"""Fields that are masked, have no order, or are only known of what is shown."""
+
+
+class Paging(Generic[Item]):
+    """What the options of a list ask for; raises UsageError where ``sort`` is not a field.
+
+    With ``sort``, all rows are read before the first is shown; with a limit, too, only so many of
+    them are kept in memory. What is missing comes last, in descending order, too. Rows that are
+    equal stay in the order of their creation.
+    """
+
+    def __init__(
+        self, listing: Listing[Item], *, sort: str | None, limit: int | None, offset: int
+    ) -> None:
+        self._limit = limit
+        self._offset = offset
+        self._is_descending = sort is not None and sort.startswith("-")
+        self._column = None if sort is None else _sortable(listing, sort.removeprefix("-"))
+
+    def page(
+        self,
+        read: Callable[[int | None, int], Iterable[Found]],
+        row: Callable[[Found], Item],
+    ) -> Iterable[Found]:
+        """Return the rows to show; ``read`` reads them by limit and offset, in their own order.
+
+        ``row`` makes of one what the columns are declared for.
+        """
+        if self._column is None:
+            return read(self._limit, self._offset)
+        column, is_descending = self._column, self._is_descending
+
+        def place(found: Found) -> tuple[Any, ...]:
+            content = column.value(row(found))
+            if isinstance(content, str):
+                content = (content.casefold(), content)
+            is_missing = content is None or content == ()
+            # The last of an ascending order, and the first of one that is turned round.
+            return (is_missing != is_descending, 0 if is_missing else content)
+
+        found = read(None, 0)
+        if self._limit is None:
+            ordered = sorted(found, key=place, reverse=is_descending)
+        else:
+            choose = heapq.nlargest if is_descending else heapq.nsmallest
+            ordered = choose(self._offset + self._limit, found, key=place)
+        return ordered[self._offset :]
+
+
+def _sortable(listing: Listing[Item], name: str) -> Column[Item]:
+    column = listing.by_name.get(name)
+    if column is None or name in UNSORTABLE:
+        names = ", ".join(known for known in listing.by_name if known not in UNSORTABLE)
+        raise UsageError(
+            f"--sort has no field {name!r}", hint=f"sort by one of: {names}; -FIELD is descending"
+        )
+    return column
+
+
+def sliced(items: Iterable[Found], limit: int | None, offset: int) -> Iterable[Found]:
+    """Return the items that a limit and an offset leave."""
+    return islice(items, offset, None if limit is None else offset + limit)
