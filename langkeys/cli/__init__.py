@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import typer
 
 from langkeys import __version__
+from langkeys.cli import shell_scripts
 from langkeys.cli.arguments import own_arguments, refuse_keys_in_arguments
 from langkeys.cli.options import (
     Group,
@@ -44,7 +45,7 @@ class Root(Group):
     }
 
 
-app = new_app(cls=Root, add_completion=True)
+app = new_app(cls=Root)
 
 
 def _print_version(value: bool) -> None:
@@ -58,6 +59,24 @@ def langkeys(
     version: Annotated[
         bool,
         typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
+    ] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            is_eager=True,
+            callback=shell_scripts.install,
+            help="Install completion for your shell: bash, zsh or fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            is_eager=True,
+            callback=shell_scripts.show,
+            help="Print what --install-completion installs.",
+        ),
     ] = False,
 ) -> None:
     """Administer the API keys and credential variables of a Langflow server.
@@ -159,6 +178,7 @@ def _places_of(error: BaseException) -> list[str]:
 
 
 def _run(args: list[str], invocation: Invocation) -> int:
+    shell_scripts.prepare()
     command = typer.main.get_command(app)
     try:
         result: Any = command.main(
