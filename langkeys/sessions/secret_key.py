@@ -172,6 +172,7 @@ def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str]
     _close_journal(rotation)
     session.settings.reload()
     _read_back(session, plan)
+    session.leave_new_secret_key()
     return rotated
 
 

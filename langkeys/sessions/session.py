@@ -387,6 +387,13 @@ class Session:
         )
         self._has_accepted = True
 
+    def leave_new_secret_key(self) -> None:
+        """Say nothing of a secret key in force that decrypts nothing: it has just been replaced.
+
+        The environment still has it after ``secret-key rotate``, which says itself what to set.
+        """
+        self._has_accepted = True
+
     def _require_secret_key(self) -> None:
         lost = self._find_lost_secret_key()
         if lost is not None:

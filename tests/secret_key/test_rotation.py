@@ -267,6 +267,14 @@ def test_the_new_key_may_be_given_in_a_file(filled: Vault) -> None:
     assert filled.assert_whole() == file.read_text().strip()
 
 
+def test_a_key_that_the_environment_still_has_is_told_once(filled: Vault) -> None:
+    file = str(filled.site.folder / "new")
+    environment = {"LANGFLOW_SECRET_KEY": SECRET_KEY}
+    done = filled.site.call(*ROTATE, "--new-key-file", file, **environment).done()
+    assert "before you start the server, set LANGFLOW_SECRET_KEY" in done.stderr
+    assert "cannot decrypt" not in done.stderr
+
+
 def test_settings_that_disagree_are_refused(filled: Vault) -> None:
     file = str(filled.site.folder / "new")
     environment = {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY}
