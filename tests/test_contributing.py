@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md and SECURITY.md name is there."""
+"""What CONTRIBUTING.md, SECURITY.md and docs/architecture.md name is there."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _LINK = re.compile(r"\]\(([^):#]+)\)")
 _NAME = re.compile(r"`(_?[A-Z][A-Z_]{4,}|[A-Z]\w+[a-z]\w*|_?[a-z]+_[a-z_]+)`")
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "SECURITY.md"])
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
 def test_every_file_that_is_named_is_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    named = {*_FILE.findall(text), *_LINK.findall(text)}
+    links = {(ROOT / document).parent / link for link in _LINK.findall(text)}
+    named = links | {ROOT / name for name in _FILE.findall(text)}
     assert named
-    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    assert [path for path in sorted(named) if not path.exists()] == []
 
 
 def test_every_name_that_a_change_touches_is_in_the_code() -> None:

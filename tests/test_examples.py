@@ -49,11 +49,14 @@ def file_of(path: Path, text: str) -> str:
 
 def test_every_example_is_named_where_examples_are_listed() -> None:
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    files = [path.name for path in EXAMPLES.iterdir() if path.name != "README.md"]
-    assert len(files) == 6
-    for name in files:
-        assert f"[{name}]({name})" in listed
-        assert any(f"](../examples/{name})" in page for page in PAGES.values()), name
+    paths = [path for path in EXAMPLES.rglob("*") if path.is_file()]
+    names = {str(path.relative_to(EXAMPLES)) for path in paths} - {"README.md"}
+    assert [name for name in sorted(names) if f"[{name}]({name})" not in listed] == []
+    told = "".join(PAGES.values())
+    # A page links to an example, or shows the whole of it.
+    contents = {name: (EXAMPLES / name).read_text(encoding="utf-8") for name in names}
+    unnamed = [name for name in sorted(names) if f"examples/{name}" not in told]
+    assert [name for name in unnamed if contents[name] not in told] == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,13 +12,21 @@ import yaml
 
 
 def main() -> None:
-    """Take ``apply -f FILE|-`` and print what kubectl prints."""
-    verb, option, file = sys.argv[1:]
-    assert (verb, option) == ("apply", "-f"), sys.argv
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    for manifest in yaml.safe_load_all(text):
-        kubernetes_validate.validate(json.loads(json.dumps(manifest)), "1.31", strict=True)
-        print(f"{manifest['kind'].lower()}/{manifest['metadata']['name']} created")
+    """Take ``apply -f FILE`` or ``create secret generic NAME --from-env-file=FILE``."""
+    arguments = sys.argv[1:]
+    if arguments[:2] == ["apply", "-f"]:
+        file = arguments[2]
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        for manifest in yaml.safe_load_all(text):
+            kubernetes_validate.validate(json.loads(json.dumps(manifest)), "1.31", strict=True)
+            print(f"{manifest['kind'].lower()}/{manifest['metadata']['name']} created")
+    elif arguments[:3] == ["create", "secret", "generic"]:
+        name, option = arguments[3:]
+        text = Path(option.removeprefix("--from-env-file=")).read_text(encoding="utf-8")
+        assert all(re.fullmatch(r"[A-Z_]+=[\w-]{43}", line) for line in text.splitlines()), "values"
+        print(f"secret/{name} created")
+    else:
+        raise SystemExit(f"what is kubectl {' '.join(arguments)}?")
 
 
 if __name__ == "__main__":

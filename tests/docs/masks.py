@@ -20,6 +20,7 @@ _MASKS = [
     (re.compile(r"^[\w-]{32,}$", re.MULTILINE), "<secret>"),
     (re.compile(r"\b\d+ (?:bytes|kB|KiB)\b|\t\d{5,}\t"), "<size>"),
     (re.compile(r"\bpid \d+"), "pid <pid>"),
+    (re.compile(r"\bof [\w-]+ \(uid \d+\)"), "of <user>"),
     # The width of a table's columns follows from the above.
     (re.compile(r"[─━-]{3,}"), "───"),
     (re.compile(r"  +"), "  "),

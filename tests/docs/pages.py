@@ -30,7 +30,7 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run_page(text: str) -> Iterator[Outcome]:
+def run_page(text: str, *, uid: int | None = None) -> Iterator[Outcome]:
     """Run a page's console and sh blocks; yield what came of each console block."""
     with ExitStack() as stack:
         shell: Shell | None = None
@@ -39,7 +39,7 @@ def run_page(text: str) -> Iterator[Outcome]:
             if "scene" in block.notes:
                 stack.close()
                 names = {}
-                shell = stack.enter_context(Shell(block.notes["scene"]))
+                shell = stack.enter_context(Shell(block.notes["scene"], uid=uid))
             if block.language not in ("console", "sh") or "not run" in block.notes:
                 continue
             if shell is None:

@@ -62,10 +62,14 @@ _LEADER = (
 class Shell:
     """One bash in empty folders, with the langkeys of this checkout on its PATH."""
 
-    def __init__(self, scene: str, *, columns: int = COLUMNS, colours: bool = False) -> None:
+    def __init__(
+        self, scene: str, *, columns: int = COLUMNS, colours: bool = False, uid: int | None = None
+    ) -> None:
         self._stack = contextlib.ExitStack()
+        self._uid = uid
         self.folders = {place: self._made_folder(place) for place in PLACES}
         tools = self._stack.enter_context(tempfile.TemporaryDirectory())
+        Path(tools).chmod(0o755)
         _write_program(Path(tools) / "langkeys", f'exec "{sys.executable}" -m langkeys "$@"')
         _write_program(Path(tools) / "python", f'exec "{sys.executable}" "$@"')
         self._master, device = pty.openpty()
@@ -74,8 +78,9 @@ class Shell:
         self._codes, codes = os.pipe()
         for descriptor in (commands, codes):
             os.set_inheritable(descriptor, True)
+        loop = _LOOP.format(commands=commands, codes=codes)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LEADER, _LOOP.format(commands=commands, codes=codes)],
+            [*_as_user(uid), sys.executable, "-c", _LEADER, loop],
             stdin=device, stdout=device, stderr=device, start_new_session=True,
             pass_fds=(commands, codes), cwd=self.folders[PLACES[0]],
             env={
@@ -150,11 +155,13 @@ class Shell:
             except FileExistsError:
                 continue
             self._stack.callback(shutil.rmtree, path, ignore_errors=True)
+            if self._uid is not None:
+                os.chown(path, self._uid, 0)
             return path
 
     def _inward(self, text: str) -> str:
         for place, folder in self.folders.items():
-            text = re.sub(rf"(?<![\w/.-]){place}(?![\w-])", str(folder), text)
+            text = re.sub(rf"(?<![\w.-]){place}(?![\w-])", str(folder), text)
         for server, url in self._servers():
             text = text.replace(server, url)
         return text
@@ -177,6 +184,17 @@ class Shell:
 def plain(text: str) -> str:
     """Return what a terminal showed without colours and the like."""
     return _ESCAPE.sub("", text)
+
+
+def _as_user(uid: int | None) -> list[str]:
+    """Return how to run a command as a user, with root's group as in a container of Langflow.
+
+    That user may read every file, as this Python may be where others cannot look; not write any.
+    """
+    if uid is None:
+        return []
+    reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return ["setpriv", f"--reuid={uid}", "--regid=0", "--clear-groups", *reads]
 
 
 def _write_program(path: Path, line: str) -> None:

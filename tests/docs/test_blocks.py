@@ -43,7 +43,7 @@ def test_a_page_shows_what_its_commands_show(name: str) -> None:
 
 
 def test_a_block_has_a_language_that_is_run_quoted_or_read() -> None:
-    known = {"console", "sh", *QUOTED, "text", "json", "mermaid"}
+    known = {"console", "sh", *QUOTED, "text", "json"}
     assert {
         (name, block.language) for name, block in BLOCKS if block.language not in known
     } == set()

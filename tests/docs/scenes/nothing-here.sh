@@ -1,0 +1,1 @@
+# A folder without settings and without a database.
