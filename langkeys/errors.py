@@ -120,6 +120,10 @@ class StoreError(LangkeysError):
     exit_code = 6
 
 
+class NoTablesError(StoreError):
+    """The database is there and empty: no Langflow server has made its tables yet."""
+
+
 class UnreadableRowError(StoreError):
     """A row of the database cannot become a value: a cell holds what no server writes there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import langkeys
 from langkeys import LangflowStore
 from langkeys.store.protocol import Store
 
-from .support import databases, stores, surroundings
-from .support.databases import Database
+from .support import databases, postgresql, server_databases, stores, surroundings
+from .support.databases import Database, Shape
 from .support.samples import SECRET_KEY
+from .support.server_databases import ServerDatabase
 from .support.sites import Result, Site
 
 # Nothing here is timed, and every run tries the same examples.
@@ -24,11 +26,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("langkeys")
 
 SUPERUSER = "administrator"
+SQLITE = "sqlite"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the settings and folders of whoever runs the tests out of them."""
     config.add_cleanup(surroundings.enter().cleanup)
+    postgresql.prepare()
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(postgresql.stop)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,11 +63,47 @@ def empty_site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def site(empty_site: Site) -> Site:
+def engine_name() -> str:
+    """What the site's database is on; ``every_engine`` runs a test on each."""
+    return os.environ.get("PYTEST_ENGINE", SQLITE)
+
+
+@pytest.fixture
+def make_database(
+    empty_site: Site, engine_name: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Shape], Database]]:
+    """Make the database of the empty site, of a generation's shape."""
+    made: list[ServerDatabase] = []
+
+    def make(shape: Shape = databases.NEWEST) -> Database:
+        if engine_name == SQLITE:
+            return databases.made(empty_site.folder / empty_site.path, shape)
+        cluster = postgresql.cluster()
+        monkeypatch.setenv("PATH", str(cluster.binaries), prepend=os.pathsep)
+        is_old = not shape.key_expiry  # their times have no zone
+        made.append(server_databases.made(cluster, shape, zoned=not is_old))
+        empty_site.server = made[-1]
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``every_engine`` on each of them."""
+    is_marked = metafunc.definition.get_closest_marker("every_engine") is not None
+    if is_marked and "engine_name" in metafunc.fixturenames:
+        metafunc.parametrize("engine_name", [SQLITE, "postgresql"])
+
+
+@pytest.fixture
+def site(empty_site: Site, make_database: Callable[[], Database]) -> Site:
     """A site with a database, acting by AUTO_LOGIN as its superuser: no password is checked."""
-    databases.made(empty_site.folder / empty_site.path).add_user(SUPERUSER)
+    database = make_database()
+    database.add_user(SUPERUSER)
     empty_site.settings = {
-        "LANGFLOW_DATABASE_URL": f"sqlite:///{empty_site.folder / empty_site.path}",
+        "LANGFLOW_DATABASE_URL": database.url,
         "LANGFLOW_SECRET_KEY": SECRET_KEY,
         "LANGFLOW_AUTO_LOGIN": "true",
         "LANGFLOW_SUPERUSER": SUPERUSER,
@@ -70,16 +112,16 @@ def site(empty_site: Site) -> Site:
 
 
 @pytest.fixture
-def site_of(empty_site: Site) -> Callable[[str], Site]:
+def site_of(empty_site: Site, make_database: Callable[[Shape], Database]) -> Callable[[str], Site]:
     """Make a site whose database has the shape of a release, with users for its AUTO_LOGIN."""
 
     def make(release: str) -> Site:
-        database = databases.made(empty_site.folder / empty_site.path, databases.SHAPES[release])
+        database = make_database(databases.SHAPES[release])
         database.add_user("langflow", last_login_at=databases.ago(days=1))
         database.add_user(SUPERUSER)
         empty_site.shape = database.shape
         empty_site.settings = {
-            "LANGFLOW_DATABASE_URL": f"sqlite:///{database.path}",
+            "LANGFLOW_DATABASE_URL": database.url,
             "LANGFLOW_SECRET_KEY": SECRET_KEY,
             "LANGFLOW_AUTO_LOGIN": "true",
             "LANGFLOW_SUPERUSER": SUPERUSER,

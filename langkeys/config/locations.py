@@ -5,6 +5,7 @@ beside it uses without being told twice.
 """
 
 import importlib.util
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +20,9 @@ from langkeys.errors import (
     SecretKeyError,
     StoreError,
     UnsupportedError,
+    UsageError,
 )
-from langkeys.files.staged import find_bytes, is_file
+from langkeys.files.staged import find_bytes, is_file, is_there
 from langkeys.models import shown_without
 from langkeys.targets import Target
 from langkeys.text import unshowable_in
@@ -29,6 +31,12 @@ DATABASE_NAME = "langflow.db"
 PRE_RELEASE_NAME = "langflow-pre.db"
 """What a pre-release of Langflow has instead, copied from the other at its first start."""
 AUDIT_LOG_NAME = "langkeys-audit.jsonl"
+SERVER_SCHEMES = frozenset(
+    f"{name}{driver}"
+    for name in ("postgresql", "postgres")
+    for driver in ("", "+psycopg", "+psycopg2", "+psycopg_async", "+asyncpg", "+pg8000")
+)
+"""Schemes of databases on a server, with whatever driver people name."""
 ROTATION_SUFFIX = ".langkeys-rotation"
 """Ends the names of what a rotation of the secret key leaves behind, should it die."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
@@ -47,6 +55,8 @@ class DatabasePlace(NamedTuple):
     target: Target
     source: str
     is_relative: bool = False
+    warnings: tuple[str, ...] = ()
+    """Why a server would not start with this setting."""
 
 
 class SecretKey(NamedTuple):
@@ -97,6 +107,8 @@ def database(settings: Settings) -> DatabasePlace:
     value = settings.find("LANGFLOW_DATABASE_URL")
     if value is not None:
         source = value.source if value.source.startswith("--") else f"{value.name} ({value.source})"
+        if scheme_of(value.text.lower()) in SERVER_SCHEMES:
+            return _on_server(value, source, settings)
         path = _sqlite_path(value, source)
         if value.file is not None:
             settings.conceal(str(path))
@@ -125,6 +137,32 @@ def new_database(settings: Settings) -> Target:
     return target if target.file is None else _file(target.file.absolute())
 
 
+def _on_server(value: Value, source: str, settings: Settings) -> DatabasePlace:
+    from langkeys.config.server_urls import BadURLError, parsed_server_url, shown_server_url
+
+    try:
+        url = parsed_server_url(value.text)
+    except BadURLError as error:
+        raise ConfigError(f"the URL of the database ({source}) {error}") from None
+    if value.source.startswith("--") and url.has_password:
+        raise UsageError(
+            f"{value.source} has a password in its URL, which is in the shell's history and in the"
+            " list of processes",
+            hint="set LANGFLOW_DATABASE_URL, or PGPASSWORD, or use a ~/.pgpass file; and change"
+            " that password",
+        )
+    shown = shown_server_url(value.text, url.parameters)
+    if value.file is not None:
+        for text in (shown, *url.parameters.values()):
+            settings.conceal(text)
+    warnings = tuple(
+        f"a Langflow 1.13 server would not start with the URL of the database ({source}): {refusal}"
+        for refusal in url.refusals
+    )
+    target = Target("postgresql", parameters=url.parameters, url=value.text, shown=shown)
+    return DatabasePlace(target, source, warnings=warnings)
+
+
 def _file(path: Path) -> Target:
     return Target("sqlite", file=path)
 
@@ -144,19 +182,32 @@ def _database_in(folder: Path) -> Path:
 
 
 def rotation_journal(settings: Settings) -> Path:
-    """Return where a rotation of the secret key keeps its journal: beside the database's file.
+    """Return where a rotation of the secret key keeps its journal.
 
-    By the database's real name: a link to it must lead to the same journal.
+    Beside the database's file, by its real name: a link to it must lead to the same journal. Of a
+    database on a server in the config folder.
     """
     beside = backup_base(settings)
     return beside.with_name(f".{beside.name}{ROTATION_SUFFIX}")
 
 
+def find_rotation_journal(settings: Settings) -> Path | None:
+    """Return the journal that a rotation has left or is at; None where there is none."""
+    try:
+        path = rotation_journal(settings)
+    except ConfigError:
+        return None  # there is no config folder that it could be in
+    return path if is_there(path) else None
+
+
 def backup_base(settings: Settings) -> Path:
     """Return the path that the names of a rotation's own backups begin with."""
-    file = database(settings).target.file
-    assert file is not None
-    return file.resolve()
+    target = database(settings).target
+    if target.file is not None:
+        return target.file.resolve()
+    named = "-".join(target.parameters.get(name, "") for name in ("host", "port", "dbname"))
+    folder = config_folder(settings).path.absolute()
+    return folder / (re.sub(r"[^\w.-]", "_", named).strip("-") or target.scheme)
 
 
 def is_database_given(settings: Settings) -> bool:
@@ -204,8 +255,8 @@ def _sqlite_path(value: Value, source: str) -> Path:
         named = scheme_of(text)
         raise UnsupportedError(
             f"{source} names {(f'a {named}' if named else 'another')} database;"
-            " langkeys supports SQLite",
-            hint="use sqlite:///PATH or a plain path",
+            " langkeys supports SQLite and PostgreSQL",
+            hint="use sqlite:///PATH, a plain path, or postgresql://USER@HOST/DATABASE",
         )
     if not path_text or path_text.startswith((":memory:", "file:")) or "\0" in path_text:
         raise ConfigError(

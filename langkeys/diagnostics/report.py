@@ -5,6 +5,7 @@ always has) or ``ok``. No finding holds a secret; secrets among the settings are
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,9 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
             )
     for warning in settings.warnings:
         report.add("settings", "note", warning)
+    with suppress(LangkeysError):  # it is told where the database is opened
+        for warning in locations.database(settings).warnings:
+            report.add("settings", "note", warning)
     if settings.env_file is None:
         report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
 

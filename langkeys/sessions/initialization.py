@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langkeys.config import locations
 from langkeys.config.settings import Settings
-from langkeys.errors import SecretKeyError
+from langkeys.errors import NoTablesError, SecretKeyError, UnsupportedError
 from langkeys.secret_key.trial import find_lost
 from langkeys.targets import Target
 
@@ -26,7 +26,12 @@ def check_database(target: Target, settings: Settings, warn: Callable[[str], Non
     """
     from langkeys.store.engines import open_store
 
-    store = open_store(target)
+    try:
+        store = open_store(target)
+    except NoTablesError as error:
+        raise UnsupportedError(
+            f"{error.message}; langkeys init makes no tables there", hint=error.hint
+        ) from None
     try:
         lost = find_lost(store, _cipher(settings, store))
     finally:

@@ -133,7 +133,7 @@ class Session:
             self.acting  # noqa: B018 - raises unless an active superuser acts
         elif self._access is Access.USER:
             self.known_user  # noqa: B018 - raises where nobody is known
-        if is_there(journal := self._journal_path):
+        if (journal := locations.find_rotation_journal(self.settings)) is not None:
             self._meet_unfinished(journal)
         return store
 
@@ -148,7 +148,7 @@ class Session:
 
     def _open_store(self) -> Store:
         self.settings.check()
-        for warning in self.settings.warnings:
+        for warning in (*self.settings.warnings, *locations.database(self.settings).warnings):
             self.warn(warning)
         if self._access is Access.WRITE and (names := self.settings.conflicts):
             self.warn(
@@ -223,10 +223,6 @@ class Session:
                 locations.explain_missing(self.settings, error)
             raise
 
-    @property
-    def _journal_path(self) -> Path:
-        return locations.rotation_journal(self.settings)
-
     def _meet_unfinished(self, journal: Path) -> None:
         """Settle a rotation that died before something is written; else say that there is one."""
         if self._access is Access.WRITE:
@@ -241,7 +237,10 @@ class Session:
         """Complete or undo a rotation that died; see ``langkeys.secret_key.recovery``."""
         from langkeys.sessions.rotation import settle_unfinished
 
-        if settle_unfinished(self._journal_path, self.settings, self._opened, self.warn):
+        journal = locations.find_rotation_journal(self.settings)
+        if journal is not None and settle_unfinished(
+            journal, self.settings, self._opened, self.warn
+        ):
             for name in ("cipher", "reading_cipher", "verifier"):
                 self.__dict__.pop(name, None)
             with suppress(LangkeysError):  # the rotation itself has its line
@@ -313,11 +312,12 @@ class Session:
         After a rotation that died behind its commit only the key that is staged decrypts it. It is
         tried, in memory: nothing is settled before it is known who acts.
         """
-        if not is_there(self._journal_path):
+        journal = locations.find_rotation_journal(self.settings)
+        if journal is None:
             return self.cipher
         from langkeys.sessions.rotation import with_staged_key
 
-        return with_staged_key(self.cipher, self._journal_path)
+        return with_staged_key(self.cipher, journal)
 
     def owner(self, user: str | None) -> User:
         """Return the user that ``--user`` names, by id or name, or else the acting one."""

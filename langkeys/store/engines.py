@@ -29,6 +29,10 @@ def _engine(target: Target) -> Engine:
         from langkeys.store.sqlite import engine
 
         return engine
+    if target.scheme == "postgresql":
+        from langkeys.store.postgresql import engine as postgresql
+
+        return postgresql
     raise UnsupportedError(f"langkeys has no engine for {target.scheme} databases")
 
 

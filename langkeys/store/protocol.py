@@ -222,6 +222,7 @@ class Store(Protocol):
         """Return a number that changes whenever another connection has committed anything.
 
         It costs less than to look anything up. What this store itself writes does not change it.
+        Where an engine cannot tell so cheaply, it is another number each time.
         """
         ...
 

@@ -124,8 +124,7 @@ def test_a_url_that_names_no_file_is_an_error_that_says_what_to_write(text: str)
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://langflow:pass-of-postgres@db.example/langflow",
-        "postgresql+psycopg://langflow:pass-of-postgres@db.example/langflow",
+        "mariadb://langflow:pass-of-postgres@db.example/langflow",
         "mysql://langflow:pass-of-postgres@db.example/langflow",
     ],
 )

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from langkeys.store.protocol import Store
+from langkeys.store.sqlite.store import SqliteStore
+
 from .samples import SECRET_KEY, encrypted, hash_of, new_api_key, password_hash
 
 
@@ -101,6 +104,20 @@ class Database:
     def __init__(self, path: Path, shape: Shape = NEWEST) -> None:
         self.path = path
         self.shape = shape
+
+    def opened(self, *, writable: bool, patience: float) -> Store:
+        """Open langkeys' store on it."""
+        return SqliteStore(self.path, writable=writable, busy_timeout=patience)
+
+    @property
+    def url(self) -> str:
+        """The value of LANGFLOW_DATABASE_URL that leads here."""
+        return f"sqlite:///{self.path}"
+
+    @property
+    def location(self) -> str:
+        """The database as langkeys names it."""
+        return str(self.path)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path)) as connection, connection:

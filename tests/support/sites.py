@@ -84,6 +84,8 @@ class Site:
     home: Path | None = None
     """Where the user's own folders are, if not in ``folder`` itself."""
     shape: Shape = NEWEST
+    server: Database | None = None
+    """The site's database where a server has it."""
 
     def environment(self, settings: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """Return a bare environment with this site's settings and more; None takes one away."""
@@ -159,6 +161,8 @@ class Site:
     @property
     def database(self) -> Database:
         """This site's database."""
+        if self.server is not None:
+            return self.server
         return Database(self.folder / self.path, self.shape)
 
     def write_env(self, text: str) -> Path:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from langkeys.crypto.cipher import Cipher
 from langkeys.store.protocol import Store
-from langkeys.store.sqlite.store import SqliteStore
 
 from .databases import Database
 from .samples import SECRET_KEY
@@ -17,7 +16,7 @@ from .samples import SECRET_KEY
 def opened(
     database: Database, *, writable: bool = False, busy_timeout: float = 10.0
 ) -> Iterator[Store]:
-    store = SqliteStore(database.path, writable=writable, busy_timeout=busy_timeout)
+    store = database.opened(writable=writable, patience=busy_timeout)
     try:
         yield store
     finally:

@@ -1,0 +1,167 @@
+"""Copies of a live database, made and checked by PostgreSQL's own clients."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from langkeys.errors import ConflictError, FailedError, UnsupportedError
+from langkeys.files.staged import sync_folder
+from langkeys.store.postgresql.database import Database
+
+BLOCK = 8192
+"""The size of a server's pages, to show how far a copy is."""
+LOOK_SECONDS = 0.1
+_LOCK_WAIT = "10s"
+_DUMP, _RESTORE = "pg_dump", "pg_restore"
+
+
+class Copying(Database):
+    """The part of a store that makes a copy of it."""
+
+    def copy_size(self) -> int:
+        rows = self._rows("SELECT pg_database_size(current_database()) / %s", (BLOCK,))
+        return int(rows[0][0])
+
+    def copy_to(
+        self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
+    ) -> None:
+        del with_indexes  # a dump has the rows, and makes the indexes anew
+        path = path.absolute()
+        dump, restore = _client(_DUMP), _client(_RESTORE)
+        if path.exists() or path.is_symlink():
+            raise ConflictError(
+                f"{path} already exists, and a backup never replaces a file",
+                hint="choose another file",
+            )
+        staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            try:
+                self._dump(dump, descriptor, progress)
+                os.fsync(descriptor)
+                self._check(restore, staged)
+                os.link(staged, path)  # unlike a rename, never replaces what came in between
+            finally:
+                os.close(descriptor)
+                staged.unlink(missing_ok=True)
+            sync_folder(path.parent)
+        except FileExistsError:
+            raise ConflictError(f"{path} has just been created by another process") from None
+        except OSError as error:
+            raise FailedError(f"cannot write the backup {path}: {error.strerror}") from None
+
+    def _dump(self, dump: str, descriptor: int, progress: Callable[[int, int], None]) -> None:
+        if "sslpassword" in self._target.parameters:
+            raise UnsupportedError(
+                f"{_DUMP} cannot be given the password of a TLS key but as an argument",
+                hint="use a key without a password, or make the backup yourself",
+            )
+        total = self.copy_size()
+        arguments = [
+            dump, "--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}",
+            f"--dbname={_connection_string(self._target.parameters)}",
+        ]  # fmt: skip
+        with subprocess.Popen(  # noqa: S603 - PostgreSQL's own client, without a shell
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=subprocess.PIPE,
+            env=_environment(self._target.parameters),
+        ) as process:
+            try:
+                while process.poll() is None:
+                    progress(min(os.fstat(descriptor).st_size // BLOCK, total), total)
+                    time.sleep(LOOK_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
+            assert process.stderr is not None
+            said = process.stderr.read().decode("utf-8", "replace")
+        if process.returncode != 0:
+            raise self._failure(said)
+        progress(total, total)
+
+    def _failure(self, said: str) -> FailedError:
+        location = self.location
+        if "server version mismatch" in said:
+            return FailedError(
+                f"{_DUMP} is older than the server of {location}",
+                hint="install the client of the server's version (postgresql-client)",
+            )
+        if "permission denied" in said:
+            return FailedError(
+                f"{_DUMP} may not read all tables of {location}",
+                hint="connect as the server's own user, who owns the tables",
+            )
+        if "canceling statement due to lock timeout" in said or "lock timeout" in said:
+            return FailedError(
+                f"{_DUMP} waited {_LOCK_WAIT} for a lock on {location}", hint="try again"
+            )
+        if "No space left" in said:
+            return FailedError("there is no space left for the backup")
+        return FailedError(f"{_DUMP} could not copy {location}")
+
+    def _check(self, restore: str, staged: Path) -> None:
+        """Read the list of what is in the copy."""
+        listed = subprocess.run(  # noqa: S603 - PostgreSQL's own client, without a shell
+            [restore, "--list", str(staged)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        data = [line for line in listed.stdout.splitlines() if b" TABLE DATA " in line]
+        missing = [
+            table
+            for table in ("apikey", "user", "variable")
+            if not any(f" {table} ".encode() in line for line in data)
+        ]
+        if listed.returncode != 0 or missing:
+            raise FailedError(f"the copy of {self.location} is damaged: {_RESTORE} cannot read it")
+
+    def clean_free_pages(self, temporary: Sequence[str]) -> None:
+        del temporary
+        self._tell(
+            f"what was replaced stays in {self.location} until the server cleans its tables"
+            " (VACUUM), and in its write-ahead log, replicas and backups for as long as these are"
+            " kept",
+            is_warning=False,
+        )
+
+
+def _client(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise UnsupportedError(
+            f"a backup of a database on PostgreSQL needs {name}, which is not installed",
+            hint="install PostgreSQL's clients (postgresql-client)",
+        )
+    return found
+
+
+def _connection_string(parameters: Mapping[str, str]) -> str:
+    """Write libpq's parameters without a password: a client's arguments can be seen by anybody."""
+    shown = {
+        name: text for name, text in parameters.items() if name not in ("password", "sslpassword")
+    }
+    shown["application_name"] = "langkeys"
+    return " ".join(
+        "{}='{}'".format(name, text.replace("\\", "\\\\").replace("'", "\\'"))
+        for name, text in shown.items()
+    )
+
+
+def _environment(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment without what is langkeys' own, and with the password."""
+    environment = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.upper().startswith(("LANGFLOW_", "LANGKEYS_"))
+    }
+    environment["LC_ALL"] = "C"  # its messages are told by their words
+    if "password" in parameters:
+        environment["PGPASSWORD"] = parameters["password"]
+    return environment

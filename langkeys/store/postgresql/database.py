@@ -1,0 +1,367 @@
+"""A connection to a Langflow database on a server: statements, transactions, the catalogue."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any, TypeVar
+
+from langkeys import failpoints
+from langkeys.errors import LangkeysError, NoTablesError, StoreError, UnreadableRowError
+from langkeys.store.encrypted_columns import (
+    ENCRYPTED_COLUMNS,
+    ENCRYPTED_JSON_COLUMNS,
+    ENVELOPE_COLUMNS,
+)
+from langkeys.store.generations import (
+    Generation,
+    require_writable,
+    schema_problems,
+    told_from,
+    unfinished_tables,
+)
+from langkeys.store.open_store import OpenStore
+from langkeys.store.postgresql.connections import connected, driver, is_lost, store_error
+from langkeys.store.postgresql.spool import Row, Spool
+from langkeys.store.postgresql.values import BadCellError, shown_id, utc_time
+from langkeys.targets import Target
+
+PATIENCE = 10.0
+"""Seconds to wait for a lock that another session holds."""
+PAGE_ROWS = 500
+CURSOR_ROWS = 2000
+_OUR_LOCK = 0x4C4B6579
+"""The class of the advisory lock that keeps one langkeys from another; servers take other forms."""
+
+Parameters = Sequence[object] | Mapping[str, object]
+Own = TypeVar("Own", bound="Database")
+
+
+class Database(OpenStore):
+    """What the tables of a store share: the connection, its columns, and its generation."""
+
+    def __init__(
+        self, target: Target, *, writable: bool = False, patience: float = PATIENCE
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._writable = writable
+        self._patience = patience
+        self._psycopg2 = driver()
+        # Held for a statement, or for a whole transaction: several threads share the connection.
+        self._lock = threading.RLock()
+        self._in_transaction = False
+        self._is_closed = False
+        self._versions, self._cursors = itertools.count(), itertools.count()
+        self._connection = connected(target)
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        if self._connection.get_parameter_status("server_encoding") == "SQL_ASCII":
+            raise StoreError(f"the database {self.location} has no encoding (SQL_ASCII)")
+        if self._writable and self._connection.get_parameter_status("in_hot_standby") == "on":
+            raise StoreError(
+                f"the database {self.location} is a replica (standby), which is read-only; nothing"
+                " was written",
+                hint="use the URL of the primary",
+            )
+        self._types = self._read_types()
+        columns = {table: frozenset(types) for table, types in self._types.items()}
+        if "apikey" not in columns:
+            raise self._no_tables(columns)
+        revisions = self._read_revisions(columns)
+        revision = revisions[0] if len(revisions) == 1 else None
+        self._generation = told_from(columns, revision, self.location)
+        self._schema_problems = schema_problems(columns, revisions, self._generation)
+        if self._writable and (left := unfinished_tables(columns)):
+            raise StoreError(
+                f"{self.location} has {', '.join(left)} from an unfinished migration"
+                " of Langflow; nothing was written",
+                hint="restore the copy from before the upgrade, or let the server finish it",
+            )
+        for problem in self._schema_problems:
+            if problem != self._generation.note:  # which is told by whoever opens it
+                self._tell(f"{self.location}: {problem}", is_warning=True)
+
+    def _no_tables(self, columns: dict[str, frozenset[str]]) -> StoreError:
+        rows = self._rows(
+            "SELECT DISTINCT quote_ident(n.nspname) FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relname = 'apikey' AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT 5"
+        )
+        if rows:
+            schemas = ", ".join(row[0] for row in rows)
+            return StoreError(
+                f"{self.location} has its Langflow tables in another schema: {schemas}",
+                hint="connect as the server's own user, or ALTER ROLE ... SET search_path as the"
+                " server's user has it",
+            )
+        if not columns:
+            return NoTablesError(
+                f"{self.location} is empty: no Langflow server has used it yet",
+                hint="start the Langflow server once with this database: it makes the tables and"
+                " the superuser",
+            )
+        return StoreError(
+            f"{self.location} is not a Langflow database: it has no table apikey",
+            hint="specify the right one with --database or LANGFLOW_DATABASE_URL",
+        )
+
+    def _read_types(self) -> dict[str, dict[str, str]]:
+        """Return the types of the known tables' columns; other tables only by name."""
+        places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
+        types: dict[str, dict[str, str]] = {}
+        for table, column, column_type in self._rows(
+            "SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c"
+            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+            " AND NOT a.attisdropped AND c.relname = ANY(%s)"
+            " WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)"
+            " AND c.relnamespace NOT IN ('pg_catalog'::regnamespace,"
+            " 'information_schema'::regnamespace)",
+            (sorted({table for table, *_ in places}),),
+        ):
+            found = types.setdefault(table, {})
+            if column is not None:
+                found[column] = column_type
+        return types
+
+    def _read_revisions(self, columns: dict[str, frozenset[str]]) -> list[str]:
+        if "alembic_version" not in columns:
+            return []
+        return [str(row[0]) for row in self._rows("SELECT version_num FROM alembic_version")]
+
+    @property
+    def location(self) -> str:
+        return self._target.location
+
+    @property
+    def generation(self) -> Generation:
+        return self._generation
+
+    @property
+    def schema_problems(self) -> Sequence[str]:
+        return self._schema_problems
+
+    @property
+    def is_snapshot(self) -> bool:
+        return False
+
+    def is_replaced(self) -> bool:
+        return False
+
+    def version(self) -> int:
+        # Every cheap counter of a server changes each second, as servers write heartbeats: what was
+        # read before is never known to be current.
+        return next(self._versions)
+
+    def schema_version(self) -> int:
+        rows = self._rows(
+            "SELECT hashtext(string_agg(concat(attrelid, attname, atttypid), ',' ORDER BY attrelid,"
+            " attnum)) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid IN"
+            " (to_regclass('apikey'), to_regclass('variable'), to_regclass('\"user\"'))"
+        )
+        return int(rows[0][0] or 0)
+
+    @contextmanager
+    def reopened(self: Own) -> Iterator[Own]:
+        store = type(self)(self._target, patience=self._patience)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def close(self) -> None:
+        with self._lock, suppress(self._psycopg2.Error):
+            self._is_closed = True
+            self._connection.close()
+
+    # Statements
+
+    def _rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        with self._lock:
+            try:
+                return self._fetched(sql, parameters)
+            except self._psycopg2.Error as error:
+                if self._in_transaction or self._is_closed or not is_lost(self._psycopg2, error):
+                    raise self._as_ours(error) from None
+            except (ValueError, UnicodeError) as error:
+                raise self._as_ours(error) from None
+            # The server has been restarted, or has ended an idle session: nothing was under way.
+            self._connection = connected(self._target)
+            with self._translated():
+                return self._fetched(sql, parameters)
+
+    def _fetched(self, sql: str, parameters: Parameters) -> list[Any]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return list(cursor.fetchall()) if cursor.description is not None else []
+
+    def _changed_rows(self, sql: str, parameters: Parameters = ()) -> int:
+        self._require_writable()
+        with self._translated(), self._lock, self._connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return int(cursor.rowcount)
+
+    def _require_writable(self) -> None:
+        if not self._writable:
+            raise StoreError(f"{self.location} was opened for reading; nothing was written")
+
+    def _require_more_than_ends(self) -> None:
+        """Raise UnsupportedError where this generation is only read, revoked and deleted from."""
+        require_writable(self._generation, self.location)
+
+    def _copy(self, sql: str, lines: IO[str]) -> None:
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.copy_expert(sql, lines)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._psycopg2.Error, ValueError, UnicodeError) as error:
+            raise self._as_ours(error) from None
+
+    def _as_ours(self, error: Exception) -> LangkeysError:
+        if isinstance(error, LangkeysError):
+            return error
+        if isinstance(error, self._psycopg2.Error):
+            return store_error(self._psycopg2, error, self.location, self._patience)
+        return StoreError(f"the database {self.location} cannot hold such a text")
+
+    def _streamed(
+        self, sql: str, parameters: Sequence[object] = (), *, order: str, limit: int | None,
+        offset: int = 0,
+    ) -> Iterator[Row]:  # fmt: skip
+        """Yield rows in an order that no index has, however many and however slowly taken.
+
+        They are read at once, into a file where they are many: an open cursor would keep the server
+        from cleaning up, and from a migration, for as long as a pipe is slow.
+        """
+        ordered = f"{sql} ORDER BY {order}"
+        if limit is not None and limit <= CURSOR_ROWS:
+            yield from self._rows(f"{ordered} LIMIT %s OFFSET %s", (*parameters, limit, offset))
+            return
+        spool = Spool()
+        try:
+            with self._lock, self._reading():
+                name = f"langkeys_{next(self._cursors)}"
+                self._rows(
+                    f"DECLARE {name} NO SCROLL CURSOR FOR {ordered} LIMIT %s OFFSET %s",
+                    (*parameters, limit, offset),
+                )
+                while rows := self._rows(f"FETCH {CURSOR_ROWS} FROM {name}"):
+                    spool.add(rows)
+                self._rows(f"CLOSE {name}")
+            yield from spool
+        finally:
+            spool.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold a transaction for reading, or the one that is under way."""
+        if self._in_transaction:
+            yield
+            return
+        self._rows("BEGIN READ ONLY")
+        self._in_transaction = True
+        try:
+            yield
+        finally:
+            self._in_transaction = False
+            self._end("COMMIT")
+
+    def _end(self, sql: str) -> None:
+        with suppress(self._psycopg2.Error):  # the error that led here is the one to tell
+            self._fetched(sql, ())
+
+    # Transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            yield from self._transaction()
+
+    def _transaction(self) -> Iterator[None]:
+        self._require_writable()
+        milliseconds = max(1, int(self._patience * 1000))
+        try:
+            # READ COMMITTED: a snapshot that is taken before the lock would not see what the
+            # session has written that held it. What acts on what it read says so in its condition.
+            self._rows(
+                "BEGIN ISOLATION LEVEL READ COMMITTED;"
+                " SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = 0;"
+                " SET LOCAL idle_in_transaction_session_timeout = '10min';"
+                " SELECT pg_advisory_xact_lock(%s, 0)",
+                (milliseconds, _OUR_LOCK),
+            )
+        except LangkeysError:
+            self._end("ROLLBACK")
+            raise
+        self._in_transaction = True
+        self._forget_changes()
+        try:
+            yield
+            with self._commit_context():
+                failpoints.reach("before-commit")
+                self._commit()
+        finally:
+            if self._in_transaction:
+                self._in_transaction = False
+                self._end("ROLLBACK")
+
+    def _commit(self) -> None:
+        ((number,),) = self._rows("SELECT pg_current_xact_id_if_assigned()::text")
+        try:
+            with self._translated():
+                self._fetched("COMMIT", ())
+        except StoreError:
+            if number is None or not self._has_committed(str(number)):
+                raise
+        self._in_transaction = False
+
+    def _has_committed(self, number: str) -> bool:
+        """Ask whether a transaction was committed whose connection was lost at its commit."""
+        self._in_transaction = False
+        with suppress(self._psycopg2.Error):
+            self._connection.close()
+        self._connection = connected(self._target)
+        ((status,),) = self._rows("SELECT pg_xact_status(%s::xid8)", (number,))
+        if status in ("committed", "aborted"):
+            return bool(status == "committed")
+        raise StoreError(
+            f"the connection to the database {self.location} was lost at a commit, and it cannot be"
+            " told whether it was written",
+            hint="look at what is stored before you run the command again",
+        )
+
+    # Columns
+
+    def _utc(self, table: str, column: str, alias: str) -> str:
+        """Return SQL for a column of times as UTC without a zone, NULL where it is missing."""
+        column_type = self._types[table].get(column)
+        return (
+            "NULL::timestamp" if column_type is None else utc_time(f"{alias}.{column}", column_type)
+        )
+
+    def _has(self, table: str, column: str) -> bool:
+        return column in self._types.get(table, {})
+
+    def _unreadable_row(
+        self, table: str, row_id: object, name: str | None, error: BadCellError
+    ) -> UnreadableRowError:
+        return UnreadableRowError(
+            self.location, table=table, row=shown_id(row_id), name=name, column=error.column
+        )
+
+    def _find_problem(
+        self, row: Sequence[Any], load: Callable[[Sequence[Any]], object]
+    ) -> str | None:
+        try:
+            load(row)
+        except UnreadableRowError as error:
+            return error.column
+        return None

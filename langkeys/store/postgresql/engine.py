@@ -1,0 +1,31 @@
+"""PostgreSQL behind the door of ``langkeys.store.engines``: a target is a database on a server."""
+
+from langkeys.errors import UnsupportedError
+from langkeys.models import User
+from langkeys.store.postgresql.database import PATIENCE
+from langkeys.store.postgresql.store import PostgresStore
+from langkeys.targets import Target
+
+
+def open_store(target: Target, *, writable: bool, cache_kib: int | None) -> PostgresStore:
+    """See ``langkeys.store.engines.open_store``; the server has a cache of its own."""
+    del cache_kib
+    return PostgresStore(target, writable=writable, patience=PATIENCE)
+
+
+def take_alone(target: Target, *, patience: float) -> PostgresStore:
+    """See ``langkeys.store.engines.take_alone``."""
+    del patience
+    raise UnsupportedError(
+        f"langkeys cannot rotate the secret key of {target.location} yet: not on PostgreSQL",
+        hint="nothing was done",
+    )
+
+
+def create_store(target: Target, superuser: User) -> str | None:
+    """See ``langkeys.store.engines.create_store``: a server makes its tables itself."""
+    del superuser
+    raise UnsupportedError(
+        f"langkeys makes no tables in {target.location}: a Langflow server does",
+        hint="start the Langflow server once with this database",
+    )

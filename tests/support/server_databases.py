@@ -1,0 +1,160 @@
+"""Databases on PostgreSQL in the shapes of Langflow, made and read without langkeys."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from langkeys.config import locations
+from langkeys.config.settings import Settings
+from langkeys.store.postgresql.store import PostgresStore
+from langkeys.store.protocol import Store
+
+from .databases import NEWEST, Database, Shape
+from .postgresql import Cluster
+
+
+def schema(shape: Shape, *, zoned: bool) -> str:
+    """Return the tables that a server of a generation makes, as ``pg_dump -s`` shows them.
+
+    ``zoned``: the times that are without a zone up to 1.8 have one, as in 1.13; a 1.11 server has
+    either, by what is installed beside it.
+    """
+    time = "timestamp with time zone" if zoned else "timestamp without time zone"
+    retired = "retired_at timestamp with time zone," if shape.retired else ""
+    managed = "is_environment_managed boolean," if shape.environment_managed else ""
+    expiry = "expires_at timestamp with time zone," if shape.key_expiry else ""
+    key_hash = "api_key_hash character varying," if shape.key_hash else ""
+    script = f"""
+        CREATE TABLE "user" (
+            id uuid NOT NULL, username character varying NOT NULL,
+            password character varying NOT NULL, profile_image character varying,
+            is_active boolean NOT NULL, is_superuser boolean NOT NULL, create_at {time} NOT NULL,
+            updated_at {time} NOT NULL, last_login_at {time}, {retired}
+            store_api_key character varying, optins json,
+            CONSTRAINT user_pkey PRIMARY KEY (id), CONSTRAINT uq_user_id UNIQUE (id));
+        CREATE UNIQUE INDEX ix_user_username ON "user" (username);
+        CREATE TABLE apikey (
+            name character varying, last_used_at {time}, total_uses integer NOT NULL,
+            is_active boolean NOT NULL, {expiry} id uuid NOT NULL,
+            created_at timestamp with time zone DEFAULT now() NOT NULL,
+            api_key character varying NOT NULL, {key_hash}
+            user_id uuid NOT NULL REFERENCES "user" (id),
+            CONSTRAINT apikey_pkey PRIMARY KEY (id), CONSTRAINT uq_apikey_id UNIQUE (id));
+        CREATE UNIQUE INDEX ix_apikey_api_key ON apikey (api_key);
+        CREATE INDEX ix_apikey_user_id ON apikey (user_id);
+        CREATE INDEX ix_apikey_name ON apikey (name);
+        CREATE TABLE variable (
+            name character varying NOT NULL, value character varying NOT NULL,
+            type character varying, id uuid NOT NULL PRIMARY KEY,
+            created_at timestamp with time zone DEFAULT now(),
+            updated_at timestamp with time zone, {managed} default_fields json,
+            user_id uuid NOT NULL REFERENCES "user" (id));
+        CREATE TABLE alembic_version (version_num character varying(32) NOT NULL);
+        INSERT INTO alembic_version VALUES ('{shape.revision}');
+    """
+    if shape.key_hash:
+        script += "CREATE INDEX ix_apikey_api_key_hash ON apikey (api_key_hash);"
+    if shape.retired:
+        script += 'CREATE UNIQUE INDEX ix_user_username_lower ON "user" (lower((username)::text));'
+    for table in shape.tables:
+        columns = {
+            "mcp_server": "name character varying, config json,",
+            "sso_config": "slug character varying, client_secret_encrypted character varying,",
+        }.get(table, "")
+        script += f"CREATE TABLE {table} ({columns} id uuid NOT NULL PRIMARY KEY);"
+    if shape.tables:
+        script += "CREATE TABLE message (id uuid NOT NULL PRIMARY KEY, text text, data jsonb);"
+    return script
+
+
+class ServerDatabase(Database):
+    """A Langflow database on a server, written and read behind langkeys' back."""
+
+    def __init__(self, cluster: Cluster, name: str, user: str, shape: Shape) -> None:
+        super().__init__(Path(name), shape)
+        self.cluster = cluster
+        self.name = name
+        self.user = user
+
+    def opened(self, *, writable: bool, patience: float) -> Store:
+        settings = Settings(environ={"LANGFLOW_DATABASE_URL": self.url})
+        target = locations.database(settings).target
+        return PostgresStore(target, writable=writable, patience=patience)
+
+    @property
+    def url(self) -> str:
+        return self.cluster.url(self.name, self.user)
+
+    @property
+    def location(self) -> str:
+        """The URL as langkeys shows it."""
+        return f"postgresql://{self.user}@127.0.0.1:{self.cluster.port}/{self.name}"
+
+    def rows(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        sql = re.sub(r'(?<!")\buser\b(?!")', '"user"', sql.replace("?", "%s"))
+        with closing(self.cluster.connect(self.user, self.name)) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql, tuple(parameters) or None)
+            return list(map(_plain, cursor.fetchall())) if cursor.description is not None else []
+
+    def _insert(self, table: str, **values: Any) -> None:
+        for name in ("is_active", "is_superuser"):
+            if name in values:
+                values[name] = bool(values[name])
+        for name, value in values.items():
+            if name.endswith("_at") and value is not None:
+                values[name] = f"{value}+00"
+        super()._insert(table, **values)
+
+    def key_ids(self) -> list[str]:
+        return [row[0] for row in self.rows("SELECT id FROM apikey ORDER BY created_at, id")]
+
+    def drop(self) -> None:
+        self.cluster.rows(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+
+def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row as SQLite's have it: ids without dashes."""
+    return tuple(
+        value.replace("-", "") if isinstance(value, str) and _is_id(value) else value
+        for value in row
+    )
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 36 and text.count("-") == 4
+
+
+def made(
+    cluster: Cluster, shape: Shape = NEWEST, *, zoned: bool = True, user: str = "langflow"
+) -> ServerDatabase:
+    """Make a database of a generation's shape, from a template that is made once a run."""
+    number = shape.release.replace(".", "_")
+    template = f"template_{number}_{'zoned' if zoned else 'naive'}_{user}"
+    _require_template(cluster, template, shape, zoned=zoned, user=user)
+    name = f"lk_{secrets.token_hex(6)}"
+    cluster.rows(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {user}")
+    return ServerDatabase(cluster, name, user, shape)
+
+
+def _require_template(
+    cluster: Cluster, template: str, shape: Shape, *, zoned: bool, user: str
+) -> None:
+    with closing(cluster.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_advisory_lock(4711)")  # several processes of one run
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (template,))
+        if cursor.fetchall():
+            return
+        making = f"{template}_new"
+        cursor.execute(f"DROP DATABASE IF EXISTS {making}")
+        cursor.execute(f"CREATE DATABASE {making} OWNER {user}")
+        with closing(cluster.connect(user, making)) as inside:
+            if user == "traveller":
+                inside.cursor().execute("CREATE SCHEMA tenant")
+            inside.cursor().execute(schema(shape, zoned=zoned))
+        cursor.execute(f"ALTER DATABASE {making} RENAME TO {template}")
