@@ -7,7 +7,7 @@ for, so that ``import langkeys`` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from langkeys.api_keys.lifecycle import NewApiKey
