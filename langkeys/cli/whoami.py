@@ -106,25 +106,18 @@ def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]
 def _described(user: User, key: ApiKey | None) -> dict[str, Any]:
     described = user_object(user)
     if key is not None:
-        _add_key(described, key)
+        described["api_key"] = {
+            "id": dashed(key.id),
+            "name": key.name,
+            "expires_at": iso_or_none(key.expires_at),
+        }
     return described
-
-
-def _add_key(described: dict[str, Any], key: ApiKey) -> None:
-    described["api_key"] = {
-        "id": dashed(key.id),
-        "name": key.name,
-        "expires_at": iso_or_none(key.expires_at),
-    }
 
 
 def _from_server(context: typer.Context, key: str | None) -> tuple[dict[str, Any], str]:
     from langkeys.cli.remote import whoami as over_rest
 
-    answer = over_rest.whoami(context, key, _FIELDS, _TIMES)
-    if answer.here is not None and answer.here.api_key is not None:
-        _add_key(answer.user, answer.here.api_key)
-    return answer.user, answer.how
+    return over_rest.whoami(context, key, _FIELDS, _TIMES)
 
 
 def _show(call: Invocation, described: dict[str, Any], how: str) -> None:

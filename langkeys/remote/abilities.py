@@ -119,6 +119,19 @@ ABILITIES = (
 _BY_NAME = {ability.name: ability for ability in ABILITIES}
 
 
+def require_anywhere(name: str) -> None:
+    """Raise UnsupportedError where no server of any version does it over REST.
+
+    That is known without asking one.
+    """
+    ability = _BY_NAME[name]
+    if set(ability.cells) == {NO}:
+        raise UnsupportedError(
+            f"Langflow does not support {name} over REST: {ability.why}",
+            hint=ability.hint or _ON_DATABASE,
+        )
+
+
 class Version(NamedTuple):
     """A server's version as people know it: 1.11 for ``langflow-base`` 0.11."""
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from langkeys.errors import ForbiddenError, InvalidKeyError
-from langkeys.remote.abilities import Version
+from langkeys.remote.abilities import Version, require_anywhere
 from langkeys.remote.client import Answer, Client
 from langkeys.remote.fields import (
     StrangeFieldError,
@@ -131,6 +131,7 @@ class Server:
 
     def require(self, ability: str) -> None:
         """Raise UnsupportedError where this server's version does not do it over REST."""
+        require_anywhere(ability)
         self.version.require(ability)
 
     def require_superuser(self) -> None:

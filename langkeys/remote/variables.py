@@ -19,7 +19,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.models import CREDENTIAL, FERNET_PREFIX, GENERIC, Variable, dashed, parsed_id
-from langkeys.remote.client import LostAnswerError, RejectedError, UnreachableError
+from langkeys.remote.client import Answer, LostAnswerError, RejectedError, UnreachableError
 from langkeys.remote.fields import (
     StrangeFieldError,
     find_text_in,
@@ -164,10 +164,7 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
             answer = doing.ask("POST", PATH, body, timeout=max(client.timeout, SLOW))
             if answer.status == 400 and _EXISTS in str(answer.detail):
                 raise _ThereAlreadyError(f"{wanted.name} already exists in {server.location}")
-            try:
-                doing.complete(id_in(client.done(answer).document, "id"))
-            except StrangeFieldError as error:
-                raise strange_field(answer, error) from None
+            doing.complete(_require_id(client.done(answer)))
     except _ThereAlreadyError as error:  # somebody was faster
         rows = _named(server, wanted.name)
         if not rows:
@@ -178,6 +175,17 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
             _update(server, row, wanted)
         return "changed"
     return "added"
+
+
+def _require_id(answer: Answer, row_id: str | None = None) -> str:
+    """Return the id of an answer's variable; LostAnswerError for what is none, or another one."""
+    try:
+        found = id_in(answer.document, "id")
+        if row_id not in (None, found):
+            raise StrangeFieldError("the id differs")
+    except StrangeFieldError as error:
+        raise strange_field(answer, error) from None
+    return found
 
 
 class _ThereAlreadyError(ConflictError):
@@ -204,7 +212,8 @@ def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
     }
     timeout = max(client.timeout, SLOW)
     with server.doing(_deed(server, "update", row.id, wanted, str(body["type"]))) as doing:
-        client.done(doing.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout))
+        answer = client.done(doing.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout))
+        _require_id(answer, row.id)
 
 
 def _looked_at(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:

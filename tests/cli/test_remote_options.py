@@ -147,6 +147,39 @@ def test_no_database_and_no_secret_key_is_needed_or_made(
     assert list(empty_site.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("api-key", "list", "--all-users"),
+        ("api-key", "rotate", "ci", "--grace", "1h"),
+        ("api-key", "rotate", "--all", "--grace", "1h"),
+        ("variable", "list", "--all-users"),
+        ("user", "deactivate", "bob", "--revoke-keys"),
+    ],
+)
+def test_what_no_server_does_is_refused_before_any_request(
+    empty_site: Site, deployment: Deployment, arguments: tuple[str, ...]
+) -> None:
+    _, server, key = deployment
+    settings = {"LANGKEYS_API_KEY": key.value}
+    result = empty_site.call(*arguments, "--url", server.url, "--json", **settings).failed(2)
+    assert result.error["code"] == "unsupported"
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("refs", [("-",), ("ci",), ("--all",)])
+def test_what_a_version_does_not_do_is_refused_before_a_key_is_sent(
+    empty_site: Site, refs: tuple[str, ...]
+) -> None:
+    with langflow("1.8.4") as (found, server):
+        key = found.add_key(found.superuser, "ci")
+        arguments = ("api-key", "rotate", *refs, "--expires", "90d", "--url", server.url)
+        settings = {"LANGKEYS_API_KEY": key.value}
+        empty_site.call(*arguments, stdin=key.value, **settings).failed(2, "1.8.4")
+        assert [asked.path for asked in server.asked] == ["/api/v1/version"]
+        assert [asked.api_key for asked in server.asked] == [None]
+
+
 # Whose address it is
 
 

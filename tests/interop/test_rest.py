@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,11 @@ class Job:
         self.folder = folder
         self._langkeys = Langkeys(folder)
 
-    def __call__(self, *arguments: str, key: str | None = None, stdin: str = "") -> Run:
-        settings = {} if key is None else {"LANGKEYS_API_KEY": key}
+    def __call__(
+        self, *arguments: str, key: str | None = None, stdin: str = "", audit: str = "off"
+    ) -> Run:
+        settings = {"LANGKEYS_AUDIT_LOG": audit}
+        settings |= {} if key is None else {"LANGKEYS_API_KEY": key}
         return self._langkeys(*arguments, "--url", self.server.url, stdin=stdin, **settings)
 
 
@@ -80,6 +85,43 @@ def test_a_leaked_key_ends_itself(server: LangflowServer, job: Job, bob: str) ->
     job("api-key", "revoke", "-", "--yes", stdin=bob).done()
     assert refused(server, bob)
     job("api-key", "revoke", "-", "--yes", stdin=bob).refused(4)
+
+
+def test_each_key_goes_into_a_file_of_its_own(server: LangflowServer, job: Job, bob: str) -> None:
+    for name in ("a", "b"):
+        job("api-key", "create", "--name", name, "--expires", "never", key=bob).done()
+    arguments = ("api-key", "rotate", "a", "b", "--write-to-dir", ".", "--json")
+    found = job(*arguments, key=bob).done().json()
+    assert [item["expires_at"] for item in found] == [None, None]
+    for name in ("a", "b"):
+        assert server.rest.whoami((job.folder / name).read_text()).status == 200
+    job("api-key", "create", "--write-to", "a", key=bob).refused(5)
+    form = ("--format", "k8s-secret", "--write-to", "a", "--replace")
+    job("api-key", "create", *form, key=bob).done()
+    assert '"kind": "Secret"' in (job.folder / "a").read_text()
+
+
+def test_what_is_done_is_in_the_trail(server: LangflowServer, job: Job, bob: str) -> None:
+    job("api-key", "rotate", "-", "--write-to", "key", stdin=bob, audit="audit.jsonl").done()
+    lines = [json.loads(line) for line in (job.folder / "audit.jsonl").read_text().splitlines()]
+    changes = [change for line in lines for change in line["changes"]]
+    assert [change["action"] for change in changes] == ["insert", "insert", "delete"]
+    assert {line["database"] for line in lines} == {server.url}
+    new = (job.folder / "key").read_text()
+    (listed,) = server.rest.keys(new).body["api_keys"]
+    assert changes[1]["id"] == lines[2]["api_key_id"] == listed["id"]
+    assert changes[2]["sha256"] == hashlib.sha256(bob.encode()).hexdigest()
+
+
+def test_whoami_says_whether_the_server_uses_the_database(
+    server: LangflowServer, langkeys: Langkeys, bob: str, tmp_path: Path
+) -> None:
+    arguments = ("whoami", "--api-key", "-", "--url", server.url)
+    assert "the same in the database" in langkeys(*arguments, stdin=bob).done().stderr
+    other = Langkeys(tmp_path)
+    other("init").done()
+    run = other(*arguments, stdin=bob).done()
+    assert "does not use the database" in run.stderr
 
 
 # One's own things
@@ -170,6 +212,8 @@ def test_users_are_made_and_changed(
     assert (made["is_active"], made["is_superuser"]) == (True, True)
     assert server.rest.login(other, PASSWORD)
     job(*arguments, key=key, stdin=PASSWORD).refused(5)
+    again = job(*arguments, "--if-missing", key=key).done().json()
+    assert (again["id"], again["changed"]) == (made["id"], False)
     assert job("user", "demote", other, "--json", key=key).done().json()["is_superuser"] is False
     new = job("user", "set-password", other, "--random", key=key).done().stdout.strip()
     assert server.rest.login(other, new)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from langkeys.errors import ConfigError, FailedError, LangkeysError
-from langkeys.remote import api_keys, creation, references, rotation, users
+from langkeys.remote import api_keys, creation, references, rotation, users, variables
 from langkeys.remote.addresses import parsed_proxy
 from langkeys.remote.client import Client, LostAnswerError
+from langkeys.remote.diagnosis import examine
 from langkeys.remote.documents import parsed_document
 from langkeys.remote.server import whoami
 
@@ -212,6 +213,42 @@ def test_a_change_of_a_user_that_another_page_answers_is_not_done(deployment: De
         with pytest.raises(FailedError, match="may have been changed"):
             users.set_password(server, user, "a-new-password")
     assert bob.password == "a-new-password", "the fake does it: what counts is what is said"
+
+
+@pytest.mark.parametrize("document", [{"status": "ok"}, None, {"id": str(uuid.uuid4())}])
+def test_a_variable_that_another_page_takes_is_not_sent(
+    deployment: Deployment, document: object
+) -> None:
+    deployment.langflow.add_variable("THERE", "old")
+    for name, method in (("THERE", "PATCH"), ("NEW", "POST")):
+        if method == "POST" and isinstance(document, dict) and "id" in document:
+            continue  # what is made may have any id
+        answers_changed(deployment, method, variables.PATH, lambda _: document)
+        with pytest.raises(FailedError, match="may have been set"):
+            variables.set_variable(deployment.server(), variables.VariableUpdate(name, "new"))
+
+
+@pytest.mark.parametrize("document", [{"status": "ok"}, [], None, "x"])
+def test_a_page_for_everybody_is_no_superuser_for_everybody(
+    deployment: Deployment, document: object
+) -> None:
+    behave = deployment.asked.behave
+    assert behave is not None
+
+    def portal(handler: Any, asked: Asked) -> None:
+        if asked.api_key or not asked.path.endswith("whoami"):
+            behave(handler, asked)
+            return
+        data = json.dumps(document).encode()
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    deployment.asked.behave = portal
+    found = [f.message for f in examine(deployment.server()).findings if f.section == "access"]
+    assert not any("accepted, as a superuser" in message for message in found)
+    assert any("gateway or proxy" in message for message in found)
 
 
 # Proxies

@@ -172,10 +172,12 @@ def chosen_keys(
     destroys: bool,
     working: bool = False,
     writes: bool = True,
+    needed: Sequence[str] = (),
 ) -> list[Chosen]:
     """Return the keys that REFs name, each once; ``-`` stands for stdin's lines.
 
     Each key on stdin acts for itself; only for what else is named LANGKEYS_API_KEY is needed.
+    ``needed`` are abilities that the server must have; without them no key is sent.
     """
     found: dict[str, Chosen] = {}
     server: Server | None = None
@@ -184,6 +186,8 @@ def chosen_keys(
         if ref == "-":
             lines = prompts.secret_lines("API key")
             by_it = server_of(context, api_key=lines[0], writes=writes)
+            for ability in needed:
+                by_it.require(ability)
             chosen = [
                 choose_acting(by_it, line, f"line {number} of stdin")
                 for number, line in enumerate(lines, 1)
@@ -191,6 +195,8 @@ def chosen_keys(
         else:
             if server is None:
                 server = server_of(context, writes=writes)
+                for ability in needed:
+                    server.require(ability)
                 keys = api_keys.list_keys(server)
             chosen = [choose(server, keys, ref, destroys=destroys, working=working)]
         for item in chosen:

@@ -204,10 +204,7 @@ def _to_rotate(
     needed: Sequence[str],
 ) -> list[Chosen]:
     if refs:
-        chosen = chosen_keys(context, refs, destroys=False, working=True)
-        for ability in needed:
-            chosen[0].server.require(ability)
-        return chosen
+        return chosen_keys(context, refs, destroys=False, working=True, needed=needed)
     server, moment = server_of(context, writes=True), now()
     for ability in needed:
         server.require(ability)

@@ -142,9 +142,8 @@ def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run:
     """Keep a user out."""
     out = invocation(context).output
     out.require_stdout()
-    server = _server(context, "user deactivate")
-    if revoke_keys:
-        server.require("user deactivate --revoke-keys")
+    options = ("user deactivate --revoke-keys",) if revoke_keys else ()
+    server = _server(context, *options, "user deactivate")
     user = users.get_user(server, name)
     if user.is_active:
         users.check_dispensable(server, user, "deactivate")
@@ -168,10 +167,11 @@ def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run:
         _look_again(server, out)
 
 
-def _server(context: typer.Context, ability: str, *, writes: bool = True) -> Server:
+def _server(context: typer.Context, *abilities: str, writes: bool = True) -> Server:
     server = server_of(context, writes=writes)
+    for ability in abilities:
+        server.require(ability)
     server.require_superuser()
-    server.require(ability)
     return server
 
 

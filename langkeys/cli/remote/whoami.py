@@ -17,14 +17,6 @@ from langkeys.sessions.session import Access
 from langkeys.times import iso, parsed_iso
 
 
-class Described(NamedTuple):
-    """What a server says of a key's user; ``here`` is the key in the database, if it uses that."""
-
-    user: dict[str, Any]
-    here: Verified | None
-    how: str
-
-
 class _Here(NamedTuple):
     """What the database here says of a key: whose it is, or why it is none."""
 
@@ -35,8 +27,11 @@ class _Here(NamedTuple):
 
 def whoami(
     context: typer.Context, key: str | None, fields: tuple[str, ...], times: tuple[str, ...]
-) -> Described:
-    """Ask the server whose key it is; with ``key`` the database, too, where there is one."""
+) -> tuple[dict[str, Any], str]:
+    """Ask the server whose key it is; with ``key`` the database, too, where there is one.
+
+    Returns what the server says, and in words who says so.
+    """
     server = server_of(context, api_key=key, falls_back=True, needs_key=False)
     if server.client.api_key is None:
         raise ConfigError(
@@ -67,8 +62,11 @@ def whoami(
     if difference is not None:
         invocation(context).output.warn(difference)
     if here is None or difference is not None:
-        return Described(described, None, "as the server says")
-    return Described(described, here.verified, f"as the server and {here.location} say")
+        return described, "as the server says"
+    row = None if here.verified is None else here.verified.api_key
+    named = "" if row is None else f": API key {dashed(row.id)} ({row.name or 'no name'})"
+    invocation(context).output.note(f"the same in the database {here.location}{named}")
+    return described, f"as the server and {here.location} say"
 
 
 def _difference(server: str, user: dict[str, Any], here: _Here) -> str | None:
