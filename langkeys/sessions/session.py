@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
-from langkeys.api_keys.verification import Judge, Verifier
+from langkeys.api_keys.verification import Judge, Verifier, find_key_hash
 from langkeys.authentication import Acting, authenticated, require_superuser
 from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.crypto.hashes import fingerprint, key_hash
 from langkeys.errors import LangkeysError, SecretKeyError, StoreError
 from langkeys.files.staged import is_there
-from langkeys.models import ApiKey, User
+from langkeys.models import User
 from langkeys.progress import Progress, unseen
 from langkeys.secret_key.trial import find_lost, given_up, warning_of
 from langkeys.store.generations import Generation
@@ -179,16 +179,8 @@ class Session:
             reason=self._reason,
             acting=lambda: actor_of(self.__dict__.get("known_user")),
             database=lambda: self._location,
-            sha256_of=self._sha256_of,
+            sha256_of=lambda key: find_key_hash(key, lambda: self.reading_cipher),
         )
-
-    def _sha256_of(self, key: ApiKey) -> str | None:
-        plaintext: str | None = key.stored
-        if key.hash is not None:
-            return key.hash
-        if key.at_rest == "fernet":
-            plaintext = self.reading_cipher.find_plaintext(key.stored)
-        return None if plaintext is None else key_hash(plaintext)
 
     @property
     def has_store(self) -> bool:
