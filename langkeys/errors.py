@@ -175,6 +175,7 @@ def _tree(error: type[LangkeysError]) -> Iterator[type[LangkeysError]]:
 
 EXIT_CODES: Mapping[str, int] = {
     "done": 0,
+    "changes": CHANGES_EXIT_CODE,
     "command_not_run": CommandNotRunError.exit_code,
     "command_not_found": CommandNotFoundError.exit_code,
     **{error.code: error.exit_code for error in reversed([*_tree(LangkeysError)])},
@@ -190,6 +191,7 @@ EXIT_CODE_MEANINGS: Mapping[int, str] = {
     5: "already exists, or was revoked before",
     6: "the database: missing, locked, corrupt, read-only, not Langflow's",
     7: "the secret key: missing, malformed, or cannot decrypt the stored values",
+    CHANGES_EXIT_CODE: "there are, or were, changes (`plan` and `apply` with `--exit-code` only)",
     126: "`run`: the program cannot be run",
     127: "`run`: there is no such program",
     130: "Ctrl-C",

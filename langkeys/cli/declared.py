@@ -48,7 +48,10 @@ Prune = Annotated[
     bool, typer.Option("--prune", help="Remove what a complete list in the file does not have.")
 ]
 ExitCode = Annotated[
-    bool, typer.Option("--exit-code", help="Exit 8 if there are changes, 0 if there are none.")
+    bool,
+    typer.Option(
+        "--exit-code", help="Exit {changes} if there are changes, and exit {done} if not."
+    ),
 ]
 
 _SIGNS = {ADD: "+", REMOVE: "-"}

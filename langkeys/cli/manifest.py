@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from langkeys.cli.completion import complete_users
 from langkeys.cli.declared import context_of
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
@@ -24,7 +25,12 @@ def manifest(
     context: typer.Context,
     users: Annotated[
         list[str] | None,
-        typer.Option("--user", metavar="USER", help="Only this user, by name or id; repeatable."),
+        typer.Option(
+            "--user",
+            metavar="USER",
+            help="Only this user, by name or id; repeatable.",
+            autocompletion=complete_users,
+        ),
     ] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Include the values of Generic variables.")

@@ -33,7 +33,8 @@ def words(text: str) -> list[str]:
 
 
 def without_markup(source: str) -> str:
-    """Return Markdown without the targets of its links and the rules of its tables."""
+    """Return Markdown without comments, targets of links and rules of tables."""
+    source = re.sub(r"<!--.*?-->|^```\w*$", "", source, flags=re.M | re.S)
     return re.sub(r"^\|[-|: ]+\|$", "", re.sub(r"\]\((?!\w+:)[^)]*\)", "", source), flags=re.M)
 
 
@@ -81,7 +82,7 @@ def test_a_wheel_carries_every_topic() -> None:
 
 def test_markdown_becomes_plain_text() -> None:
     source = (
-        "# One title\n\nA `code word` and **bold**, [here](other.md) and"
+        "# One title\n\n<!-- a note -->\nA `code *word*` and **bold**, *so*, [here](other.md) and"
         " [there](https://example.com/x).\n\n- an item that is long enough to be wrapped\n"
         "  over lines\n- another\n\n## Two\n\n```sh\n$ a   b\n```\n\n| a | b |\n|---|---|\n"
         "| `x\\|y` | second |\n"
@@ -89,8 +90,8 @@ def test_markdown_becomes_plain_text() -> None:
     assert plain_text(source, 34).splitlines() == [
         "ONE TITLE",
         "",
-        "A code word and bold, here and",
-        "there (https://example.com/x).",
+        "A code *word* and bold, so, here",
+        "and there (https://example.com/x).",
         "",
         "- an item that is long enough to",
         "  be wrapped over lines",

@@ -9,8 +9,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
-_BOLD = re.compile(r"\*\*([^*]+)\*\*")
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})([^*\s](?:[^*]*[^*\s])?)\1(?![\w*])")
 _CODE = re.compile(r"`([^`]+)`")
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _ITEM = re.compile(r"(\s*)([-*]|\d+\.) ")
 _SPACE = "\x00"
 """Stands for a space within code, at which no line is broken."""
@@ -19,7 +20,8 @@ _GAP = "  "
 
 def plain_text(source: str, width: int) -> str:
     """Return Markdown as text for ``width`` columns; a word is never folded."""
-    return "\n\n".join("\n".join(block) for block in _blocks(source.splitlines(), width))
+    lines = _COMMENT.sub("", source).splitlines()
+    return "\n\n".join("\n".join(block) for block in _blocks(lines, width))
 
 
 def _blocks(lines: Sequence[str], width: int) -> Iterator[list[str]]:
@@ -89,8 +91,10 @@ def _cells(line: str) -> list[str]:
 
 def _inline(text: str) -> str:
     text = _LINK.sub(lambda link: _link(link.group(1), link.group(2)), text)
-    text = _BOLD.sub(r"\1", text)
-    return _CODE.sub(lambda code: code.group(1).replace(" ", _SPACE), text)
+    parts = _CODE.split(text)
+    parts[::2] = [_EMPHASIS.sub(r"\2", part) for part in parts[::2]]
+    parts[1::2] = [code.replace(" ", _SPACE) for code in parts[1::2]]
+    return "".join(parts)
 
 
 def _link(text: str, target: str) -> str:
