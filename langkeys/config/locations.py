@@ -229,8 +229,10 @@ def database_url(target: Target) -> str:
 
 
 def explain_missing(settings: Settings, error: StoreError) -> None:
-    """Say of a database that is not there what its path is relative to, and what to do."""
+    """Say of a file that is not there what its path is relative to, and what to do."""
     found = database(settings)
+    if found.target.file is None or is_there(found.target.file):
+        return
     said = "specify the server's database with --database or LANGFLOW_DATABASE_URL"
     if found.is_relative:
         said = (

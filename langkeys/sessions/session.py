@@ -21,7 +21,6 @@ from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.crypto.hashes import fingerprint, key_hash
 from langkeys.errors import LangkeysError, SecretKeyError, StoreError
-from langkeys.files.staged import is_there
 from langkeys.models import User
 from langkeys.progress import Progress, unseen
 from langkeys.secret_key.trial import find_lost, given_up, warning_of
@@ -182,14 +181,9 @@ class Session:
             sha256_of=lambda key: find_key_hash(key, lambda: self.reading_cipher),
         )
 
-    @property
-    def has_store(self) -> bool:
-        """Whether the store is open."""
-        return "_opened_store" in self.__dict__
-
     def close_store(self) -> None:
         """Close the store and forget what was read through it."""
-        if self.has_store:
+        if "_opened_store" in self.__dict__:
             self._opened_store.close()
             for name in _THROUGH_STORE:
                 self.__dict__.pop(name, None)
@@ -211,8 +205,7 @@ class Session:
                 cache_kib=self._cache_kib,
             )
         except StoreError as error:
-            if target.file is not None and not is_there(target.file):
-                locations.explain_missing(self.settings, error)
+            locations.explain_missing(self.settings, error)
             raise
 
     def _meet_unfinished(self, journal: Path) -> None:

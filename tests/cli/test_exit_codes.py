@@ -129,7 +129,7 @@ CASES = {
     ),
     "a database URL that names no file": Case("config", ("whoami", "--database", "sqlite://")),
     "no address for --remote": Case("config", ("whoami", "--remote")),
-    "another database engine": Case("unsupported", ("whoami", "--database", "postgresql://h/d")),
+    "another database engine": Case("unsupported", ("whoami", "--database", "mysql://h/d")),
     "an expiry on an old generation": Case(
         "unsupported", ("api-key", "create", "--expires", "1d"), _an_old_generation
     ),
