@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
+from langkeys.api_keys.lifetimes import is_working, lasting
 from langkeys.api_keys.verification import NOTHING_SET, Judge, by_rows, representative
 from langkeys.crypto.hashes import key_hash
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
 from langkeys.files.staged import find_bytes, without_newline, write_new
 from langkeys.models import ApiKey, User, dashed
-from langkeys.store.protocol import KeyFilter, OwnedKey, Store
+from langkeys.store.protocol import Change, KeyFilter, OwnedKey, Store
 from langkeys.text import holds_several_keys
 from langkeys.times import now, person_iso
 
@@ -67,13 +68,37 @@ def value_in(path: Path) -> str | None:
     return text
 
 
-def publish_new_value(path: Path, warn: Callable[[str], None]) -> str:
-    """Make a new API key, put it into the file that is missing, and return what is in the file.
+def find_stored(
+    store: Store, finder: KeyFinder, name: str, owner: User, warn: Callable[[str], None]
+) -> str | None:
+    """Return the only working API key of this name and owner, to be delivered again.
 
-    Where another process has been faster, that is its key. Nothing of this needs a database: a
-    crash after it leaves a file that the next run makes work.
+    None where there is none, or more than one: nobody could say which was in the file. One that
+    cannot be decrypted is told to ``warn``.
     """
-    value = f"sk-{secrets.token_urlsafe(32)}"
+    moment = now()
+    rows = list(store.api_keys(KeyFilter(now=moment, user_id=owner.id, name=name)))
+    rows = [row for row in lasting(rows) if is_working(row, store.generation, moment)]
+    if len(rows) != 1:
+        return None
+    value = finder.find_key(rows[0])[1]
+    if value is None or not is_api_key(value):
+        warn(
+            f"API key {dashed(rows[0].id)} ({name}) of {owner.username} cannot be decrypted, so it"
+            " is not written to the file again; another key is created"
+        )
+        return None
+    return value
+
+
+def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) -> str:
+    """Put an API key into the file that is missing, and return what is in the file.
+
+    A new key, where ``value`` is None. Where another process has been faster, what is in the file
+    is its key. For a new key nothing of this needs a database: a crash after it leaves a file that
+    the next run makes work.
+    """
+    value = value or f"sk-{secrets.token_urlsafe(32)}"
     try:
         warnings = write_new(path, value, what="an API key", for_server=True)
     except ConflictError:
@@ -95,12 +120,14 @@ def ensured(
     owner: User,
     expires_at: datetime | None,
     replace_others: bool,
+    is_delivered: bool = False,
     was_revoked: Callable[[str], bool] = lambda _: False,
     judge: Judge = NOTHING_SET,
 ) -> Ensured:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
-    ``expires_at`` counts only where the row is made. Raises ConflictError for a key that is
+    ``expires_at`` counts only where the row is made. ``is_delivered``: the key was there, and has
+    been written to the file again, which is a change. Raises ConflictError for a key that is
     expired, inactive, revoked before (as ``was_revoked`` knows it) or somebody else's: it is not
     brought back, and not taken over.
     """
@@ -115,8 +142,11 @@ def ensured(
         is_new = not rows
         if rows:
             row = _accepted(store, hashed, rows, owner)
-            changed = row.name != name
-            if changed:
+            changed = is_delivered
+            if is_delivered:
+                store.note(Change("deliver", "api_key", row.id, row.name, row.user_id))
+            if row.name != name:
+                changed = True
                 renamed_from = row.name or ""
                 row = row._replace(name=name)
                 store.update_api_key(row)

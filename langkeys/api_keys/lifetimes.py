@@ -1,10 +1,11 @@
 """How long API keys live: the lifetime of a new one, the end of a grace, and what a grace tells."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from langkeys.errors import ConflictError
 from langkeys.models import ApiKey, dashed
+from langkeys.store.generations import Generation
 from langkeys.store.protocol import KeyFilter, Store
 from langkeys.times import LAST, later, now, person_iso
 
@@ -42,6 +43,17 @@ class Replaced:
         while (newer := self.find_newer(key)) is not None:
             key = newer
         return key
+
+
+def lasting(keys: Sequence[ApiKey]) -> list[ApiKey]:
+    """Return those of all keys of one name and owner that no newer one has replaced."""
+    replaced = Replaced(keys)
+    return [key for key in keys if replaced.find_newer(key) is None]
+
+
+def is_working(key: ApiKey, generation: Generation, moment: datetime) -> bool:
+    """Tell whether a server of this generation takes the row for one that works."""
+    return not generation.honours_key_state or key.status(moment) == "active"
 
 
 def replaced_in(store: Store, candidates: Iterable[ApiKey], *, user_id: str | None) -> Replaced:

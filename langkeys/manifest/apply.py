@@ -16,7 +16,17 @@ from langkeys.manifest.context import Context
 from langkeys.manifest.declared import Manifest
 from langkeys.manifest.delivery import Deliveries, publish_passwords
 from langkeys.manifest.planner import plan
-from langkeys.manifest.plans import ADD, CHANGE, RENEW, KeyAction, Plan, UserAction, VariableAction
+from langkeys.manifest.plans import (
+    ADD,
+    API_KEY,
+    CHANGE,
+    DELIVER,
+    RENEW,
+    KeyAction,
+    Plan,
+    UserAction,
+    VariableAction,
+)
 from langkeys.manifest.problems import CONFLICT
 from langkeys.manifest.stored import stored_for
 from langkeys.manifest.writing import Writer
@@ -125,6 +135,11 @@ def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) ->
             if found.actions:
                 plan_id = found.plan_id(means.secret_key)
                 context.store.note(Change("apply", "manifest", plan_id, manifest.name))
+            for action in found.actions:
+                if isinstance(action, KeyAction) and action.action == DELIVER:
+                    row = action.current
+                    assert row is not None
+                    context.store.note(Change("deliver", API_KEY, row.id, row.name, row.user_id))
             writer.write(found)
         failpoints.reach("apply-committed")
         _prove_new(context, writer.new)

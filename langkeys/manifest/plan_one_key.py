@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from langkeys.api_keys import lifecycle as api_keys
-from langkeys.api_keys.lifetimes import Replaced, new_expiry
+from langkeys.api_keys.lifetimes import is_working, lasting, new_expiry
 from langkeys.api_keys.verification import by_rows, representative
 from langkeys.crypto.hashes import key_hash
 from langkeys.errors import ConflictError, InvalidKeyError, LangkeysError
@@ -54,13 +54,10 @@ class OneKey:
     @cached_property
     def _lasting(self) -> list[ApiKey]:
         """The rows that no rotation has replaced already."""
-        replaced = Replaced(self.rows)
-        return [row for row in self.rows if replaced.find_newer(row) is None]
+        return lasting(self.rows)
 
     def _works(self, row: ApiKey) -> bool:
-        if not self.context.generation.honours_key_state:
-            return True
-        return row.status(self._moment) == "active"
+        return is_working(row, self.context.generation, self._moment)
 
     @cached_property
     def _working(self) -> list[ApiKey]:

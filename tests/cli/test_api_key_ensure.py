@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from ..support.databases import Database, ago, ahead
-from ..support.samples import decrypted, hash_of, new_api_key
+from ..support.samples import OTHER_SECRET_KEY, decrypted, hash_of, new_api_key
 from ..support.sites import Result, Site
 
 Run = Callable[..., Result]
@@ -134,7 +134,9 @@ def test_others_of_that_name_and_user_are_listed_and_replace_revokes_them(
 ) -> None:
     other = database.add_key(superuser, "app")
     hers = database.add_key(database.add_user("alice"), "app")
-    first = call("api-key", "ensure", "app", "--value-file", "key", "--json").done().json()
+    # A missing file would get the stored key.
+    made = ("api-key", "ensure", "app", "--value-file", "key", "--new", "--json")
+    first = call(*made).done().json()
     assert first["others"] == [other.dashed]
     assert other.id in database.key_ids()
     arguments = ("api-key", "ensure", "app", "--value-file", "key", "--replace", "--json")
@@ -172,3 +174,58 @@ def test_every_generation_finds_the_key_again(site_of: Callable[[str], Site], re
     for _ in range(2):
         site.call("api-key", "ensure", "app", "--value-file", "key").done()
     assert len(site.database.key_ids()) == 1
+
+
+# A file that is gone
+
+
+def test_the_stored_key_is_written_to_a_missing_file_again(site: Site, database: Database) -> None:
+    (site.folder / "out").mkdir()
+    file = site.folder / "out" / "key"
+    for number in range(5):
+        result = site.call("api-key", "ensure", "app", "--value-file", str(file), "--json").done()
+        value = file.read_text()
+        assert result.json()["changed"] is True
+        assert result.json()["written_to"] == str(file)
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert database.rows("SELECT api_key_hash FROM apikey") == [(hash_of(value),)], number
+        file.unlink()
+    result = site.call("api-key", "ensure", "app", "--value-file", str(file)).done()
+    assert "the stored key was written to it again" in result.stderr
+    assert "deliver api_key" in site.call("audit").done().stdout
+
+
+def test_another_key_is_made_with_new(site: Site, database: Database) -> None:
+    for options in ((), ("--new",)):
+        site.call("api-key", "ensure", "app", "--value-file", "key", *options).done()
+        (site.folder / "key").unlink()
+    assert len(database.key_ids()) == 2
+    # Nobody could say which of two was in the file.
+    site.call("api-key", "ensure", "app", "--value-file", "key").done()
+    assert len(database.key_ids()) == 3
+
+
+def test_only_a_working_key_is_written_again(
+    site: Site, database: Database, superuser: str
+) -> None:
+    alice = database.add_user("alice")
+    database.add_key(superuser, "app", expires_at=ago(hours=1))
+    database.add_key(superuser, "app", is_active=False)
+    database.add_key(superuser, "other")
+    database.add_key(alice, "app")
+    database.add_key(superuser, "app", secret_key=OTHER_SECRET_KEY, created_at=ago(hours=1))
+    result = site.call("api-key", "ensure", "app", "--value-file", "key").done()
+    assert "cannot be decrypted" in result.stderr
+    made = hash_of((site.folder / "key").read_text())
+    assert database.rows("SELECT count(*) FROM apikey") == [(6,)]
+    assert database.rows("SELECT name FROM apikey WHERE api_key_hash = ?", (made,)) == [("app",)]
+
+
+def test_a_key_in_its_grace_is_not_the_one(site: Site, database: Database) -> None:
+    site.call("api-key", "ensure", "app", "--value-file", "key").done()
+    site.call("api-key", "rotate", "app", "--grace", "1h", "--write-to", "key").done()
+    new = (site.folder / "key").read_text()
+    (site.folder / "key").unlink()
+    site.call("api-key", "ensure", "app", "--value-file", "key").done()
+    assert (site.folder / "key").read_text() == new
+    assert len(database.key_ids()) == 2

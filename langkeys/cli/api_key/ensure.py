@@ -31,8 +31,8 @@ def ensure(
         Path,
         typer.Option(
             metavar="FILE",
-            help="The file that holds the key. If it is missing, it is created with a "
-            "new key (0600).",
+            help="The file that holds the key. If it is missing, it is created with the "
+            "stored key, or else with a new one (0600).",
         ),
     ],
     user: UserOption = None,
@@ -45,13 +45,18 @@ def ensure(
     replace: Annotated[
         bool, typer.Option("--replace", help="Revoke the user's other keys with that name.")
     ] = False,
+    new: Annotated[
+        bool,
+        typer.Option("--new", help="If FILE is missing, create a new key, whatever is stored."),
+    ] = False,
 ) -> None:
     """Make sure that the key in a file works and is named NAME; for start-up scripts.
 
-    The command can be run any number of times, and by several processes at once. A missing FILE is
-    created with a new key. A key that is expired, inactive, previously revoked (according to the
-    audit trail) or owned by another user is not restored (exit {conflict}). Piped columns: those
-    of list.
+    The command can be run any number of times, and by several processes at once. If FILE is missing
+    and the user has exactly one working key named NAME, that key is written to it again; otherwise
+    it is created with a new key. A key that is expired, inactive, previously revoked (according to
+    the audit trail) or owned by another user is not restored (exit {conflict}). Piped columns:
+    those of list.
 
     \b
     Examples:
@@ -69,12 +74,16 @@ def ensure(
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
         value = ensuring.value_in(path)
-        is_new_file = value is None
+        is_new_file, stored = value is None, None
         if value is None:
-            # A key that is there already is found by its hash: nothing has to be encrypted.
-            session.check_secret_key(encrypts=session.generation.encrypts_keys)
+            if not new:
+                finder = session.endings.finder
+                stored = ensuring.find_stored(session.store, finder, name, owner, out.warn)
+            if stored is None:
+                # A key that is there already is not encrypted again.
+                session.check_secret_key(encrypts=session.generation.encrypts_keys)
             require_writable(session.generation, session.store.location)
-            value = ensuring.publish_new_value(path, out.warn)
+            value = ensuring.publish_value(path, stored, out.warn)
         elif stat.S_IMODE(path.stat().st_mode) & OTHERS:
             out.warn(f"{path} can be read by others: chmod o= {path}")
         result = ensuring.ensured(
@@ -85,11 +94,16 @@ def ensure(
             owner=owner,
             expires_at=expires_at,
             replace_others=replace,
+            is_delivered=value == stored,
             was_revoked=session.was_revoked,
             judge=Judge.by(session.settings),
         )
         what = f"API key {dashed(result.row.id)} ({name}) of {owner.username}"
         where = f"{session.store.location}, from {path}"
+        if value == stored:
+            out.note(
+                f"{path} was missing: the stored key was written to it again (--new makes another)"
+            )
         out.note(f"{what} works in {where}{'' if result.changed else '; nothing was changed'}")
         if result.renamed_from is not None:
             out.note(f"it was renamed from {result.renamed_from!r} before")
