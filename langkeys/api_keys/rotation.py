@@ -232,12 +232,23 @@ def end_old(
     end_superseded(store, endings, superseded)
 
 
-def end_superseded(store: Store, endings: Endings, superseded: Iterable[Superseded]) -> None:
-    """End keys, all or none: at the end of their grace, or else by deleting them."""
+def end_superseded(
+    store: Store,
+    endings: Endings,
+    superseded: Iterable[Superseded],
+    *,
+    may_be_gone: bool = False,
+) -> None:
+    """End keys, all or none: at the end of their grace, or else by deleting them.
+
+    Raises NotFoundError for a key that is gone, unless it ``may_be_gone``.
+    """
     expiring: list[ApiKey] = []
     deleted: list[WholeKey] = []
     with store.transaction():
         for item in superseded:
+            if may_be_gone and store.find_api_key(item.key.meant.id) is None:
+                continue
             key = endings.again(item.key, as_whole=item.is_whole)
             if item.grace is None:
                 deleted.append(key)

@@ -113,6 +113,7 @@ def apply(
                 check_secret_key=session.check_secret_key,
                 agree=lambda plan: _agree(session, plan, yes=yes),
                 warn=session.warn,
+                is_agreed=yes,
                 secret_key=key,
             )
             found = apply_manifest(manifest, planner, limits, means)

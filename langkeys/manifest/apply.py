@@ -62,6 +62,8 @@ class Means:
     agree: Callable[[Plan], None]
     """Asks for leave where something is removed; raises without it."""
     warn: Callable[[str], None]
+    is_agreed: bool = False
+    """Whatever is removed by the time of the transaction was agreed to beforehand."""
     secret_key: str = ""
     """What keys the id of the plan."""
 
@@ -125,7 +127,7 @@ def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) ->
             found = _planned(manifest, context, limits)
             found.problems.require_none()
             check_limits(found, limits, means.secret_key)
-            if not found.destructive <= first.destructive:
+            if not means.is_agreed and not found.destructive <= first.destructive:
                 raise ConflictError(
                     f"{context.store.location} has just been changed by another process, and more"
                     " would be removed than before; nothing was done",
@@ -187,7 +189,8 @@ def _end(context: Context, writer: Writer, found: Plan) -> None:
     if not superseded:
         return
     try:
-        end_superseded(context.store, context.endings, superseded)
+        # Another run at the same time may have ended them already.
+        end_superseded(context.store, context.endings, superseded, may_be_gone=True)
     except LangkeysError as error:
         if not context.endings.has_ended:
             error.hint = (

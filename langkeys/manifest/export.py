@@ -105,7 +105,8 @@ class Exporter:
         if first.type in (CREDENTIAL, GENERIC) and _is_same(row.type for row in rows):
             found["type"] = first.type
         if first.type == GENERIC:
-            value = self._value(rows) if self._reveal else None
+            is_generic = "type" in found  # all of its rows
+            value = self._value(rows) if self._reveal and is_generic else None
             if value is not None:
                 found["value"] = value
         elif _ENVIRONMENT_NAME.fullmatch(name):

@@ -171,10 +171,10 @@ class Plan:
         return sum(action.removals for action in self.actions)
 
     @property
-    def destructive(self) -> set[tuple[str, str, str, str]]:
-        """What of it somebody has to agree to."""
+    def destructive(self) -> set[tuple[str, str, str]]:
+        """What of it somebody has to agree to: kinds, owners and names."""
         return {
-            (action.action, action.kind, action.owner.username, action.name)
+            (action.kind, action.owner.username, action.name)
             for action in self.actions
             if action.removals or action.ends_at_once
         }
