@@ -35,11 +35,12 @@ COLUMNS = 100
 PATIENCE = 60.0
 """Seconds after which a command is given up."""
 
+_SHOWN = b"\x1e"
 _SCENES = Path(__file__).parent / "scenes"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 # Commands come by one pipe, each ended by a NUL; exit codes go back by another. What a failing
-# line leaves counts, wherever in a block it is.
+# line leaves counts, wherever in a block it is. A mark on the terminal says that all was shown.
 _LOOP = """
 trap 'failed=$?' ERR
 while IFS= read -r -d '' -u {commands} line; do
@@ -47,6 +48,7 @@ while IFS= read -r -d '' -u {commands} line; do
     eval "$line" {commands}<&- {codes}>&-
     failed_last=$?
     [ "$failed_last" -eq 0 ] || failed=$failed_last
+    printf '\\036'
     echo "$failed" >&{codes}
 done
 """
@@ -124,7 +126,7 @@ class Shell:
         ``types`` loses what was typed: a word for each question.
         """
         os.write(self._commands, self._inward(command).encode() + b"\0")
-        screen = b""
+        screen, typed_at = b"", 0
         end = time.monotonic() + PATIENCE
         code: int | None = None
         while code is None:
@@ -136,14 +138,16 @@ class Shell:
                 if not answer:
                     raise RuntimeError(f"the shell ended in {command!r}: {screen.decode()!r}")
                 code = int(answer)
-            elif types and screen and not screen.endswith(b"\n"):
-                word = types.pop(0)
+            elif types and len(screen) > typed_at and not screen.endswith(b"\n"):
+                word, typed_at = types.pop(0), len(screen)
                 os.write(self._master, b"\x04" if word == "^D" else f"{word}\n".encode())
             if time.monotonic() > end:
                 raise RuntimeError(f"{command!r} does not end: {screen.decode()!r}")
-        while select.select([self._master], [], [], 0)[0]:
-            screen += os.read(self._master, 65_536)
-        return self._outward(screen.decode("utf-8", "replace").replace("\r\n", "\n")), code
+        while not screen.endswith(_SHOWN) and time.monotonic() < end:
+            if select.select([self._master], [], [], 0.3)[0]:
+                screen += os.read(self._master, 65_536)
+        text = screen.removesuffix(_SHOWN).decode("utf-8", "replace")
+        return self._outward(text.replace("\r\n", "\n")), code
 
     def _made_folder(self, place: str) -> Path:
         """Make a folder whose path is as long as the one that it stands for."""
