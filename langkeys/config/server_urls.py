@@ -83,6 +83,8 @@ def parsed_server_url(text: str) -> ServerURL:
             if part:
                 parameters[name] = _decoded(part)
     _read_hosts(places, parameters, refusals)
+    if re.search("[;&=]", database):
+        raise BadURLError("has parameters that do not begin with a ?")
     if not _ENCODED.fullmatch(database):
         raise BadURLError(_ENCODE)
     if database:
@@ -184,6 +186,8 @@ def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
     ports = ports * len(hosts) if len(ports) == 1 else ports
     shown = f"postgresql://{f'{user}@' if user else ''}"
     database = parameters.get("dbname", "")
+    if not re.fullmatch(r"[\w.$ -]*", database):
+        database = HIDDEN  # of another form than names have: it may be a piece of a password
     query = ""
     if parameters.get("host", "").startswith("/"):
         query = f"?host={parameters['host']}" + (f"&port={ports[0]}" if ports[0] else "")

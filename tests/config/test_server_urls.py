@@ -101,6 +101,7 @@ def test_what_a_server_takes_is_none(url: str) -> None:
         "postgresql://u:ab@h/d@e", "postgresql://u:ab@h/d/e", "postgresql://u:ab@h/d#e",
         "postgresql://u:ab@h:port/d", "postgresql://h/d?password=a@b", "postgresql://h/d?ab",
         "postgresql://h/d?ab=1", "postgresql://h/d?password=a b", "postgresql://h/d?sslmode=a%zz",
+        "postgresql://h/d;password=ab", "postgresql://h/d&password=ab",
         "postgresql://u:%00ab@h/d", "postgresql://u:%ffab@h/d", "postgresql://h/d?user=a&user=b",
     ],
 )  # fmt: skip
