@@ -13,7 +13,7 @@ from ..support.fake_langflow import Langflow, langflow
 from ..support.samples import CREDENTIAL, PASSWORD, USER_FIELDS
 from ..support.servers import Server
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import Terminal, shown
 
 
 @dataclass
@@ -237,3 +237,15 @@ def test_doctor_looks_from_outside(deployment: Deployment) -> None:
 def test_doctor_without_a_key_says_what_it_cannot_see(deployment: Deployment) -> None:
     result = deployment.call("doctor", "--json", LANGKEYS_API_KEY=None).done()
     assert result.json()["acting"] is None
+
+
+def test_doctor_begins_on_a_terminal_with_how_many_problems_there_are(
+    deployment: Deployment,
+) -> None:
+    settings = {"LANGKEYS_API_KEY": deployment.key}
+    arguments = ("doctor", "--url", deployment.server.url)
+    text = shown(deployment.site, *arguments, **settings).text
+    assert text.startswith(f"no problem found at {deployment.server.url}")
+    deployment.langflow.auto_login = True
+    with Terminal(deployment.site, *arguments, **settings) as terminal:
+        assert terminal.finish(1).text.startswith("1 problem found at")

@@ -260,7 +260,7 @@ def test_a_page_for_everybody_is_no_superuser_for_everybody(
         "http://user:pa/hidden@host:1", "http://user:pa?hidden@host:1",
         "http://user:pa#hidden@host:1", "http://user:hidden@[::1", "http://host:hidden",
         "http://user:hidden@host:99999", "http:// hidden", "http://", "://hidden",
-        "socks5://user:hidden@host:1", "hidden://host",
+        "socks5://user:hidden@host:1", "hidden://host", "http://user:12/hidden@host:1",
     ],
 )  # fmt: skip
 def test_a_proxy_that_cannot_be_one_is_an_error_that_shows_nothing_of_it(

@@ -11,6 +11,7 @@ from langkeys.cli.remote.connection import server_of
 from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.remote.diagnosis import RemoteReport, examine
+from langkeys.text import counted
 
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
@@ -49,7 +50,9 @@ def _document(report: RemoteReport) -> dict[str, Any]:
 
 
 def _show(out: Output, report: RemoteReport) -> None:
-    lines = []
+    problems = sum(finding.level == "problem" for finding in report.findings)
+    found = counted(problems, "problem") if problems else "no problem"
+    lines = [f"{found} found at {report.url}", ""]
     for finding in report.findings:
         lines.append(f"{MARKS[finding.level]}  {finding.section}: {finding.message}")
         if finding.hint and finding.level != "ok":
@@ -58,7 +61,4 @@ def _show(out: Output, report: RemoteReport) -> None:
         lines.append(
             "  " + ", ".join(said_count(name, count) for name, count in report.counts.items())
         )
-    problems = sum(finding.level == "problem" for finding in report.findings)
-    found = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
-    lines += ["", f"{found} found at {report.url}"]
     out.sentence(*lines)
