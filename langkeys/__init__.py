@@ -1,7 +1,7 @@
 """Administration of Langflow's API keys and credential variables.
 
-For programs: ``open_store`` and what it works with. Everything is imported when it is first asked
-for, so that ``import langkeys`` costs nothing.
+For programs: ``open_store`` and what it works with. Everything is imported at first use, so that
+``import langkeys`` costs nothing.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
 """Run the command line, as ``langkeys`` and ``python -m langkeys`` do.
 
-Nothing is imported here that takes time, so that Ctrl-C during the imports is answered too.
+Nothing slow is imported here, so that Ctrl-C during the imports is handled too.
 """
 
 import os
@@ -14,10 +14,10 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run langkeys and return its exit code, whenever it is interrupted."""
+    """Run langkeys and return its exit code, also if it is interrupted during the imports."""
     try:
         sys.unraisablehook = _raise_again
-        # An exception within Python's import machinery would be printed by it, and lost.
+        # Python's import machinery would print an exception raised within it, and continue.
         asks = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if asks:
             signal.signal(signal.SIGINT, _end_at_once)
@@ -30,18 +30,18 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _say_interrupted()
         return _INTERRUPTED
-    # All is done: what remains is Python's own tidying up, and nothing to interrupt.
+    # All work is done: only Python's own shutdown remains, and an interrupt would disturb it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 
 
 def _end_at_once(_: int, __: FrameType | None) -> NoReturn:
     _say_interrupted()
-    os._exit(_INTERRUPTED)  # nothing has been begun
+    os._exit(_INTERRUPTED)  # nothing has been started
 
 
 def _raise_again(unraisable: Any) -> None:
-    """Deliver Ctrl-C a moment later, where it came while nothing could be raised."""
+    """Raise KeyboardInterrupt a moment later, if Ctrl-C came where nothing can be raised."""
     if unraisable.exc_type is KeyboardInterrupt:
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.setitimer(signal.ITIMER_REAL, 0.01)
@@ -52,7 +52,7 @@ def _raise_again(unraisable: Any) -> None:
 def _say_interrupted() -> None:
     as_json = "--json" in sys.argv
     described = '{"error": {"code": "interrupted", "message": "interrupted", "hint": null}}'
-    with suppress(OSError):  # nobody reads it
+    with suppress(OSError):  # nobody reads stderr
         os.write(2, f"{described if as_json else 'error: interrupted'}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""Who is acting, and may they: by API key, by AUTO_LOGIN, or by the superuser's password."""
+"""Authenticate the acting user: by API key, by AUTO_LOGIN, or by the superuser's password."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 DEFAULT_SUPERUSER = "langflow"
-"""The account that a server makes by itself."""
+"""The account that a server creates by default."""
 
 
 class Acting(NamedTuple):
-    """Who is acting, the API key they came with if any, and how they are known, in words."""
+    """The acting user, the API key used, if any, and a description of the method."""
 
     user: User
     how: str
     api_key: ApiKey | None = None
 
 
-def authenticated(
+def authenticate(
     settings: Settings,
     store: Store,
     *,
@@ -38,10 +38,10 @@ def authenticated(
     ask_password: Callable[[str], str],
     warn: Callable[[str], None],
 ) -> Acting:
-    """Return who is acting: the first of API key, AUTO_LOGIN and password that is set counts.
+    """Return the acting user, by the first of API key, AUTO_LOGIN and password that is set.
 
-    ``verify_password`` takes the password and the stored hash, None where there is no such user,
-    and costs the same for both. Raises InvalidKeyError or UnauthenticatedError.
+    ``verify_password`` gets the password and the stored hash, None if there is no such user, and
+    takes equally long for both. Raises InvalidKeyError or UnauthenticatedError.
     """
     value = settings.find("LANGKEYS_API_KEY")
     if value is not None:
@@ -54,7 +54,7 @@ def authenticated(
                 hint="set it to a valid API key of a superuser, or unset it",
             ) from None
         if verified.warning is not None:
-            # A server of this generation would look away; for changing the store, nobody does.
+            # A server of this generation accepts it; for changes to the store it is not enough.
             raise InvalidKeyError(
                 f"LANGKEYS_API_KEY ({value.source}) is not accepted: {verified.warning}",
                 reason="inactive",
@@ -66,8 +66,8 @@ def authenticated(
     return _by_password(settings, store, verify_password, ask_password, warn)
 
 
-def known_without_password(settings: Settings) -> bool:
-    """Tell whether ``authenticated`` can say who is acting without asking for a password."""
+def needs_no_password(settings: Settings) -> bool:
+    """Tell whether ``authenticate`` works without asking for a password."""
     return (
         settings.find("LANGKEYS_API_KEY") is not None
         or settings.auto_login
@@ -76,7 +76,7 @@ def known_without_password(settings: Settings) -> bool:
 
 
 def auto_login_name(settings: Settings, store: Store) -> str:
-    """Return the name of the user that a server of this generation logs in by itself."""
+    """Return the name of the user that a server of this generation logs in automatically."""
     return settings.superuser if store.generation.auto_login_is_named else DEFAULT_SUPERUSER
 
 
@@ -121,7 +121,7 @@ def _by_password(
     stored = None if user is None else user.password_hash
     is_right = verify_password(password, stored)
     if not is_right and value is not None and value.dropped:
-        # A server that got it with the newline has set it so.
+        # A server that read the password with the newline has set it so.
         is_right = verify_password(password + value.dropped, stored)
         if is_right and user is not None:
             warn(
@@ -158,9 +158,9 @@ def require_superuser(acting: Acting, location: str) -> None:
 
 
 def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -> str | None:
-    """Say what a server will do to the account ``owner`` and its keys, or None where nothing.
+    """Return a warning about what a server will do to the account ``owner`` and its keys, or None.
 
-    With LANGFLOW_AUTO_LOGIN false a server removes or retires the superuser ``langflow`` that has
+    With LANGFLOW_AUTO_LOGIN false a server deletes or retires the superuser ``langflow`` that has
     never logged in, at its next start or clean stop.
     """
     if (
@@ -174,7 +174,8 @@ def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -
     if generation.deletes_default_superuser:
         what = f"{server} deletes it, with its keys and variables, when it starts or stops"
     else:
-        # Measured on 1.13.0: claimed, password and all, where LANGFLOW_SUPERUSER names it.
+        # Measured on 1.13.0: it takes the account over, and resets its password, if
+        # LANGFLOW_SUPERUSER names it.
         what = f"{server} deactivates it, and its keys with it, where LANGFLOW_SUPERUSER names"
         what += " another user, and otherwise resets its password"
     return (

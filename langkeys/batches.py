@@ -1,4 +1,4 @@
-"""Long sequences, a part at a time."""
+"""Iterate over long sequences in batches."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of ``size`` items, the last of them shorter; as ``itertools.batched`` of 3.12."""
+    """Yield lists of up to ``size`` items, as ``itertools.batched`` of Python 3.12 does."""
     remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -1,23 +1,23 @@
-"""The error tree: each class is one ``error.code`` of the JSON form and one exit code.
+"""The error tree: each class has one ``error.code`` for JSON and one exit code.
 
-Imports nothing of langkeys. A message names the thing and the file or database concerned, the hint
-is the next step; neither ever holds a secret.
+Imports nothing else of langkeys. A message names the thing and the file or database concerned, a
+hint names the next step; neither ever contains a secret.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 MOST_CANDIDATES = 10
-"""So many matches an error lists before the list is cut."""
+"""How many matches an error lists."""
 
 CHANGES_EXIT_CODE = 8
 """No error: ``plan`` and ``apply`` with ``--exit-code`` say so that there are changes."""
 
 
 class LangkeysError(Exception):
-    """Base of everything that langkeys raises on purpose.
+    """Base of all expected errors.
 
-    ``candidates`` are lines for stderr that help to choose (more than one match).
+    ``candidates`` are lines for stderr that help to choose between several matches.
     """
 
     code: ClassVar[str] = "failed"
@@ -33,31 +33,31 @@ class LangkeysError(Exception):
 
 
 class FailedError(LangkeysError):
-    """The command could not do what it was asked to."""
+    """The command could not do what was asked."""
 
 
 class DeclinedError(LangkeysError):
-    """The answer at the prompt was no."""
+    """The user answered no at a prompt."""
 
     code = "declined"
 
 
 class UsageError(LangkeysError):
-    """The command line does not make sense."""
+    """The command line is invalid."""
 
     code = "usage"
     exit_code = 2
 
 
 class ConfigError(LangkeysError):
-    """A setting is missing, does not parse, or contradicts another."""
+    """A setting is missing, invalid, or contradicts another."""
 
     code = "config"
     exit_code = 2
 
 
 class UnsupportedError(LangkeysError):
-    """The Langflow generation that owns the database cannot do this."""
+    """The Langflow generation of the database does not support this."""
 
     code = "unsupported"
     exit_code = 2
@@ -78,14 +78,14 @@ class AmbiguousError(LangkeysError):
 
 
 class UnauthenticatedError(LangkeysError):
-    """Nobody is acting: no password, a wrong one, or no such user."""
+    """Nobody is authenticated: no password, a wrong one, or no such user."""
 
     code = "unauthenticated"
     exit_code = 4
 
 
 class ForbiddenError(LangkeysError):
-    """The acting user is known but is not an active superuser."""
+    """The acting user is not an active superuser."""
 
     code = "forbidden"
     exit_code = 4
@@ -107,14 +107,14 @@ class InvalidKeyError(LangkeysError):
 
 
 class ConflictError(LangkeysError):
-    """It exists already, or the change would leave the server unusable."""
+    """It exists already, or the change would make the server unusable."""
 
     code = "conflict"
     exit_code = 5
 
 
 class StoreError(LangkeysError):
-    """The database cannot be opened, is locked, corrupt, read-only or not Langflow's."""
+    """The database cannot be opened, is locked, corrupt, read-only, or not Langflow's."""
 
     code = "store"
     exit_code = 6
@@ -125,7 +125,7 @@ class NoTablesError(StoreError):
 
 
 class UnreadableRowError(StoreError):
-    """A row of the database cannot become a value: a cell holds what no server writes there."""
+    """A row cannot be read: a column has content that no server writes."""
 
     def __init__(
         self, location: str, *, table: str, row: str, name: str | None, column: str
@@ -142,27 +142,27 @@ class UnreadableRowError(StoreError):
 
 
 class SecretKeyError(LangkeysError):
-    """The secret key is missing, malformed, or does not open what is stored."""
+    """The secret key is missing or malformed, or cannot decrypt what is stored."""
 
     code = "secret_key"
     exit_code = 7
 
 
 class InterruptedCommandError(LangkeysError):
-    """Ctrl-C."""
+    """The user pressed Ctrl-C."""
 
     code = "interrupted"
     exit_code = 130
 
 
 class CommandNotRunError(FailedError):
-    """The program is there and cannot be run; the exit code is that of a shell."""
+    """The program exists but cannot be executed; the exit code is a shell's."""
 
     exit_code = 126
 
 
 class CommandNotFoundError(FailedError):
-    """There is no such program; the exit code is that of a shell."""
+    """The program does not exist; the exit code is a shell's."""
 
     exit_code = 127
 
@@ -180,7 +180,7 @@ EXIT_CODES: Mapping[str, int] = {
     "command_not_found": CommandNotFoundError.exit_code,
     **{error.code: error.exit_code for error in reversed([*_tree(LangkeysError)])},
 }
-"""Each exit code by the ``error.code`` that it comes with; help texts name codes by these."""
+"""The exit code for each ``error.code``; help texts use them."""
 
 EXIT_CODE_MEANINGS: Mapping[int, str] = {
     0: "done",
@@ -196,4 +196,4 @@ EXIT_CODE_MEANINGS: Mapping[int, str] = {
     127: "`run`: there is no such program",
     130: "Ctrl-C",
 }
-"""What each exit code means, in Markdown; ``docs/exit-codes.md`` and the man page show it."""
+"""The meaning of each exit code in Markdown, for ``docs/exit-codes.md`` and the man page."""

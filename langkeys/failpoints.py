@@ -1,7 +1,7 @@
-"""Places where a test may have langkeys killed, or fail as a broken disk makes it fail.
+"""Points where a test can kill langkeys, or make an operation fail like a broken disk.
 
-Nothing of this is for users. LANGKEYS_FAILPOINT, in the process environment only, names a place:
-there the process dies as by a power cut, or with ``=error`` behind the name gets an I/O error.
+Not for users. LANGKEYS_FAILPOINT, read only from the process environment, names a point. There the
+process dies as in a power failure, or with ``=error`` after the name gets an I/O error.
 """
 
 import errno
@@ -10,7 +10,7 @@ import signal
 
 
 def reach(name: str) -> None:
-    """Die or fail here if a test wants it so."""
+    """Die or fail here if a test asks for it."""
     wanted, _, how = os.environ.get("LANGKEYS_FAILPOINT", "").partition("=")
     if wanted != name:
         return

@@ -1,4 +1,7 @@
-"""Make a place ready where there is none: settings, secret key, database, superuser."""
+"""Create what is missing for a new store: settings, secret key, database, superuser.
+
+Existing settings are never changed.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -24,15 +27,16 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 OWN_SUPERUSER = "administrator"
-"""The superuser of a store of our own; servers delete or retire the account ``langflow``."""
+"""The superuser of a new store; servers delete or retire the account ``langflow``."""
 
 
 @dataclass
-class Plan:
-    """What is missing, found out before anything is written.
+class InitPlan:
+    """What is missing, determined before anything is written.
 
-    ``env_lines`` are the lines of a new ``.env`` (names and values), ``secret_key_file`` where a
-    new secret key goes instead, ``secret_key`` and ``password`` the ones in force or just made.
+    ``env_lines`` are the names and values of a new ``.env``. ``secret_key_file`` is where a new
+    secret key is written if there is no new ``.env``. ``secret_key`` and ``password`` are those in
+    force, or new ones.
     """
 
     database: Target
@@ -48,10 +52,10 @@ class Plan:
     """The audit log that the new settings name."""
 
 
-def planned(settings: Settings) -> Plan:
-    """Find out what ``init`` would write; raises ConfigError where it must not.
+def plan_init(settings: Settings) -> InitPlan:
+    """Return what ``init`` will write; raise ConfigError if it must not.
 
-    With an ``.env`` that exists nothing is added to it: what it lacks comes from elsewhere.
+    An existing ``.env`` is not changed: what it lacks is taken from elsewhere.
     """
     settings.check()
     new_env = settings.env_file is None
@@ -60,7 +64,7 @@ def planned(settings: Settings) -> Plan:
 
     database = locations.new_database(settings)
     folder = database.folder
-    assert folder is not None  # a server makes its tables itself
+    assert folder is not None  # a server creates its tables itself
     if new_env and not locations.is_database_given(settings):
         lines.append(("LANGFLOW_DATABASE_URL", locations.database_url(database)))
 
@@ -92,7 +96,7 @@ def planned(settings: Settings) -> Plan:
     given = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
     password = None if given is None else given.text
     if password is None and new_env:
-        password = password_rules.generated()
+        password = password_rules.generate_password()
         lines.append(("LANGFLOW_SUPERUSER_PASSWORD", password))
     if password is not None:
         check_password(password)
@@ -100,7 +104,7 @@ def planned(settings: Settings) -> Plan:
     if lines and not settings.is_given(audit.SETTING):
         audit_log = folder / audit.FILE_NAME
         lines.append((audit.SETTING, str(audit_log)))
-    # Without a home folder there is none: it is asked for where something goes into it.
+    # There is no home folder: this fails later, if something must be written there.
     needs_folder = secret_key_file is not None or not folder.is_dir()
     config_folder = locations.config_folder(settings).path.absolute() if needs_folder else None
     if not folder.is_dir() and folder != config_folder:
@@ -108,7 +112,7 @@ def planned(settings: Settings) -> Plan:
             f"there is no folder {folder} to create the database in",
             hint="create the folder, or set LANGFLOW_DATABASE_URL to another path",
         )
-    return Plan(
+    return InitPlan(
         new_folders=() if config_folder is None else (config_folder,),
         database=database,
         env_path=env_path if lines else None,
@@ -128,11 +132,11 @@ def _find_secret_key(settings: Settings, *, is_new: bool) -> locations.SecretKey
     except ConfigError:
         if not is_new or settings.is_given("LANGFLOW_CONFIG_DIR"):
             raise
-        return None  # no home folder, and so no secret_key file: the new settings hold the key
+        return None  # no home folder, and so no secret_key file: the new settings contain the key
 
 
 def check_password(password: str) -> None:
-    """Raise ConfigError for a password that no superuser may have; see ``password_rules``."""
+    """Raise ConfigError for a password that is not allowed; see ``password_rules``."""
     refusal = password_rules.refusal(password)
     if refusal is not None:
         raise ConfigError(
@@ -141,21 +145,20 @@ def check_password(password: str) -> None:
         )
 
 
-def carry_out(
-    plan: Plan,
+def apply_plan(
+    plan: InitPlan,
     *,
     cipher: Callable[[str, str], "Cipher"],
     hashed: Callable[[str], str],
     create_store: Callable[[Target, User], str | None],
     warn: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write what is planned, each file whole, and take it back where a later one fails.
+    """Write what is planned, each file atomically; remove written files if a later one fails.
 
-    ``cipher`` makes a cipher from a secret key and its source, so that one that no server could
-    use is refused before anything is written. What root makes belongs to the owner of the folder
-    that it is in, for a server there; ``warn`` is told where that cannot be, and so is what
-    ``create_store`` returns. The settings come first: a crash between them and the
-    database leaves what the next run completes.
+    ``cipher`` makes a cipher from a secret key and its source, so that an unusable key is refused
+    before anything is written. A file that root creates belongs to the owner of its folder; if that
+    fails ``warn`` is called, and also with the warning that ``create_store`` returns. The settings
+    are written first: after a crash the next run creates the database.
     """
     assert plan.password is not None
     cipher(plan.secret_key, plan.secret_key_source)
@@ -168,13 +171,13 @@ def carry_out(
             _write_new(plan.env_path, env_text(plan.env_lines), warn)
             undo.callback(plan.env_path.unlink)
         if plan.secret_key_file is not None:
-            # Without a newline: servers would take it for a part of the key.
+            # Without a newline: servers would read it as part of the key.
             _write_new(plan.secret_key_file, plan.secret_key, warn)
             undo.callback(plan.secret_key_file.unlink)
         try:
             warning = create_store(plan.database, superuser)
         except ConflictError:
-            undo.pop_all()  # another init was faster, perhaps by these very settings: they stay
+            undo.pop_all()  # another init was faster, and may use these very settings: they stay
             raise
         if warning is not None:
             warn(warning)
@@ -182,9 +185,9 @@ def carry_out(
 
 
 def env_text(lines: list[tuple[str, str]]) -> str:
-    """Return the text of an ``.env`` file that everybody reads back as the same values.
+    """Return the text of an ``.env`` file that all readers read alike.
 
-    Without quotes where none are needed: docker --env-file and kubectl keep them.
+    Quoted only if necessary: docker --env-file and kubectl keep quotes.
     """
     header = "# Written by langkeys init. Langflow reads it, too: langflow run --env-file .env\n"
     return header + "".join(f"{name}={dotenv_value(value)}\n" for name, value in lines)

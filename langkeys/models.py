@@ -1,8 +1,8 @@
-"""What langkeys works with: frozen values, with ids as 32 hex digits and times as aware UTC.
+"""The data of langkeys: frozen values, with ids as 32 hex digits and times as aware UTC.
 
-Stored and plain secrets are kept out of every ``repr``. The values that every small command loads
-are NamedTuples and not frozen dataclasses, which take seven times as long to make: as dataclasses
-they were a tenth of such a command's whole time.
+No ``repr`` shows a secret, encrypted or plain. Values that every small command loads are
+NamedTuples. Frozen dataclasses take seven times as long to create, which was a tenth of such a
+command's whole time.
 """
 
 import re
@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 FERNET_PREFIX = "gAAAAA"
-"""How every Fernet token starts; Langflow takes a stored value without it for plaintext."""
+"""The start of every Fernet token; Langflow takes stored values without it for plaintext."""
 
 
 def shown_without(record: Any, *hidden: str) -> str:
-    """Return the ``repr`` of a NamedTuple without the fields that are secrets."""
+    """Return the ``repr`` of a NamedTuple without its secret fields."""
     fields = (
         f"{name}={value!r}"
         for name, value in zip(record._fields, record, strict=True)
@@ -43,7 +43,7 @@ class User(NamedTuple):
 
 
 class UserSummary(NamedTuple):
-    """A user, and how many API keys and variables they have; None where REST does not tell."""
+    """A user, with the number of their API keys and variables; None if REST does not say."""
 
     user: User
     api_keys: int | None
@@ -51,13 +51,13 @@ class UserSummary(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """A row of Langflow's ``apikey`` table, with its owner's name where the owner exists."""
+    """A row of Langflow's ``apikey`` table, with its owner's name if the owner exists."""
 
     id: str
     name: str | None
     user_id: str
     stored: str
-    """The ``api_key`` column as it is at rest: a Fernet token, or plaintext; empty if not known."""
+    """The ``api_key`` column as stored: a Fernet token or plaintext; empty if unknown."""
     hash: str | None
     created_at: datetime
     last_used_at: datetime | None
@@ -71,13 +71,13 @@ class ApiKey(NamedTuple):
 
     @property
     def at_rest(self) -> str | None:
-        """``fernet`` or ``plaintext``; None where it is not known, as of a key listed over REST."""
+        """The stored form, ``fernet`` or ``plaintext``; None if unknown, as over REST."""
         if not self.stored:
             return None
         return "fernet" if self.stored.startswith(FERNET_PREFIX) else "plaintext"
 
     def status(self, now: datetime) -> str:
-        """``inactive``, ``expired`` or ``active`` at the time ``now``, the first that is true."""
+        """``inactive``, ``expired`` or ``active`` at the time ``now``: the first that applies."""
         if not self.is_active:
             return "inactive"
         if self.expires_at is not None and self.expires_at < now:
@@ -90,17 +90,18 @@ CREDENTIAL, GENERIC = "Credential", "Generic"
 
 
 class Variable(NamedTuple):
-    """A row of Langflow's ``variable`` table, with its owner's name where the owner exists.
+    """A row of Langflow's ``variable`` table, with its owner's name if the owner exists.
 
-    Times may be missing: a server writes ``updated_at`` at the first change, and older ones left
-    ``created_at`` to chance. ``is_environment_managed`` is None where the column is missing, too.
+    Times may be missing: a server writes ``updated_at`` only at the first change, and older servers
+    did not always write ``created_at``. ``is_environment_managed`` is None also if there is no such
+    column.
     """
 
     id: str
     name: str
     user_id: str
     stored: str
-    """The ``value`` column as it is at rest: a Fernet token, or plaintext."""
+    """The ``value`` column as stored: a Fernet token or plaintext."""
     type: str | None
     default_fields: tuple[str, ...] | None
     created_at: datetime | None
@@ -113,12 +114,12 @@ class Variable(NamedTuple):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the value is at rest as a Fernet token."""
+        """Whether the value is stored as a Fernet token."""
         return self.stored.startswith(FERNET_PREFIX)
 
 
 class EncryptedValue(NamedTuple):
-    """A value that should open with the secret key, and where it is stored."""
+    """A value that the secret key should decrypt, and where it is stored."""
 
     table: str
     column: str
@@ -131,9 +132,9 @@ class EncryptedValue(NamedTuple):
 
 
 def new_id() -> str:
-    """Make the id of a new row: a random UUID (version 4), as 32 hex digits.
+    """Return an id for a new row: a random UUID (version 4) as 32 hex digits.
 
-    What ``uuid.uuid4().hex`` makes, in a quarter of the time and without that import's 3 ms.
+    The same as ``uuid.uuid4().hex``, in a quarter of the time, and without the 3 ms for its import.
     """
     digits = secrets.token_hex(16)
     variant = "89ab"[int(digits[16], 16) & 3]
@@ -144,22 +145,22 @@ _HEX_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 
 
 def dashed(hex_id: str) -> str:
-    """Write an id as Langflow's REST interface does: ``8-4-4-4-12``."""
+    """Return an id as Langflow's REST interface writes it: ``8-4-4-4-12``."""
     if len(hex_id) != 32:
         return hex_id
     return f"{hex_id[:8]}-{hex_id[8:12]}-{hex_id[12:16]}-{hex_id[16:20]}-{hex_id[20:]}"
 
 
 def parsed_id(text: str) -> str | None:
-    """Return ``text`` as 32 hex digits if it is a whole id, dashed or not, in either case."""
+    """Return ``text`` as 32 hex digits if it is a complete id, dashed or not, in any case."""
     lowered = text.lower()
     return lowered.replace("-", "") if _HEX_ID.fullmatch(lowered) else None
 
 
 def masked(api_key: str) -> str:
-    """Mask an API key as Langflow's REST interface does: 8 characters, then ``*`` for each other.
+    """Mask an API key as Langflow's REST interface does: 8 characters, then ``*`` for the rest.
 
-    Of a key shorter than 32 characters, which Langflow never makes, no more than a quarter shows.
+    At most a quarter is shown of a key under 32 characters, which Langflow never makes.
     """
     visible = min(8, len(api_key) // 4)
     return api_key[:visible] + "*" * (len(api_key) - visible)

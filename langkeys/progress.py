@@ -1,4 +1,4 @@
-"""How work that takes its time tells how far it is, without knowing who looks."""
+"""Progress reports of long work, independent of how they are shown."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -7,9 +7,9 @@ Advance = Callable[[int], None]
 """Called with the number of things done so far."""
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
-"""Called with what is done and how many there are; see ``langkeys.cli.output.Output.progress``."""
+"""Called with a description and a total; see ``langkeys.cli.output.Output.progress``."""
 
 
 def unseen(_what: str, _total: int) -> AbstractContextManager[Advance]:
-    """Tell nobody."""
+    """Report to nobody."""
     return nullcontext(lambda _: None)

@@ -1,4 +1,4 @@
-"""Where a database is: what a setting leads to, before anything is opened."""
+"""The database that a setting names, before it is opened."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +11,11 @@ _BESIDE = ("", "-wal", "-shm", "-journal")
 
 
 class Target(NamedTuple):
-    """A database, there or not.
+    """A database, which may not exist.
 
-    ``scheme`` says which engine opens it, as ``langkeys.store.engines`` knows them. ``file`` is the
-    file that the database is in, None where a server has it; then ``parameters`` say how to connect
-    to the server, ``url`` is the setting as it was given, and ``shown`` is it without a password.
+    ``scheme`` decides which engine of ``langkeys.store.engines`` opens it. ``file`` is the database
+    file; None if a server has the database. Then ``parameters`` are for the connection, ``url`` is
+    the setting as it was given, and ``shown`` is the URL without a password.
     """
 
     scheme: str
@@ -29,17 +29,17 @@ class Target(NamedTuple):
 
     @property
     def location(self) -> str:
-        """The path or URL without a password, to name it in messages."""
+        """The path, or the URL without a password, for messages."""
         return self.shown if self.file is None else str(self.file)
 
     @property
     def folder(self) -> Path | None:
-        """The folder that the database is in, None where a server has it."""
+        """The folder of the database file; None if a server has the database."""
         return None if self.file is None else self.file.absolute().parent
 
     @property
     def files(self) -> list[Path]:
-        """The files that belong to the database, there or not."""
+        """The files of the database, whether they exist or not."""
         if self.file is None:
             return []
         path = self.file.absolute()
@@ -47,5 +47,5 @@ class Target(NamedTuple):
 
     @property
     def setting(self) -> str:
-        """The value of LANGFLOW_DATABASE_URL that leads here from any working folder."""
+        """A value of LANGFLOW_DATABASE_URL that is valid in any working folder."""
         return self.url if self.file is None else str(self.file.absolute())

@@ -1,6 +1,6 @@
-"""Which characters can be shown, and which names may be given.
+"""Which characters can be displayed, and which names are allowed.
 
-Names come from people, and from databases that others write.
+Names come from people, and from databases that others write to.
 """
 
 import re
@@ -9,41 +9,41 @@ from functools import cache
 from langkeys.errors import UsageError
 
 LONGEST_NAME = 255
-"""Characters that a name may have, of an API key, a variable or a user."""
+"""The maximum length of a name of an API key, a variable or a user, in characters."""
 
-# What no terminal should get from somebody else. By Unicode's properties: control and format
-# characters, lone surrogates (no UTF-8 file can hold them), line and paragraph separators, and
-# everything that is to be ignored where it cannot be displayed: joiners, fillers, tags,
-# variation selectors (but those of an emoji's form, which are marks like accents). From Unicode 16;
-# listed here, as reading unicodedata takes its time.
+# Characters that must not reach a terminal from somebody else's text. By Unicode's properties:
+# control and format characters, lone surrogates (no UTF-8 file can hold them), line and paragraph
+# separators, and everything that is ignored if it cannot be displayed: joiners, fillers, tags,
+# variation selectors (except those for emoji, which are marks like accents). From Unicode 16;
+# listed here, as loading unicodedata takes time.
 _INVISIBLE = (
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff\ud800-\udfff"
 )
-# Format characters that are seen: signs before Arabic and other numbers, hieroglyphs' joints.
+# Visible format characters: signs before Arabic and other numbers, joints of hieroglyphs.
 _FORMAT = (
     "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001343f"
 )  # fmt: skip
 _CONTROL = "\x7f-\x9f"
 
-# Emoji and some scripts are made of joiners, beside characters that are seen; a flag of a region is
-# made of tags. A name may have them.
+# Emoji and some scripts use joiners next to visible characters, and regional flags use tags. A name
+# may contain them.
 _SEEN = f"[^\x00-\xa0{_INVISIBLE}]"
 _JOINED = f"(?<={_SEEN})[\u200c\u200d](?={_SEEN})|(?<=\U0001f3f4)[\U000e0020-\U000e007e]+\U000e007f"
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # At first use: most text is plain ASCII, and each of these costs most of a millisecond.
+    # Compiled at first use: most text is ASCII, and each of these takes most of a millisecond.
     return re.compile(pattern)
 
 
 def unshowable_in(text: str) -> str | None:
-    """Return the first character that no new name may have, as ``U+202E``, or None.
+    """Return the first character that is not allowed in a new name, as ``U+202E``, or None.
 
-    A joiner between two characters that are seen, as in emoji, may stand in a name, although it is
-    shown escaped.
+    A joiner between two visible characters, as in emoji, is allowed, although it is displayed
+    escaped.
     """
     if text.isascii() and text.isprintable():
         return None
@@ -53,7 +53,7 @@ def unshowable_in(text: str) -> str | None:
 
 
 def checked_name(name: str) -> str:
-    """Return a name that a terminal, a list and Langflow's own page can show; else UsageError."""
+    """Return a name that terminals, lists and Langflow's page can display; else UsageError."""
     if not name.strip():
         raise UsageError("the name is empty")
     if len(name) > LONGEST_NAME:
@@ -73,10 +73,10 @@ def visible(text: str) -> str:
 
 
 def json_visible(text: str) -> str:
-    """Write what cannot be shown in JSON text by JSON's own escapes: the values stay the same."""
+    """Escape what cannot be displayed in JSON text, by JSON's own escapes; values stay the same."""
     if text.isascii() and "\x7f" not in text:
         return text
-    # JSON itself escapes the first 32, and its text has newlines of its own.
+    # JSON itself escapes the first 32 characters; its text contains newlines of its own.
     return _compiled(f"[{_CONTROL}{_INVISIBLE}{_FORMAT}]").sub(_json_escape, text)
 
 
@@ -89,9 +89,9 @@ _KEY = "sk-[A-Za-z0-9_-]{32,}"
 
 
 def holds_several_keys(line: str) -> bool:
-    """Tell whether a line holds more than one API key: run together, or with something between.
+    """Tell whether a line contains several API keys, joined or with other text between them.
 
-    A key may have ``sk-`` in its midst by chance; two keys in a row have 70 characters or more.
+    A key may contain ``sk-`` by chance; two joined keys have 70 characters or more.
     """
     apart = _compiled(f"(?<![A-Za-z0-9_-]){_KEY}").findall(line)
     return len(apart) > 1 or _compiled(f"{_KEY}{_KEY}").search(line) is not None

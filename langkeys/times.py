@@ -1,4 +1,4 @@
-"""Spans and points in time: what users may write, and how langkeys writes them."""
+"""Read spans and points in time from users, and write them."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -6,15 +6,16 @@ from datetime import datetime, timedelta, timezone
 from langkeys.errors import UsageError
 
 NEVER = "never"
-"""What stands for no expiry at all."""
+"""The word for no expiry."""
 
 FIRST = datetime.min.replace(tzinfo=timezone.utc)
 LAST = datetime.max.replace(tzinfo=timezone.utc)
-"""The ends of the calendar."""
+"""The limits of the calendar."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
-# Unit, its length in seconds, and from which number on the next one is used: "36 hours", "89 days".
+# A unit, its length in seconds, and the number from which the next unit is used: "36 hours", "89
+# days".
 _LENGTHS = (
     ("second", 1, 60),
     ("minute", 60, 60),
@@ -31,7 +32,7 @@ def now() -> datetime:
 
 
 def later(moment: datetime, span: timedelta) -> datetime:
-    """Add a span to a time, and stop at the calendar's last or first moment."""
+    """Add a span to a time, within the limits of the calendar."""
     try:
         return moment + span
     except OverflowError:
@@ -39,7 +40,7 @@ def later(moment: datetime, span: timedelta) -> datetime:
 
 
 def earlier(moment: datetime, span: timedelta) -> datetime:
-    """Take a span from a time; see ``later``."""
+    """Subtract a span from a time; see ``later``."""
     try:
         return moment - span
     except OverflowError:
@@ -47,7 +48,7 @@ def earlier(moment: datetime, span: timedelta) -> datetime:
 
 
 def parsed_span(text: str, option: str) -> timedelta:
-    """Read a span such as ``45s``, ``30m``, ``12h``, ``90d`` or ``2w``; more than zero.
+    """Parse a span such as ``45s``, ``30m``, ``12h``, ``90d`` or ``2w``, more than zero.
 
     Raises UsageError that names ``option``.
     """
@@ -57,7 +58,7 @@ def parsed_span(text: str, option: str) -> timedelta:
         raise UsageError(f"{option} {text!r} is not a span", hint=hint)
     try:
         span = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        now() - span  # a span that leaves the calendar is of no use to any filter
+        now() - span  # a longer span is of no use to any filter
     except OverflowError:
         raise UsageError(f"{option} {text!r} is too long", hint=hint) from None
     if not span:
@@ -66,7 +67,7 @@ def parsed_span(text: str, option: str) -> timedelta:
 
 
 def parsed_when(text: str, option: str) -> datetime:
-    """Read a point in time: ISO 8601 (naive means UTC), or a span counted from now.
+    """Parse a point in time: ISO 8601 (naive means UTC), or a span from now.
 
     Raises UsageError that names ``option``.
     """
@@ -87,7 +88,7 @@ def parsed_when(text: str, option: str) -> datetime:
 
 
 def parsed_future(text: str, option: str) -> datetime:
-    """Read a point in time that has not passed yet; see ``parsed_when``."""
+    """Parse a point in time in the future; see ``parsed_when``."""
     when = parsed_when(text, option)
     if when <= now():
         raise UsageError(f"{option} {text!r} has already passed ({person_iso(when)})")
@@ -95,12 +96,12 @@ def parsed_future(text: str, option: str) -> datetime:
 
 
 def parsed_expiry(text: str, option: str) -> datetime | None:
-    """Read when a key is to expire: a time as ``parsed_future`` takes it, or None for ``never``."""
+    """Parse an expiry: a time as for ``parsed_future``, or None for ``never``."""
     return None if text.strip().lower() == NEVER else parsed_future(text, option)
 
 
 def parsed_iso(text: str) -> datetime:
-    """Read ISO 8601 into aware UTC; naive means UTC. Raises ValueError or OverflowError."""
+    """Parse ISO 8601 to aware UTC; naive means UTC. Raises ValueError or OverflowError."""
     # Python 3.10 reads neither a Z nor a fraction of other than 3 or 6 digits.
     text = _FRACTION.sub(lambda match: "." + match[1].ljust(6, "0"), text, count=1)
     if text[-1:] in ("Z", "z"):
@@ -112,26 +113,26 @@ def parsed_iso(text: str) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """Write a time as ISO 8601 UTC with ``Z``, as Langflow 1.13's ``whoami`` does."""
+    """Return a time as ISO 8601 UTC with ``Z``, as Langflow 1.13's ``whoami`` does."""
     if moment.tzinfo is not timezone.utc:
         moment = moment.astimezone(timezone.utc)
     return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 def iso_or_none(moment: datetime | None) -> str | None:
-    """Write a time that may be missing; see ``iso``."""
+    """Return a time, which may be None, in ISO 8601; see ``iso``."""
     return None if moment is None else iso(moment)
 
 
 def person_iso(moment: datetime) -> str:
-    """Write a time for a person: as ``iso``, without its fraction of a second."""
+    """Return a time for a person: as ``iso``, without fractions of a second."""
     return iso(moment.replace(microsecond=0))
 
 
 def relative(moment: datetime, reference: datetime) -> str:
-    """Say in words how far a time is from ``reference``: ``3 days ago``, ``in 2 hours``.
+    """Return the distance of a time from ``reference`` in words: ``3 days ago``, ``in 2 hours``.
 
-    Rounded: what is 59 minutes and 59 seconds away is ``in 1 hour``.
+    Rounded: 59 minutes and 59 seconds are ``in 1 hour``.
     """
     count, unit, is_future = _distance(moment, reference)
     if count == 0:
@@ -141,7 +142,7 @@ def relative(moment: datetime, reference: datetime) -> str:
 
 
 def short_relative(moment: datetime, reference: datetime) -> str:
-    """Say the same in a table: ``3d ago``, ``in 2h``."""
+    """Return the same for a table: ``3d ago``, ``in 2h``."""
     count, unit, is_future = _distance(moment, reference)
     if count == 0:
         return "now"

@@ -1,4 +1,4 @@
-"""Undoing what was stored where its delivery fails."""
+"""Undo what was stored if its delivery fails."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from langkeys.errors import LangkeysError
 
 @contextmanager
 def undo_on_failure(undo: Callable[[], str]) -> Iterator[None]:
-    """Call ``undo`` where the block fails, Ctrl-C included; the error gets its result as a hint.
+    """Call ``undo`` if the block fails, Ctrl-C included; its result becomes the error's hint.
 
-    ``undo`` raises an error with a hint where it fails too. That hint is then the first error's;
-    an error that takes no hint is replaced.
+    If ``undo`` fails too, it raises an error with a hint, which the first error gets instead. A
+    first error that cannot have a hint is replaced by the second one.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What can be done with users: make them, and change their password and their state."""
+"""Create users, and change their password and state."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from langkeys.times import now
 
 
 def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
-    """Return the user with this id, or else this name; raise NotFoundError.
+    """Return the user with this id, or else with this name; raise NotFoundError.
 
-    The id comes first: names can be chosen by whoever signs up, ids cannot. ``warn`` is told of a
-    user who is named like the id of another one. For an id that the program itself holds there is
-    ``Store.find_user``.
+    The id comes first: whoever signs up can choose a name, but not an id. ``warn`` is called if
+    another user is named like that id. Use ``Store.find_user`` for an id that does not come from a
+    person.
     """
     user_id = parsed_id(text)
     user = None if user_id is None else store.find_user(user_id)
@@ -49,16 +49,16 @@ def _spellings(user_id: str) -> set[str]:
 
 
 def get_summary(store: Store, user_id: str) -> UserSummary:
-    """Return a user with what they have; raise NotFoundError where they are gone."""
+    """Return a user with the number of their API keys and variables; raise NotFoundError."""
     for summary in store.users(user_id=user_id):
         return summary
     raise NotFoundError(f"user {dashed(user_id)} is no longer in {store.location}")
 
 
 def checked_username(name: str) -> str:
-    """Return a name for a new user; raise UsageError where it would be trouble.
+    """Return a valid name for a new user; raise UsageError for any other.
 
-    Langflow itself accepts everything, even nothing at all.
+    Langflow itself accepts every name, even an empty one.
     """
     checked_name(name)
     if name != name.strip():
@@ -69,9 +69,9 @@ def checked_username(name: str) -> str:
 
 
 def new_user(username: str, password_hash: str, *, is_superuser: bool) -> User:
-    """Return a user as a server makes one, active; what else it gives them comes at their login.
+    """Return an active user as a server creates one.
 
-    Measured on 1.5 to 1.13: the first login makes the default project and the variables.
+    Measured on 1.5 to 1.13: the first login creates the default project and the variables.
     """
     moment = now()
     return User(
@@ -87,10 +87,10 @@ def new_user(username: str, password_hash: str, *, is_superuser: bool) -> User:
 
 
 def check_new(store: Store, settings: Settings, username: str, *, is_superuser: bool) -> None:
-    """Raise ConflictError where this user cannot be made; to be called in the transaction, too.
+    """Raise ConflictError if this user cannot be created. Also called within the transaction.
 
-    Names are compared by lower case in Unicode. The index of 1.13 on SQLite only does so for ASCII,
-    that on PostgreSQL for all, and before 1.13 there is none.
+    Names are compared in lower case, in Unicode. The index of 1.13 does so on SQLite only for
+    ASCII, on PostgreSQL for all characters; before 1.13 there is no index.
     """
     taken = store.usernames_like(username)
     if taken:
@@ -120,10 +120,10 @@ def create(store: Store, settings: Settings, user: User) -> None:
 def set_password(
     store: Store, user: User, password_hash: str, *, proves: Callable[[str], bool]
 ) -> tuple[User, User]:
-    """Give a user another password; return the row as it was and as it is.
+    """Set a user's password; return the old and the new row.
 
-    ``proves`` checks the password against the hash that a fresh connection finds; FailedError where
-    it does not match.
+    ``proves`` checks the password against the hash that a fresh connection reads; FailedError if
+    they do not match.
     """
     with store.transaction():
         old = get_owner(store, user.id, user.username)
@@ -140,10 +140,11 @@ def set_password(
     return old, new
 
 
-def take_back(store: Store, new: User, old: User | None) -> None:
-    """Undo a new password, or with ``old`` None a new user, that nobody has received.
+def undo_undelivered(store: Store, new: User, old: User | None) -> None:
+    """Restore the old password, or delete the new user if ``old`` is None.
 
-    Raises ConflictError where somebody else has changed the user meanwhile.
+    For a password that nobody has received. Raises ConflictError if somebody else has changed the
+    user since.
     """
     with store.transaction():
         current = get_summary(store, new.id)
@@ -160,14 +161,14 @@ def take_back(store: Store, new: User, old: User | None) -> None:
 
 
 class StateChange(NamedTuple):
-    """A user as it was and as it is to be, or is, and the API keys revoked with that."""
+    """A user before and after a change, and the API keys revoked with it."""
 
     old: User
     new: User
     revoked: Sequence[ApiKey] = ()
 
 
-def planned_change(
+def plan_change(
     store: Store,
     settings: Settings,
     acting: User,
@@ -176,9 +177,9 @@ def planned_change(
     is_active: bool | None = None,
     is_superuser: bool | None = None,
 ) -> StateChange:
-    """Return what ``change`` would do; None leaves the one or the other as it is.
+    """Return what ``change_state`` would do; None leaves a state as it is.
 
-    Raises ConflictError where the server, or langkeys, needs the user as it is.
+    Raises ConflictError if the server or langkeys needs the user as it is.
     """
     old = get_owner(store, user.id, user.username)
     new = old._replace(
@@ -194,7 +195,7 @@ def planned_change(
     return StateChange(old, new._replace(updated_at=now()))
 
 
-def change(
+def change_state(
     store: Store,
     settings: Settings,
     acting: User,
@@ -205,14 +206,14 @@ def change(
     revoke_keys: bool = False,
     endings: Endings | None = None,
 ) -> StateChange:
-    """Activate, deactivate, promote or demote a user, and read them back.
+    """Activate, deactivate, promote or demote a user, and read the row back.
 
-    ``revoke_keys`` deletes the user's API keys in the same transaction, and by ``endings`` each
-    with all of its rows. Raises as ``planned_change``.
+    ``revoke_keys`` deletes the user's API keys in the same transaction, each with all of its rows
+    if there is ``endings``. Raises what ``plan_change`` raises.
     """
     keys: list[WholeKey] = []
     with store.transaction():
-        planned = planned_change(
+        planned = plan_change(
             store, settings, acting, user, is_active=is_active, is_superuser=is_superuser
         )
         if planned.new != planned.old:
@@ -220,13 +221,13 @@ def change(
         if revoke_keys:
             rows = keys_of(store, user)
             if endings is not None:
-                keys = endings.wholes(rows)
+                keys = endings.whole_keys(rows)
                 rows += [row for key in keys for row in key.rows if row.user_id != user.id]
             planned = planned._replace(revoked=rows)
             store.delete_api_keys([row.id for row in rows])
     with store.reopened() as fresh:
         found, new = fresh.find_user(user.id), planned.new
-        # Not the whole row: a login changes it, too.
+        # Not the whole row: a login changes it too.
         state = (new.is_active, new.is_superuser)
         require_stored(
             f"user {user.username!r}",
@@ -251,10 +252,10 @@ def keys_of(store: Store, user: User) -> list[ApiKey]:
 def check_dispensable(
     store: Store, settings: Settings, acting: User, user: User, verb: str
 ) -> None:
-    """Raise ConflictError unless one can do without this active user, or this superuser."""
+    """Raise ConflictError if this active user or superuser is needed."""
     name, done = repr(user.username), f"{verb}d"
     if _is_configured(store, settings, user):
-        # Measured on 1.13.0, which does not start then.
+        # Measured on 1.13.0: it does not start without that user.
         default = "" if settings.is_given("LANGFLOW_SUPERUSER") else " by default"
         raise ConflictError(
             f"LANGFLOW_SUPERUSER names {name}{default}, which cannot be {done}: servers do not"
@@ -274,21 +275,21 @@ def check_dispensable(
 
 
 def _is_configured(store: Store, settings: Settings, user: User) -> bool:
-    """Tell whether settings name this user: as the superuser, or as the one AUTO_LOGIN logs in."""
+    """Tell whether the settings name this user, as superuser or for AUTO_LOGIN."""
     names = {settings.superuser}
     if settings.auto_login:
         names.add(auto_login_name(settings, store))
     if user.username in names:
         return True
-    # From 1.13 on a server looks the superuser up without regard to case.
+    # From 1.13 on a server looks the superuser up regardless of case.
     alike = settings.superuser.lower() == user.username.lower()
     return alike and store.find_user_named(settings.superuser) is None
 
 
 def stale_setting(settings: Settings, store: Store, user: User, password: str) -> str | None:
-    """Say which setting the user's new password has made stale, and what a server makes of that.
+    """Return a warning about the setting with a user's old password, and its effect on a server.
 
-    None where the settings do not hold a password of this user, or already the new one.
+    None if the settings have no password of this user, or already the new one.
     """
     value = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
     if value is None or value.text == password or user.username != settings.superuser:

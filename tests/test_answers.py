@@ -90,7 +90,7 @@ def test_revoked_by_any_row_the_key_is_gone_with_all_of_them(
         row = store.find_api_key(random.Random(api_key).choice(ids))
         assert row is not None
         endings = endings_of(store)
-        (key,) = endings.revoke([endings.whole(row)])
+        (key,) = endings.revoke([endings.whole_key(row)])
         assert sorted(found.id for found in key.rows) == sorted(ids)
         assert user_let_in(database, api_key) is None
         assert len(database.key_ids()) == 1
@@ -106,7 +106,7 @@ def test_deactivated_by_any_row_the_key_is_refused(database: Database, owners: l
         row = store.find_api_key(random.Random(api_key).choice(ids))
         assert row is not None
         endings = endings_of(store)
-        endings.deactivate(endings.whole(row))
+        endings.deactivate(endings.whole_key(row))
         assert user_let_in(database, api_key) is None
         assert len(database.key_ids()) == len(ids) + 1
 
@@ -174,7 +174,7 @@ def test_a_key_that_the_servers_environment_lets_in_is_deleted_and_that_is_an_er
         assert row is not None
         judge = Judge(key.plaintext, "alice")
         endings = Endings(store, KeyFinder(store, cipher), judge)
-        whole = endings.whole(row)
+        whole = endings.whole_key(row)
         assert key.plaintext not in f"{judge!r}{whole!r}"
         if store.generation.reads_env_key:
             with pytest.raises(FailedError, match="LANGFLOW_API_KEY") as caught:

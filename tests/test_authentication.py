@@ -5,7 +5,7 @@ from collections.abc import Callable
 import bcrypt
 import pytest
 
-from langkeys.authentication import Acting, authenticated, require_superuser, superuser_at_risk
+from langkeys.authentication import Acting, authenticate, require_superuser, superuser_at_risk
 from langkeys.config.settings import Settings
 from langkeys.crypto import passwords
 from langkeys.errors import ForbiddenError, InvalidKeyError, LangkeysError, UnauthenticatedError
@@ -35,7 +35,7 @@ def acting_on(
     **settings: str,
 ) -> Acting:
     with opened(site.database) as store:
-        return authenticated(
+        return authenticate(
             Settings(environ={"LANGFLOW_SUPERUSER": "administrator", **settings}),
             store,
             cipher=cipher,
@@ -199,7 +199,7 @@ def test_a_refusal_does_the_same_work_whether_the_user_exists_or_not(
     site: Site, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The cost that servers hash with: what a stored hash costs to check.
-    hashed = passwords.hashed(PASSWORD)
+    hashed = passwords.hash_password(PASSWORD)
     site.database.rows("UPDATE user SET password = ?", (hashed,))
     costs: list[bytes] = []
     check: Callable[[bytes, bytes], bool] = bcrypt.checkpw

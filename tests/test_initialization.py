@@ -15,11 +15,11 @@ from langkeys.crypto.cipher import Cipher
 from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError, StoreError
 from langkeys.initialization import (
     OWN_SUPERUSER,
-    Plan,
-    carry_out,
+    InitPlan,
+    apply_plan,
     check_password,
     env_text,
-    planned,
+    plan_init,
 )
 from langkeys.models import User
 from langkeys.store.engines import create_store
@@ -47,12 +47,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def plan_of(**environ: str) -> Plan:
-    return planned(Settings(environ=environ))
+def plan_of(**environ: str) -> InitPlan:
+    return plan_init(Settings(environ=environ))
 
 
-def carried_out(plan: Plan, create: object = create_store) -> None:
-    carry_out(
+def carried_out(plan: InitPlan, create: object = create_store) -> None:
+    apply_plan(
         plan,
         cipher=lambda text, source: Cipher(text, source=source),
         hashed=lambda password: password_hash(password),
@@ -60,7 +60,7 @@ def carried_out(plan: Plan, create: object = create_store) -> None:
     )
 
 
-def names_of(plan: Plan) -> list[str]:
+def names_of(plan: InitPlan) -> list[str]:
     return [name for name, _ in plan.env_lines]
 
 

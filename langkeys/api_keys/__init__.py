@@ -1,1 +1,1 @@
-"""API keys: what can be done with them, and how one is found and verified."""
+"""API keys: create, find, verify, rotate, revoke."""

@@ -1,11 +1,11 @@
-"""Ended means ended: an API key with all of its rows, and the proof that a server refuses it."""
+"""Revoke, expire and deactivate API keys with all their rows; prove that servers refuse them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from langkeys.api_keys.finder import KeyFinder
-from langkeys.api_keys.verification import Judge, Verified, by_rows
+from langkeys.api_keys.verification import Judge, Verified, verify_rows
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, NotFoundError
 from langkeys.models import ApiKey, dashed
 from langkeys.progress import Advance
@@ -15,19 +15,20 @@ from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.text import counted
 
 FEW = 500
-"""So many keys of a batch are judged one by one; of more, those that could be let in after all."""
+"""Up to this many keys of a batch are verified one by one; of more, only those that could still
+work."""
 
 Expiry = Callable[[ApiKey], datetime | None]
-"""When a row is to expire."""
+"""Returns the new expiry of a row."""
 
 
 @dataclass(frozen=True)
 class WholeKey:
-    """An API key: the row that is meant, and every row of the same key that can be found.
+    """An API key: the row that the caller named, and every row of the same key that can be found.
 
-    ``hashed`` stands for the key; None where the secret key does not open the only row known.
-    ``plaintext`` is the key itself, where a row opens. ``stubs`` are rows of the key that cannot
-    be read for what is in other cells of them.
+    ``hashed`` is the hash of the key; None if the secret key cannot decrypt the only row known.
+    ``plaintext`` is the key itself, if a row can be decrypted. ``stubs`` are rows of the key that
+    cannot be read because of another column.
     """
 
     meant: ApiKey
@@ -38,16 +39,16 @@ class WholeKey:
 
     @property
     def others(self) -> tuple[ApiKey, ...]:
-        """The rows besides the one that is meant."""
+        """The rows other than the one that the caller named."""
         return tuple(row for row in self.rows if row.id != self.meant.id)
 
 
 class Endings:
-    """Ends API keys, whole, each call in one transaction, and proves that they are ended.
+    """Ends API keys, each call in one transaction, and proves that a server refuses them.
 
-    ``finder`` finds their rows and ``judge`` answers for the server. After a call ``unreadable``
-    is the number of rows that may be of the same keys and cannot be read, and ``has_ended`` says
-    whether the transaction was committed, whatever its proof said.
+    ``finder`` finds all rows of a key and ``judge`` answers as a server would. After a call
+    ``unreadable`` is the number of rows that cannot be read and may belong to the same keys, and
+    ``has_ended`` says whether the transaction was committed, whatever the proof found.
     """
 
     def __init__(self, store: Store, finder: KeyFinder, judge: Judge) -> None:
@@ -57,10 +58,10 @@ class Endings:
         self.unreadable = 0
         self.has_ended = False
 
-    # Which rows make a key
+    # Finding the rows of a key
 
-    def whole(self, row: ApiKey) -> WholeKey:
-        """Return the key that a row is of."""
+    def whole_key(self, row: ApiKey) -> WholeKey:
+        """Return the key that a row belongs to."""
         hashed, plaintext, found = self.finder.find_rows_with(row)
         rows = tuple(owned.key for owned in found)
         if row.id not in {other.id for other in rows}:
@@ -69,47 +70,47 @@ class Endings:
         stubs = () if hashed is None else tuple(self.finder.find_stubs(hashed, plaintext))
         return WholeKey(row, rows, hashed, plaintext, stubs)
 
-    def wholes(self, rows: Iterable[ApiKey]) -> list[WholeKey]:
-        """Return the keys that rows are of, each key once."""
+    def whole_keys(self, rows: Iterable[ApiKey]) -> list[WholeKey]:
+        """Return the keys that rows belong to, each key once."""
         keys: list[WholeKey] = []
         seen: set[str] = set()
         for row in rows:
             if row.id not in seen:
-                keys.append(self.whole(row))
+                keys.append(self.whole_key(row))
                 seen.update(other.id for other in keys[-1].rows)
         return keys
 
-    def find_working(self, key: WholeKey) -> ApiKey | None:
-        """Return the row by which a server lets a key in, or None where it refuses the key."""
-        return self.find_alive(key.hashed or "", _owned(self._store, key.rows))
+    def find_working_row(self, key: WholeKey) -> ApiKey | None:
+        """Return the row that makes a server accept a key, or None if it refuses the key."""
+        return self.find_accepting_row(key.hashed or "", _owned(self._store, key.rows))
 
     def is_in_environment(self, key: WholeKey) -> bool:
-        """Tell whether a server lets a key in by its environment, whatever rows there are."""
+        """Tell whether a server accepts a key from its environment, whatever rows there are."""
         hashed = key.hashed or ""
         return self._judge.find_by_environment(self._store, hashed) is not None
 
     def find_repeated(self) -> list[tuple[str, Sequence[OwnedKey]]]:
-        """Return the keys that stand in more than one row: their hashes, and all of their rows."""
+        """Return the row by which a server would accept a key with only these rows, or None."""
         hashes = sorted(self.finder.find_repeated())
         return [(hashed, self.finder.find_all_hashed(hashed, None)) for hashed in hashes]
 
-    def find_alive(self, hashed: str, rest: Sequence[OwnedKey]) -> ApiKey | None:
-        """Return the row by which a server lets a key in that has only these rows left, or None."""
+    def find_accepting_row(self, hashed: str, rest: Sequence[OwnedKey]) -> ApiKey | None:
+        """Return the row by which a server would accept a key that had only these rows, or None."""
         try:
-            return by_rows(self._store, hashed, rest).api_key
+            return verify_rows(self._store, hashed, rest).api_key
         except InvalidKeyError:
             return None
 
     # Ending
 
     def revoke(self, keys: Sequence[WholeKey], stubs: Sequence[RowStub] = ()) -> list[WholeKey]:
-        """Delete keys, all or none; return them with the rows that went.
+        """Delete keys, all or none; return them with the rows that were deleted.
 
-        ``stubs`` are rows that are named themselves and cannot be read: what else is of their keys
-        cannot be told.
+        ``stubs`` are rows that were named themselves and cannot be read; other rows of their keys
+        cannot be found.
         """
         with self._store.transaction():
-            keys = [self.again(key) for key in keys]
+            keys = [self.reload(key) for key in keys]
             self.delete_rows(keys)
             gone = {stub.position for key in keys for stub in key.stubs}
             named = [stub for stub in stubs if stub.position not in gone]
@@ -119,7 +120,7 @@ class Endings:
         return keys
 
     def delete_rows(self, keys: Iterable[WholeKey]) -> None:
-        """Delete all rows of keys, within a transaction."""
+        """Delete all rows of keys within a transaction."""
         keys = list(keys)
         ids = list(dict.fromkeys(row.id for key in keys for row in key.rows))
         if ids and self._store.delete_api_keys(ids) != len(ids):
@@ -139,7 +140,7 @@ class Endings:
             )
 
     def prove_revoked(self, keys: Sequence[WholeKey]) -> None:
-        """Raise FailedError where a row is still there, or where a server still lets a key in."""
+        """Raise FailedError if a row is still there, or if a server still accepts a key."""
         self.has_ended = True
         with self._store.reopened() as fresh:
             for key in keys:
@@ -152,7 +153,7 @@ class Endings:
             self.prove_refused(fresh, keys, "deleted")
 
     def prove_refused(self, fresh: Store, keys: Iterable[WholeKey], ended: str) -> None:
-        """Raise FailedError where a server with the database ``fresh`` still lets a key in."""
+        """Raise FailedError if a server with the database ``fresh`` still accepts a key."""
         finder = self.finder.on(fresh)
         for key in keys:
             if key.hashed is None:
@@ -177,15 +178,15 @@ class Endings:
     def revoke_batch(
         self, batch: KeyBatch, wanted: KeyFilter, *, done: Advance = lambda _: None
     ) -> list[WholeKey]:
-        """Revoke those keys of a batch that still match, all or none; return those that are left.
+        """Revoke the keys of a batch that still match, all or none; return those left out.
 
-        Afterwards the batch holds the keys that were revoked. One that has been used, or given
-        another expiry, since it was listed stays, and so does one that another row keeps alive.
+        Afterwards the batch holds the revoked keys. A key is left out if it has been used or given
+        another expiry since it was listed, or if a row outside the batch keeps it valid.
         """
         self.finder.decrypt_all()
         with self._store.transaction():
             batch.keep_matching(wanted)
-            left = self.leave_alive(batch)
+            left = self.exclude_kept_alive(batch)
             from_environment = self._environment_keys(batch)
             batch.delete(done=done)
         key_id = batch.find_undeleted()
@@ -193,20 +194,20 @@ class Endings:
             require_deleted(f"API key {dashed(key_id)}", self._store.location, is_deleted=False)
         with self._store.reopened() as fresh:
             rows = list(batch) if len(batch) <= FEW else []
-            keys = [self.single(row) for row in rows]
+            keys = [self.single_row_key(row) for row in rows]
             self.prove_refused(fresh, [*keys, *from_environment], "deleted")
         return left
 
-    def leave_alive(self, batch: KeyBatch) -> list[WholeKey]:
-        """Take the keys out of a batch that rows outside of it keep alive, and return them.
+    def exclude_kept_alive(self, batch: KeyBatch) -> list[WholeKey]:
+        """Remove from a batch the keys that rows outside of it keep valid, and return them.
 
-        ``meant`` of each is the row that keeps it alive.
+        ``meant`` of each is the row that keeps it valid.
         """
         left = []
         for hashed, rows in self.find_repeated():
             inside = batch.ids_among([row.key.id for row in rows])
             rest = [row for row in rows if row.key.id not in inside]
-            kept_by = self.find_alive(hashed, rest) if inside else None
+            kept_by = self.find_accepting_row(hashed, rest) if inside else None
             if kept_by is not None:
                 batch.discard(inside)
                 left.append(WholeKey(kept_by, tuple(row.key for row in rows), hashed))
@@ -216,12 +217,12 @@ class Endings:
         value = self._judge.environment_key
         rows = [row.key for row in self.finder.find_all(value)] if value else []
         ended = batch.ids_among([row.id for row in rows])
-        return [self.whole(row) for row in rows if row.id in ended][:1]
+        return [self.whole_key(row) for row in rows if row.id in ended][:1]
 
     def deactivate(self, key: WholeKey) -> WholeKey:
-        """Turn all rows of a key off; return it as it was, with the rows that were on."""
+        """Deactivate all rows of a key; return it as it was, with the rows that were active."""
         with self._store.transaction():
-            key = self.again(key)
+            key = self.reload(key)
             on = tuple(row for row in key.rows if row.is_active)
             self.update_rows([row._replace(is_active=False) for row in on])
         self.check_written([row._replace(is_active=False) for row in on])
@@ -232,12 +233,12 @@ class Endings:
     def update(
         self, row: ApiKey, *, name: str | None = None, expiry: Expiry | None = None
     ) -> WholeKey:
-        """Give a row another name and all rows of its key an expiry; return them as they are.
+        """Rename a row, and set the expiry of all rows of its key; return them as they are now.
 
-        That a key ends later is proved by the stored time.
+        A later expiry is proved by the stored time.
         """
         with self._store.transaction():
-            key = self.again(self.whole(row))
+            key = self.reload(self.whole_key(row))
             rows = key.rows if expiry is not None else (key.meant,)
             updated = tuple(
                 old._replace(
@@ -254,18 +255,18 @@ class Endings:
         return WholeKey(meant, updated, key.hashed, key.plaintext)
 
     def set_expiry(self, key: WholeKey, expiry: Expiry) -> list[ApiKey]:
-        """Give all rows of a key an expiry, within a transaction; return them with it."""
+        """Set the expiry of all rows of a key within a transaction; return the new rows."""
         rows = [row._replace(expires_at=expiry(row)) for row in key.rows]
         self.update_rows(rows)
         return rows
 
-    # The other way
+    # Activating
 
     def activate(self, row: ApiKey) -> str | None:
-        """Turn one row on; return why a server refuses the key all the same, or None.
+        """Activate one row; return why a server refuses the key all the same, or None.
 
-        Raises ConflictError where the row would make a server refuse a key that it lets in, or
-        where two active rows would have one hash.
+        Raises ConflictError if the row would make a server refuse a key that it accepts now, or if
+        two active rows would have the same hash.
         """
         with self._store.transaction():
             active, refusal = self.activate_within(row)
@@ -274,7 +275,7 @@ class Endings:
 
     def activate_within(self, row: ApiKey) -> tuple[ApiKey, str | None]:
         """Turn one row on within a transaction; return it, and what ``activate`` returns."""
-        key = self.again(self.whole(row))
+        key = self.reload(self.whole_key(row))
         before = self._refusal(self._store, key)
         active = key.meant._replace(is_active=True)
         self.update_rows([active])
@@ -289,16 +290,16 @@ class Endings:
             )
         return active, None if after is None else after.message
 
-    # What they share
+    # Shared steps
 
-    def single(self, row: ApiKey) -> WholeKey:
-        """Return a key of which no other row is to be looked for."""
+    def single_row_key(self, row: ApiKey) -> WholeKey:
+        """Return the key of a row without looking for other rows."""
         return WholeKey(row, (row,), *self.finder.find_key(row))
 
-    def again(self, key: WholeKey, *, as_whole: bool = True) -> WholeKey:
-        """Return a key with the rows that it has now, within a transaction; NotFoundError.
+    def reload(self, key: WholeKey, *, as_whole: bool = True) -> WholeKey:
+        """Return a key with its current rows, within a transaction; NotFoundError if it is gone.
 
-        Without ``as_whole`` only those that it had before.
+        Without ``as_whole`` only with the rows that it had before.
         """
         row = self._store.find_api_key(key.meant.id)
         if row is not None and not as_whole:
@@ -311,7 +312,7 @@ class Endings:
                 f" {self._store.location} by another process; nothing was done",
                 hint="run the command again",
             )
-        return self.whole(row)
+        return self.whole_key(row)
 
     def update_rows(self, rows: Iterable[ApiKey]) -> None:
         """Write rows within a transaction; raise NotFoundError where one is gone."""
@@ -323,7 +324,7 @@ class Endings:
                 )
 
     def check_written(self, rows: Iterable[ApiKey]) -> None:
-        """Raise FailedError unless rows read back so through a fresh connection."""
+        """Raise FailedError unless a fresh connection reads exactly these rows."""
         with self._store.reopened() as fresh:
             for row in rows:
                 is_stored = fresh.find_api_key(row.id) == row
@@ -339,7 +340,7 @@ class Endings:
 
     def _refusal(self, store: Store, key: WholeKey) -> InvalidKeyError | None:
         try:
-            by_rows(store, key.hashed or "", _owned(store, key.rows))
+            verify_rows(store, key.hashed or "", _owned(store, key.rows))
         except InvalidKeyError as error:
             return error
         return None

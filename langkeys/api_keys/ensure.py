@@ -1,4 +1,4 @@
-"""The key in a file works and has a name: for start-up scripts, run any number of times."""
+"""Make the key in a file work under a given name: for start-up scripts."""
 
 import re
 import secrets
@@ -12,8 +12,8 @@ from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.lifetimes import is_working, lasting
-from langkeys.api_keys.verification import NOTHING_SET, Judge, by_rows, representative
-from langkeys.crypto.hashes import key_hash
+from langkeys.api_keys.verification import NOTHING_SET, Judge, representative, verify_rows
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
 from langkeys.files.staged import find_bytes, without_newline, write_new
 from langkeys.models import ApiKey, User, dashed
@@ -29,10 +29,10 @@ _KEY = re.compile(r"sk-[!-~]{32,}")
 
 
 @dataclass(frozen=True)
-class Ensured:
-    """What is so now: the key's row, whether anything was changed, and other keys of that name.
+class EnsureResult:
+    """The result of ``ensure``: the key's row, and other keys of the same name.
 
-    ``renamed_from``: the name that the key had before, if it had another.
+    ``renamed_from`` is the previous name of the key, if it had another.
     """
 
     row: ApiKey
@@ -46,11 +46,11 @@ def is_api_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None and not holds_several_keys(text)
 
 
-def value_in(path: Path) -> str | None:
-    """Return the API key in a file, or None where there is no such file.
+def find_api_key(path: Path) -> str | None:
+    """Return the API key in a file, or None if there is no such file.
 
-    Exactly one trailing newline is dropped. Raises UsageError for what is no API key, FailedError
-    where the file cannot be read; a symbolic link (a mounted secret) is followed.
+    Exactly one trailing newline is dropped. Symbolic links (mounted secrets) are followed. Raises
+    UsageError if the content is not an API key, FailedError if the file cannot be read.
     """
     content = find_bytes(path, "an API key")
     if content is None:
@@ -102,7 +102,7 @@ def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) ->
     try:
         warnings = write_new(path, value, what="an API key", for_server=True)
     except ConflictError:
-        found = value_in(path)
+        found = find_api_key(path)
         if found is None:
             raise FailedError(f"{path} keeps changing; another process is writing it") from None
         return found
@@ -111,7 +111,7 @@ def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) ->
     return value
 
 
-def ensured(
+def ensure(
     store: Store,
     cipher: Callable[[], "Cipher"],
     value: str,
@@ -123,7 +123,7 @@ def ensured(
     is_delivered: bool = False,
     was_revoked: Callable[[str], bool] = lambda _: False,
     judge: Judge = NOTHING_SET,
-) -> Ensured:
+) -> EnsureResult:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
     ``expires_at`` counts only where the row is made. ``is_delivered``: the key was there, and has
@@ -134,10 +134,10 @@ def ensured(
     api_keys.require_working_owner(store.generation, owner)
     finder = KeyFinder(store, cipher)
     endings = Endings(store, finder, judge)
-    hashed = key_hash(value)
+    hashed = api_key_hash(value)
     renamed_from = None
     with store.transaction():
-        # Looked for under the write lock: ten processes that start at once make one row.
+        # Looked up under the write lock, so that ten processes starting at once create one row.
         rows = finder.find_all(value)
         is_new = not rows
         if rows:
@@ -157,10 +157,10 @@ def ensured(
                 hint=_NEW_KEY_HINT,
             )
         else:
-            (prepared,) = api_keys.prepared(
+            (made,) = api_keys.new_api_keys(
                 store.generation, cipher, owner=owner, name=name, expires_at=expires_at, value=value
             )
-            row, changed = prepared.row, True
+            row, changed = made.row, True
             store.insert_api_keys([row])
         own = {row.id, *(found.key.id for found in rows)}
         others = tuple(
@@ -168,7 +168,7 @@ def ensured(
             for key in store.api_keys(KeyFilter(now=now(), user_id=owner.id, name=name))
             if key.id not in own
         )
-        ended = endings.wholes(others) if replace_others else []
+        ended = endings.whole_keys(others) if replace_others else []
         if ended:
             endings.delete_rows(ended)
             changed = True
@@ -177,7 +177,7 @@ def ensured(
         refusal = _refusal(fresh, finder.on(fresh), value, row)
     if refusal is not None:
         if is_new:
-            endings.revoke([endings.single(row)])
+            endings.revoke([endings.single_row_key(row)])
         raise ConflictError(
             f"a server would refuse API key {dashed(row.id)} of {store.location}: {refusal}",
             hint=(
@@ -188,12 +188,12 @@ def ensured(
             else _NEW_KEY_HINT,
         )
     endings.prove_revoked(ended)
-    return Ensured(row, changed, others, renamed_from)
+    return EnsureResult(row, changed, others, renamed_from)
 
 
 def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | None:
     try:
-        verified = by_rows(fresh, key_hash(value), finder.find_all(value))
+        verified = verify_rows(fresh, api_key_hash(value), finder.find_all(value))
     except InvalidKeyError as error:
         return error.message
     if verified.api_key is None or verified.api_key.id != row.id:
@@ -204,7 +204,7 @@ def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | 
 def _accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) -> ApiKey:
     row, refusal = representative(store, hashed, rows), ""
     try:
-        by_rows(store, hashed, rows)
+        verify_rows(store, hashed, rows)
     except InvalidKeyError as error:
         refusal = error.message
     named = f"the key in the file is API key {dashed(row.id)} of {store.location}"

@@ -1,4 +1,4 @@
-"""Finding the rows of whole API keys: by hash, as plaintext, and by decrypting."""
+"""Find the rows of an API key: by hash, as plaintext, and by decrypting."""
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -7,7 +7,7 @@ from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from langkeys.crypto.hashes import key_hash
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance, Progress
 from langkeys.store.protocol import OwnedKey, RowStub, Store
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class KeyFinder:
     """Finds the rows of whole API keys.
 
-    Each encrypted row without a hash is decrypted once in the life of the finder, and by ``find``
-    only as many of them as it takes. ``cipher`` is only called where such rows are left to try.
+    An encrypted row without a hash is decrypted at most once in the life of the finder, and
+    ``find`` decrypts no more rows than it needs. ``cipher`` is only called if there are such rows.
     Several threads may use one finder.
     """
 
@@ -33,8 +33,8 @@ class KeyFinder:
         self._store = store
         self._cipher = cipher
         self._progress = progress
-        # Of what has been decrypted: the tokens by their key's hash, those that did not open, and
-        # all of them.
+        # Results of decryption: the tokens by the hash of their key, those that could not be
+        # decrypted, and all of them.
         self._tokens: dict[str, tuple[str, ...]] = {}
         self._unreadable: set[str] = set()
         self._tried: set[str] = set()
@@ -43,9 +43,9 @@ class KeyFinder:
         self._decrypting = Lock()
 
     def on(self, store: Store) -> "KeyFinder":
-        """Return a finder on another connection to the same database, which knows the same.
+        """Return a finder on another connection to the same database.
 
-        What has been decrypted is not decrypted again; which rows there are is read anew.
+        It does not decrypt again what has been decrypted, but reads anew which rows there are.
         """
         other = KeyFinder(store, self._cipher)
         with self._decrypting:
@@ -53,28 +53,28 @@ class KeyFinder:
             other._unreadable, other._tried = set(self._unreadable), set(self._tried)
         return other
 
-    # One key
+    # Finding one key
 
     def find(self, api_key: str) -> Sequence[OwnedKey]:
-        """Return rows of an API key, by the first way that finds some; none where it is unknown."""
+        """Return rows of an API key by the first way that finds some; none if it is unknown."""
         try:
-            hashed = key_hash(api_key)
+            hashed = api_key_hash(api_key)
         except UnicodeEncodeError:
-            return []  # lone surrogates: no key has them
+            return []  # lone surrogates, which no key has
         return self.find_hashed(api_key, hashed)
 
     def find_hashed(self, api_key: str, hashed: str) -> Sequence[OwnedKey]:
-        """Return what ``find`` does, for a key whose hash is known already."""
+        """Do what ``find`` does for a key whose hash is known already."""
         if not api_key:
             return []
         return self._store.owned_by_hash(hashed) or self.find_unhashed(api_key, hashed)
 
     def find_unhashed(self, api_key: str, hashed: str) -> Sequence[OwnedKey]:
-        """Return rows without a hash, by the first way that finds some."""
+        """Return rows without a hash by the first way that finds some."""
         found: Sequence[OwnedKey] = []
         if api_key and not api_key.startswith(FERNET_PREFIX):
-            # A Fernet token is not a key, though it stands in the column: it is what a thief has
-            # who has read the database.
+            # A Fernet token is in the key column but is not a key: whoever has read the database
+            # has it.
             found = [
                 row
                 for row in self._unhashed_stored_as(api_key)
@@ -83,22 +83,22 @@ class KeyFinder:
         return found or self._encrypted(hashed)
 
     def find_all(self, api_key: str) -> Sequence[OwnedKey]:
-        """Return every row of an API key that can be found, in the order that servers read them.
+        """Return every row of an API key that can be found, in the order servers read them.
 
-        Rows that do not open are not among them; ``count_unreadable`` says how many there are.
+        Rows that cannot be decrypted are not included; ``count_unreadable`` counts them.
         """
         try:
-            hashed = key_hash(api_key)
+            hashed = api_key_hash(api_key)
         except UnicodeEncodeError:
             return []
         return self.find_all_hashed(hashed, api_key) if api_key else []
 
     def find_all_hashed(self, hashed: str, api_key: str | None) -> Sequence[OwnedKey]:
-        """Return what ``find_all`` does; ``api_key`` is None where only its hash is known."""
+        """Do what ``find_all`` does; ``api_key`` is None if only the hash is known."""
         return self._store.rows_of_key(hashed, self._forms(hashed, api_key))
 
     def find_stubs(self, hashed: str, api_key: str | None) -> Sequence[RowStub]:
-        """Return those rows of a key that cannot be read for what is in other cells of them."""
+        """Return the rows of a key that cannot be read because of another column."""
         stubs = list(self._store.api_key_stubs(key_hash=hashed))
         for form in self._forms(hashed, api_key):
             stubs += self._store.api_key_stubs(stored=form)
@@ -114,24 +114,25 @@ class KeyFinder:
         return stored
 
     def find_hash(self, row: ApiKey) -> str | None:
-        """Return the hash that stands for a row's key, or None where that cannot be known."""
+        """Return the hash that identifies a row's key, or None if it cannot be determined."""
         return self.find_key(row)[0] if row.hash is None else row.hash
 
     def find_key(self, row: ApiKey) -> tuple[str | None, str | None]:
-        """Return the hash that stands for a row's key, and the key; None what cannot be known."""
+        """Return the hash that identifies a row's key, and the key; None for what is unknown."""
         plaintext = self._open(row)
         if row.hash is None:
-            return (None if plaintext is None else key_hash(plaintext)), plaintext
-        if plaintext is not None and key_hash(plaintext) != row.hash:
-            plaintext = None  # the hash is another key's, and that is the one that servers know
+            return (None if plaintext is None else api_key_hash(plaintext)), plaintext
+        if plaintext is not None and api_key_hash(plaintext) != row.hash:
+            plaintext = None  # the hash is another key's, and servers look keys up by hash
         return row.hash, plaintext
 
     def find_rows_with(self, row: ApiKey) -> tuple[str | None, str | None, Sequence[OwnedKey]]:
-        """Return what ``find_key`` does, and all rows of the key; none where it cannot be known."""
+        """Do what ``find_key`` does, and return all rows of the key; no rows if it is unknown."""
         plaintext = self._open(row)
-        if row.hash is not None and plaintext is not None and key_hash(plaintext) != row.hash:
-            # The hash of one key beside the token of another: whoever names the row means both.
-            true_hash = key_hash(plaintext)
+        if row.hash is not None and plaintext is not None and api_key_hash(plaintext) != row.hash:
+            # This row has the hash of one key and the token of another. A REF to the row means both
+            # keys.
+            true_hash = api_key_hash(plaintext)
             both = (
                 *self.find_all_hashed(true_hash, plaintext),
                 *self.find_all_hashed(row.hash, None),
@@ -151,14 +152,14 @@ class KeyFinder:
     def _find_plaintext(self, hashed: str, tokens: Collection[str]) -> str | None:
         for token in tokens:
             return self._cipher().find_plaintext(token)
-        # No index has the hashes of these, but there are few of them, if any.
+        # No index has these hashes, but there are few such rows, if any.
         for page in self._store.unhashed_plaintexts():
             for stored in page:
-                if key_hash(stored) == hashed:
+                if api_key_hash(stored) == hashed:
                     return stored
         return None
 
-    # All keys
+    # Finding all keys
 
     def decrypt_all(self) -> None:
         """Decrypt every row without a hash that has not been decrypted yet."""
@@ -166,9 +167,9 @@ class KeyFinder:
             self._decrypted_until("")
 
     def count_unreadable(self) -> int:
-        """Count the rows that may be of any key: without a hash, and the secret key opens them not.
+        """Count the rows that may belong to any key: they have no hash and cannot be decrypted.
 
-        Up to Langflow 1.7 there are none: servers let nobody in by an encrypted row.
+        There are none up to Langflow 1.7: those servers accept no key from an encrypted row.
         """
         if not self._store.generation.encrypts_keys:
             return 0
@@ -179,7 +180,7 @@ class KeyFinder:
         return sum(token in self._unreadable for page in pages for token in page)
 
     def find_repeated(self) -> set[str]:
-        """Return the hashes of all keys that stand in more than one row."""
+        """Return the hashes of all keys that have more than one row."""
         self.decrypt_all()
         store = self._store
         repeated = set(store.repeated_hashes())
@@ -189,7 +190,7 @@ class KeyFinder:
         if self._tokens or store.generation.has_key_hash:
             for page in store.unhashed_plaintexts():
                 for stored in page:
-                    hashed = key_hash(stored)
+                    hashed = api_key_hash(stored)
                     if hashed in self._tokens or store.owned_by_hash(hashed):
                         repeated.add(hashed)
         return repeated
@@ -202,20 +203,20 @@ class KeyFinder:
     def _encrypted(self, hashed: str) -> list[OwnedKey]:
         with self._decrypting:
             for known in self._tokens.get(hashed, ()):
-                # Read each time: where the row is gone, the key is revoked.
+                # Read each time: a key is revoked as soon as its row is gone.
                 found = self._unhashed_stored_as(known)
                 if found:
                     return found
-            # Should they come back, they are tried again.
+            # They are tried again if they come back.
             self._tried.difference_update(self._tokens.pop(hashed, ()))
             token = self._decrypted_until(hashed)
         return [] if token is None else self._unhashed_stored_as(token)
 
     def _decrypted_until(self, hashed: str) -> str | None:
-        """Decrypt what has not been yet until the key with this hash comes, and return its token.
+        """Decrypt rows until the key with this hash is found, and return its token.
 
-        Goes on where the last call left off. None after a whole pass that began in this call, or
-        where nothing has been written since the last one.
+        Continues where the last call stopped. Returns None after a full pass, or if nothing has
+        been written since the last one.
         """
         is_own = False
         while True:
@@ -250,7 +251,7 @@ class KeyFinder:
                 if plaintext is None:
                     self._unreadable.add(token)
                 else:
-                    found = key_hash(plaintext)
+                    found = api_key_hash(plaintext)
                     self._tokens[found] = (*self._tokens.get(found, ()), token)
                     if found == hashed:
                         return token

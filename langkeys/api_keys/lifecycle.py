@@ -1,4 +1,4 @@
-"""What can be done with API keys: make them and end them."""
+"""Create API keys, deliver them, and revoke those that could not be delivered."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from langkeys.api_keys.verification import by_rows
+from langkeys.api_keys.verification import verify_rows
 from langkeys.batches import in_batches
-from langkeys.crypto.hashes import key_hash
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import (
     ConflictError,
     FailedError,
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 DEFAULT_NAME = "CLI"
-"""The name that Langflow's own command line gives, too."""
+"""The name that Langflow's own command line gives to keys."""
 
 ROWS_AT_ONCE = 500
-"""Keys that are in memory together, of however many."""
+"""How many keys are in memory at once, however many there are."""
 
 
 class NewApiKey(NamedTuple):
-    """A key that has just been made: its row, and the key itself, which only shows once."""
+    """A new key: its row, and the key itself, which is only shown once."""
 
     row: ApiKey
     plaintext: str
@@ -45,7 +45,7 @@ class NewApiKey(NamedTuple):
 
 
 def require_expiry(generation: Generation) -> None:
-    """Raise UnsupportedError where the server knows no expiry of API keys."""
+    """Raise UnsupportedError if the server does not support the expiry of API keys."""
     if not generation.has_key_expiry:
         raise UnsupportedError(
             f"Langflow {generation.release} does not support the expiry of API keys:"
@@ -55,7 +55,7 @@ def require_expiry(generation: Generation) -> None:
 
 
 def require_working_owner(generation: Generation, owner: User) -> None:
-    """Raise ConflictError where a server would refuse a new key of this owner."""
+    """Raise ConflictError if a server would refuse a new key of this owner."""
     if not owner.is_active and generation.honours_owner_state:
         raise ConflictError(
             f"the owner {owner.username!r} is inactive: a server would refuse a new key",
@@ -63,7 +63,7 @@ def require_working_owner(generation: Generation, owner: User) -> None:
         )
 
 
-def prepared(
+def new_api_keys(
     generation: Generation,
     cipher: Callable[[], "Cipher"],
     *,
@@ -74,10 +74,10 @@ def prepared(
     value: str | None = None,
     created_at: datetime | None = None,
 ) -> Iterable[NewApiKey]:
-    """Make keys as this generation stores them, in memory only: plaintext, Fernet, with a hash.
+    """Yield new keys in the form that this generation stores, in memory only.
 
-    ``value`` is the key itself where somebody has chosen it already, ``created_at`` the time that
-    counts, if not now.
+    ``value`` is the key itself if it exists already, and ``created_at`` its creation time if that
+    is not now.
     """
     created_at = created_at or now()
     encrypt = cipher().encrypt if generation.encrypts_keys else str
@@ -90,7 +90,7 @@ def prepared(
                 user_id=owner.id,
                 username=owner.username,
                 stored=encrypt(plaintext),
-                hash=key_hash(plaintext) if generation.has_key_hash else None,
+                hash=api_key_hash(plaintext) if generation.has_key_hash else None,
                 created_at=created_at,
                 last_used_at=None,
                 total_uses=0,
@@ -101,8 +101,8 @@ def prepared(
         )
 
 
-def set_aside(batch: KeyBatch, keys: Iterable[NewApiKey]) -> Iterator[NewApiKey]:
-    """Put new keys into a batch as they are made, and yield them to whoever is to deliver them."""
+def add_to_batch(batch: KeyBatch, keys: Iterable[NewApiKey]) -> Iterator[NewApiKey]:
+    """Add new keys to a batch as they are made, and yield them for delivery."""
     for some in in_batches(keys, ROWS_AT_ONCE):
         batch.add(key.row for key in some)
         yield from some
@@ -115,10 +115,10 @@ def store_batch(store: Store, batch: KeyBatch) -> None:
 
 
 def check_stored(store: Store, batch: KeyBatch) -> None:
-    """Read new keys back through a fresh connection; raise FailedError where they differ.
+    """Read new keys back through a fresh connection; raise FailedError if they differ.
 
-    No key is delivered that a server would refuse: of very many, which have all that counts in
-    common, some are judged.
+    Raises ConflictError if a server would refuse a key. Of a large batch only some keys are
+    verified, as they differ in nothing that counts.
     """
     key_id = batch.find_unwritten()
     if key_id is not None:
@@ -131,17 +131,17 @@ def check_accepted(fresh: Store, rows: Iterable[ApiKey]) -> None:
     """Raise ConflictError where a server with the database ``fresh`` would refuse a new key."""
     for row in rows:
         try:
-            by_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))
+            verify_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))
         except InvalidKeyError as error:
             raise ConflictError(
                 f"a server would refuse the new API key {dashed(row.id)}: {error.message}"
             ) from None
 
 
-def take_back(store: Store, batch: KeyBatch) -> None:
-    """Revoke new keys that nobody has received, as far as nobody else has."""
+def revoke_undelivered(store: Store, batch: KeyBatch) -> None:
+    """Revoke new keys that nobody has received. Rows that are gone already are no error."""
     with store.transaction():
-        # Of a few: whatever else has got their hash, too.
+        # For a small batch, also other rows with the same hash.
         rows = islice(batch, ROWS_AT_ONCE)
         found = [store.rows_of_key(row.hash or "", [row.stored]) for row in rows]
         mine = {row.id for row in islice(batch, ROWS_AT_ONCE)}
@@ -154,10 +154,10 @@ def take_back(store: Store, batch: KeyBatch) -> None:
 
 
 @contextmanager
-def taken_back(
+def revoke_on_failure(
     store: Store, batch: KeyBatch, arrived: Callable[[], tuple[int, str]] = lambda: (0, "")
 ) -> Iterator[None]:
-    """Revoke new keys where the block that proves and delivers them fails, Ctrl-C included.
+    """Revoke new keys if the block that proves and delivers them fails, Ctrl-C included.
 
     ``arrived`` returns how many keys, from the first on, were delivered all the same, and a
     sentence that says where: those stay. The error's hint says what became of the others.
@@ -172,7 +172,7 @@ def taken_back(
         has = "has" if len(batch) == 1 else "have"
         ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
         try:
-            take_back(store, batch)
+            revoke_undelivered(store, batch)
         except LangkeysError as error:
             raise FailedError(
                 f"{what} ({ids}) could not be delivered, and could not be removed again:"
@@ -185,12 +185,12 @@ def taken_back(
         yield
 
 
-def store_delivered(
+def store_and_deliver_one(
     store: Store,
     key: NewApiKey,
     deliver: Callable[[str], None],
 ) -> None:
-    """Store one new key and pass it to ``deliver``; revoke it where that raises."""
+    """Store one new key and pass it to ``deliver``; revoke it if that raises."""
     with store.key_batch() as batch:
         batch.add([key.row])
         store_and_deliver(store, batch, lambda: deliver(key.plaintext))
@@ -202,18 +202,18 @@ def store_and_deliver(
     deliver: Callable[[], None],
     arrived: Callable[[], tuple[int, str]] = lambda: (0, ""),
 ) -> None:
-    """Store new keys, prove that a server accepts them, and deliver them; else revoke them.
+    """Store new keys, prove that a server accepts them, and deliver them; revoke them on failure.
 
-    See ``taken_back`` for ``arrived``.
+    See ``revoke_on_failure`` for ``arrived``.
     """
     store_batch(store, batch)
-    with taken_back(store, batch, arrived):
+    with revoke_on_failure(store, batch, arrived):
         check_stored(store, batch)
         deliver()
 
 
 def require_key_state(generation: Generation) -> None:
-    """Raise UnsupportedError where the server lets inactive keys in."""
+    """Raise UnsupportedError if the server accepts inactive keys."""
     if not generation.honours_key_state:
         raise UnsupportedError(
             f"Langflow {generation.release} ignores whether an API key is active: a"
@@ -223,12 +223,12 @@ def require_key_state(generation: Generation) -> None:
 
 
 def is_use_counted(store: Store, tracking_disabled: bool | None) -> bool:
-    """Tell whether "never used" means anything: the server counts, and has counted something."""
+    """Tell whether "never used" is meaningful: the server counts uses, and has counted some."""
     return not tracking_disabled and store.has_used_api_keys()
 
 
 def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
-    """Return the key as REST shows it, or None where the secret key does not open it."""
+    """Return the key as REST shows it, or None if the secret key cannot decrypt it."""
     plaintext: str | None = key.stored
     if key.at_rest == "fernet":
         plaintext = cipher().find_plaintext(key.stored)

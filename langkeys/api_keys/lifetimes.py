@@ -1,4 +1,4 @@
-"""How long API keys live: the lifetime of a new one, the end of a grace, and what a grace tells."""
+"""Lifetimes of API keys: the expiry of a replacement, the end of a grace period, replaced keys."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,15 +12,16 @@ from langkeys.times import LAST, later, now, person_iso
 SECOND = timedelta(seconds=1)
 _LONGER_THAN_THE_CALENDAR = timedelta(days=10_000 * 366)
 MOST_OF_ONE_NAME = 1000
-"""So many keys of one name are looked through for those that have been replaced."""
+"""How many keys of one name are searched for replaced ones."""
 
 
-class Replaced:
-    """Which API keys have been replaced and live on in their grace: the database alone tells.
+class Replacements:
+    """Which API keys have been replaced and are in their grace period, judged by the rows alone.
 
-    A rotation ends its grace a whole number of seconds after it made the new key, to the
-    microsecond. So a key is replaced if a newer key of its name and owner was made a whole number
-    of seconds, with the same fraction, before its expiry. ``keys`` are all keys to look among.
+    A rotation sets the old key's expiry to a whole number of seconds after the creation of the new
+    key, to the microsecond. So a key counts as replaced if a newer key of the same name and owner
+    was created a whole number of seconds before its expiry, with the same fraction of a second.
+    ``keys`` are all keys to search.
     """
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
@@ -30,7 +31,7 @@ class Replaced:
             self._newer.setdefault(place, []).append(key)
 
     def find_newer(self, key: ApiKey) -> ApiKey | None:
-        """Return the key that has replaced this one, the newest of several, or None."""
+        """Return the newest key that has replaced this one, or None."""
         ends = key.expires_at
         if ends is None:
             return None
@@ -39,7 +40,7 @@ class Replaced:
         return max(newer, key=lambda other: other.created_at, default=None)
 
     def find_newest(self, key: ApiKey) -> ApiKey:
-        """Return the key at the end of the chain of those that replaced one another."""
+        """Return the last key in the chain of replacements that starts with this key."""
         while (newer := self.find_newer(key)) is not None:
             key = newer
         return key
@@ -47,7 +48,7 @@ class Replaced:
 
 def lasting(keys: Sequence[ApiKey]) -> list[ApiKey]:
     """Return those of all keys of one name and owner that no newer one has replaced."""
-    replaced = Replaced(keys)
+    replaced = Replacements(keys)
     return [key for key in keys if replaced.find_newer(key) is None]
 
 
@@ -56,7 +57,9 @@ def is_working(key: ApiKey, generation: Generation, moment: datetime) -> bool:
     return not generation.honours_key_state or key.status(moment) == "active"
 
 
-def replaced_in(store: Store, candidates: Iterable[ApiKey], *, user_id: str | None) -> Replaced:
+def replacements_among(
+    store: Store, candidates: Iterable[ApiKey], *, user_id: str | None
+) -> Replacements:
     """Look among all keys of a user, or everybody's, for what has replaced the candidates."""
     wanted = {
         (key.user_id, key.name, key.expires_at.microsecond)
@@ -64,25 +67,26 @@ def replaced_in(store: Store, candidates: Iterable[ApiKey], *, user_id: str | No
         if key.expires_at is not None
     }
     if not wanted:
-        return Replaced(())
+        return Replacements(())
     keys = store.api_keys(KeyFilter(now=now(), user_id=user_id))
-    return Replaced(
+    return Replacements(
         key for key in keys if (key.user_id, key.name, key.created_at.microsecond) in wanted
     )
 
 
-def replaced_of(store: Store, key: ApiKey) -> Replaced:
-    """Look among the keys of one key's name and owner for what has replaced it."""
+def replacements_of(store: Store, key: ApiKey) -> Replacements:
+    """Search the keys with the name and owner of one key for its replacements."""
     if key.expires_at is None:
-        return Replaced(())
+        return Replacements(())
     wanted = KeyFilter(now=now(), user_id=key.user_id, name=key.name)
-    return Replaced(other for other in store.api_keys(wanted) if other.name == key.name)
+    return Replacements(other for other in store.api_keys(wanted) if other.name == key.name)
 
 
 def new_expiry(old: ApiKey, made_at: datetime) -> datetime | None:
-    """Return when a key that is made now, with the lifetime that ``old`` was made with, expires.
+    """Return the expiry that gives a key made now the lifetime that ``old`` was created with.
 
-    Within the calendar, and never in the past. Raises ConflictError where ``old`` tells none.
+    It is within the calendar, and never in the past. Raises ConflictError if ``old`` has no valid
+    lifetime.
     """
     if old.expires_at is None:
         return None
@@ -100,11 +104,12 @@ def new_expiry(old: ApiKey, made_at: datetime) -> datetime | None:
 
 
 def grace_end(row: ApiKey, made_at: datetime, grace: timedelta) -> datetime:
-    """Return when an old key expires whose replacement was made at ``made_at``.
+    """Return the expiry of an old key whose replacement was created at ``made_at``.
 
-    A whole number of seconds after that, and no later than ``row`` would have expired anyway.
+    It is a whole number of seconds after that, and no later than the expiry that ``row`` has
+    already.
     """
-    # A span of a program may have a fraction, and be longer than the calendar.
+    # A span that a program gives may have a fraction, and may be longer than the calendar.
     whole = timedelta(seconds=-(-min(grace, _LONGER_THAN_THE_CALENDAR) // SECOND))
     latest = LAST
     if row.expires_at is not None:

@@ -1,11 +1,11 @@
-"""API keys at rest in the form that the database's generation prefers."""
+"""Re-encrypt stored API keys in the server's current format."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langkeys.api_keys.verification import by_rows
-from langkeys.crypto.hashes import key_hash
+from langkeys.api_keys.verification import verify_rows
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, InvalidKeyError
 from langkeys.models import ApiKey, dashed
 from langkeys.store.owners import with_owners
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Migration:
-    """What is to change: pairs of a row as it is and as it shall be, with what that means.
+    """The rows to change: each as it is, as it will be, and a description of the change.
 
-    ``unopened`` are the rows that the secret key does not open; they stay as they are.
+    ``unopened`` are rows that the secret key cannot decrypt; they are not changed.
     """
 
     changes: list[tuple[ApiKey, ApiKey, str]] = field(default_factory=list)
@@ -30,10 +30,10 @@ class Migration:
     rows: int = 0
 
 
-def planned(
+def plan_migration(
     store: Store, cipher: Callable[[], "Cipher"], progress: Callable[[int], None]
 ) -> Migration:
-    """Find the rows that are not in the preferred form; writes nothing."""
+    """Return the rows that are not in the preferred format. Writes nothing."""
     migration = Migration()
     for row in store.api_keys(KeyFilter(now=now())):
         migration.rows += 1
@@ -55,18 +55,18 @@ def planned(
             elif cipher().is_old_form(row.stored):
                 wanted, what = row._replace(stored=cipher().encrypt(plaintext)), ["re-encrypted"]
             if store.generation.has_key_hash and row.hash is None:
-                wanted = wanted._replace(hash=key_hash(plaintext))
+                wanted = wanted._replace(hash=api_key_hash(plaintext))
                 what.append("hash filled")
         if what:
             migration.changes.append((row, wanted, ", ".join(what)))
     return migration
 
 
-def carry_out(store: Store, migration: Migration) -> None:
-    """Change what is planned, all or nothing, and read it back through a fresh connection.
+def migrate(store: Store, migration: Migration) -> None:
+    """Write the planned changes, all or none, and read them back through a fresh connection.
 
-    Raises ConflictError where a row has changed meanwhile, or where a server would refuse a key
-    that it lets in, or let one in that it refuses: where two rows would have one hash.
+    Raises ConflictError if a row has changed since, or if two rows would have the same hash and a
+    server would then accept a key that it refuses now, or the other way round.
     """
     pairs = [(old, new) for old, new, _ in migration.changes]
     with store.transaction():
@@ -90,7 +90,7 @@ def carry_out(store: Store, migration: Migration) -> None:
 
 
 def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None:
-    """Raise ConflictError where a filled hash would change whom a server lets in by a key."""
+    """Raise ConflictError if a new hash would change which user a server authenticates by a key."""
     filled: dict[str, list[tuple[ApiKey, ApiKey]]] = {}
     for old, new in pairs:
         if new.hash is not None and old.hash is None:
@@ -111,8 +111,8 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
 
 
 def _answer(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> str | None:
-    """Return the id of the user that a server takes a key for, None where it refuses the key."""
+    """Return the id of the user that a server accepts the key for, None if it refuses it."""
     try:
-        return by_rows(store, hashed, rows).user.id
+        return verify_rows(store, hashed, rows).user.id
     except InvalidKeyError:
         return None

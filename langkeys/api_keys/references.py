@@ -1,13 +1,13 @@
-"""REF: naming an API key by its id, name, visible start, start of its id, or whole on stdin."""
+"""Resolve a REF: an API key named by its id, name, visible start, start of its id, or in full."""
 
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from langkeys.api_keys.finder import KeyFinder
-from langkeys.api_keys.lifetimes import MOST_OF_ONE_NAME, Replaced
+from langkeys.api_keys.lifetimes import MOST_OF_ONE_NAME, Replacements
 from langkeys.api_keys.verification import representative
-from langkeys.crypto.hashes import key_hash
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import MOST_CANDIDATES, AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
@@ -22,7 +22,7 @@ _VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
 
-def resolved(
+def get_api_key(
     store: Store,
     cipher: Callable[[], "Cipher"],
     ref: str,
@@ -32,12 +32,12 @@ def resolved(
     progress: Progress = unseen,
     note: Callable[[str], None] = lambda _: None,
 ) -> ApiKey:
-    """Return the one API key that ``ref`` names, anybody's, by the first way that matches.
+    """Return the one API key that ``ref`` names, of any user, by the first way that matches.
 
-    ``destroys`` asks for 8 digits of an id's start instead of 4. ``working``: where a name is that
-    of several keys and only one of them works, that one; one that has been replaced and lives on in
-    its grace is not meant, which ``note`` is told. Several rows of one key are one key. Raises
-    NotFoundError, or AmbiguousError with the candidates.
+    ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
+    ``working`` is set, the only working one is returned; keys in their grace period do not count,
+    and ``note`` is told so. Several rows of one key count as one key. Raises NotFoundError, or
+    AmbiguousError with the candidates.
     """
     key_id = parsed_id(ref)
     key = None if key_id is None else store.find_api_key(key_id)
@@ -62,11 +62,11 @@ def resolved(
     return _the_one(matches, f"{ref!r}", store, cipher)
 
 
-def resolved_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
-    """Return the row of a whole API key, called ``what`` in errors, as it must not show itself.
+def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
+    """Return the row of a whole API key, which errors call ``what`` because it is secret.
 
-    Of several rows that one by which a server knows the key. Raises NotFoundError, or
-    SecretKeyError where rows cannot be read that may be of the key.
+    Of several rows it is the one that a server uses. Raises NotFoundError, or SecretKeyError if
+    there are rows that cannot be decrypted and may be of this key.
     """
     rows = finder.find_all(api_key)
     if not rows:
@@ -81,13 +81,13 @@ def resolved_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> 
                 " --all-users, and use its id",
             )
         raise NotFoundError(f"{what} is not an API key of {store.location}")
-    return representative(store, key_hash(api_key), rows)
+    return representative(store, api_key_hash(api_key), rows)
 
 
 def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
-    """Return the row with this id or name, if it cannot be read, to be revoked all the same.
+    """Return the unreadable row with this id or name, so that it can be revoked all the same.
 
-    Raises AmbiguousError where there are more of them, of whatever kind.
+    Raises AmbiguousError if several rows match, readable or not.
     """
     found = store.api_key_stubs(key_id=parsed_id(ref) or ref)
     found = found or store.api_key_stubs(name=ref)
@@ -101,21 +101,22 @@ def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
 
 
 def find_value_stubs(finder: KeyFinder, api_key: str) -> Sequence[RowStub]:
-    """Return the rows of a whole API key that cannot be read; see ``find_stubs``."""
+    """Return the unreadable rows of a whole API key; see ``find_stubs``."""
     try:
-        return finder.find_stubs(key_hash(api_key), api_key)
+        return finder.find_stubs(api_key_hash(api_key), api_key)
     except UnicodeEncodeError:
         return []
 
 
 def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKey]:
-    # After a rotation with a grace the old key stays for a while, and expired after that.
+    # After a rotation with a grace period the old key stays until its expiry, and after it as
+    # expired.
     moment = now()
     named = list(store.api_keys(KeyFilter(now=moment, name=name), limit=MOST_OF_ONE_NAME + 1))
     if len(named) > MOST_OF_ONE_NAME:
         wanted = KeyFilter(now=moment, name=name, status="active")
         return list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1))
-    replaced = Replaced(named)
+    replaced = Replacements(named)
     working, left_out = [], []
     for key in named:
         if key.status(moment) == "active":
@@ -137,7 +138,7 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
 def _starting_with(
     store: Store, cipher: Callable[[], "Cipher"], start: str, progress: Progress
 ) -> list[ApiKey]:
-    # Linear: a key's start is only to be seen by decrypting it.
+    # Linear: the start of a key is only known once the key is decrypted.
     found = list(store.api_keys_stored_from(start, MOST_CANDIDATES + 1))
     wanted, passed = start.encode(), 0
     with progress("decrypting API keys", store.api_key_count()) as done:

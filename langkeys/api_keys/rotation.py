@@ -1,4 +1,4 @@
-"""New API keys for old ones: with their name, owner and lifetime."""
+"""Replace API keys by new ones with the same name, owner and lifetime."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.ending import Endings, WholeKey
 from langkeys.api_keys.lifecycle import NewApiKey
-from langkeys.api_keys.lifetimes import grace_end, new_expiry, replaced_in, replaced_of
+from langkeys.api_keys.lifetimes import grace_end, new_expiry, replacements_among, replacements_of
 from langkeys.errors import ConflictError, FailedError, UnsupportedError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.store.generations import Generation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 Expires = datetime | Literal["never"] | None
-"""When a new key expires; None: with the lifetime of the old one."""
+"""The expiry of a new key; None means the lifetime of the old one."""
 
 
 _IN_ENVIRONMENT = (
@@ -32,9 +32,9 @@ _IN_ENVIRONMENT = (
 
 @dataclass(frozen=True)
 class Replacement:
-    """An old key and the new one for it; ``old_expires_at`` is the end of the grace, if any.
+    """An old key and its replacement; ``old_expires_at`` is the end of the grace period, if any.
 
-    ``key`` has the rows that are to end; ``is_whole``: whatever others it has by then, too.
+    ``key`` has the rows to end. With ``is_whole``, rows that the key has gained by then end too.
     """
 
     old: ApiKey
@@ -46,10 +46,10 @@ class Replacement:
 
 @dataclass
 class Selection:
-    """The keys that a filter matches, and what it matches and is left out.
+    """The keys that match a filter and will be rotated, and those that match and are left out.
 
-    Each of these with the reason, and whether it is to be expected: a key that lives on in its
-    grace is.
+    Each of those has the reason, and whether it was to be expected, as for a key in its grace
+    period.
     """
 
     keys: list[WholeKey] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Selection:
 
 
 def require_grace(generation: Generation) -> None:
-    """Raise UnsupportedError where the server would let an old key in after its grace."""
+    """Raise UnsupportedError if the server would accept an old key after its grace period."""
     if not generation.has_key_expiry:
         raise UnsupportedError(
             f"Langflow {generation.release} does not support the expiry of API keys:"
@@ -66,17 +66,17 @@ def require_grace(generation: Generation) -> None:
         )
 
 
-def rotatable(
+def get_rotatable(
     endings: Endings, rows: Sequence[ApiKey], *, grace: timedelta | None
 ) -> list[WholeKey]:
-    """Return the keys of rows that are named, each once, by the row that works.
+    """Return the keys that rows belong to, each once, with the row that makes it work.
 
-    Raises ConflictError for a key that somebody has deactivated: a new one would undo that.
-    FailedError for one that is to end at once, and that a server's environment lets in for ever:
-    that is known before a new one is on its way.
+    Raises ConflictError for a deactivated key: a new key would undo the deactivation. Raises
+    FailedError for a key that would end at once but that a server accepts from its environment,
+    before a new key is made.
     """
     keys = []
-    for key in endings.wholes(rows):
+    for key in endings.whole_keys(rows):
         if grace is None and endings.is_in_environment(key):
             raise FailedError(
                 f"API key {dashed(key.meant.id)} ({key.meant.name}) {_IN_ENVIRONMENT}; nothing was"
@@ -84,7 +84,7 @@ def rotatable(
                 hint="set another LANGFLOW_API_KEY for the server and restart it, or"
                 " revoke the key",
             )
-        working = key.meant if key.meant.is_active else endings.find_working(key)
+        working = key.meant if key.meant.is_active else endings.find_working_row(key)
         if working is None or not working.is_active:
             raise ConflictError(
                 f"API key {dashed(key.meant.id)} ({key.meant.name}) is inactive; nothing was done",
@@ -102,14 +102,14 @@ def select_working(
     created_before: datetime | None,
     grace: timedelta | None,
 ) -> Selection:
-    """Return the active keys, neither expired, of a user or everybody, oldest first.
+    """Return the active, unexpired keys of a user or of everybody, oldest first.
 
-    Left out are keys that have been replaced already, keys that a row which does not match keeps
-    alive, and those of users whose keys servers refuse.
+    Keys are left out if they have been replaced already, if a row that does not match keeps them
+    valid, or if servers refuse their owner's keys.
     """
     wanted = KeyFilter(now=now(), user_id=user_id, status="active", created_before=created_before)
     rows = list(store.api_keys(wanted))
-    replaced = replaced_in(store, rows, user_id=user_id)
+    replaced = replacements_among(store, rows, user_id=user_id)
     whole, kept_by = _repeated(endings, {row.id for row in rows})
     selection, seen, owners = Selection(), set[str](), dict[str, User | None]()
     for row in rows:
@@ -117,7 +117,7 @@ def select_working(
         if row.id in seen:
             continue
         if key is None:
-            key = endings.single(row)
+            key = endings.single_row_key(row)
         seen.update(other.id for other in key.rows)
         if row.user_id not in owners:
             owners[row.user_id] = store.find_user(row.user_id)
@@ -136,7 +136,7 @@ def select_working(
 
 
 def _repeated(endings: Endings, ids: set[str]) -> tuple[dict[str, WholeKey], dict[str, ApiKey]]:
-    """Return keys with more than one row by the ids of those meant, and what keeps them alive."""
+    """Return keys with several rows by the ids of their rows, and the rows that keep them valid."""
     whole: dict[str, WholeKey] = {}
     kept_by: dict[str, ApiKey] = {}
     for hashed, found in endings.find_repeated():
@@ -144,9 +144,9 @@ def _repeated(endings: Endings, ids: set[str]) -> tuple[dict[str, WholeKey], dic
         rest = [row for row in found if row.key.id not in ids]
         if not inside:
             continue
-        working = endings.find_alive(hashed, found)
+        working = endings.find_accepting_row(hashed, found)
         meant = working if working is not None and working.id in ids else inside[0]
-        keeper = endings.find_alive(hashed, rest)
+        keeper = endings.find_accepting_row(hashed, rest)
         for row in inside:
             whole[row.id] = WholeKey(meant, tuple(inside), hashed)
             if keeper is not None:
@@ -169,7 +169,7 @@ def _reason_to_leave(
     return None
 
 
-def prepared(
+def new_replacements(
     store: Store,
     cipher: Callable[[], "Cipher"],
     keys: Sequence[WholeKey],
@@ -178,9 +178,9 @@ def prepared(
     grace: timedelta | None,
     is_whole: bool = True,
 ) -> list[Replacement]:
-    """Make the new keys, in memory only.
+    """Return replacements with new keys, in memory only.
 
-    ``is_whole``: the keys are named, and end with all of their rows.
+    ``is_whole``: the keys were named, and end with all of their rows.
     """
     replacements = []
     for key in keys:
@@ -189,12 +189,12 @@ def prepared(
         api_keys.require_working_owner(store.generation, owner)
         made_at = now()
         if expires is None:
-            # The expiry of one that has been replaced is the end of its grace.
-            newest = replaced_of(store, old).find_newest(old) if is_whole else old
+            # The expiry of a replaced key is the end of its grace period.
+            newest = replacements_of(store, old).find_newest(old) if is_whole else old
             expires_at = new_expiry(newest, made_at)
         else:
             expires_at = None if expires == "never" else expires
-        (new,) = api_keys.prepared(
+        (new,) = api_keys.new_api_keys(
             store.generation,
             cipher,
             owner=owner,
@@ -249,7 +249,7 @@ def end_superseded(
         for item in superseded:
             if may_be_gone and store.find_api_key(item.key.meant.id) is None:
                 continue
-            key = endings.again(item.key, as_whole=item.is_whole)
+            key = endings.reload(item.key, as_whole=item.is_whole)
             if item.grace is None:
                 deleted.append(key)
             else:
@@ -262,7 +262,7 @@ def end_superseded(
 
 
 def leftovers(store: Store, key: ApiKey) -> list[ApiKey]:
-    """Return working keys of the same name and owner that a broken-off rotation may have left."""
+    """Return working keys of this name and owner that an interrupted rotation may have left."""
     if key.name is None:
         return []
     wanted = KeyFilter(

@@ -1,4 +1,4 @@
-"""Whose API key is this, and is it valid: what a server of the database's generation would say."""
+"""Verify API keys as a server of the database's generation does."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.config.settings import Settings
-from langkeys.crypto.hashes import key_hash
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import InvalidKeyError, StoreError
 from langkeys.models import ApiKey, User, dashed, shown_without
 from langkeys.store.protocol import OwnedKey, Store
@@ -15,17 +15,17 @@ from langkeys.times import now, person_iso
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
-__all__ = ["Judge", "KeyFinder", "Verified", "Verifier", "key_hash", "verify"]
+__all__ = ["Judge", "KeyFinder", "Verified", "Verifier", "api_key_hash", "verify"]
 
 MOST_REMEMBERED = 20_000
-"""So many valid keys are remembered before a verifier starts anew: some 40 MB."""
+"""How many valid keys a verifier caches before it starts again: about 40 MB."""
 
 
 class Verified(NamedTuple):
     """A valid API key and its user.
 
-    ``api_key`` is None for the key in the server's environment. ``warning`` says what is marked as
-    off and still let in by a server of this generation.
+    ``api_key`` is None for the key in the server's environment. ``warning`` says that the key or
+    its owner is inactive, which a server of this generation ignores.
     """
 
     user: User
@@ -34,7 +34,7 @@ class Verified(NamedTuple):
 
 
 def require_current(store: Store) -> None:
-    """Raise StoreError where the store may lack that a key has just been revoked."""
+    """Raise StoreError if the store may not show that a key has just been revoked."""
     if store.is_snapshot:
         raise StoreError(
             f"cannot verify an API key in {store.location}: it is read without a lock,"
@@ -45,9 +45,9 @@ def require_current(store: Store) -> None:
 
 
 class Judge(NamedTuple):
-    """Answers for an API key as a server does that has the database and these settings.
+    """Answers for an API key as a server with this database and these settings does.
 
-    ``environment_key`` is LANGFLOW_API_KEY where LANGFLOW_API_KEY_SOURCE is ``env``, else None: a
+    ``environment_key`` is LANGFLOW_API_KEY if LANGFLOW_API_KEY_SOURCE is ``env``, else None: a
     request with it acts as the user named ``superuser``.
     """
 
@@ -59,38 +59,38 @@ class Judge(NamedTuple):
 
     @classmethod
     def by(cls, settings: Settings) -> "Judge":
-        """Return the judge that has these settings."""
+        """Return the judge for these settings."""
         from_environment = settings.text("LANGFLOW_API_KEY_SOURCE") == "env"
         return cls(
             settings.text("LANGFLOW_API_KEY") if from_environment else None, settings.superuser
         )
 
     def judge(self, store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
-        """Return whom a server takes the key with this hash for; raise InvalidKeyError.
+        """Return the user that a server authenticates by this key; raise InvalidKeyError.
 
-        ``rows`` are all rows of the key in ``store``, in the order that servers read them.
+        ``rows`` are all rows of the key in ``store``, in the order in which servers read them.
         """
-        return self.find_by_environment(store, hashed) or by_rows(store, hashed, rows)
+        return self.find_by_environment(store, hashed) or verify_rows(store, hashed, rows)
 
     def find_by_environment(self, store: Store, hashed: str) -> Verified | None:
-        """Return the superuser where the key is the one in the server's environment."""
+        """Return the superuser if the key is the one in the server's environment."""
         if not self.environment_key or not store.generation.reads_env_key:
             return None
-        if not secrets.compare_digest(key_hash(self.environment_key), hashed):
+        if not secrets.compare_digest(api_key_hash(self.environment_key), hashed):
             return None
         user = store.find_user_named(self.superuser)
         return Verified(user, None) if user is not None and user.is_active else None
 
 
 NOTHING_SET = Judge()
-"""Answers by the database alone."""
+"""Judges by the database alone."""
 
 
-def by_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
-    """Return whom a server takes the key of ``rows`` for; see ``Judge.judge``."""
+def verify_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
+    """Return the user that a server authenticates by the key of ``rows``; see ``Judge.judge``."""
     generation = store.generation
-    # Which rows count is decided before which of the lookups finds something: from 1.10 on a server
-    # does not see inactive rows at all, and before it does not see what is_active says.
+    # Which rows count is decided before the lookup: from 1.10 on a server does not see inactive
+    # rows, and earlier ones do not read is_active.
     counted = [row for row in rows if row.key.is_active or not generation.honours_key_state]
     if not generation.encrypts_keys:
         counted = [row for row in counted if row.key.at_rest == "plaintext"]
@@ -110,9 +110,9 @@ def by_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
 
 
 def representative(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> ApiKey:
-    """Return that one of a key's rows, at least one, by which a server knows the key."""
+    """Return the row of a key, of one or more, by which a server identifies it."""
     try:
-        found = by_rows(store, hashed, rows).api_key
+        found = verify_rows(store, hashed, rows).api_key
     except InvalidKeyError:
         found = None
     return found or next((row.key for row in rows if row.key.is_active), rows[0].key)
@@ -147,15 +147,15 @@ def _by_row(store: Store, row: OwnedKey) -> Verified:
 
 
 class Verifier:
-    """Says whether API keys are valid, and remembers it for as long as nobody changes anything.
+    """Verifies API keys, and caches the valid ones until the database changes.
 
-    What it remembers is only good for the version of the database that it was read from: a key that
-    is revoked, or whose owner is deactivated, is refused at the very next call. For
-    ``environment_key`` and ``superuser`` see ``Judge``. Several threads may use one verifier.
+    The cache belongs to one version of the database: a key that is revoked, or whose owner is
+    deactivated, is refused at the very next call. See ``Judge`` for ``environment_key`` and
+    ``superuser``. Several threads may use one verifier.
 
-    A key without a hash may stand in several rows, of which the first counts. ``is_exact``: all
-    such rows are looked through for it each time; else the first that is found is taken if it lets
-    the key in, which may be another user's row than the one that a server comes to first.
+    A key without a hash may have several rows, of which the first counts. With ``is_exact`` all
+    such rows are searched each time. Otherwise the first row that is found is used if it makes the
+    key valid; a server may find another user's row first.
     """
 
     def __init__(
@@ -177,19 +177,19 @@ class Verifier:
     def verify(self, api_key: str) -> Verified:
         """Return the user of an API key; raise InvalidKeyError with the reason for a refusal.
 
-        Nothing is written: no use is counted.
+        Nothing is written: the use is not counted.
         """
         try:
-            hashed = key_hash(api_key)
+            hashed = api_key_hash(api_key)
         except UnicodeEncodeError:
-            raise _unknown(self._store) from None  # lone surrogates: no key has them
+            raise _unknown(self._store) from None  # lone surrogates, which no key has
         if self._judge.environment_key:
             found = self._judge.find_by_environment(self._store, hashed)
             if found is not None:
                 return found
         remembered = self._remembered.get(hashed)
-        # Asked for before anything else is read: should somebody write meanwhile, what is
-        # remembered counts as older than it is.
+        # Read before everything else: if somebody writes meanwhile, the cache counts as out of
+        # date.
         version = self._version if remembered is None else self._store.version()
         if remembered is not None and remembered[0] == version:
             verified = remembered[1]
@@ -205,20 +205,20 @@ class Verifier:
 
     def _verified(self, api_key: str, hashed: str) -> Verified:
         store = self._store
-        # Nearly always by the hash, and then no other row counts.
+        # Nearly every key is found by its hash, and then no other row counts.
         rows = store.owned_by_hash(hashed) if api_key else ()
         if any(row.key.is_active for row in rows) or (
             rows and not store.generation.honours_key_state
         ):
-            return by_rows(store, hashed, rows)
+            return verify_rows(store, hashed, rows)
         if not self.is_exact:
             unhashed = self._finder.find_unhashed(api_key, hashed)
             try:
-                return by_rows(store, hashed, [*rows, *unhashed])
+                return verify_rows(store, hashed, [*rows, *unhashed])
             except InvalidKeyError:
                 if not unhashed:
                     raise
-        return by_rows(store, hashed, self._finder.find_all(api_key))
+        return verify_rows(store, hashed, self._finder.find_all(api_key))
 
 
 def find_key_hash(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
@@ -227,7 +227,7 @@ def find_key_hash(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
         return key.hash
     is_encrypted = key.at_rest == "fernet"
     plaintext = cipher().find_plaintext(key.stored) if is_encrypted else key.stored
-    return None if plaintext is None else key_hash(plaintext)
+    return None if plaintext is None else api_key_hash(plaintext)
 
 
 def verify(store: Store, cipher: Callable[[], "Cipher"], api_key: str) -> Verified:

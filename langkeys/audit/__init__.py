@@ -1,1 +1,1 @@
-"""The audit trail: its lines are written here, and read again."""
+"""The audit trail: write its lines, and read them."""

@@ -1,8 +1,9 @@
 """The audit trail: one JSON line for every write by langkeys, and for every refused attempt.
 
-A line is written before the commit that it tells of, so that nothing happens without one; a commit
-that fails adds a line that names it. The file is 0600 from its creation. Each line is one append
-under a lock, and synced. No line holds a secret; a revoked key is known by its SHA-256.
+A line is written before its commit, so that nothing happens without a line; a commit that fails
+adds another line that refers to the first. The file has mode 0600 from the start. Each line is a
+single append under a lock, and synced. No line holds a secret; a revoked key is identified by its
+SHA-256.
 """
 
 import fcntl
@@ -39,20 +40,20 @@ SUFFIX = ".jsonl"
 OFF = "off"
 
 MOST_LINE_BYTES = 1 << 20
-"""A line that is longer is none of ours."""
+"""langkeys writes no longer lines."""
 
 MOST_CHANGES = 1000
-"""Things that are changed on one line; where there are more of them it takes several."""
+"""The maximum number of changes on one line; more changes take several lines."""
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
-"""The outcomes: written before the commit; nothing was written; the write did not come through."""
+"""Outcomes: written before the commit; nothing was written; the write failed."""
 
 MAY_BE_DONE = "may_be_done"
-"""A field of a failed write over REST whose answer was lost."""
+"""A field of a failed write over REST: the answer was lost, so it may have been done."""
 
 
 def log_path(settings: Settings) -> Path | None:
-    """Return the file that the trail is in, or None where it is turned off."""
+    """Return the path of the audit log, or None if it is turned off."""
     value = settings.find(SETTING)
     if value is None:
         return locations.config_folder(settings).path.absolute() / FILE_NAME
@@ -63,11 +64,11 @@ def log_path(settings: Settings) -> Path | None:
     return path
 
 
-class Trail:
-    """Appends to the audit log of one invocation.
+class AuditLog:
+    """The audit log of one invocation.
 
-    A log that a setting names must be writable: FailedError. The default one need not: ``warn``.
-    ``path`` is what settings will name that are only being written.
+    A log that a setting names must be writable (FailedError). If the default log is not, ``warn``
+    is called. ``path`` is the log that the settings of ``init`` will name.
     """
 
     def __init__(
@@ -81,25 +82,25 @@ class Trail:
         except ConfigError as error:
             if self._is_required or settings.is_given("LANGFLOW_CONFIG_DIR"):
                 raise
-            # No home folder: nothing else may need one.
+            # There is no home folder: only the default log needs one.
             self.path = None
             warn(f"there is no audit log: {error.message} (set {SETTING} to a file, or to {OFF})")
 
     def check(self) -> None:
-        """Raise FailedError where a log that must be written cannot be; writes nothing to it."""
+        """Raise FailedError if a required log cannot be written. Writes nothing."""
         if self.path is not None and self._is_required:
             self._append([])
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one line, whole and synced, or not at all."""
+        """Append one line and sync it, or append nothing."""
         self._append([_line(record)])
 
     def append_changes(
         self, record: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Add a line with what it changes, and more lines of the same id where that is much.
+        """Append a line with its changes; many changes take more lines with the same id.
 
-        All of them or none; from the second on they are numbered by ``part``.
+        All lines or none; the second and later ones are numbered by ``part``.
         """
         self._append(map(_line, _parts(record, changes)))
 
@@ -108,7 +109,7 @@ class Trail:
             return
         try:
             if not self._is_required:
-                # A server makes its config folder at its first start; langkeys may be earlier.
+                # A server creates its config folder at its first start, which may be still to come.
                 for warning in ownership.make_folder(self.path.parent):
                     self._warn(warning)
             if (said := _append(self.path, lines)) is not None:
@@ -128,7 +129,7 @@ class Trail:
 
 
 class Actor(NamedTuple):
-    """Who acts, as a line has it; ``how`` they are known, in words."""
+    """The acting user as the audit log shows them; ``how`` describes the authentication."""
 
     username: str
     user_id: str
@@ -137,7 +138,7 @@ class Actor(NamedTuple):
 
 
 def actor_of(acting: Acting | None) -> Actor | None:
-    """Return the actor of a session, None as long as nobody is known."""
+    """Return the actor for an acting user; None if nobody is authenticated yet."""
     if acting is None:
         return None
     key = acting.api_key
@@ -146,21 +147,21 @@ def actor_of(acting: Acting | None) -> Actor | None:
 
 
 def _is_undone(_: BaseException) -> bool:
-    """Say that nothing was done: a transaction that fails is rolled back."""
+    """Tell whether an error means that nothing was done: a failed transaction is rolled back."""
     return True
 
 
 class Recorder:
-    """Writes down what one invocation changes, and what it was refused.
+    """Records what one invocation changes, and what it was refused.
 
-    ``acting`` is who acts, None as long as nobody is known; ``database`` is where, a file or a
-    server's address; ``sha256_of`` is the hash of a whole API key, None where it cannot be known.
-    ``is_undone`` says of what a write raised whether it was not done for sure.
+    ``acting`` returns the actor, None if nobody is authenticated yet. ``database`` returns the file
+    or the server's address. ``sha256_of`` returns the hash of a whole API key, None if it cannot be
+    determined. ``is_undone`` tells whether an error means that a write was certainly not done.
     """
 
     def __init__(
         self,
-        trail: Trail,
+        audit_log: AuditLog,
         *,
         command: str,
         reason: str | None,
@@ -169,7 +170,7 @@ class Recorder:
         sha256_of: Callable[[ApiKey], str | None] = lambda _: None,
         is_undone: Callable[[BaseException], bool] = _is_undone,
     ) -> None:
-        self._trail = trail
+        self._audit_log = audit_log
         self._command = command
         self._reason = reason
         self._acting = acting
@@ -179,51 +180,51 @@ class Recorder:
         self._has_written = False
 
     def check(self) -> None:
-        """Raise FailedError where a log that must be written cannot be."""
-        self._trail.check()
+        """Raise FailedError if a required log cannot be written."""
+        self._audit_log.check()
 
     @contextmanager
     def committing(self, changes: Iterable[Change]) -> Iterator[None]:
-        """Write the line of a commit before it, and another one where it fails."""
-        with self.writing(map(self._described, changes)):
+        """Context manager around COMMIT; writes the audit line first, another if it fails."""
+        with self.record_write(map(self._described, changes)):
             yield
 
     @contextmanager
-    def writing(
+    def record_write(
         self, changes: Iterable[Mapping[str, Any]]
     ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-        """Write the line of something else that is done in the block; see ``committing``.
+        """Context manager around another kind of write; see ``committing``.
 
-        Yields what adds a second part to the line, for what is only known by then.
+        Yields a function that adds a second part to the line, for what is only known later.
         """
         record = self._record(DONE)
-        self._trail.append_changes(record, changes)
+        self._audit_log.append_changes(record, changes)
         try:
-            yield lambda change: self._trail.append(
+            yield lambda change: self._audit_log.append(
                 {**record, "time": iso(now()), **_numbered(2), "changes": [change]}
             )
         except BaseException as error:
             failed = self._record(FAILED) | {"of": record["id"], "error": _code(error)}
             if not self._is_undone(error):
                 failed[MAY_BE_DONE] = True
-            with suppress(FailedError):  # the error that led here is the one to tell
-                self._trail.append(failed)
+            with suppress(FailedError):  # the error that led here is the one to report
+                self._audit_log.append(failed)
             raise
         self._has_written = True
 
-    def has_settled(self) -> None:
-        """Write down that a rotation of the secret key that died has been completed or undone."""
+    def record_recovery(self) -> None:
+        """Record that an interrupted rotation of the secret key has been completed or undone."""
         changes = [{"action": "settle", "kind": "secret_key", "id": None, "name": None}]
-        self._trail.append(self._record(DONE) | {"changes": changes})
+        self._audit_log.append(self._record(DONE) | {"changes": changes})
 
-    def refused(self, error: BaseException) -> None:
-        """Write down an attempt that was refused, if it is known whose or whose not."""
+    def record_refusal(self, error: BaseException) -> None:
+        """Record a refused attempt, if it is known who made it or that nobody was authenticated."""
         is_nobody = isinstance(error, UnauthenticatedError | ForbiddenError | InvalidKeyError)
         if not isinstance(error, LangkeysError) or (self._acting() is None and not is_nobody):
             return
         outcome = FAILED if self._has_written else REFUSED
         with suppress(FailedError):
-            self._trail.append(self._record(outcome) | {"error": error.code})
+            self._audit_log.append(self._record(outcome) | {"error": error.code})
 
     def _record(self, outcome: str) -> dict[str, Any]:
         return new_record(
@@ -232,7 +233,7 @@ class Recorder:
             acting=self._acting(),
             database=self._database(),
             reason=self._reason,
-            environ=self._trail.environ,
+            environ=self._audit_log.environ,
         )
 
     def _described(self, change: Change) -> dict[str, Any]:
@@ -277,9 +278,9 @@ def _numbered(part: int) -> dict[str, int]:
 
 
 def _append(path: Path, lines: Iterable[str]) -> str | None:
-    """Append lines, all or none; return what is to be warned of. OSError, ConfigError."""
+    """Append lines, all or none; return a warning about the owner. OSError, ConfigError."""
     ownership.require_trusted(path, "the audit log")
-    descriptor, warning = _opened(path)
+    descriptor, warning = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
@@ -290,7 +291,10 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
             for line in lines:
                 data = line.encode("utf-8", "backslashreplace")
                 if is_cut_off:
-                    data, is_cut_off = b"\n" + data, False  # after what a crash has left
+                    data, is_cut_off = (
+                        b"\n" + data,
+                        False,
+                    )  # after a line that a crash cut off
                 written = os.write(descriptor, data)
                 if written != len(data):
                     raise OSError(0, f"only {written} of {len(data)} bytes were written")
@@ -304,13 +308,13 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
     return warning
 
 
-def _opened(path: Path) -> tuple[int, str | None]:
+def _open(path: Path) -> tuple[int, str | None]:
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         if not path.name.endswith(SUFFIX):
-            # What names it may be a slip, or worse: no other file of this name gets our lines.
+            # The setting may be mistyped, or forged: langkeys creates no file with another ending.
             raise OSError(
                 0, f"it does not exist, and the name of a new audit log must end in {SUFFIX}"
             ) from None
@@ -319,8 +323,8 @@ def _opened(path: Path) -> tuple[int, str | None]:
         except FileExistsError:
             if path.is_symlink():
                 raise OSError(0, "it is a dangling symbolic link") from None
-            return _opened(path)  # another command has been faster
-        warning = ownership.adopt(descriptor, path.parent)
+            return _open(path)  # another command was faster
+        warning = ownership.chown_like_folder(descriptor, path.parent)
         return descriptor, None if warning is None else f"{path}: {warning}"
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -332,7 +336,7 @@ def _is_ours(start: bytes) -> bool:
     try:
         record = json.loads(start.partition(b"\n")[0])
     except (ValueError, RecursionError):
-        # A very long line is cut off; ours begin with these fields.
+        # A very long line is truncated; lines of langkeys begin with these fields.
         return start.startswith(b'{"id": "') and b'"outcome": ' in start
     return isinstance(record, dict) and all(
         name in record for name in ("id", "time", "outcome", "command")
@@ -348,7 +352,7 @@ def new_record(
     reason: str | None,
     environ: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Start a line: who does what with which database, as whom on this machine, and why."""
+    """Return the common fields of a line: time, command, user, database, system user and reason."""
     key_id = None if acting is None else acting.api_key_id
     return {
         "id": secrets.token_hex(6),
@@ -372,6 +376,7 @@ def _system_user(environ: Mapping[str, str]) -> str:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = str(uid)
-    # With sudo everybody is root; who they are is told by it, and believed as far as that goes.
+    # Under sudo everybody is root. The environment names the user who called sudo; this is
+    # recorded, but not proved.
     by_sudo = environ.get("SUDO_USER")
     return f"{name} (sudo: {by_sudo})" if by_sudo else name

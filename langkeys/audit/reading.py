@@ -1,4 +1,4 @@
-"""The audit log, read: its lines for a person, and whether it knows an API key as revoked."""
+"""Read the audit log: its lines, and whether it records the revocation of an API key."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from langkeys.times import parsed_iso
 
 
 def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a log, oldest first; ``malformed`` gets the number of each that is none.
+    """Yield the records of a log, oldest first; ``malformed`` gets the numbers of bad lines.
 
-    Yields nothing where there is no log; raises FailedError where it cannot be read.
+    Yields nothing if there is no log. Raises FailedError if it cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        # By the descriptor: a pipe or a device must not keep us waiting.
+        # Opened without blocking: a pipe or a device must not make langkeys wait.
         with open(descriptor, encoding="utf-8", errors="backslashreplace", newline="\n") as log:  # noqa: PTH123
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(0, "it is not a regular file")
@@ -31,7 +31,7 @@ def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any
                     continue
                 try:
                     record = json.loads(line)
-                    moment(record)
+                    time_of(record)
                 except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                     malformed(number)
                     continue
@@ -43,7 +43,7 @@ def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any
 
 
 def _bounded_lines(log: IO[str]) -> Iterator[str]:
-    """Yield lines, each cut off where it is longer than any of ours: a log may be anything."""
+    """Yield lines, truncated to the length of the longest line that langkeys writes."""
     while line := log.readline(MOST_LINE_BYTES):
         rest = line
         while rest and not rest.endswith("\n"):
@@ -51,16 +51,17 @@ def _bounded_lines(log: IO[str]) -> Iterator[str]:
         yield line
 
 
-def moment(record: Mapping[str, Any]) -> datetime:
-    """Return the time of a line; raises where it is none of ours."""
+def time_of(record: Mapping[str, Any]) -> datetime:
+    """Return the time of a record; raises if langkeys did not write it."""
     return parsed_iso(record["time"])
 
 
 def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) -> bool:
-    """Tell whether the trail knows an API key as revoked, by the SHA-256 of the whole key.
+    """Tell whether the audit log records the revocation of an API key, by its SHA-256.
 
-    A revocation whose commit failed, and said so, was none. A log that cannot be read, or that
-    somebody else could have written, is an error where a setting names it, else a warning.
+    A revocation does not count if its commit failed, and the log says so. A log that cannot be
+    read, or that somebody else could have written, is an error if a setting names it, else a
+    warning.
     """
     try:
         path = log_path(settings)
@@ -75,7 +76,7 @@ def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) ->
 def _was_revoked(path: Path, sha256: str) -> bool:
     ownership.require_trusted(path, "the audit log")
     revocations = set()
-    # The failure of a commit always comes after the line that it is about.
+    # The line about a failed commit always comes after the line of the commit.
     for record in read(path, lambda _: None):
         if record.get("outcome") == FAILED and not record.get(MAY_BE_DONE):
             revocations.discard(record.get("of"))

@@ -109,7 +109,7 @@ def apply(
         else:
             means = Means(
                 cipher=lambda: session.cipher,
-                hashed_password=session.hashed_password,
+                hash_password=session.hash_password,
                 check_secret_key=session.check_secret_key,
                 agree=lambda plan: _agree(session, plan, yes=yes),
                 warn=session.warn,

@@ -55,7 +55,7 @@ def audit(
 
     def records() -> Iterator[dict[str, Any]]:
         for record in reading.read(path, malformed.append):
-            if start is None or reading.moment(record) >= start:
+            if start is None or reading.time_of(record) >= start:
                 yield record
 
     if out.as_json:
@@ -83,7 +83,7 @@ def _person_row(record: dict[str, Any]) -> list[str]:
     how = record.get("authenticated_by")
     outcome = str(record.get("outcome"))
     return [
-        relative(reading.moment(record), now()),
+        relative(reading.time_of(record), now()),
         f"{outcome} ({record['error']})" if record.get("error") else outcome,
         str(record.get("command")),
         f"{record.get('user') or '-'}{f', by {how}' if how else ''}",

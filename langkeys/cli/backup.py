@@ -75,18 +75,18 @@ def backup(
 
 
 def _secret_key(session: Session) -> str:
-    from langkeys.sessions.secret_key import key_in_force
+    from langkeys.sessions.secret_key import get_secret_key
 
-    return key_in_force(session).text
+    return get_secret_key(session).text
 
 
 def _fingerprint(session: Session) -> str | None:
     """Return the fingerprint of the secret key, and warn where it does not belong to the copy."""
-    from langkeys.sessions.secret_key import key_in_force
+    from langkeys.sessions.secret_key import get_secret_key
 
     try:
         session.check_secret_key()
-        return key_in_force(session).fingerprint
+        return get_secret_key(session).fingerprint
     except LangkeysError as error:
         session.warn(f"the copy is complete, but: {error.message}")
         return None

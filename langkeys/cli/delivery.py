@@ -39,7 +39,7 @@ def store_and_deliver(
     """
     store = session.store
     with store.key_batch() as batch, Spool() as spool:
-        made = api_keys.set_aside(batch, keys)
+        made = api_keys.add_to_batch(batch, keys)
         if destination is not None:
             made = destination.fill(made)
         url = session.settings.text("LANGFLOW_URL")

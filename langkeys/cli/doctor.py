@@ -43,7 +43,7 @@ def doctor(context: typer.Context) -> None:
     call = invocation(context)
     call.output.require_stdout()
     with session_of(context, access=Access.NOBODY) as session:
-        report = session.examined()
+        report = session.examine()
     if call.output.as_json:
         call.output.document(_document(report))
     elif call.output.is_terminal:

@@ -38,7 +38,7 @@ def init(context: typer.Context) -> None:
         check_database(database, settings, out.warn)
         say(f"{database.location} already exists; nothing was changed")
         return
-    plan = initialization.planned(settings)
+    plan = initialization.plan_init(settings)
     if plan.password is None:
         plan.password = _asked_password(plan.superuser)
     reason = invocation(context).given.get("reason")

@@ -17,7 +17,7 @@ from langkeys.models import User
 from langkeys.sessions.session import Session
 from langkeys.times import now
 from langkeys.undo import undo_on_failure
-from langkeys.users import get_summary, take_back
+from langkeys.users import get_summary, undo_undelivered
 
 PasswordFile = Annotated[
     Path | None,
@@ -36,7 +36,7 @@ def given_password(password_file: Path | None, random: bool) -> str | None:
     if random and password_file is not None:
         raise UsageError("--random and --password-file cannot be used together")
     if random:
-        return password_rules.generated()
+        return password_rules.generate_password()
     if password_file is None:
         if not prompts.can_ask():
             raise UsageError("no password given, and no terminal to ask for one", hint=_HINT)
@@ -106,7 +106,7 @@ def _undo_on_failure(session: Session, new: User, old: User | None) -> Iterator[
     def undo() -> str:
         what = "the new user" if old is None else "the new password"
         try:
-            take_back(session.store, new, old)
+            undo_undelivered(session.store, new, old)
         except LangkeysError as error:
             said = f"the password of {new.username} was not delivered: {error.message}"
             raise FailedError(said, hint=said) from None

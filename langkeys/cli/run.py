@@ -65,11 +65,11 @@ def run(
         owner = session.owner(user)
         settings = session.settings
         inherited = run_environment.without_own_secrets(settings.environ, _own_secrets(settings))
-        prepared = run_environment.prepared(
+        prepared = run_environment.run_environment(
             session.store, lambda: session.cipher, owner, inherited, only or []
         )
     for reason, names in prepared.left_out.items():
-        out.warn(run_environment.said_left_out(reason, names))
+        out.warn(run_environment.left_out_message(reason, names))
     out.finish()
     _become(command, prepared)
 
@@ -83,7 +83,7 @@ def _own_secrets(settings: Settings) -> list[str]:
     return []
 
 
-def _become(command: list[str], prepared: run_environment.Prepared) -> NoReturn:
+def _become(command: list[str], prepared: run_environment.RunEnvironment) -> NoReturn:
     # As they came, whatever the locale would make of them.
     arguments = [argument.encode("utf-8", "surrogateescape") for argument in command]
     # Python ignores these, and what is ignored stays so in the program.

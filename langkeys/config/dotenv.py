@@ -1,7 +1,7 @@
-""".env files, read as a server that is started with ``--env-file`` reads them.
+"""Read .env files as a server that is started with ``--env-file`` reads them.
 
-By python-dotenv, which Langflow reads them with; imported when there is one to read and not before:
-it costs a third of a small command's start.
+Uses python-dotenv, as Langflow does. It is imported only if there is a file to read, as that takes
+a third of a small command's start-up time.
 """
 
 import os
@@ -13,13 +13,13 @@ from langkeys.errors import ConfigError
 from langkeys.files.staged import read_text
 
 MOST_CHARACTERS = 4 << 20
-"""How much all values may be together, once what they refer to is put in."""
+"""The maximum size of all values together, after expansion."""
 
 BOM = "\ufeff"
 
 
 class Binding(NamedTuple):
-    """A name of a .env file with its value, and whether ``${...}`` stands in it as written."""
+    """A name in a .env file with its value; ``is_expanded`` says whether it contains ``${...}``."""
 
     name: str
     value: str
@@ -27,14 +27,14 @@ class Binding(NamedTuple):
 
 
 class DotenvFile(NamedTuple):
-    """What a .env file says: its bindings in their order, and what is to be warned of."""
+    """The content of a .env file: its bindings in order, and warnings."""
 
     bindings: tuple[Binding, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def values(self) -> dict[str, str]:
-        """The values by name; of two lines the later one counts."""
+        """The values by name; the last line with a name counts."""
         return {binding.name: binding.value for binding in self.bindings}
 
 
@@ -45,8 +45,8 @@ def read(
     by: str = "",
     is_ours: Callable[[str], bool] = lambda _: True,
 ) -> DotenvFile:
-    """Read a .env file; see ``parse``. ``by`` says in an error who named it. ConfigError."""
-    if str(path) == os.devnull:  # no file in another word, which the library uses, too
+    """Read a .env file; see ``parse``. ``by`` is the setting that named it. ConfigError."""
+    if str(path) == os.devnull:  # a word other than "file", which the library uses too
         return DotenvFile()
     text = read_text(path, "settings", error=ConfigError, by=by)
     return parse(text, str(path), environ=environ, is_ours=is_ours)
@@ -59,11 +59,11 @@ def parse(
     environ: Mapping[str, str],
     is_ours: Callable[[str], bool] = lambda _: True,
 ) -> DotenvFile:
-    """Read the text of a .env file, called ``source`` in messages, which hold no value of it.
+    """Parse the text of a .env file, called ``source`` in messages, which never contain a value.
 
-    ``${NAME}`` is put in from the file itself, else from ``environ``. A line that does not parse is
-    passed over with a warning, as a server does it, unless ``is_ours`` says that it begins with a
-    name that counts: ConfigError. So is a file whose values grow beyond all measure.
+    ``${NAME}`` is expanded from the file itself, else from ``environ``. A line that cannot be
+    parsed is skipped with a warning, as servers do, unless ``is_ours`` returns true for its name:
+    ConfigError. Values that expand to an excessive size are a ConfigError too.
     """
     if not text.strip():
         return DotenvFile()
@@ -85,7 +85,7 @@ def parse(
     for binding in parse_stream(StringIO(text)):
         line = binding.original.line
         if binding.error:
-            # The line itself stays out of the message: it may hold a secret.
+            # The line itself is left out of the message: it may contain a secret.
             if is_ours(_first_name(binding.original.string)):
                 raise ConfigError(
                     f"line {line} of {source} is not NAME=VALUE",
@@ -115,9 +115,9 @@ def _first_name(line: str) -> str:
 
 
 def split(text: str) -> list[tuple[str | None, str | None, str]]:
-    """Split a .env file into its parts: name, value as it is written, and the part itself.
+    """Split a .env file into its parts: name, value as written, and the text of the part.
 
-    Together the parts are the whole text.
+    The texts of all parts make up the whole file.
     """
     from io import StringIO
 

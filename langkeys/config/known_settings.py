@@ -1,4 +1,4 @@
-"""The settings that there are, by Langflow's own names, and a value with where it came from."""
+"""The settings that langkeys knows, under Langflow's own names, and values with their source."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +12,9 @@ FALSE_WORDS = frozenset({"false", "0", "no", "off", "f", "n"})
 
 
 class Definition(NamedTuple):
-    """What a setting may be.
+    """The kind and default of a setting.
 
-    ``kind`` is ``text``, ``secret`` (never shown), ``flag`` (pydantic's words for a boolean) or
+    ``kind`` is ``text``, ``secret`` (never shown), ``flag`` (a boolean as pydantic reads it) or
     ``choice`` (one of ``choices``).
     """
 
@@ -43,7 +43,7 @@ KNOWN: Mapping[str, Definition] = {
     "LANGKEYS_API_KEY": Definition("secret"),
     "LANGKEYS_AUDIT_LOG": Definition("text"),
 }
-"""The settings that langkeys reads; each may also come from a file that ``NAME_FILE`` names."""
+"""The settings that langkeys reads; ``NAME_FILE`` names a file with the value of NAME."""
 
 EXACT = "LANGFLOW_DATABASE_URL"
 """The one name that servers read only in this spelling."""
@@ -57,30 +57,30 @@ DECIDING = (
     "LANGFLOW_SUPERUSER",
     "LANGFLOW_SUPERUSER_PASSWORD",
 )
-"""What decides where something is written, and as whom."""
+"""Settings that decide where langkeys writes, and as whom."""
 
 DECIDED_BY: Mapping[str, tuple[str, ...]] = {
     "store": (EXACT,),
     "secret_key": ("LANGFLOW_SECRET_KEY",),
     "unauthenticated": ("LANGFLOW_SUPERUSER", "LANGFLOW_SUPERUSER_PASSWORD"),
 }
-"""Codes of errors that a missing ``.env`` is behind, unless one of these settings is given."""
+"""Error codes that a missing ``.env`` can explain, unless one of these settings is given."""
 
 UNPREFIXED = "langkeys only reads it with its prefix, though a Langflow server may read it without"
-"""Servers started with ``--env-file`` do read the names of their authentication settings so."""
+"""Names that a server started with ``--env-file`` reads without the prefix LANGFLOW_."""
 
 ENV_FILE = "LANGKEYS_ENV_FILE"
-"""Names the ``.env`` file; read from the process environment only."""
+"""Names the ``.env`` file; read only from the process environment."""
 
 _QUOTES = "\"'"
 
 
 class Value(NamedTuple):
-    """A setting's text and where it came from, in words.
+    """A setting's text and its source, in words.
 
-    ``file`` is the file that its NAME_FILE names, ``dropped`` the newline that was at the end of
-    it. ``is_in_env_file``: the ``.env`` file gave it, or named that file. ``is_expanded``: a
-    ``${...}`` stood in it.
+    ``file`` is the file that NAME_FILE names, ``dropped`` the newline removed from its end.
+    ``is_in_env_file``: the ``.env`` file gives the value, or names that file. ``is_expanded``: it
+    contained ``${...}``.
     """
 
     name: str
@@ -96,17 +96,17 @@ class Value(NamedTuple):
 
     @property
     def is_default(self) -> bool:
-        """Whether nobody set it."""
+        """Whether it is the default."""
         return self.source == "default"
 
     @property
     def shown(self) -> str:
-        """The text, for an error; not what came from a file, which may be any file's content."""
+        """The text for an error message; hidden if it came from a file, which may hold anything."""
         return repr(self.text) if self.file is None else f"(the content of {self.file})"
 
     @property
     def quotes_hint(self) -> str | None:
-        """What is to be said where quotes stand around the text: they are a part of it then."""
+        """A hint that the quotes around the text are part of the value, if there are any."""
         if len(self.text) > 1 and self.text[0] == self.text[-1] and self.text[0] in _QUOTES:
             return (
                 f"the value of {self.name} has quotes around it that are part of the"
@@ -117,7 +117,7 @@ class Value(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A name and its text as one source gives them."""
+    """A name and its text from one source."""
 
     spelling: str
     text: str
@@ -125,21 +125,21 @@ class Given(NamedTuple):
 
 
 def folded(name: str) -> str:
-    """Return the name of a setting in the spelling of ``KNOWN``, whatever case it is written in.
+    """Return the name of a setting as ``KNOWN`` spells it, for a name in any case.
 
-    The database URL's is another name in another case.
+    Except the database URL, whose name is case-sensitive.
     """
     upper = name.upper()
     return name if upper == EXACT else upper
 
 
 def is_setting(name: str) -> bool:
-    """Tell whether langkeys reads a name, or would if it were written rightly."""
+    """Tell whether langkeys reads this name, or would read it in another case."""
     return name.upper().removesuffix("_FILE") in KNOWN or name.upper() == ENV_FILE
 
 
 def require_text(name: str, text: str, source: str) -> None:
-    """Raise ConfigError, or SecretKeyError, for a value that no UTF-8 file could hold."""
+    """Raise ConfigError, or SecretKeyError, for a value that is not valid UTF-8 text."""
     try:
         text.encode()
     except UnicodeEncodeError:

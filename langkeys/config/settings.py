@@ -1,7 +1,7 @@
-"""Every setting with its source: option, then process environment, then ``.env``, then default.
+"""Settings with their source: option, then process environment, then ``.env``, then default.
 
-Names are read without regard to case, as servers read them, only LANGFLOW_DATABASE_URL exactly.
-Whose ``.env`` it is decides what is believed of it: see ``langkeys.files.ownership``.
+Names are read regardless of case, as servers read them, except LANGFLOW_DATABASE_URL. The owner of
+the ``.env`` file decides how far it is trusted: see ``langkeys.files.ownership``.
 """
 
 import os
@@ -36,9 +36,9 @@ _ENVIRONMENT = "environment"
 class Settings:
     """The settings of one invocation.
 
-    ``options`` are values given on the command line: for a setting's name its text and the option
-    that gave it. Each lookup raises ConfigError where the value does not parse, naming the
-    variable, its source and what it may be.
+    ``options`` are values from the command line: the text by the setting's name, and the option
+    that gave it. A lookup raises ConfigError if the value is invalid; it names the variable, its
+    source and the valid values.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Settings:
         self.reload()
 
     def reload(self) -> None:
-        """Read the ``.env`` file again, and forget what was found."""
+        """Read the ``.env`` file again, and forget values that were looked up."""
         self._given = {name: Given(name, text) for name, text in _folded(self.environ)}
         self.env_file, self.is_env_file_named, self._dotenv = self._read_env_file()
         self._in_file = {
@@ -67,7 +67,7 @@ class Settings:
         self._env_file_state = self._state()
 
     def reload_if_changed(self) -> None:
-        """Read the ``.env`` file again if another one is in its place: a rotation does that."""
+        """Read the ``.env`` file again if it has been replaced, as a rotation does."""
         if self._env_file_state != self._state():
             self.reload()
 
@@ -83,10 +83,10 @@ class Settings:
         if named is None and ENV_FILE in self._given:
             named, source = self._given[ENV_FILE].text, ENV_FILE
         self.foreign_owner: int | None = None
-        """Whose implicit ``.env`` it is, where it is neither the caller's nor root's."""
+        """The owner of the implicit ``.env``, if that is neither the caller nor root."""
         path = Path(".env" if named is None else named).absolute()
         if named is None:
-            if not is_there(path) or path.is_dir():  # a virtual environment may have that name
+            if not is_there(path) or path.is_dir():  # a virtual environment may be called .env
                 return None, False, DotenvFile()
             if is_file(path):
                 self._require_implicit(path)
@@ -95,7 +95,7 @@ class Settings:
             named is not None,
             dotenv.read(
                 path,
-                # Somebody else's file must not lead what stands in this environment anywhere.
+                # Another user's file must not combine with variables of this environment.
                 environ=self.environ if self.foreign_owner is None else {},
                 by="" if named is None else f" (named by {source})",
                 is_ours=is_setting,
@@ -103,7 +103,7 @@ class Settings:
         )
 
     def _require_implicit(self, path: Path) -> None:
-        """Raise ConfigError for an ``.env`` in this folder that anybody could have written."""
+        """Raise ConfigError for an implicit ``.env`` that another user could have written."""
         ownership.require_trusted(path, "the settings file")
         found = path.stat()
         if found.st_mode & stat.S_IWOTH:
@@ -116,14 +116,15 @@ class Settings:
             self.foreign_owner = found.st_uid
 
     def require_vouched(self, value: Value | None, path: Path, what: str) -> None:
-        """Raise ConfigError where somebody else's ``.env`` leads to what is not theirs.
+        """Raise ConfigError if another user's ``.env`` names a path that is not that user's.
 
-        ``value`` is the setting that names ``path``. Who gives --env-file vouches for all of it.
+        ``value`` is the setting that names ``path``. Whoever gives --env-file accepts all paths in
+        it.
         """
         owner = self.foreign_owner
         if owner is None or value is None or not value.is_in_env_file:
             return
-        owners = {owner} if os.geteuid() == ownership.ROOT else {owner, *ownership.callers()}
+        owners = {owner} if os.geteuid() == ownership.ROOT else {owner, *ownership.caller_ids()}
         if not ownership.belongs_to(path, frozenset(owners)):
             raise ConfigError(
                 f"{self.env_file} belongs to {ownership.user_name(owner)}, but its"
@@ -133,15 +134,15 @@ class Settings:
             )
 
     def conceal(self, text: str) -> None:
-        """Keep a text out of errors: it is made of what came from a file."""
+        """Keep a text out of error messages, because it comes from a file."""
         self._concealed.add(text)
 
     def explain(self, error: LangkeysError) -> None:
-        """Keep what came from a file out of an error, and say where there are no settings."""
+        """Remove from an error what comes from a file, and add a hint if settings are missing."""
         for value in self._values.values():
             if value is not None and value.file is not None:
                 self._concealed |= {value.text, str(Path(value.text))}
-        # The longest first, as one may be a part of another.
+        # The longest first, as one may contain another.
         for text in sorted(filter(None, self._concealed), key=len, reverse=True):
             error.message = error.message.replace(text, "(from a file)")
             error.hint = error.hint and error.hint.replace(text, "(from a file)")
@@ -156,7 +157,7 @@ class Settings:
         here = Path.cwd()
         said = f"there is no .env in {here}"
         deciding = DECIDED_BY.get(error.code, ())
-        # By the names alone: to read a value may fail with the very error that is explained here.
+        # Only by the names: reading a value may raise the very error that is explained here.
         names = [spelling for name in deciding for spelling in (name, f"{name}_FILE")]
         if any(name in self._options or self._given.get(name) for name in names):
             return
@@ -168,10 +169,10 @@ class Settings:
                 error.hint = f"{one}; {error.hint}" if error.hint else one
 
     def server_url(self, key: Value | None) -> str | None:
-        """Return LANGFLOW_URL, if it is set, for a request with ``key``; None is a key of stdin's.
+        """Return LANGFLOW_URL, if it is set, for a request with ``key`` (None: the key from stdin).
 
-        Raises ConfigError where a variable is put into the address, and where somebody else's
-        ``.env`` gives it and not the key: it could lead the key, or any secret, to themselves.
+        Raises ConfigError if the address contains a variable, or if another user's ``.env`` gives
+        the address but not the key: it could send the key, or any other secret, to that user.
         """
         value = self.find("LANGFLOW_URL")
         if value is None:
@@ -195,7 +196,7 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What is to be said of the settings before anything is done by them."""
+        """Warnings about the settings, to be shown before anything is done."""
         said = list(self._dotenv.warnings)
         names: list[str] = [*self.environ, *self._dotenv.values]
         for name in dict.fromkeys(names):
@@ -206,10 +207,9 @@ class Settings:
 
     @property
     def conflicts(self) -> list[str]:
-        """What a named ``.env`` file and the environment differ in that decides where and as whom.
+        """Settings that decide the target, and differ between a named ``.env`` and the environment.
 
-        langkeys takes the environment's, and a server that is started with ``--env-file`` the
-        file's.
+        langkeys uses the environment's; a server started with ``--env-file`` uses the file's.
         """
         if not self.is_env_file_named:
             return []
@@ -233,28 +233,28 @@ class Settings:
 
     @property
     def env_file_has_secrets(self) -> bool:
-        """Whether the ``.env`` file gives a secret itself."""
+        """Whether the ``.env`` file itself contains a secret."""
         return any(KNOWN[name].kind == "secret" and name in self._in_file for name in KNOWN)
 
     def env_file_setting(self, name: str) -> str | None:
-        """Return what the ``.env`` file says of a setting, in force or not."""
+        """Return the value of a setting in the ``.env`` file, in force or not."""
         found = self._in_file.get(name)
         return None if found is None else found.text
 
     @property
     def env_file_values(self) -> Mapping[str, str]:
-        """Everything that the ``.env`` file says, settings of langkeys or not."""
+        """All values in the ``.env`` file, of settings and other names."""
         return self._dotenv.values
 
     def all_value_files(self) -> Iterator[tuple[str, Path]]:
-        """Yield what ``value_files`` does, and what another source names that is not in force."""
+        """Yield what ``value_files`` yields, and files that an overridden source names."""
         for given in (self._given, self._in_file):
             for name in KNOWN:
                 if f"{name}_FILE" in given:
                     yield name, Path(given[f"{name}_FILE"].text)
 
     def value_files(self) -> Iterator[tuple[str, Path]]:
-        """Yield the settings whose value is in a file that ``NAME_FILE`` names, with the file."""
+        """Yield the settings with a value from a file that ``NAME_FILE`` names, and the file."""
         for name in KNOWN:
             for given in (self._given, self._in_file):
                 if f"{name}_FILE" in given:
@@ -262,7 +262,7 @@ class Settings:
                     break
 
     def find(self, name: str) -> Value | None:
-        """Return a setting that somebody gave, or its default, or None; empty counts as unset."""
+        """Return a setting's value, or its default, or None; an empty value counts as unset."""
         if name not in self._values:
             self._values[name] = self._found(name)
         return self._values[name]
@@ -297,7 +297,7 @@ class Settings:
         return None
 
     def _from_file(self, named: Value) -> Value:
-        """Return a value from the file that ``named`` names, by the setting's NAME_FILE."""
+        """Return the value from the file that ``named`` names, by the setting's NAME_FILE."""
         name, path = named.name, Path(named.text)
         if named.quotes_hint is not None and not is_there(path):
             raise ConfigError(
@@ -319,7 +319,7 @@ class Settings:
         )
 
     def is_given(self, name: str) -> bool:
-        """Tell whether somebody gave this setting."""
+        """Tell whether a setting has a value other than its default."""
         value = self.find(name)
         return value is not None and not value.is_default
 
@@ -337,7 +337,7 @@ class Settings:
         return value.text.lower() if definition.choices else value.text
 
     def flag(self, name: str) -> bool | None:
-        """Return a boolean setting by pydantic's words, as Langflow reads it, or None."""
+        """Return a boolean setting, by pydantic's words as in Langflow, or None."""
         value = self.find(name)
         if value is None:
             return None
@@ -353,10 +353,10 @@ class Settings:
         )
 
     def check(self) -> None:
-        """Raise ConfigError for the first setting that does not parse, used or not.
+        """Raise ConfigError for the first invalid setting, whether it is used or not.
 
-        A Langflow server refuses to start on such a value; finding it before acting beats acting
-        on half of what the operator meant.
+        A Langflow server refuses to start with an invalid value. An error is better than acting on
+        only a part of what the operator meant.
         """
         for name, definition in KNOWN.items():
             if definition.kind == "flag":
@@ -366,30 +366,30 @@ class Settings:
 
     @property
     def auto_login(self) -> bool:
-        """``LANGFLOW_AUTO_LOGIN``; false where unset, whatever a server would make of that."""
+        """``LANGFLOW_AUTO_LOGIN``; false if unset, whatever the server's default is."""
         return bool(self.flag("LANGFLOW_AUTO_LOGIN"))
 
     @property
     def superuser(self) -> str:
-        """``LANGFLOW_SUPERUSER``, by Langflow's own default ``langflow``."""
+        """``LANGFLOW_SUPERUSER``, or Langflow's default ``langflow``."""
         value = self.find("LANGFLOW_SUPERUSER")
         assert value is not None  # it has a default
         return value.text
 
 
 def _folded(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    # Of two spellings the later one counts, as for a server; what is empty is not there.
+    # The later of two spellings counts, as for servers; an empty value does not.
     for name, text in environ.items():
         if text and is_setting(name):
             yield folded(name), text
 
 
 def is_debugging() -> bool:
-    """Tell whether an error that nobody foresaw is to be told with where it came from."""
+    """Tell whether an unexpected error is to be shown with its traceback."""
     return os.environ.get("LANGKEYS_DEBUG", "") not in ("", "0")
 
 
 def temporary_folders() -> list[str]:
-    """Return the folders for SQLite's temporary files; it takes the first that can be written."""
+    """Return folders for SQLite's temporary files; SQLite uses the first that it can write to."""
     named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
     return [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp", "."]  # noqa: S108 - SQLite's

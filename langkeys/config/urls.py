@@ -1,8 +1,8 @@
-"""URLs as they may be shown: without what may be secret in them, wherever it stands.
+"""Show URLs without anything in them that may be secret.
 
-People paste passwords that are not percent-encoded, so that a ``/``, ``@``, ``?`` or ``#`` of the
-password makes a parser see another URL. Nothing here believes a parser: what is shown is what has
-the form of something that is no secret, and the rest is hidden, rather too much than too little.
+People paste passwords that are not percent-encoded: a ``/``, ``@``, ``?`` or ``#`` in the password
+misleads a URL parser. So no parser is trusted here. Only parts in a form that no secret has are
+shown; everything else is hidden.
 """
 
 import re
@@ -18,13 +18,13 @@ _DRIVERS = (
     "aiosqlite", "pysqlite", "pysqlcipher", "psycopg", "psycopg2", "psycopg_async", "asyncpg",
     "pg8000", "pymysql", "aiomysql", "mysqldb", "mysqlconnector", "pyodbc", "oracledb", "srv",
 )  # fmt: skip
-# By name: another word before :// could be a part of a password.
+# A list of names: another word before :// could be part of a password.
 _SCHEME = rf"(?i:({'|'.join(_ENGINES)})(?:\+(?:{'|'.join(_DRIVERS)}))?)"
 
 _ONE_HOST = r"(?:[\w.*-]*|\[[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?"
 _HOST = f"{_ONE_HOST}(?:,{_ONE_HOST})*"
 _PATH = r"[^=@:\\]*"
-# Parameters that are no secrets, with values that look like none.
+# Parameters that are not secret, with values that do not look like a secret.
 _SHOWN_PARAMETER = (
     r"(?:sslmode|connect_timeout|application_name|target_session_attrs|mode|cache|timeout|uri"
     r"|gssencmode|channel_binding)=[a-z0-9_-]{0,20}"
@@ -37,7 +37,7 @@ _ASSIGNMENT = (
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # At first use: a plain path, the common case, needs none of them.
+    # Compiled at first use: a plain path, the usual case, needs none of these.
     return re.compile(pattern)
 
 
@@ -46,13 +46,13 @@ def _is_assignment_in(text: str) -> bool:
 
 
 def scheme_of(url: str) -> str | None:
-    """Return the scheme of a URL where it is one that may be named, or None."""
+    """Return the scheme of a URL if it may be shown, or None."""
     found = _compiled(_SCHEME).fullmatch(url.partition("://")[0]) if "://" in url else None
     return None if found is None else found[0]
 
 
 def is_path(text: str) -> bool:
-    """Tell whether this can only be the path of a file: no URL, and no connection string."""
+    """Tell whether a text can only be a file path: not a URL or a connection string."""
     if "://" in text:
         return False
     path, _, query = text.partition("?")
@@ -62,7 +62,7 @@ def is_path(text: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL, or the path of a file, as it may be shown."""
+    """Return a URL or file path in a form that may be shown."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return url if is_path(url) and not _looks_secret(url) else HIDDEN
@@ -73,18 +73,18 @@ def shown_url(url: str) -> str:
         return f"{scheme}://{_shown_file(rest)}"
     credentials, at, place = rest.rpartition("@")
     if re.search(r"[/?#;&=@]", credentials):
-        return f"{scheme}://{HIDDEN}"  # where the password ends is anybody's guess
-    # The user, too: it may be a token.
+        return f"{scheme}://{HIDDEN}"  # where the password ends cannot be determined
+    # The user is hidden too: it may be a token.
     return f"{scheme}://{f'{HIDDEN}@' if at else ''}{_shown_place(place)}"
 
 
 def _looks_secret(text: str) -> bool:
-    """Tell whether text looks as if a password stood in it: ``u:p@h``, ``password=p``."""
+    """Tell whether a text looks as if it contains a password: ``u:p@h``, ``password=p``."""
     return "@" in text.partition(":")[2] or _is_assignment_in(text)
 
 
 def file_of(rest: str) -> str:
-    """Return the path that comes after ``sqlite://``; nothing where it may hold a password."""
+    """Return the path after ``sqlite://``; an empty text if it may contain a password."""
     path, _, query = rest.partition("?")
     if not path.startswith("/") or _looks_secret(path) or "@" in query:
         return ""

@@ -1,7 +1,8 @@
 """Fernet with Langflow's key derivations.
 
 The only module that imports cryptography, and only when something is encrypted or decrypted. The
-derivations are those of ``langflow.services.auth.utils``: ``ensure_fernet_key`` and the one before.
+derivations are those of ``langflow.services.auth.utils``: ``ensure_fernet_key`` and its
+predecessor.
 """
 
 import base64
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SHORT_SECRET_LENGTH = 32
-"""Secret keys with fewer characters are stretched; longer ones are the Fernet key themselves."""
+"""Shorter secret keys are stretched; longer ones are the Fernet key themselves."""
 
 # The envelope of langflow.services.database.models.auth.sso_secret, version 1.
 ENVELOPE_ALGORITHM = "aes-256-gcm"
@@ -30,12 +31,12 @@ _ENVELOPE_INFO = b"langflow/sso/client-secret/encryption"
 
 
 class Cipher:
-    """Encrypts and decrypts what Langflow stores, under one secret key.
+    """Encrypts and decrypts what Langflow stores, with one secret key.
 
-    ``short_keys_by_prng``: with which of its two derivations to encrypt, for a secret key shorter
-    than 32 characters. Both are tried when decrypting, as an upgraded server leaves older values
-    behind. ``pads_always``: the server pads a multiple of 4 characters, too. Raises SecretKeyError
-    for a text that no Fernet key can be made of.
+    ``short_keys_by_prng`` selects the derivation to encrypt with, for a secret key shorter than 32
+    characters. Decryption tries both, as an upgraded server keeps older values. ``pads_always``:
+    the server adds padding even to a multiple of 4 characters. Raises SecretKeyError for a text
+    that cannot be made into a Fernet key.
     """
 
     def __init__(
@@ -79,18 +80,18 @@ class Cipher:
                 hint=hint,
             ) from None
 
-    def also(self, *others: "Cipher") -> "Cipher":
-        """Return a cipher that decrypts what this one or one of the others does."""
+    def with_fallbacks(self, *others: "Cipher") -> "Cipher":
+        """Return a cipher that also decrypts what the others can decrypt."""
         joined = copy(self)
         joined._fernets = [fernet for cipher in (self, *others) for fernet in cipher._fernets]
         return joined
 
     def encrypt(self, plaintext: str) -> str:
-        """Encrypt with the derivation that this generation's server reads."""
+        """Encrypt with the derivation that a server of this generation reads."""
         return self._fernets[0].encrypt(plaintext.encode()).decode()
 
     def find_plaintext(self, token: str) -> str | None:
-        """Decrypt, or return None where this secret key does not open the token."""
+        """Decrypt a token to text; None if this secret key cannot."""
         for fernet in self._fernets:
             try:
                 return fernet.decrypt(token.encode()).decode()
@@ -99,7 +100,7 @@ class Cipher:
         return None
 
     def find_content(self, token: bytes) -> bytes | None:
-        """Decrypt a token to bytes, or return None where this secret key does not open it."""
+        """Decrypt a token to bytes; None if this secret key cannot."""
         for fernet in self._fernets:
             try:
                 return fernet.decrypt(token)
@@ -108,11 +109,11 @@ class Cipher:
         return None
 
     def encrypt_content(self, content: bytes, *, at: int) -> bytes:
-        """Encrypt bytes as of the Unix time ``at``: a token that is replaced keeps its age."""
+        """Encrypt bytes with the Unix time ``at``, so that a replaced token keeps its age."""
         return self._fernets[0].encrypt_at_time(content, at)
 
-    def sealed(self, plaintext: str) -> str:
-        """Put an SSO client secret into an envelope."""
+    def seal(self, plaintext: str) -> str:
+        """Encrypt an SSO client secret as an envelope."""
         nonce = secrets.token_bytes(12)
         header = ENVELOPE_HEADER.encode()
         ciphertext = self._envelope_cipher().encrypt(nonce, plaintext.encode(), header)
@@ -121,8 +122,8 @@ class Cipher:
         )
         return ":".join((ENVELOPE_HEADER, *parts))
 
-    def find_sealed(self, envelope: str) -> str | None:
-        """Open an SSO client secret's envelope, or return None where this key does not."""
+    def find_unsealed(self, envelope: str) -> str | None:
+        """Decrypt the envelope of an SSO client secret; None if this secret key cannot."""
         header, _, sealed = envelope.rpartition(f":{ENVELOPE_ALGORITHM}:")
         parts = sealed.split(":")
         if f"{header}:{ENVELOPE_ALGORITHM}" != ENVELOPE_HEADER or len(parts) != 2:
@@ -149,13 +150,13 @@ class Cipher:
         derivation = HKDF(SHA256(), 32, _ENVELOPE_SALT, _ENVELOPE_INFO)
         return AESGCM(derivation.derive(self._secret_key.encode()))
 
-    def opens(self, value: str) -> bool:
-        """Tell whether this secret key opens a Fernet token or an envelope."""
-        find = self.find_sealed if value.startswith("lf-sso:") else self.find_plaintext
+    def can_decrypt(self, value: str) -> bool:
+        """Tell whether this secret key can decrypt a Fernet token or an envelope."""
+        find = self.find_unsealed if value.startswith("lf-sso:") else self.find_plaintext
         return find(value) is not None
 
     def is_old_form(self, token: str) -> bool:
-        """Tell whether only the derivation that this generation no longer writes opens a token."""
+        """Tell whether a token uses a derivation that this generation no longer uses."""
         try:
             self._fernets[0].decrypt(token.encode())
         except (InvalidToken, UnicodeError):
@@ -163,10 +164,10 @@ class Cipher:
         return False
 
 
-class ClosedCipher(Cipher):
-    """Stands for a secret key that is missing or malformed: decrypts nothing.
+class UnavailableCipher(Cipher):
+    """Replaces the cipher if the secret key is missing or malformed: it decrypts nothing.
 
-    ``error`` is why there is no cipher; ``encrypt`` raises it.
+    ``error`` says why there is no cipher; ``encrypt`` raises it.
     """
 
     def __init__(self, error: SecretKeyError) -> None:
@@ -175,11 +176,11 @@ class ClosedCipher(Cipher):
         self._fernets = []
 
     def encrypt(self, plaintext: str) -> str:  # noqa: ARG002
-        """Raise the error that there is no cipher for."""
+        """Raise the error that explains why there is no cipher."""
         assert self.error is not None
         raise self.error
 
-    def find_sealed(self, envelope: str) -> str | None:  # noqa: ARG002
+    def find_unsealed(self, envelope: str) -> str | None:  # noqa: ARG002
         """Return None."""
         return None
 
@@ -188,8 +189,8 @@ class ClosedCipher(Cipher):
         return False
 
 
-def opens_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
-    """Tell whether the first of ``tokens`` that a short secret key opens has the old derivation."""
+def decrypts_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
+    """Tell whether the first token that a short secret key can decrypt uses the old derivation."""
     if len(secret_key) < SHORT_SECRET_LENGTH:
         for token in tokens:
             for key, is_prng in ((_sha256_key(secret_key), False), (_prng_key(secret_key), True)):

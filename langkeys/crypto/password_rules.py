@@ -1,16 +1,16 @@
-"""What a password may be, and new ones. Light to import: bcrypt itself is in ``passwords``."""
+"""Which passwords are allowed, and new random ones. Fast to import, as it does not need bcrypt."""
 
 import secrets
 
 COUNTED_BYTES = 72
-"""bcrypt looks at no more of a password; Langflow cuts it there, at bytes of UTF-8."""
+"""bcrypt uses no more than this of a password; Langflow cuts it there, in bytes of UTF-8."""
 
 
 def refusal(password: str) -> str | None:
-    """Say why a password is refused, as the end of a sentence; None where it is not.
+    """Return why a password is refused, as the end of a sentence, or None.
 
-    Servers refuse ``langflow``, an empty one lets anybody in, and what has no place on a keyboard
-    or in UTF-8 could never be typed at a login page again.
+    Servers refuse ``langflow``, an empty password lets anybody in, and characters that no keyboard
+    or UTF-8 text has could never be typed on a login page.
     """
     if not password:
         return "is empty"
@@ -21,6 +21,6 @@ def refusal(password: str) -> str | None:
     return None
 
 
-def generated() -> str:
-    """Make a password of 192 random bits."""
+def generate_password() -> str:
+    """Return a new password of 192 random bits."""
     return secrets.token_urlsafe(24)

@@ -7,37 +7,37 @@ import bcrypt
 from langkeys.crypto.password_rules import COUNTED_BYTES
 
 ROUNDS = 12
-"""Langflow's cost, about a quarter of a second a check."""
+"""Langflow's cost: a check takes about a quarter of a second."""
 
-# A hash of this cost that belongs to nobody: checked where there is no user, so that a refusal
-# takes the same time whether the user exists or not.
+# A hash of this cost for no password: checked if there is no such user, so that a refusal takes the
+# same time whether the user exists or not.
 _NOBODY = b"$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZBZ5q1Xr5c5q7mQbG0p8d1v0b7h1vW"
 
 
-# What a cost above 16 asks for is minutes and hours: no server ever stores such a hash.
+# A cost above 16 would take minutes or hours; no server stores such a hash.
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
 
 
 def _cut(password: str) -> bytes:
-    """Cut at 72 bytes of UTF-8 as Langflow does; bcrypt 5 refuses more."""
+    """Cut at 72 bytes of UTF-8, as Langflow does; bcrypt 5 refuses longer passwords."""
     return password.encode("utf-8", "surrogatepass")[:COUNTED_BYTES]
 
 
-def hashed(password: str, *, rounds: int = ROUNDS) -> str:
+def hash_password(password: str, *, rounds: int = ROUNDS) -> str:
     """Hash a password with a fresh salt."""
     return bcrypt.hashpw(_cut(password), bcrypt.gensalt(rounds)).decode()
 
 
 def matches(password: str, password_hash: str | None) -> bool:
-    """Check a password against a stored hash, or against nobody's where that is None.
+    """Check a password against a stored hash, or against a dummy hash if that is None.
 
-    A stored hash that is no bcrypt hash, or whose own cost is above 16, matches nothing, at the
-    same cost as nobody's.
+    A stored hash that is not a bcrypt hash, or has a cost above 16, matches no password, and takes
+    as long as the dummy hash.
     """
     if password_hash is not None and _HASH.fullmatch(password_hash):
         try:
             return bcrypt.checkpw(_cut(password), password_hash.encode())
         except ValueError:
-            pass  # not a bcrypt hash: fall through to the same work as for nobody
+            pass  # not a bcrypt hash: do the same work as for the dummy hash
     bcrypt.checkpw(_cut(password), _NOBODY)
     return False

@@ -1,4 +1,4 @@
-"""What is wrong with the files of a deployment; a part of ``langkeys.diagnostics.report``."""
+"""Check the files of a deployment; a part of ``langkeys.diagnostics.report``."""
 
 import os
 import stat
@@ -21,20 +21,20 @@ SECTION = "files"
 
 
 class _Used(NamedTuple):
-    """A file or folder that somebody needs, and what for."""
+    """A file or folder in use, and its purpose."""
 
     path: Path
     what: str
     is_secret: bool
     server_needs: int
-    """The bits of ``os.access`` that a server has to have."""
+    """The access that the server needs, as bits of ``os.access``."""
 
 
 def check_files(report: "Report", settings: Settings) -> None:
-    """Look at modes and owners: who can read secrets, and who cannot use what they need.
+    """Check modes and owners: who can read secrets, and who cannot use a file that they need.
 
-    The server's user is taken to be the owner of the folder that the database is in: a server
-    writes its ``-wal`` there.
+    The server's user is assumed to be the owner of the database's folder, where a server writes its
+    ``-wal`` file.
     """
     server = _server_user(settings)
     for used in _used(settings):
@@ -56,7 +56,7 @@ def check_files(report: "Report", settings: Settings) -> None:
         else:
             report.add(SECTION, "ok", message)
         if not os.access(used.path, os.R_OK):
-            # Each user of a deployment may have a log of their own.
+            # Each user of a deployment may have their own log.
             level = "note" if used.what == "audit log" else "problem"
             report.add(SECTION, level, f"this user cannot read the {used.what} {used.path}")
         if server is not None and not _may(server, found, used.server_needs):
@@ -75,7 +75,7 @@ def _server_user(settings: Settings) -> os.stat_result | None:
         folder = locations.database(settings).target.folder
         return None if folder is None else folder.stat()
     except (LangkeysError, OSError):
-        return None  # told where the database is opened
+        return None  # reported where the database is opened
 
 
 def _may(server: os.stat_result, found: os.stat_result, needs: int) -> bool:
@@ -102,6 +102,6 @@ def _used(settings: Settings) -> Iterator[_Used]:
     except LangkeysError as error:
         if settings.is_given("LANGFLOW_CONFIG_DIR"):
             raise
-        del error  # without a home folder: told where it is needed
+        del error  # no home folder: reported where it is needed
     for path in locations.database(settings).target.files[:1]:
         yield _Used(path, "database", False, write)

@@ -1,7 +1,7 @@
-"""What is wrong with a deployment: every check reads only, and goes on where another one fails.
+"""Check a deployment. Every check is read-only, and a failing check does not stop the others.
 
-A finding is a ``problem`` (exit 1), a ``note`` (worth knowing, or what a server of this generation
-always has) or ``ok``. No finding holds a secret; secrets among the settings are fingerprints.
+A finding is a ``problem`` (exit 1), a ``note`` (worth knowing, or usual for this generation) or
+``ok``. No finding holds a secret; secret settings are shown as fingerprints.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from langkeys.authentication import (
     DEFAULT_SUPERUSER,
     Acting,
-    known_without_password,
+    needs_no_password,
     require_superuser,
     superuser_at_risk,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of one check: ``level`` is ``ok``, ``note`` or ``problem``."""
+    """A result of a check: ``level`` is ``ok``, ``note`` or ``problem``."""
 
     section: str
     level: str
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class SettingShown:
-    """A setting as it may be shown: a secret as a fingerprint; ``value`` None where it is unset."""
+    """A setting as it may be shown: a secret as a fingerprint; ``value`` is None if it is unset."""
 
     name: str
     value: str | None
@@ -51,8 +51,8 @@ class SettingShown:
 
 
 @dataclass
-class Means:
-    """What the checks look with; each is called once and may raise a LangkeysError."""
+class Sources:
+    """Functions that provide what the checks need; each is called once, and may raise."""
 
     store: Callable[[], Store]
     cipher: Callable[[], "Cipher"]
@@ -63,7 +63,7 @@ class Means:
 
 @dataclass
 class Report:
-    """Everything that was found."""
+    """All findings."""
 
     settings: list[SettingShown] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -73,11 +73,11 @@ class Report:
     encrypted: dict[str, dict[str, int]] = field(default_factory=dict)
     acting: Acting | None = None
     has_cause: bool = False
-    """The first finding is what the others follow from: it is to be said before the settings."""
+    """Whether the first finding explains the others, and is shown before the settings."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether no check found a problem."""
+        """Whether there is no problem."""
         return all(finding.level != "problem" for finding in self.findings)
 
     def add(self, section: str, level: str, message: str, hint: str | None = None) -> None:
@@ -85,9 +85,9 @@ class Report:
         self.findings.append(Finding(section, level, message, hint))
 
     def put_first(self, section: str, message: str, hint: str) -> None:
-        """Add a problem that most of the others follow from, before everything else.
+        """Add a problem that explains most others, before everything else.
 
-        What else was found in its section follows from it, and goes.
+        The other findings of its section follow from it, and are removed.
         """
         self.findings = [finding for finding in self.findings if finding.section != section]
         self.findings.insert(0, Finding(section, "problem", message, hint))
@@ -98,21 +98,21 @@ class Report:
         self.add(section, "problem", error.message, error.hint)
 
 
-def examined(settings: Settings, means: Means) -> Report:
-    """Look at everything and return what was found; raises nothing of ours."""
+def examine(settings: Settings, sources: Sources) -> Report:
+    """Run all checks and return their findings. Raises no LangkeysError."""
     report = Report()
-    _settings(report, settings, means)
-    _secret_key(report, settings, means)
+    _settings(report, settings, sources)
+    _secret_key(report, settings, sources)
     try:
         check_files(report, settings)
     except LangkeysError as error:
         report.fail("files", error)
     try:
-        store = means.store()
+        store = sources.store()
     except LangkeysError as error:
         report.fail("database", error)
         return report
-    # What is left out of an answer here is a finding of its own.
+    # Rows that a list would leave out are findings of their own here.
     store.listen(note=lambda _: None, warn=lambda _: None)
     report.generation = generation = store.generation
     report.database = store.location
@@ -135,10 +135,10 @@ def examined(settings: Settings, means: Means) -> Report:
         report.add("database", "note", generation.note)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (
         ("database", lambda: report.counts.update(store.counts())),
-        ("acting", lambda: _acting(report, settings, store, means)),
+        ("acting", lambda: _acting(report, settings, store, sources)),
         ("access", lambda: _access(report, settings, generation)),
         ("rows", lambda: check_rows(report, store)),
-        ("encrypted", lambda: check_encrypted(report, store, means)),
+        ("encrypted", lambda: check_encrypted(report, store, sources)),
         ("API keys", lambda: check_keys(report, settings, store)),
     )
     for section, check in checks:
@@ -149,7 +149,7 @@ def examined(settings: Settings, means: Means) -> Report:
     return report
 
 
-def _settings(report: Report, settings: Settings, means: Means) -> None:
+def _settings(report: Report, settings: Settings, sources: Sources) -> None:
     for name, definition in KNOWN.items():
         try:
             value = settings.find(name)
@@ -165,7 +165,7 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
             continue
         shown = value.text
         if definition.kind == "secret":
-            shown = f"fingerprint {means.fingerprint(value.text)}"
+            shown = f"fingerprint {sources.fingerprint(value.text)}"
         elif name.endswith("_URL") or "://" in shown:
             shown = shown_url(shown)
         report.settings.append(SettingShown(name, shown, value.source))
@@ -187,7 +187,7 @@ def _settings(report: Report, settings: Settings, means: Means) -> None:
         report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
 
 
-def _secret_key(report: Report, settings: Settings, means: Means) -> None:
+def _secret_key(report: Report, settings: Settings, sources: Sources) -> None:
     section = "secret key"
     try:
         journal = locations.rotation_journal(settings)
@@ -212,7 +212,7 @@ def _secret_key(report: Report, settings: Settings, means: Means) -> None:
             )
             return
         report.add(
-            section, "ok", f"from {found.source}, fingerprint {means.fingerprint(found.text)}"
+            section, "ok", f"from {found.source}, fingerprint {sources.fingerprint(found.text)}"
         )
         if found.text.endswith("\n"):
             report.add(
@@ -244,10 +244,10 @@ def _secret_key(report: Report, settings: Settings, means: Means) -> None:
         report.add(section, "problem", f"{error.filename}: {error.strerror}")
 
 
-def _acting(report: Report, settings: Settings, store: Store, means: Means) -> None:
+def _acting(report: Report, settings: Settings, store: Store, sources: Sources) -> None:
     section = "acting"
-    if known_without_password(settings):
-        acting = means.acting()
+    if needs_no_password(settings):
+        acting = sources.acting()
         require_superuser(acting, store.location)
         report.acting = acting
         report.add(section, "ok", f"{acting.user.username}, by {acting.how}")
@@ -270,7 +270,7 @@ def _acting(report: Report, settings: Settings, store: Store, means: Means) -> N
 
 
 def _access(report: Report, settings: Settings, generation: Generation) -> None:
-    """Who could call a server of this generation without a key of the database."""
+    """Add findings about access to a server without an API key of the database."""
     section = "access"
     given = settings.is_given("LANGFLOW_AUTO_LOGIN")
     auto_login = settings.auto_login if given else generation.auto_login_default

@@ -1,4 +1,4 @@
-"""What is wrong with a database and the rows in it; a part of ``langkeys.diagnostics.report``."""
+"""Check a database and its rows; a part of ``langkeys.diagnostics.report``."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -13,22 +13,22 @@ from langkeys.times import now
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
-    from langkeys.diagnostics.report import Means, Report
+    from langkeys.diagnostics.report import Report, Sources
 
 MOST_NAMED = 20
-"""Failing values and rows named one by one; the rest of them are counted."""
+"""How many bad values and rows are named; the others are only counted."""
 
 
-def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
+def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
     """Try every encrypted value with the secret key."""
     opened: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     old_form: Counter[str] = Counter()
     named: list[str] = []
-    cipher, error = _cipher(means)
+    cipher, error = _cipher(sources)
     for value in store.encrypted_values():
         place = f"{value.table}.{value.column}"
-        if cipher is not None and cipher.opens(value.value):
+        if cipher is not None and cipher.can_decrypt(value.value):
             opened[place] += 1
             if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
                 old_form[place] += 1
@@ -50,8 +50,8 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
     if failed and not opened:
         _add_lost(report, cipher, error, failed.total())
         return
-    if error is not None and means.has_secret_key():
-        report.fail("encrypted", error)  # nothing is encrypted yet: nothing could be, either
+    if error is not None and sources.has_secret_key():
+        report.fail("encrypted", error)  # nothing is encrypted yet, or could be
     hint = "find the secret key that encrypted it, or set the value again in Langflow"
     for message in named:
         report.add("encrypted", "problem", message, hint)
@@ -75,9 +75,9 @@ def check_encrypted(report: "Report", store: Store, means: "Means") -> None:
         )
 
 
-def _cipher(means: "Means") -> tuple["Cipher | None", SecretKeyError | None]:
+def _cipher(sources: "Sources") -> tuple["Cipher | None", SecretKeyError | None]:
     try:
-        return means.cipher(), None
+        return sources.cipher(), None
     except SecretKeyError as error:
         return None, error
 
@@ -91,7 +91,7 @@ def _decrypts_none(count: int) -> str:
 def _add_lost(
     report: "Report", cipher: "Cipher | None", error: SecretKeyError | None, count: int
 ) -> None:
-    """Say it as one finding, before all others: they follow from it."""
+    """Add one finding about the secret key before all others, which follow from it."""
     if error is not None:
         said = f"{error.message}, and {counted(count, 'encrypted value', 'need')} it"
     else:
@@ -112,7 +112,7 @@ def _add_lost(
 
 
 def check_rows(report: "Report", store: Store) -> None:
-    """Read every row: where one is left out of a list, somebody must be told which."""
+    """Read every row, and report those that lists leave out."""
     section, count = "rows", 0
     hint = "fix or delete it: no server writes such a row"
     for row in store.unreadable_rows():
@@ -131,7 +131,7 @@ def check_rows(report: "Report", store: Store) -> None:
 
 
 def check_keys(report: "Report", settings: Settings, store: Store) -> None:
-    """Look for API keys that are at risk, or not at rest as they should be."""
+    """Check API keys for risks, and for a stored form other than the preferred one."""
     section = "API keys"
     generation = store.generation
     owner = store.find_user_named(DEFAULT_SUPERUSER)

@@ -1,1 +1,1 @@
-"""Files that are read and written with care, and who owns them."""
+"""Read and write files with secrets safely, and set their owners."""

@@ -1,4 +1,4 @@
-"""Giving a complete file its name, which must be new, on file systems of every kind."""
+"""Publish a file under a name that must be new, on any file system."""
 
 import contextlib
 import errno
@@ -9,10 +9,10 @@ _CHUNK = 1 << 16
 
 
 def publish_new(staged: Path, path: Path) -> None:
-    """Give a complete file its name, which must be new; FileExistsError where it is not.
+    """Publish a complete file under a new name; FileExistsError if the name exists.
 
-    By a hard link, which never replaces anything, unlike a rename; where the file system has none
-    by a rename that does not replace, and where it has not that either by a copy. The caller
+    By a hard link, which unlike a rename never replaces a file. If the file system has no hard
+    links, by a rename that does not replace; if it cannot do that either, by a copy. The caller
     removes ``staged`` if it is still there, and syncs the folder.
     """
     try:
@@ -31,7 +31,7 @@ _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 
 
 def _rename_new(staged: Path, path: Path) -> bool:
-    """Rename without replacing; False where the system or the file system cannot."""
+    """Rename without replacing; False if the system or the file system does not support it."""
     import ctypes
 
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
@@ -52,7 +52,7 @@ def _copy_new(staged: Path, path: Path) -> None:
         target = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             found = os.fstat(source)
-            with contextlib.suppress(OSError):  # said already where the staged file was given away
+            with contextlib.suppress(OSError):  # the staged file has warned already
                 os.fchown(target, found.st_uid, found.st_gid)
             while chunk := os.read(source, _CHUNK):
                 data = memoryview(chunk)

@@ -1,7 +1,8 @@
-"""Whose files are believed, and who owns what is made.
+"""Which files are trusted, and who owns new ones.
 
-A file in a folder that others may write to can be anybody's: a planted one must neither give a
-secret nor receive one. What root makes for a server must be the server's, or its next start fails.
+In a folder that others can write to, anybody may have put a file: a planted file must neither
+provide nor receive a secret. A file that root creates for a server must belong to the server, or
+its next start fails.
 """
 
 import errno
@@ -16,20 +17,20 @@ ROOT = 0
 _MOST_LINKS = 40
 
 
-def callers() -> frozenset[int]:
-    """Return the user ids of whoever runs langkeys: under sudo also the user who called it."""
+def caller_ids() -> frozenset[int]:
+    """Return the user ids of the caller; under sudo also that of the user who called sudo."""
     uid = os.geteuid()
     by_sudo = os.environ.get("SUDO_UID", "") if uid == ROOT else ""
     return frozenset((uid, int(by_sudo)) if by_sudo.isascii() and by_sudo.isdigit() else (uid,))
 
 
 def is_ours(owner: int) -> bool:
-    """Tell whether a file with this owner is the caller's or root's."""
-    return owner == ROOT or owner in callers()
+    """Tell whether a file with this owner belongs to the caller or root."""
+    return owner == ROOT or owner in caller_ids()
 
 
 def user_name(uid: int) -> str:
-    """Name a user id for a person: ``langflow (uid 1000)``, or ``uid 1000`` without an entry."""
+    """Return a user id for a message: ``langflow (uid 1000)``, or ``uid 1000`` without an entry."""
     import pwd
 
     try:
@@ -39,11 +40,11 @@ def user_name(uid: int) -> str:
 
 
 def require_trusted(path: Path, what: str) -> None:
-    """Raise ConfigError where somebody else could have put this file there.
+    """Raise ConfigError if somebody else could have put this file there.
 
-    A file is taken if it is the caller's or root's; or if only the caller, root, its own owner and
-    a group may write to its folder. The same holds for every link on the way to it, and a link of
-    somebody else's may only lead to a file of their own. Nothing is said where there is no file.
+    A file is trusted if it belongs to the caller or root, or if only the caller, root, the file's
+    owner and a group can write to its folder. The same applies to every link on the way to it.
+    Another user's link may only lead to a file of that user. A missing file is not an error.
     """
     strangers: set[int] = set()
     owner: int | None = None
@@ -63,7 +64,7 @@ def require_trusted(path: Path, what: str) -> None:
 
 
 def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every link on the way to a file, and the file at its end, if it is there."""
+    """Yield every link on the way to a file, and the file itself if it exists."""
     waiting = [part for part in reversed(path.absolute().parts) if part != "/"]
     current, links = "/", 0
     while waiting:
@@ -81,12 +82,12 @@ def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
             continue
         yield step, found
         if step.startswith("/proc/") and ":[" in target:
-            # A pipe of this process, as a shell's <(...) makes it: no path leads there.
+            # A pipe of this process, as a shell's <(...) makes it: it has no path.
             yield step, os.stat(step)  # noqa: PTH116 - as above
             return
         links += 1
         if links > _MOST_LINKS:
-            return  # opening it says so
+            return  # opening the file reports that
         waiting += [piece for piece in reversed(Path(target).parts) if piece != "/"]
         if target.startswith("/"):
             current = "/"
@@ -107,7 +108,7 @@ def _require_folder(path: Path, step: str, owner: int, what: str) -> None:
 
 
 def belongs_to(path: Path, owners: frozenset[int]) -> bool:
-    """Tell whether a path is one of these users', or not there yet in a folder of theirs."""
+    """Tell whether a path belongs to one of these users, or is missing in a folder of theirs."""
     for place in (path, *path.parents):
         try:
             return place.stat().st_uid in owners
@@ -118,10 +119,10 @@ def belongs_to(path: Path, owners: frozenset[int]) -> bool:
     return False
 
 
-def adopt(descriptor: int, folder: Path) -> str | None:
-    """Give what root makes for a server to the owner and group of its folder.
+def chown_like_folder(descriptor: int, folder: Path) -> str | None:
+    """Change the owner and group of root's new file to those of its folder.
 
-    As SQLite does with its ``-wal``. Returns what is to be warned of where that cannot be.
+    SQLite does the same with its ``-wal`` file. Returns a warning if that fails.
     """
     if os.geteuid() != ROOT:
         return None
@@ -140,10 +141,10 @@ def adopt(descriptor: int, folder: Path) -> str | None:
 
 
 def make_folder(folder: Path) -> list[str]:
-    """Make a folder and its missing parents, as a server would; return what is to be warned of.
+    """Create a folder and its missing parents, as a server would; return warnings.
 
-    With the mode that the umask gives, but never writable by everybody, and as root each of them
-    its parent's. Raises OSError.
+    With the mode that the umask gives, but never writable by everybody. As root, each gets the
+    owner of its parent. Raises OSError.
     """
     missing = []
     place = folder.absolute()
@@ -152,10 +153,10 @@ def make_folder(folder: Path) -> list[str]:
         place = place.parent
     warnings = []
     for made in reversed(missing):
-        made.mkdir(0o775, exist_ok=True)  # under umask 000, too, not for everybody to write to
+        made.mkdir(0o775, exist_ok=True)  # not writable by everybody, even with umask 000
         descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            warning = adopt(descriptor, made.parent)
+            warning = chown_like_folder(descriptor, made.parent)
         finally:
             os.close(descriptor)
         if warning is not None:

@@ -1,7 +1,7 @@
-"""Files with secrets: one reader of small regular files, one writer that never half-does it.
+"""Read files with secrets, and write files atomically.
 
-What is read is opened without blocking and bounded; what is written is staged beside its place,
-0600 from the start, synced, renamed. Whose file it may be is in ``langkeys.files.ownership``.
+Reading never blocks and is limited in size. A new file is staged in the same folder with mode 0600,
+synced and renamed. ``langkeys.files.ownership`` decides which files are trusted.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from langkeys.files import ownership
 from langkeys.files.new import publish_new
 
 OTHERS = 0o007
-"""Mode bits that let everybody on the machine in."""
+"""Mode bits that let everybody on the machine read or write."""
 
 MOST_BYTES = 1 << 20
-"""The size of the largest file with a secret or with settings that is read."""
+"""The maximum size of a file with a secret or with settings."""
 
 PIPE_SECONDS = 30.0
-"""How long whoever writes into a pipe may take in all: a password manager may ask somebody."""
+"""How long to wait for the writer of a pipe: a password manager may have to ask a person."""
 
 _CHUNK, _SEALED = 1 << 16, -2
 
@@ -34,11 +34,12 @@ _CHUNK, _SEALED = 1 << 16, -2
 def read_bytes(
     path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
 ) -> bytes:
-    """Return the content of a small regular file, or of a pipe that somebody writes into.
+    """Return the content of a small regular file, or of a pipe that has a writer.
 
-    Links are followed, as mounted secrets are links. ``what`` is what is expected in the file, and
-    ``by`` who named it. Raises ``error`` where it cannot be read, is neither of the two or too
-    large, ConfigError where somebody else could have put it there (``ownership``).
+    Symbolic links are followed, as mounted secrets are links. ``what`` is the expected content and
+    ``by`` the setting that named the file, both for messages. Raises ``error`` if the file cannot
+    be read, is too large, or is neither a regular file nor a pipe; ConfigError if somebody else
+    could have put it there.
     """
     content = find_bytes(path, what, error=error, by=by)
     if content is None:
@@ -52,7 +53,7 @@ def read_bytes(
 def find_bytes(
     path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
 ) -> bytes | None:
-    """Return what ``read_bytes`` does, or None where there is no file, nor a link to nowhere."""
+    """Do what ``read_bytes`` does, but return None if the file does not exist."""
     ownership.require_trusted(path, what)
     try:
         return _content(path)
@@ -73,8 +74,8 @@ def find_bytes(
 def find_private(path: Path, owners: frozenset[int]) -> bytes | None:
     """Return the content of a regular file that only one of ``owners`` can have written.
 
-    No link is followed, nothing blocks. None where there is no such file; DisbelievedError where
-    there is one that somebody else could have written.
+    Links are not followed, and nothing blocks. Returns None if there is no such file. Raises
+    UntrustedFileError if somebody else could have written it.
     """
     try:
         descriptor = open_private(path, owners)
@@ -87,13 +88,13 @@ def find_private(path: Path, owners: frozenset[int]) -> bytes | None:
 
 
 def open_private(path: Path, owners: frozenset[int]) -> int:
-    """Open a file as ``find_private`` reads it; also raises FileNotFoundError."""
+    """Open a file as ``find_private`` does; raise FileNotFoundError if it does not exist."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     owner = path.lstat().st_uid
     try:
         descriptor = os.open(path, flags)
-    except OSError:  # a link, somebody else's, a socket
-        raise DisbelievedError(owner) from None
+    except OSError:  # a link, a socket, or another user's file
+        raise UntrustedFileError(owner) from None
     found = os.fstat(descriptor)
     if (
         stat.S_ISREG(found.st_mode)
@@ -103,11 +104,11 @@ def open_private(path: Path, owners: frozenset[int]) -> int:
     ):
         return descriptor
     os.close(descriptor)
-    raise DisbelievedError(found.st_uid)
+    raise UntrustedFileError(found.st_uid)
 
 
-class DisbelievedError(OSError):
-    """Somebody else could have written a file; ``owner`` is the user id that it belongs to."""
+class UntrustedFileError(OSError):
+    """Somebody else could have written a file; ``owner`` is the user id of its owner."""
 
     def __init__(self, owner: int) -> None:
         super().__init__(errno.EPERM, "another user could have written it")
@@ -117,7 +118,7 @@ class DisbelievedError(OSError):
 def read_text(
     path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
 ) -> str:
-    """Return the text of a file; see ``read_bytes``. Also raises ``error`` where it is no UTF-8."""
+    """Return the text of a file; see ``read_bytes``. Raises ``error`` also if it is not UTF-8."""
     try:
         return read_bytes(path, what, error=error, by=by).decode("utf-8")
     except UnicodeDecodeError:
@@ -127,9 +128,9 @@ def read_text(
 def read_secret(
     path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
 ) -> str:
-    """Return a secret that is a file's whole content, without exactly one trailing newline.
+    """Return the secret in a file, without exactly one trailing newline.
 
-    See ``read_text``. Also raises ``error`` where there is nothing in the file.
+    See ``read_text``. Raises ``error`` also if the file is empty.
     """
     text = without_newline(read_text(path, what, error=error, by=by))
     if not text:
@@ -143,8 +144,8 @@ def without_newline(text: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    _require_form(path.stat().st_mode)  # a device is not even opened
-    # Without blocking: opening a pipe that nobody writes into would wait for ever.
+    _require_form(path.stat().st_mode)  # do not even open a device
+    # Without blocking: opening a pipe that has no writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -175,19 +176,18 @@ def _require_form(mode: int) -> None:
 
 
 class StagedFile:
-    """A file that is complete beside its place before it takes that place.
+    """A file that is complete before it appears under its name.
 
-    Entering opens the staged file, so that a folder that cannot be written or a full disk is found
-    out before anything else is done; leaving without ``publish`` removes it. The file that is
-    replaced passes on its owner, group and mode, unless others could read it (``narrowed``, then
-    0600). Raises FailedError, naming the file.
+    Entering creates the staged file, so that a read-only folder or a full disk is noticed before
+    anything else is done. Leaving without ``publish`` removes it. A replaced file passes on its
+    owner, group and mode; if others could read it, the mode becomes 0600 (``narrowed``). Raises
+    FailedError, naming the file.
 
-    ``what`` is what is to be in it. A file that somebody else could have put there is not replaced
-    (ConfigError), nor with ``replaces`` false one that is not empty (ConflictError). With
-    ``for_server`` what root makes anew belongs to the owner of the folder. ``warnings`` are what is
-    to be said in the end. ``staged`` is a name for the staged file that somebody else can find, if
-    this process should not live to publish it; ``keeps`` leaves it there where it has not been
-    published.
+    ``what`` is the content, for messages. A file that somebody else could have put there is not
+    replaced (ConfigError). With ``replaces`` false a file that is not empty is not replaced either
+    (ConflictError). With ``for_server`` a new file that root creates belongs to the owner of the
+    folder. ``warnings`` are for the end of the command. ``staged`` is a fixed name for the staged
+    file, for another process to find after a crash; ``keeps`` leaves the unpublished file there.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class StagedFile:
             if replaced is not None:
                 self._take_over(replaced)
             elif self._for_server:
-                warning = ownership.adopt(self._descriptor, self.path.parent)
+                warning = ownership.chown_like_folder(self._descriptor, self.path.parent)
                 self.warnings += [] if warning is None else [f"{self.path}: {warning}"]
         except OSError as error:
             self._discard()
@@ -272,7 +272,7 @@ class StagedFile:
                 f" its owner cannot be restored: {error.strerror}"
             )
             if os.fstat(self._descriptor).st_gid != replaced.st_gid:
-                mode &= ~0o070  # its group was another one
+                mode &= ~0o070  # the mode was for another group
         self.narrowed = bool(mode & OTHERS)
         os.fchmod(self._descriptor, 0o600 if self.narrowed else mode & 0o777)
         if self.narrowed:
@@ -284,7 +284,7 @@ class StagedFile:
         self.sync()
 
     def add(self, text: str) -> None:
-        """Add text to the staged file, which is to be synced at the end of all of it."""
+        """Add text to the staged file; call ``sync`` after all of it."""
         try:
             data = memoryview(text.encode())
             while data:
@@ -293,7 +293,7 @@ class StagedFile:
             raise self._failure(error) from None
 
     def sync(self) -> None:
-        """Sync what has been added to the disk."""
+        """Sync the added text to the disk."""
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -307,9 +307,9 @@ class StagedFile:
     def publish(self, *, replace: bool | None = None) -> None:
         """Rename the staged file to its path and sync the folder.
 
-        With ``replace`` false a file that has appeared there meanwhile is left alone, and
-        FileExistsError raised. By default ``replaces`` decides: where it is false, a file that
-        another process has filled meanwhile is left alone, and ConflictError raised.
+        With ``replace`` false, a file that has appeared there meanwhile is kept, and
+        FileExistsError is raised. By default ``replaces`` decides: if it is false, a file that
+        another process has filled meanwhile is kept, and ConflictError is raised.
         """
         if replace is not None:
             self._publish(replace=replace)
@@ -319,7 +319,7 @@ class StagedFile:
             self.publish_new(hint="choose another file, or use --replace")
 
     def publish_new(self, *, hint: str | None = None) -> None:
-        """Publish where nothing is there yet; else raise ConflictError."""
+        """Publish if nothing is at the path yet; else raise ConflictError."""
         try:
             self._publish(replace=False)
         except FileExistsError:
@@ -357,10 +357,10 @@ class StagedFile:
 def write_new(
     path: Path, text: str, *, what: str = "the file", for_server: bool = False
 ) -> Sequence[str]:
-    """Write a file that must be new, whole and synced; return warnings about its owner.
+    """Write a complete new file and sync it; return warnings about its owner.
 
-    Raises ConflictError where something is at ``path`` by the time it is written. See
-    ``StagedFile`` for the rest.
+    Raises ConflictError if something is at ``path`` by the time it is written, and what
+    ``StagedFile`` raises.
     """
     with StagedFile(path, what=what, for_server=for_server) as staged:
         staged.write(text)
@@ -375,7 +375,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether something is at a path; what may not be looked at is not."""
+    """Tell whether something is at a path; False also if that cannot be determined."""
     try:
         path.lstat()
     except (OSError, ValueError):
@@ -384,7 +384,7 @@ def is_there(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a regular file is at a path, by a link or not; see ``is_there``."""
+    """Tell whether a path leads to a regular file, also through links; see ``is_there``."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
@@ -392,7 +392,7 @@ def is_file(path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
+    """Sync a folder, so that a rename in it survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
 """langkeys for programs: verify API keys in a gateway, administer them in a script.
 
-What the command line does, by the same settings and the same services, without printing or asking.
-Notes and warnings go to the logger ``langkeys``.
+Does what the command line does, with the same settings and the same services, but never prints or
+asks. Notes and warnings go to the logger ``langkeys``.
 """
 
 import os
@@ -22,13 +22,12 @@ def open_store(
     env_file: str | os.PathLike[str] | None = None,
     reason: str | None = None,
 ) -> "LangflowStore":
-    """Open a Langflow database, with the settings of the command line where none are given here.
+    """Open a Langflow database, with the command line's settings unless others are given.
 
-    ``database`` is a path or URL, and ``settings`` maps the names of other settings
-    (``LANGKEYS_API_KEY``, ``LANGFLOW_AUTO_LOGIN``, ...) to their texts: what is given counts before
-    the process environment, and that before ``env_file`` or ``./.env``. ``reason`` goes into the
-    audit trail. Raises StoreError where there is no such database, ConfigError for a setting that
-    does not parse.
+    ``database`` is a path or URL. ``settings`` maps names of other settings (``LANGKEYS_API_KEY``,
+    ``LANGFLOW_AUTO_LOGIN``, ...) to their values. These take precedence over the process
+    environment, and that over ``env_file`` or ``./.env``. ``reason`` goes into the audit trail.
+    Raises StoreError if there is no such database, ConfigError for an invalid setting.
     """
     given = dict(settings or {})
     if database is not None:
@@ -41,7 +40,7 @@ def open_store(
             f"open_store() has no setting {', '.join(unknown)}",
             hint=f"valid settings: {', '.join(KNOWN)}",
         )
-    given = {name: text for name, text in given.items() if text}  # as everywhere: empty is unset
+    given = {name: text for name, text in given.items() if text}  # an empty value is unset
     return LangflowStore(
         given, env_file=None if env_file is None else os.fspath(env_file), reason=reason
     )

@@ -1,4 +1,4 @@
-"""What a program can do with API keys."""
+"""Operations on API keys for programs."""
 
 import re
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
@@ -24,16 +24,16 @@ from langkeys.text import checked_name
 from langkeys.times import earlier, later, now, person_iso
 
 End = datetime | timedelta | None
-"""When something ends: at a time (naive means UTC), after a span, or never."""
+"""When something ends: a time (naive means UTC), a span from now, or never."""
 
 _WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
 
 
 class ApiKeys:
-    """The API keys of a store, everybody's; each call is one transaction of its own.
+    """The API keys of a store, of all users. Each call is a transaction of its own.
 
-    A ``ref`` names a key as on the command line (id, name, visible start, start of the id), or is
-    a whole API key. ``user`` is a user name or id, and the acting user where it is left out.
+    A ``ref`` names a key as on the command line (id, name, visible start, start of the id), or is a
+    whole API key. ``user`` is a user name or id, by default the acting user.
     """
 
     def __init__(self, acting: Sessions) -> None:
@@ -42,7 +42,7 @@ class ApiKeys:
     def create(
         self, name: str = DEFAULT_NAME, *, user: str | None = None, expires: End = None
     ) -> NewApiKey:
-        """Make an API key; ``plaintext`` of what is returned is the key itself, to be had once."""
+        """Create an API key; only the ``plaintext`` of the result ever contains the key itself."""
         checked_name(name)
         expires_at = _moment(expires)
         with self._acting("api-key create", access=Access.WRITE) as session:
@@ -51,14 +51,14 @@ class ApiKeys:
                 api_keys.require_expiry(session.generation)
             api_keys.require_working_owner(session.generation, owner)
             session.check_secret_key(encrypts=session.generation.encrypts_keys)
-            (key,) = api_keys.prepared(
+            (key,) = api_keys.new_api_keys(
                 session.generation,
                 lambda: session.cipher,
                 owner=owner,
                 name=name,
                 expires_at=expires_at,
             )
-            api_keys.store_delivered(session.store, key, lambda _: None)
+            api_keys.store_and_deliver_one(session.store, key, lambda _: None)
             return key
 
     def list(
@@ -90,10 +90,10 @@ class ApiKeys:
             return _resolved(session, ref)
 
     def revoke(self, *refs: str) -> Sequence[ApiKey]:
-        """Revoke API keys, all or none, and return their rows as they were: they are dead at once.
+        """Revoke API keys, all or none, and return their rows as they were. Takes effect at once.
 
-        Each goes with all of its rows that can be found. FailedError where a server would let one
-        in all the same; rows that cannot be read, and so may be of the same keys, are logged.
+        All rows of a key that can be found are deleted. Raises FailedError if a server would still
+        accept a key. Rows that cannot be decrypted, and may belong to the same keys, are logged.
         """
         with self._acting("api-key revoke", access=Access.WRITE) as session:
             endings = session.endings
@@ -107,7 +107,7 @@ class ApiKeys:
                     if not unreadable:
                         raise
                     stubs.extend(unreadable)
-            keys = endings.revoke(endings.wholes(found), stubs)
+            keys = endings.revoke(endings.whole_keys(found), stubs)
             _warn_of_unreadable(session)
             return tuple(row for key in keys for row in (key.meant, *key.others))
 
@@ -119,12 +119,11 @@ class ApiKeys:
         expires: End | Literal["never"] = None,
         deliver: Callable[[str], None] = lambda _: None,
     ) -> Replacement:
-        """Replace an API key by a new one of its name, owner and lifetime.
+        """Replace an API key by a new one with the same name, owner and lifetime.
 
-        ``expires`` counts instead of the old lifetime; ``"never"`` is no expiry. ``deliver`` gets
-        the new key once it is stored, to put it where it is needed: the old one ends after that, or
-        at the end of ``grace``, and where ``deliver`` raises the new one is taken back and the old
-        one stays.
+        ``expires`` overrides the lifetime; ``"never"`` means no expiry. ``deliver`` gets the new
+        key once it is stored. The old key ends after that, or at the end of ``grace``. If
+        ``deliver`` raises, the new key is revoked and the old one stays.
         """
         new_expiry: rotation.Expires = "never" if expires == "never" else _moment(expires)
         with self._acting("api-key rotate", access=Access.WRITE) as session:
@@ -136,12 +135,12 @@ class ApiKeys:
                 api_keys.require_expiry(session.generation)
             endings = session.endings
             found = _resolved(session, ref, working=True)
-            keys = rotation.rotatable(endings, [found], grace=grace)
+            keys = rotation.get_rotatable(endings, [found], grace=grace)
             session.check_secret_key(encrypts=session.generation.encrypts_keys)
-            (replacement,) = rotation.prepared(
+            (replacement,) = rotation.new_replacements(
                 session.store, lambda: session.cipher, keys, expires=new_expiry, grace=grace
             )
-            api_keys.store_delivered(session.store, replacement.new, deliver)
+            api_keys.store_and_deliver_one(session.store, replacement.new, deliver)
             try:
                 rotation.end_old(session.store, endings, [replacement], grace=grace)
             except LangkeysError as error:
@@ -168,12 +167,12 @@ def _warn_of_unreadable(session: Session) -> None:
 def _resolved(
     session: Session, ref: str, *, destroys: bool = False, working: bool = False
 ) -> ApiKey:
-    ref = ref.strip()  # of a file, say
-    # Whatever else is around a key: it must not come into a message.
+    ref = ref.strip()  # it may come from a file
+    # A key with other text around it must not appear in a message either.
     if _WHOLE_KEY.search(ref):
         finder = session.endings.finder
-        return references.resolved_value(session.store, finder, ref, "the API key given")
-    return references.resolved(
+        return references.get_api_key_by_value(session.store, finder, ref, "the API key given")
+    return references.get_api_key(
         session.store,
         lambda: session.reading_cipher,
         ref,

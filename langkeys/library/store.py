@@ -1,4 +1,4 @@
-"""A store that stays open: verifies API keys, and opens a session for everything else."""
+"""A store that stays open: it verifies API keys, and opens a session for everything else."""
 
 import logging
 import os
@@ -19,27 +19,27 @@ from langkeys.store.protocol import Store
 from langkeys.times import now
 
 CACHE_KIB = 32_768
-"""How much of the database a reader may keep in memory: the inner pages of a million keys."""
+"""How much of the database a reader caches: enough for the inner pages of a million keys."""
 
 SCHEMA_SECONDS = 1.0
-"""How often it is looked whether the server has been upgraded meanwhile."""
+"""How often to check whether the server has been upgraded."""
 
 _logger = logging.getLogger("langkeys")
 
 
 class LangflowStore:
-    """An open Langflow database; made by ``open_store``, closed by ``close`` or a ``with`` block.
+    """An open Langflow database: ``open_store`` opens it, ``close`` or a ``with`` block closes it.
 
-    ``verify`` needs nobody's leave. What ``api_keys`` and ``variables`` offer acts as the user that
-    the settings name, who must be an active superuser, and goes into the audit trail, as the
-    command line does: UnauthenticatedError or ForbiddenError otherwise. Several threads may use one
-    store; a process that forks opens its own in the child.
+    ``verify`` needs no authentication. ``api_keys`` and ``variables`` act as the user that the
+    settings name, who must be an active superuser (else UnauthenticatedError or ForbiddenError),
+    and write audit lines, as the command line does. Several threads may use one store. A process
+    that forks opens a new one in the child.
     """
 
     location: str
     """The path of the database, or its URL without a password."""
     release: str
-    """Which Langflow wrote it, as ``1.13``."""
+    """The Langflow release that wrote it, as ``1.13``."""
     _reader: Session
     _store: Store
     _is_snapshot: bool
@@ -75,7 +75,7 @@ class LangflowStore:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back; harmless when repeated."""
+        """Close the connections. Calling it again does no harm."""
         with self._opening:
             for session in self._open:
                 session.close_store()
@@ -86,10 +86,10 @@ class LangflowStore:
         """Return the user of an API key, and the key; raise InvalidKeyError with the ``reason``.
 
         ``reason`` is ``unknown``, ``expired``, ``inactive``, ``owner inactive`` or ``duplicate``:
-        as a server of the database's generation would refuse it. ``warning`` of what is returned
-        says what only a server of an old generation lets in. A key that is revoked is refused at
-        the very next call. ``count_use`` writes that the key was used, as a server does, and not
-        where LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set; StoreError where that cannot be written.
+        why a server of this generation would refuse the key. A ``warning`` in the result names what
+        only servers of an old generation accept. A revoked key is refused at the very next call.
+        ``count_use`` records the use, as a server does, unless LANGFLOW_DISABLE_TRACK_APIKEY_USAGE
+        is set; StoreError if that cannot be written.
         """
         self._check()
         if not api_key:
@@ -123,35 +123,36 @@ class LangflowStore:
                 self._reopen()
 
     def _reopen(self) -> None:
-        # A server that is upgraded under a running gateway brings columns that say which keys have
-        # expired, and a restored backup is another file in its place. The connections of before
-        # stay open until the end: threads may be using them.
+        # A server that is upgraded under a running gateway adds columns that say which keys have
+        # expired, and a restored backup is another file under the same name. Older connections stay
+        # open until the end: threads may be using them.
         with self._opening:
             is_replaced = bool(self._open) and self._store.is_replaced()
             reader = self._session(cache_kib=CACHE_KIB)
             self.location = reader.store.location
             if self._open and not is_replaced and reader.generation == self._reader.generation:
-                # Another table, or a VACUUM: what is read here is as it was.
+                # The change was another table or a VACUUM: what was read is still valid.
                 self._schema_version = reader.store.schema_version()
                 reader.close_store()
                 return
             self._open.append(reader)
             if is_replaced:
-                self._counter = None  # it writes to the database that was there
+                self._counter = None  # it writes to the replaced database
             self.release = reader.generation.release
             self._schema_version = reader.store.schema_version()
             self._looked_at = time.monotonic()
             self._counts = not reader.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
             self._verifier = reader.verifier
-            # A server beside it may commit with each request: a pass over all rows is too much.
+            # A server may commit with each request: a pass over all rows for each verification is
+            # too slow.
             self._verifier.is_exact = False
             self._reader, self._store = reader, reader.store
             self._is_snapshot = reader.store.is_snapshot
 
     def _pin(self) -> None:
-        """Keep to what was opened, should the program go to another working folder."""
+        """Keep to the files that were opened, even if the program changes its working folder."""
         settings = self._reader.settings
-        # Where there was none, none that is there later counts.
+        # If there was no file, one that appears later does not count.
         self._env_file = os.devnull if settings.env_file is None else str(settings.env_file)
         for name, path in settings.value_files():
             value = settings.find(name)
@@ -194,12 +195,12 @@ class LangflowStore:
 
     @contextmanager
     def _acting(self, command: str, *, access: Access = Access.READ) -> Iterator[Session]:
-        """Open a session of its own for one operation, as for one command, and see who acts."""
+        """Open a session for one operation, as for one command, and authenticate the user."""
         with self._session(command, access=access) as session:
             yield session
 
     def _verified_password(self, password: str, password_hash: str | None) -> bool:
-        # A quarter of a second each: proved once it is proved, for as long as the hash is the same.
+        # A check takes a quarter of a second. Its result is kept as long as the hash is the same.
         if password_hash is not None and self._proved == (password, password_hash):
             return True
         is_right = Session.verify_password(password, password_hash)

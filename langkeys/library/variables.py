@@ -1,4 +1,4 @@
-"""What a program can do with variables."""
+"""Operations on variables for programs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class Variables:
         default_fields: Sequence[str] | None = None,
         user: str | None = None,
     ) -> Variable:
-        """Create or update a variable; what is None stays as it is, and a new one is a Credential.
+        """Create or update a variable; None keeps what is stored, and a new one is a Credential.
 
         ``type`` is Credential or Generic.
         """
@@ -40,7 +40,7 @@ class Variables:
         with self._session("variable set", access=Access.WRITE) as session:
             owner = session.owner(user)
             session.check_secret_key()
-            wish = variables.wished(
+            update = variables.new_update(
                 session.generation,
                 lambda: session.cipher,
                 name,
@@ -48,7 +48,7 @@ class Variables:
                 type_=type,
                 default_fields=default_fields,
             )
-            (outcome,) = variables.set_all(session.store, variables.only(owner), [wish])
+            (outcome,) = variables.set_all(session.store, variables.one_owner(owner), [update])
             return outcome.rows[0]
 
     def list(self, *, user: str | None = None, all_users: bool = False) -> Iterator[Variable]:
@@ -58,9 +58,9 @@ class Variables:
             yield from session.store.variables(None if all_users else owner.id)
 
     def reveal(self, name: str, *, user: str | None = None) -> str:
-        """Return the value of a variable; NotFoundError, SecretKeyError where it does not open."""
+        """Return a variable's value; NotFoundError, or SecretKeyError if it cannot be decrypted."""
         with self._session("variable show") as session:
-            variable = variables.resolved(session.store, session.owner(user), name)
+            variable = variables.get_variable(session.store, session.owner(user), name)
             value = variables.find_value(variable, lambda: session.cipher)
             if value is None:
                 raise SecretKeyError(
@@ -74,7 +74,7 @@ class Variables:
         """Delete variables, all or none, and return them as they were."""
         with self._session("variable delete", access=Access.WRITE) as session:
             owner = session.owner(user)
-            found = [variables.resolved(session.store, owner, name) for name in names]
+            found = [variables.get_variable(session.store, owner, name) for name in names]
             rows = tuple({row.id: row for row in found}.values())
             variables.delete(session.store, rows)
             return rows

@@ -56,7 +56,7 @@ class Means:
     """What a run needs beside the context of its plan."""
 
     cipher: Callable[[], "Cipher"]
-    hashed_password: Callable[[str], str]
+    hash_password: Callable[[str], str]
     check_secret_key: Callable[[], None]
     """Raises where the secret key in force must not encrypt anything."""
     agree: Callable[[Plan], None]
@@ -115,7 +115,7 @@ def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) ->
     means.agree(first)
     if _encrypts(first, context):
         means.check_secret_key()
-    writer = Writer(context, means.cipher, means.hashed_password)
+    writer = Writer(context, means.cipher, means.hash_password)
     with Deliveries() as deliveries:
         deliveries.stage(_delivered(first))
         failpoints.reach("apply-staged")
@@ -178,7 +178,7 @@ def _prove_new(context: Context, rows: Sequence[ApiKey]) -> None:
         return
     with context.store.key_batch() as batch:
         batch.add(rows)
-        with api_keys.taken_back(context.store, batch):
+        with api_keys.revoke_on_failure(context.store, batch):
             context.endings.check_written(rows)
             with context.store.reopened() as fresh:
                 api_keys.check_accepted(fresh, rows)

@@ -46,7 +46,7 @@ class Minted:
     def password(self, file: Path) -> str:
         """Return a new password that goes into a file."""
         if file not in self._passwords:
-            self._passwords[file] = password_rules.generated()
+            self._passwords[file] = password_rules.generate_password()
         return self._passwords[file]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from langkeys.api_keys.lifetimes import Replaced
+from langkeys.api_keys.lifetimes import Replacements
 from langkeys.manifest import schema
 from langkeys.manifest.context import Context
 from langkeys.manifest.plan_keys import is_servers_own
@@ -76,7 +76,7 @@ class Exporter:
     def _key(self, rows: list[ApiKey], moment: datetime) -> dict[str, Any]:
         generation = self._context.generation
         rows.sort(key=lambda row: (row.created_at, row.id))
-        replaced = Replaced(rows)
+        replaced = Replacements(rows)
         lasting = [row for row in rows if replaced.find_newer(row) is None]
         working = [row for row in lasting if row.status(moment) == "active"]
         # The one that a plan would look at.

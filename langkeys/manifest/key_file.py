@@ -1,6 +1,6 @@
 """The file that an API key is written to, as a plan finds it."""
 
-from langkeys.crypto.hashes import key_hash
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import LangkeysError
 from langkeys.manifest import targets
 from langkeys.manifest.context import Context
@@ -45,4 +45,4 @@ class KeyFile:
         key = None if self._text is None else targets.find_key(self._text)
         if key is None or self._text != targets.text_of(self._target, key):
             return False
-        return self._context.endings.finder.find_hash(current) == key_hash(key)
+        return self._context.endings.finder.find_hash(current) == api_key_hash(key)

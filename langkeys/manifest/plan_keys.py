@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from langkeys.api_keys.lifetimes import Replaced
+from langkeys.api_keys.lifetimes import Replacements
 from langkeys.manifest.context import Context
 from langkeys.manifest.declared import DeclaredKey, DeclaredUser, Manifest
 from langkeys.manifest.plan_one_key import OneKey
@@ -74,7 +74,7 @@ class KeyPlanner:
         )
 
     def _plan_unlisted(self, declared: DeclaredUser, user: User, rows: Sequence[ApiKey]) -> None:
-        replaced = Replaced(rows)
+        replaced = Replacements(rows)
         for row in rows:
             if (
                 row.name in declared.api_keys

@@ -7,8 +7,8 @@ from functools import cached_property
 
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.lifetimes import is_working, lasting, new_expiry
-from langkeys.api_keys.verification import by_rows, representative
-from langkeys.crypto.hashes import key_hash
+from langkeys.api_keys.verification import representative, verify_rows
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, InvalidKeyError, LangkeysError
 from langkeys.manifest.context import Context
 from langkeys.manifest.declared import DeclaredKey, DeclaredUser, Target
@@ -151,7 +151,7 @@ class OneKey:
             self._add(f"this API key belongs to {whose}", field="value_from", code=CONFLICT)
             return
         if found:
-            row = representative(self.context.store, key_hash(value), found)
+            row = representative(self.context.store, api_key_hash(value), found)
             same = frozenset(owned.key.id for owned in found)
             if row.name != self.declared.name and row.name in self.user.api_keys:
                 what = f"this API key is {dashed(row.id)}, which is declared by its own name"
@@ -214,7 +214,7 @@ class OneKey:
 
     def _is_environments(self, row: ApiKey) -> bool:
         endings = self.context.endings
-        return endings.is_in_environment(endings.single(row))
+        return endings.is_in_environment(endings.single_row_key(row))
 
     def _new_expiry(self, made_at: datetime, old: Sequence[ApiKey]) -> datetime | None:
         declared = self.declared
@@ -316,10 +316,10 @@ class OneKey:
     def _refusal_of(self, value: str) -> str | None:
         """Say why a server would refuse a key, with its owner as they are to be."""
         generation = self.context.generation
-        hashed = key_hash(value)
+        hashed = api_key_hash(value)
         try:
             api_keys.require_working_owner(generation, self.planned.user)
-            by_rows(self.context.store, hashed, self.context.endings.finder.find_all(value))
+            verify_rows(self.context.store, hashed, self.context.endings.finder.find_all(value))
         except InvalidKeyError as error:
             return None if error.reason in ("owner inactive", "inactive") else error.message
         except ConflictError as error:

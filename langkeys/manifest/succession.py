@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from langkeys.api_keys.lifetimes import SECOND, Replaced
+from langkeys.api_keys.lifetimes import SECOND, Replacements
 from langkeys.models import ApiKey
 
 
@@ -26,7 +26,7 @@ def creation_after(old: ApiKey, moment: datetime) -> datetime:
 def superseded_by(new: ApiKey, candidates: Iterable[ApiKey]) -> list[ApiKey]:
     """Return those keys that ``new`` has superseded, and that still are as they were."""
     candidates = list(candidates)
-    replaced = Replaced([*candidates, new])
+    replaced = Replacements([*candidates, new])
     return [
         old
         for old in candidates

@@ -24,7 +24,7 @@ from langkeys.models import ApiKey, User, Variable, dashed
 from langkeys.store.protocol import Store
 from langkeys.times import now
 from langkeys.variables import lifecycle as variables
-from langkeys.variables.lifecycle import Wish
+from langkeys.variables.lifecycle import VariableUpdate
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -117,7 +117,7 @@ class Writer:
                 raise FailedError(f"variables have just been deleted from {store.location}")
         self._gone.update(gone)
         added = (
-            variables.new_row(action.owner, self._wish(action, None), generation, moment)
+            variables.new_row(action.owner, self._update(action, None), generation, moment)
             for action in actions
             if action.action == ADD
         )
@@ -144,16 +144,16 @@ class Writer:
             if row.is_environment_managed and "is_environment_managed" not in action.fields:
                 return row
             return variables.touched(row, generation, moment)
-        return variables.changed_row(row, self._wish(action, row), generation, moment)
+        return variables.changed_row(row, self._update(action, row), generation, moment)
 
-    def _wish(self, action: VariableAction, row: Variable | None) -> Wish:
+    def _update(self, action: VariableAction, row: Variable | None) -> VariableUpdate:
         declared = action.declared
         assert declared is not None
         value = declared.value
         if value is None and row is not None:
             value = self._context.find_plaintext(row.stored) if row.is_encrypted else row.stored
         assert value is not None
-        return Wish(
+        return VariableUpdate(
             declared.name, value, self._token(value), declared.type, declared.default_fields
         )
 
@@ -165,7 +165,7 @@ class Writer:
             if action.action == REMOVE and action.current is None
             for row in action.rows
         ]
-        self._deleted = endings.wholes(removed)
+        self._deleted = endings.whole_keys(removed)
         endings.delete_rows(self._deleted)
         for action in actions:
             if action.action == CHANGE and action.new is not None:
@@ -177,7 +177,7 @@ class Writer:
     def _new_row(self, action: KeyAction) -> ApiKey:
         new = action.new
         assert new is not None
-        (made,) = api_keys.prepared(
+        (made,) = api_keys.new_api_keys(
             self._context.generation,
             self._cipher,
             owner=action.owner,
@@ -191,10 +191,10 @@ class Writer:
     def _write_changed(self, action: KeyAction, new: ApiKey) -> None:
         endings = self._context.endings
         assert action.current is not None
-        key = endings.again(endings.whole(action.current))
+        key = endings.reload(endings.whole_key(action.current))
         if "is_active" in action.fields and new.is_active:
             endings.activate_within(key.meant)
-            key = endings.again(key)
+            key = endings.reload(key)
         rows = []
         for row in key.rows:
             if row.id == new.id:
@@ -222,7 +222,7 @@ class Writer:
             is_left = action.new is None and action.action in (REMOVE, CHANGE)
             if newer is not None and (action.action == RENEW or is_left):
                 found += [
-                    Superseded(endings.whole(row), newer.created_at, action.grace)
+                    Superseded(endings.whole_key(row), newer.created_at, action.grace)
                     for row in action.rows
                 ]
         return found

@@ -1,7 +1,8 @@
-"""Where a secret key stands, and how another one takes its place there.
+"""Files that hold the secret key, and how to write a new one to them.
 
-A ``secret_key`` file, a line of an ``.env`` file, a file that ``LANGFLOW_SECRET_KEY_FILE`` names.
-What cannot be changed from here (the process environment, a mounted secret) is told.
+These are the ``secret_key`` file, a line of an ``.env`` file, and a file that
+``LANGFLOW_SECRET_KEY_FILE`` names. Sources that langkeys cannot write (the process environment, a
+mounted secret) are listed as read-only.
 """
 
 import os
@@ -21,15 +22,15 @@ NAME = "LANGFLOW_SECRET_KEY"
 SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
 """The form of a secret key as servers make them: 32 random bytes in url-safe base64."""
 BARE_NAME = "SECRET_KEY"
-"""Servers read it, too, and write it over their ``secret_key`` file."""
+"""Servers read this name too, and overwrite their ``secret_key`` file with its value."""
 
 
 @dataclass(frozen=True)
-class KeyPlace:
-    """A file in which a secret key can be replaced.
+class SecretKeyFile:
+    """A file in which the secret key can be replaced.
 
-    ``kind`` is ``file`` (it holds the key alone, with a newline where ``newline``) or ``env`` (a
-    line of it sets one of ``names``).
+    ``kind`` is ``file`` (it holds only the key, and a newline if ``newline``) or ``env`` (lines of
+    it set ``names``).
     """
 
     kind: str
@@ -39,13 +40,14 @@ class KeyPlace:
 
     @property
     def staged(self) -> Path:
-        """The name under which the new content waits for the commit."""
+        """The path of the new content until the commit."""
         return self.path.with_name(f".{self.path.name}{locations.ROTATION_SUFFIX}")
 
-    def staged_key(self) -> str | None:
-        """Return the key in the staged file; None where there is none that can be believed.
+    def find_staged_key(self) -> str | None:
+        """Return the key in the staged file; None if there is none that can be trusted.
 
-        It may be the owner's of the file that it is to replace: with that owner it is staged.
+        The staged file may belong to the owner of the file that it replaces, as well as to the
+        caller and root.
         """
         owners = {ownership.ROOT, os.geteuid()}
         with suppress(OSError):
@@ -58,17 +60,17 @@ class KeyPlace:
 
     @property
     def title(self) -> str:
-        """The place in words."""
+        """The file, and the names set in it, for messages."""
         return f"{' and '.join(self.names)} in {self.path}" if self.names else str(self.path)
 
     def content(self, new: str, old: str) -> str:
-        """Return what the file is to hold instead of what it holds; FailedError, ConfigError."""
+        """Return the file's text with the new key; FailedError or ConfigError if it has another."""
         if self.kind == "file":
             return f"{new}\n" if self.newline else new
         return rewritten_env(_text(self.path), self.path, self.names, old, new)
 
-    def key_in(self, path: Path) -> str | None:
-        """Return the key in this place's file, or in ``path`` of the same form; None if none."""
+    def find_secret_key_in(self, path: Path) -> str | None:
+        """Return the key in ``path``, a file of this form; None if there is none."""
         try:
             text = _text(path)
         except FailedError:
@@ -83,15 +85,15 @@ class KeyPlace:
 
 
 @dataclass(frozen=True)
-class Located:
-    """Everything that holds the secret key in force: what can be replaced, and what cannot."""
+class SecretKeySources:
+    """Where the secret key in force is set: files that langkeys can rewrite, and other sources."""
 
-    places: tuple[KeyPlace, ...]
-    fixed: tuple[str, ...]
+    key_files: tuple[SecretKeyFile, ...]
+    read_only: tuple[str, ...]
 
 
-def named_places(settings: Settings) -> dict[tuple[str, Path], Path]:
-    """Return the files that settings name for a secret key, by kind and real path."""
+def named_files(settings: Settings) -> dict[tuple[str, Path], Path]:
+    """Return the files that the settings name for a secret key, by kind and resolved path."""
     found = [("file", path.absolute()) for name, path in settings.all_value_files() if name == NAME]
     found.append(("file", locations.secret_key_file(settings).absolute()))
     if settings.env_file is not None:
@@ -99,20 +101,20 @@ def named_places(settings: Settings) -> dict[tuple[str, Path], Path]:
     return {(kind, path.resolve()): path for kind, path in found}
 
 
-def located(settings: Settings, old: str) -> Located:
-    """Find every place that holds the secret key ``old``.
+def find_sources(settings: Settings, old: str) -> SecretKeySources:
+    """Find every source of the secret key ``old``.
 
-    Raises ConfigError where settings disagree, so that nobody can know which of two a server takes.
+    Raises ConfigError if two settings differ: which of them a server uses cannot be known.
     """
-    found: list[KeyPlace] = []
-    fixed: list[str] = []
+    found: list[SecretKeyFile] = []
+    read_only: list[str] = []
     for name, text in settings.environ.items():
         if name.upper() in (NAME, BARE_NAME) and text == old:
-            fixed.append(f"{name} in the process environment")
+            read_only.append(f"{name} in the process environment")
     env_file = settings.env_file
     if env_file is not None:
         values = _values(_text(env_file))
-        # As it is now: the settings were read before another rotation may have come to its end.
+        # Read again: another rotation may have ended since the settings were read.
         others = {text for name, text in values.items() if name.upper() == NAME and text}
         if others - {old}:
             raise ConfigError(
@@ -126,37 +128,47 @@ def located(settings: Settings, old: str) -> Located:
             if name.upper() in (NAME, BARE_NAME) and text == old
         )
         if names:
-            _add(found, fixed, KeyPlace("env", env_file, names=names), old)
+            _add(found, read_only, SecretKeyFile("env", env_file, names=names), old)
     for name, path in settings.all_value_files():
         if name == NAME:
             path = path.absolute()
-            _add(found, fixed, KeyPlace("file", path, newline=_text(path).endswith("\n")), old)
-    _add(found, fixed, KeyPlace("file", locations.secret_key_file(settings).absolute()), old)
-    return Located(tuple(found), tuple(fixed))
+            _add(
+                found,
+                read_only,
+                SecretKeyFile("file", path, newline=_text(path).endswith("\n")),
+                old,
+            )
+    _add(
+        found, read_only, SecretKeyFile("file", locations.secret_key_file(settings).absolute()), old
+    )
+    return SecretKeySources(tuple(found), tuple(read_only))
 
 
-def _add(found: list[KeyPlace], fixed: list[str], place: KeyPlace, old: str) -> None:
-    if place.key_in(place.path) != old or place.path in {other.path for other in found}:
+def _add(
+    found: list[SecretKeyFile], read_only: list[str], key_file: SecretKeyFile, old: str
+) -> None:
+    if key_file.find_secret_key_in(key_file.path) != old or key_file.path in {
+        other.path for other in found
+    }:
         return
-    if place.path.is_symlink():
-        fixed.append(f"{place.title} (a symbolic link, like a mounted secret)")
+    if key_file.path.is_symlink():
+        read_only.append(f"{key_file.title} (a symbolic link, like a mounted secret)")
         return
-    if place.kind == "env":
+    if key_file.kind == "env":
         try:
-            place.content("0" * len(old), old)
+            key_file.content("0" * len(old), old)
         except ConfigError:
-            fixed.append(
-                f"{place.title} (which refers to another variable, or has the key in quotes)"
+            read_only.append(
+                f"{key_file.title} (which refers to another variable, or has the key in quotes)"
             )
             return
-    found.append(place)
+    found.append(key_file)
 
 
 def rewritten_env(text: str, path: Path, names: tuple[str, ...], old: str, new: str) -> str:
-    """Return the text of an ``.env`` file with another key in its lines of these names.
+    """Return the text of an ``.env`` file with a new key in the lines that set these names.
 
-    The rest of the file stays as it is, byte for byte. Raises ConfigError where a line does not
-    hold the old key as it is.
+    Every other byte stays. Raises ConfigError if a line does not hold the old key literally.
     """
     parts: list[str] = []
     lines = dotenv.split(text)

@@ -1,8 +1,8 @@
-"""What a rotation of the secret key leaves behind for whoever comes after it, should it die.
+"""Crash-recovery journal of a secret-key rotation.
 
-The journal is a file beside the database, there from before the commit until the key has its place.
-It holds no secret: where the new key waits, and by which texts to tell whether the commit happened.
-Its lock tells a living rotation from a dead one.
+The journal is a file beside the database. It exists from before the commit until the new key is in
+its files. It holds no secret: it says where the new key is staged, and which cells show whether the
+commit happened. Its lock distinguishes a running rotation from an interrupted one.
 """
 
 import fcntl
@@ -18,17 +18,17 @@ from typing import Any
 
 from langkeys.errors import ConfigError, FailedError, SecretKeyError, StoreError
 from langkeys.files.ownership import ROOT, user_name
-from langkeys.files.staged import MOST_BYTES, DisbelievedError, open_private, sync_folder
-from langkeys.secret_key.files import KeyPlace
+from langkeys.files.staged import MOST_BYTES, UntrustedFileError, open_private, sync_folder
+from langkeys.secret_key.files import SecretKeyFile
 from langkeys.store.protocol import Cell
 
 VERSION = 1
 PATIENCE = 10.0
-"""Seconds to wait for another process that is settling the same rotation."""
+"""Seconds to wait for another process that is recovering the same rotation."""
 
 
 @dataclass(frozen=True)
-class Witness:
+class CellSample:
     """A cell that the rotation changes, and the SHA-256 of its text before and after."""
 
     cell: Cell
@@ -38,23 +38,23 @@ class Witness:
 
 @dataclass(frozen=True)
 class Entry:
-    """The content of a journal; keys are told by fingerprint."""
+    """The content of a journal. Secret keys are named by their fingerprints."""
 
     started: str
     old: str
     new: str
-    places: tuple[KeyPlace, ...]
-    fixed: tuple[str, ...]
+    key_files: tuple[SecretKeyFile, ...]
+    read_only: tuple[str, ...]
     new_key_file: str | None
     backup: str
     old_key_file: str
-    witnesses: tuple[Witness, ...] = field(default=())
+    samples: tuple[CellSample, ...] = field(default=())
 
 
-def witnesses(samples: Sequence[tuple[Cell, bytes]]) -> tuple[Witness, ...]:
-    """Make witnesses of cells as they were and the texts that they get."""
+def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...]:
+    """Return samples of cells: their text now, and the text that replaces it."""
     return tuple(
-        Witness(
+        CellSample(
             Cell(cell.table, cell.column, cell.row, None, cell.kind, cell.position, b""),
             digest(cell.text),
             digest(text),
@@ -64,7 +64,7 @@ def witnesses(samples: Sequence[tuple[Cell, bytes]]) -> tuple[Witness, ...]:
 
 
 def digest(text: bytes) -> str:
-    """Return the SHA-256 of a text, which is a ciphertext: it gives nothing away."""
+    """Return the SHA-256 of a ciphertext, which reveals nothing about the value."""
     return hashlib.sha256(text).hexdigest()
 
 
@@ -77,11 +77,11 @@ class Journal:
 
     @classmethod
     def write(cls, path: Path, entry: Entry) -> "Journal":
-        """Make the journal, whole, synced and locked; the caller holds the database alone."""
+        """Write a journal, synced and locked. The caller holds the database exclusively."""
         staged = path.with_name(f"{path.name}.tmp")
         descriptor = -1
         try:
-            staged.unlink(missing_ok=True)  # what a rotation left that died right here
+            staged.unlink(missing_ok=True)  # left by a rotation that was interrupted right here
             descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             data = memoryview(_packed(entry).encode("utf-8", "surrogateescape"))
@@ -99,20 +99,21 @@ class Journal:
         return cls(path, descriptor)
 
     @classmethod
-    def seized(cls, path: Path) -> "Journal | None":
-        """Lock the journal that a dead rotation has left; None where there is none.
+    def acquire(cls, path: Path) -> "Journal | None":
+        """Lock the journal of an interrupted rotation; None if there is no journal.
 
-        Waits for another process that is settling it; raises StoreError where the rotation lives.
+        Waits for another process that is recovering it. Raises StoreError if the rotation is still
+        running, and ConfigError if another user could have written the journal.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                descriptor = open_private(path, believed())
+                descriptor = open_private(path, trusted_owners())
             except FileNotFoundError:
                 return None
-            except DisbelievedError as error:
+            except UntrustedFileError as error:
                 raise ConfigError(
-                    f"{disbelief(path, error.owner)}; nothing was done",
+                    f"{untrusted_message(path, error.owner)}; nothing was done",
                     hint=f"run the command as {user_name(error.owner)} to complete or"
                     " undo it; if no rotation was interrupted, remove that file",
                 ) from None
@@ -130,15 +131,15 @@ class Journal:
             with suppress(FileNotFoundError):
                 if path.stat().st_ino == os.fstat(descriptor).st_ino:
                     return cls(path, descriptor)
-            os.close(descriptor)  # settled by somebody else meanwhile
+            os.close(descriptor)  # another process has recovered it meanwhile
 
     def _text(self) -> str:
-        # By the descriptor: another file may be in its place by now.
+        # By the descriptor: the path may name another file by now.
         content = os.pread(self._descriptor, MOST_BYTES, 0)
         return content.decode("utf-8", "surrogateescape")
 
     def read(self) -> Entry:
-        """Return what the journal says; SecretKeyError where it is none of ours."""
+        """Return the content of the journal; SecretKeyError if langkeys did not write it."""
         try:
             return _unpacked(json.loads(self._text()))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -149,7 +150,7 @@ class Journal:
             ) from None
 
     def remove(self) -> None:
-        """End what the journal is about."""
+        """Delete the journal: the rotation is complete or undone."""
         try:
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
@@ -157,19 +158,19 @@ class Journal:
             raise FailedError(f"cannot remove {self.path}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-def believed() -> frozenset[int]:
-    """Return whose journals are believed: the caller's and root's."""
+def trusted_owners() -> frozenset[int]:
+    """Return the user ids whose journals are trusted: the caller's and root's."""
     return frozenset((ROOT, os.geteuid()))
 
 
-def disbelief(path: Path, owner: int) -> str:
-    """Say of a journal that somebody else could have written it."""
+def untrusted_message(path: Path, owner: int) -> str:
+    """Return a message: another user could have written this journal."""
     return (
         f"{path} may be left from an interrupted rotation of the secret key, but is"
         f" not trusted: it belongs to {user_name(owner)}, or others can write to it"
@@ -177,24 +178,24 @@ def disbelief(path: Path, owner: int) -> str:
 
 
 def find_unfinished(path: Path) -> str | None:
-    """Say of the journal of a rotation that is not at work any more what it is; None of another."""
+    """Return a message about an interrupted rotation; None if there is none, or it still runs."""
     try:
-        os.close(open_private(path, believed()))
+        os.close(open_private(path, trusted_owners()))
     except FileNotFoundError:
         return None
-    except DisbelievedError as error:
-        return disbelief(path, error.owner)
+    except UntrustedFileError as error:
+        return untrusted_message(path, error.owner)
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
-    if is_living(path):
+    if is_running(path):
         return None
     return f"a rotation of the secret key is unfinished ({path})"
 
 
 def find_entry(path: Path) -> Entry | None:
-    """Return what the journal of a dead rotation says; None where there is none to believe."""
+    """Return the content of an interrupted rotation's journal; None if none can be trusted."""
     try:
-        descriptor = open_private(path, believed())
+        descriptor = open_private(path, trusted_owners())
     except OSError:
         return None
     journal = Journal(path, descriptor)
@@ -206,10 +207,10 @@ def find_entry(path: Path) -> Entry | None:
         journal.close()
 
 
-def is_living(path: Path) -> bool:
-    """Tell whether the process lives whose journal this is."""
+def is_running(path: Path) -> bool:
+    """Tell whether the rotation with this journal is still running."""
     try:
-        descriptor = open_private(path, believed())
+        descriptor = open_private(path, trusted_owners())
     except OSError:
         return False
     try:
@@ -223,15 +224,18 @@ def is_living(path: Path) -> bool:
 
 def _packed(entry: Entry) -> str:
     packed = asdict(entry)
-    for place in packed["places"]:
-        place["path"] = str(place["path"])
+    packed["places"] = [
+        {**key_file, "path": str(key_file["path"])} for key_file in packed.pop("key_files")
+    ]
+    packed["fixed"] = packed.pop("read_only")
+    del packed["samples"]
     packed["witnesses"] = [
         {
-            **{name: getattr(witness.cell, name) for name in _CELL_FIELDS},
-            "before": witness.before,
-            "after": witness.after,
+            **{name: getattr(sample.cell, name) for name in _CELL_FIELDS},
+            "before": sample.before,
+            "after": sample.after,
         }
-        for witness in entry.witnesses
+        for sample in entry.samples
     ]
     return json.dumps({"version": VERSION, **packed}, indent=1, ensure_ascii=False) + "\n"
 
@@ -243,25 +247,25 @@ def _unpacked(packed: Mapping[str, Any]) -> Entry:
     fields = dict(packed)
     if fields.pop("version") != VERSION:
         raise ValueError("version")
-    fields["places"] = tuple(
-        KeyPlace(**{**place, "path": Path(place["path"]), "names": tuple(place["names"])})
-        for place in packed["places"]
+    fields["key_files"] = tuple(
+        SecretKeyFile(**{**found, "path": Path(found["path"]), "names": tuple(found["names"])})
+        for found in fields.pop("places")
     )
-    fields["fixed"] = tuple(packed["fixed"])
-    fields["witnesses"] = tuple(
-        Witness(
+    fields["read_only"] = tuple(fields.pop("fixed"))
+    fields["samples"] = tuple(
+        CellSample(
             Cell(
-                table=witness["table"],
-                column=witness["column"],
-                row=witness["row"],
+                table=sample["table"],
+                column=sample["column"],
+                row=sample["row"],
                 name=None,
-                kind=witness["kind"],
-                position=tuple(witness["position"]),
+                kind=sample["kind"],
+                position=tuple(sample["position"]),
                 text=b"",
             ),
-            witness["before"],
-            witness["after"],
+            sample["before"],
+            sample["after"],
         )
-        for witness in packed["witnesses"]
+        for sample in fields.pop("witnesses")
     )
     return Entry(**fields)

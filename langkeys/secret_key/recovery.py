@@ -1,7 +1,7 @@
-"""Settling a rotation of the secret key that died: completed where it was committed, else undone.
+"""Recover an interrupted secret-key rotation: complete it if it was committed, else undo it.
 
-Whether it was committed is told by the database itself: each witness of the journal is a text that
-reads one way before the commit and another after it.
+The database shows whether it was committed: the journal has samples of cells, each with the digest
+of its text before and after the commit.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from pathlib import Path
 from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, FailedError, SecretKeyError
 from langkeys.files.staged import StagedFile, sync_folder
-from langkeys.secret_key.files import BARE_NAME, NAME, SOUND_KEY, KeyPlace, named_places
+from langkeys.secret_key.files import BARE_NAME, NAME, SOUND_KEY, SecretKeyFile, named_files
 from langkeys.secret_key.journal import Entry, Journal, digest, find_entry
 from langkeys.store.protocol import Store
 
 
-def settle(
+def recover(
     journal: Journal,
     store: Store,
     settings: Settings,
@@ -24,18 +24,17 @@ def settle(
     key_in_force: Callable[[], str | None],
     say: Callable[[str], None],
 ) -> None:
-    """Complete or undo what the journal tells of, and remove it.
+    """Complete or undo the rotation in the journal, and remove the journal.
 
-    ``key_in_force`` is what settings and files say afterwards. Only files that ``settings`` name
-    for a secret key are touched, and only where the old key is in them: ConfigError for others.
-    Raises SecretKeyError where only a person can end it: it names what was found and what to do,
-    and the journal stays.
+    ``key_in_force`` returns the secret key that the settings give afterwards. Only files that
+    ``settings`` name for a secret key are written, and only if they hold the old key: ConfigError
+    for others. Raises SecretKeyError, and keeps the journal, if a person must decide.
     """
     entry = journal.read()
     _require_named(entry, settings)
     if is_committed(entry, store, fingerprint):
         _complete(entry, store.location, fingerprint)
-        if entry.fixed:
+        if entry.read_only:
             _require_new_key(entry, store.location, fingerprint, key_in_force)
         what = "it was committed, and has now been completed with the new secret key"
     else:
@@ -48,31 +47,31 @@ def settle(
 
 
 def _require_named(entry: Entry, settings: Settings) -> None:
-    named = named_places(settings)
-    for place in entry.places:
-        if (place.kind, place.path.resolve()) not in named or not all(
-            name.upper() in (NAME, BARE_NAME) for name in place.names
+    named = named_files(settings)
+    for key_file in entry.key_files:
+        if (key_file.kind, key_file.path.resolve()) not in named or not all(
+            name.upper() in (NAME, BARE_NAME) for name in key_file.names
         ):
             raise ConfigError(
                 "a rotation of the secret key was interrupted, and the settings no"
-                f" longer refer to {place.title}, where the new key belongs",
+                f" longer refer to {key_file.title}, where the new key belongs",
                 hint="run langkeys with the same settings as the rotation: the same"
                 " .env, the same LANGFLOW_CONFIG_DIR",
             )
 
 
 def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) -> bool:
-    """Tell whether the database is under the new key; SecretKeyError where nothing tells."""
-    for witness in entry.witnesses:
-        text = store.find_text(witness.cell)
-        told = None if text is None else digest(text)
-        if told in (witness.before, witness.after):
-            return told == witness.after
-    if not entry.witnesses:
-        # Nothing was to be changed: the old and the new key are as good for the database.
+    """Tell whether the database uses the new key; SecretKeyError if that cannot be determined."""
+    for sample in entry.samples:
+        text = store.find_text(sample.cell)
+        found = None if text is None else digest(text)
+        if found in (sample.before, sample.after):
+            return found == sample.after
+    if not entry.samples:
+        # Nothing had to be re-encrypted: the database works with the old key and with the new one.
         return any(
             key is not None and fingerprint(key) == entry.new
-            for key in (place.key_in(place.path) for place in entry.places)
+            for key in (key_file.find_secret_key_in(key_file.path) for key_file in entry.key_files)
         )
     raise SecretKeyError(
         f"a rotation of the secret key of {store.location} was interrupted, and values"
@@ -85,18 +84,20 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
 
 def _new_key_file(entry: Entry) -> Path | None:
     named = [] if entry.new_key_file is None else [Path(entry.new_key_file)]
-    staged = [place.staged for place in entry.places if place.kind == "file"]
+    staged = [key_file.staged for key_file in entry.key_files if key_file.kind == "file"]
     return next((path for path in (*named, *staged) if path.exists()), None)
 
 
 def find_new_key(entry: Entry, fingerprint: Callable[[str], str]) -> str | None:
-    """Return the new key from wherever it waits, or from where it has arrived already."""
+    """Return the new key from the files where it is staged, or already written; else None."""
     candidates = [
-        key for place in entry.places for key in (place.staged_key(), place.key_in(place.path))
+        key
+        for key_file in entry.key_files
+        for key in (key_file.find_staged_key(), key_file.find_secret_key_in(key_file.path))
     ]
     if entry.new_key_file is not None:
-        place = KeyPlace("file", Path(entry.new_key_file), newline=True)
-        candidates.append(place.key_in(place.path))
+        key_file = SecretKeyFile("file", Path(entry.new_key_file), newline=True)
+        candidates.append(key_file.find_secret_key_in(key_file.path))
     return next(
         (
             key
@@ -108,7 +109,7 @@ def find_new_key(entry: Entry, fingerprint: Callable[[str], str]) -> str | None:
 
 
 def find_staged_key(journal: Path, fingerprint: Callable[[str], str]) -> str | None:
-    """Return the new key that the journal of a dead rotation tells of, without settling it."""
+    """Return the new key of an interrupted rotation, without recovering it."""
     entry = find_entry(journal)
     return None if entry is None else find_new_key(entry, fingerprint)
 
@@ -121,28 +122,30 @@ def _complete(entry: Entry, location: str, fingerprint: Callable[[str], str]) ->
             " cannot be found: a rotation was interrupted, and its files are gone",
             hint=f"restore the backup {entry.backup} with its key {entry.old_key_file}",
         )
-    for place in entry.places:
-        put(place, new, lambda key: fingerprint(key) == entry.old, location)
+    for key_file in entry.key_files:
+        write_secret_key(key_file, new, lambda key: fingerprint(key) == entry.old, location)
 
 
-def put(place: KeyPlace, new: str, is_old: Callable[[str], bool], location: str) -> None:
-    """Put the new key where the old one still is, and remove what was staged for it."""
-    found = place.key_in(place.path)
+def write_secret_key(
+    key_file: SecretKeyFile, new: str, is_old: Callable[[str], bool], location: str
+) -> None:
+    """Write the new key to a file that still has the old one, and remove the staged file."""
+    found = key_file.find_secret_key_in(key_file.path)
     try:
         if found != new:
             if found is None or not is_old(found):
                 raise ConfigError("it now holds another key")
-            content = place.content(new, found or "")
-            with StagedFile(place.path) as staged:
+            content = key_file.content(new, found or "")
+            with StagedFile(key_file.path) as staged:
                 staged.write(content)
                 staged.publish()
-        place.staged.unlink(missing_ok=True)
-        sync_folder(place.path.parent)
+        key_file.staged.unlink(missing_ok=True)
+        sync_folder(key_file.path.parent)
     except (ConfigError, FailedError, OSError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise SecretKeyError(
-            f"{location} is encrypted with the new secret key in {place.staged}, but"
-            f" the key cannot be written to {place.title}: {said}",
+            f"{location} is encrypted with the new secret key in {key_file.staged}, but"
+            f" the key cannot be written to {key_file.title}: {said}",
             hint="fix what prevents the write, and run a langkeys command that writes",
         ) from None
 
@@ -157,7 +160,7 @@ def _require_new_key(
     if key is None or fingerprint(key) != entry.new:
         raise SecretKeyError(
             f"the rotation of the secret key of {location} was committed: it uses the"
-            f" key in {entry.new_key_file}, but {', '.join(entry.fixed)} still has"
+            f" key in {entry.new_key_file}, but {', '.join(entry.read_only)} still has"
             " another one",
             hint=f"set LANGFLOW_SECRET_KEY to the content of {entry.new_key_file}, for"
             " the server too",
@@ -165,17 +168,17 @@ def _require_new_key(
 
 
 def _undo(entry: Entry, location: str, fingerprint: Callable[[str], str]) -> None:
-    for place in entry.places:
-        key = place.key_in(place.path)
+    for key_file in entry.key_files:
+        key = key_file.find_secret_key_in(key_file.path)
         if key is not None and fingerprint(key) == entry.new and entry.new != entry.old:
             raise SecretKeyError(
-                f"{place.title} has the new secret key of a rotation, but {location}"
+                f"{key_file.title} has the new secret key of a rotation, but {location}"
                 " is encrypted with the old one: the disk has lost the commit",
                 hint=f"restore the old key from {entry.old_key_file}",
             )
-    for place in entry.places:
+    for key_file in entry.key_files:
         try:
-            place.staged.unlink(missing_ok=True)
-            sync_folder(place.path.parent)
+            key_file.staged.unlink(missing_ok=True)
+            sync_folder(key_file.path.parent)
         except OSError as error:
-            raise FailedError(f"cannot remove {place.staged}: {error.strerror}") from None
+            raise FailedError(f"cannot remove {key_file.staged}: {error.strerror}") from None

@@ -1,8 +1,8 @@
-"""Everything that a secret key opens, read and written anew under another one.
+"""Find and re-encrypt Fernet tokens in any text column.
 
-Tokens are found wherever they stand in a text: in JSON, in a chat message, without their padding or
-with it escaped. A token's content keeps its length, and so does the token: it is replaced in place,
-and not a byte around it changes.
+A token is found anywhere in a text: in JSON, in a chat message, without its padding or with the
+padding escaped. A re-encrypted token has the same length, so it is replaced in place, and no byte
+around it changes.
 """
 
 import hashlib
@@ -24,170 +24,170 @@ if TYPE_CHECKING:
 _PREFIX = FERNET_PREFIX.encode()
 _TOKEN = re.compile(_PREFIX + rb"[A-Za-z0-9_-]*")
 _WHOLE = re.compile(rb"(" + _TOKEN.pattern + rb")(=*)")
-_OPENED = b"\0<%d:%b>"
-"""What stands in a view for an opened token: with marks, so that no other text reads the same."""
+_DECRYPTED = b"\0<%d:%b>"
+"""Replaces a decrypted token in a view; the marks keep other text from looking the same."""
 # Version, time, IV and HMAC, and at least one block of 16 bytes.
 _FRAME_BYTES = 1 + 8 + 16 + 32
 _BLOCK_BYTES = 16
 MOST_ENDS = 48
 LONGEST_RUN = 16 << 10
 MOST_TRIES = 8
-"""How many places a token may end at are tried where text runs on behind it, in runs of how many
-characters; and at how many it may begin. Users write what is read here, and may mean harm."""
+"""Limits for finding a token within a longer run of its characters: how many ends are tried, in
+runs of how many characters, and how many starts. Users write these texts, and may be hostile."""
 MOST_NAMED = 1000
-"""Values that do not open named one by one; the rest of them are counted."""
+"""How many values that cannot be decrypted are named; the others are only counted."""
 MOST_NESTED = 3
-"""How often a value may have been encrypted over and over; Langflow had bugs that did so."""
+"""How often a value may be encrypted within itself; bugs of Langflow did so."""
 
 
 @dataclass(frozen=True)
-class Unopened:
-    """A token that no key opens, and where it is."""
+class UndecryptedToken:
+    """A token that no key decrypts, and where it is."""
 
     cell: Cell
-    """With ``text`` left out: there may be many of them."""
-    is_known: bool
-    """Whether Langflow would try to open it: it is where tokens belong."""
+    """Without its ``text``: there may be many cells."""
+    is_expected: bool
+    """Whether it is in a column that Langflow encrypts."""
 
 
 @dataclass
-class Survey:
-    """What was found in a pass over the whole database.
+class ScanResult:
+    """The result of a scan of the whole database.
 
-    ``opened`` counts, by table and column, what the keys open; ``by_key`` by the key's place among
-    those that were given. ``digest`` is one of everything as it reads when opened: it is the same
-    before and after a rotation, or something was lost. ``samples`` are a few cells that change.
+    ``decrypted`` counts decrypted tokens by table and column, ``by_key`` by the number of the key.
+    ``digest`` covers everything in its decrypted form: if a rotation changes it, something was
+    lost. ``samples`` are a few cells that change, with their new text.
     """
 
-    opened: Counter[tuple[str, str]] = field(default_factory=Counter)
+    decrypted: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_key: Counter[int] = field(default_factory=Counter)
-    unopened: list[Unopened] = field(default_factory=list)
-    unopened_known: int = 0
-    unopened_stray: int = 0
+    undecrypted: list[UndecryptedToken] = field(default_factory=list)
+    undecrypted_expected: int = 0
+    undecrypted_unexpected: int = 0
     digest: str = ""
     rewritten: Counter[tuple[str, str]] = field(default_factory=Counter)
     samples: list[tuple[Cell, bytes]] = field(default_factory=list)
 
     def fail(self, cell: Cell, count: int) -> None:
-        """Count what does not open in a cell, and name the first of them.
+        """Count tokens of a cell that cannot be decrypted, and record the first of them.
 
-        A value that is where it belongs stops a rotation. Any other may be anything: a token of
-        another program in a chat message, say.
+        Such a value in a column that Langflow encrypts stops a rotation. Elsewhere it may be
+        anything, such as another program's token in a chat message.
         """
-        is_known = cell.kind != "other"
-        before = self.unopened_known if is_known else self.unopened_stray
-        if is_known:
-            self.unopened_known += count
+        is_expected = cell.kind != "other"
+        before = self.undecrypted_expected if is_expected else self.undecrypted_unexpected
+        if is_expected:
+            self.undecrypted_expected += count
         else:
-            self.unopened_stray += count
+            self.undecrypted_unexpected += count
         if before < MOST_NAMED:
             bare = Cell(cell.table, cell.column, cell.row, cell.name, cell.kind, cell.position, b"")
-            self.unopened.append(Unopened(bare, is_known))
+            self.undecrypted.append(UndecryptedToken(bare, is_expected))
 
-    def named(self, *, is_known: bool) -> list[str]:
-        """Name what does not open by table, row and name, each cell once."""
+    def named(self, *, is_expected: bool) -> list[str]:
+        """Return table, row and name of each cell that cannot be decrypted."""
         said = [
             f"{item.cell.table}.{item.cell.column} of row {dashed(item.cell.row)}"
             + (f" ({item.cell.name})" if item.cell.name else "")
-            for item in self.unopened
-            if item.is_known == is_known
+            for item in self.undecrypted
+            if item.is_expected == is_expected
         ]
         return list(dict.fromkeys(said))
 
 
 class Reader:
-    """Opens what is in a text with the first of several keys that does.
+    """Decrypts the tokens in a text, each with the first of several keys that fits.
 
-    With ``new`` it also writes: everything that another key opens is encrypted anew under it.
+    With ``new`` it also re-encrypts with that key every token that another key decrypts.
     """
 
     def __init__(self, keys: Sequence["Cipher"], *, new: "Cipher | None" = None) -> None:
         self._keys = keys
         self._new = new
-        self.opened_by: list[int] = []
+        self.decrypted_by: list[int] = []
         self.failed = 0
 
     def read(self, cell: Cell) -> tuple[bytes, bytes]:
-        """Return a cell's text anew, and as it reads when opened.
+        """Return a cell's new text, and its text with the tokens decrypted.
 
-        Afterwards ``opened_by`` has the place of a key for each token opened, and ``failed`` is the
-        number of tokens that none opens.
+        Afterwards ``decrypted_by`` has the number of the key for each decrypted token, and
+        ``failed`` is the number of tokens that no key decrypts.
         """
-        self.opened_by, self.failed = [], 0
+        self.decrypted_by, self.failed = [], 0
         if cell.kind == "envelope":
             return self._envelope(cell.text)
-        return self._text(cell.text, is_known=cell.kind != "other")
+        return self._text(cell.text, is_expected=cell.kind != "other")
 
     def _envelope(self, text: bytes) -> tuple[bytes, bytes]:
         envelope = text.decode("utf-8", "replace")
-        for place, key in enumerate(self._keys):
-            content = key.find_sealed(envelope)
+        for number, key in enumerate(self._keys):
+            content = key.find_unsealed(envelope)
             if content is not None:
-                self.opened_by.append(place)
+                self.decrypted_by.append(number)
                 if self._new is None or key is self._new:
                     return text, content.encode()
-                return self._new.sealed(content).encode(), content.encode()
+                return self._new.seal(content).encode(), content.encode()
         self.failed += 1
         return text, text
 
-    def _text(self, text: bytes, *, is_known: bool, depth: int = 0) -> tuple[bytes, bytes]:
+    def _text(self, text: bytes, *, is_expected: bool, depth: int = 0) -> tuple[bytes, bytes]:
         whole = _WHOLE.fullmatch(text)
         if whole is not None:
-            # Nearly everything there is: a column that holds one token and nothing else.
-            opened_whole = self._opened(text if len(text) % 4 == 0 else _padded(whole[1]))
-            if opened_whole is not None and _PREFIX not in opened_whole[1]:
-                place, content = opened_whole
-                self.opened_by.append(place)
-                view = _OPENED % (len(content), content) + whole[2]
-                if self._new is None or self._keys[place] is self._new:
+            # The usual case: a column that holds one token and nothing else.
+            whole_token = self._decrypt(text if len(text) % 4 == 0 else _padded(whole[1]))
+            if whole_token is not None and _PREFIX not in whole_token[1]:
+                number, content = whole_token
+                self.decrypted_by.append(number)
+                view = _DECRYPTED % (len(content), content) + whole[2]
+                if self._new is None or self._keys[number] is self._new:
                     return text, view
-                return self._token(whole[1], place, content, content) + whole[2], view
+                return self._token(whole[1], number, content, content) + whole[2], view
         written: list[bytes] = []
-        opened: list[bytes] = []
+        decrypted: list[bytes] = []
         position = start = 0
         tries_in_run = 0
         while match := _TOKEN.search(text, start):
-            found = self._find(match[0], is_known=is_known)
+            found = self._find(match[0], is_expected=is_expected)
             if found is None:
-                self.failed += is_known or _has_form(len(match[0]))
-                # What only begins like a token may have one in it.
+                self.failed += is_expected or _has_form(len(match[0]))
+                # A token may start later in this run.
                 tries_in_run += 1
                 start = match.end() if tries_in_run >= MOST_TRIES else match.start() + 1
                 continue
             tries_in_run = 0
-            place, length, content = found
-            self.opened_by.append(place)
+            number, length, content = found
+            self.decrypted_by.append(number)
             token = match[0][:length]
             inner, view = content, content
             if depth < MOST_NESTED and _PREFIX in content:
-                inner, view = self._text(content, is_known=False, depth=depth + 1)
+                inner, view = self._text(content, is_expected=False, depth=depth + 1)
             around = text[position : match.start()]
-            written += (around, self._token(token, place, inner, content))
-            opened += (around, _OPENED % (len(view), view))
+            written += (around, self._token(token, number, inner, content))
+            decrypted += (around, _DECRYPTED % (len(view), view))
             position = start = match.start() + length
         tail = text[position:]
-        return b"".join((*written, tail)), b"".join((*opened, tail))
+        return b"".join((*written, tail)), b"".join((*decrypted, tail))
 
-    def _opened(self, token: bytes) -> tuple[int, bytes] | None:
-        for place, key in enumerate(self._keys):
+    def _decrypt(self, token: bytes) -> tuple[int, bytes] | None:
+        for number, key in enumerate(self._keys):
             content = key.find_content(token)
             if content is not None:
-                return place, content
+                return number, content
         return None
 
-    def _find(self, run: bytes, *, is_known: bool) -> tuple[int, int, bytes] | None:
-        """Return which key opens the token that ``run`` begins with, its length, its content."""
-        lengths: Iterable[int] = [len(run)] if is_known or _has_form(len(run)) else []
-        if not is_known and len(run) <= LONGEST_RUN:
+    def _find(self, run: bytes, *, is_expected: bool) -> tuple[int, int, bytes] | None:
+        """Return key number, length and content of the token at the start of ``run``."""
+        lengths: Iterable[int] = [len(run)] if is_expected or _has_form(len(run)) else []
+        if not is_expected and len(run) <= LONGEST_RUN:
             lengths = chain(lengths, _shorter_lengths(len(run)))
         for length in lengths:
-            found = self._opened(_padded(run[:length]))
+            found = self._decrypt(_padded(run[:length]))
             if found is not None:
                 return found[0], length, found[1]
         return None
 
-    def _token(self, token: bytes, place: int, inner: bytes, content: bytes) -> bytes:
-        if self._new is None or (self._keys[place] is self._new and inner == content):
+    def _token(self, token: bytes, number: int, inner: bytes, content: bytes) -> bytes:
+        if self._new is None or (self._keys[number] is self._new and inner == content):
             return token
         new = self._new.encrypt_content(inner, at=_time_of(token)).rstrip(b"=")
         if len(new) != len(token):
@@ -200,7 +200,7 @@ def _padded(token: bytes) -> bytes:
 
 
 def _has_form(length: int) -> bool:
-    """Tell whether a token can have so many characters, its padding not counted."""
+    """Tell whether a token can have this many characters without its padding."""
     content = length * 3 // 4 - _FRAME_BYTES
     return content > 0 and content % _BLOCK_BYTES == 0 and length == _length_of(content)
 
@@ -223,20 +223,20 @@ def _time_of(token: bytes) -> int:
     return int.from_bytes(base64.urlsafe_b64decode(token[:12])[1:9], "big")
 
 
-def surveyed(
+def scan(
     store: Store,
     keys: Sequence["Cipher"],
     progress: Callable[[int], None],
     *,
     new: "Cipher | None" = None,
     samples: int = 0,
-) -> Survey:
-    """Read everything with ``keys``; with ``new``, write it under that key, within a transaction.
+) -> ScanResult:
+    """Read everything with ``keys``; with ``new``, re-encrypt it within a transaction.
 
-    ``samples``: how many cells of a column to keep that change, as they were and as they are then.
+    ``samples``: how many changed cells per column to keep, with their old and their new text.
     """
-    survey = Survey()
-    opened, by_key = survey.opened, survey.by_key
+    result = ScanResult()
+    decrypted, by_key = result.decrypted, result.by_key
     digest = hashlib.sha256()
     reader = Reader(keys, new=new)
     for page in store.cells(progress):
@@ -244,48 +244,48 @@ def surveyed(
         views: list[bytes] = []
         for cell in page:
             text, view = reader.read(cell)
-            place = (cell.table, cell.column)
-            for key in reader.opened_by:
-                opened[place] += 1
+            column = (cell.table, cell.column)
+            for key in reader.decrypted_by:
+                decrypted[column] += 1
                 by_key[key] += 1
             if reader.failed:
-                survey.fail(cell, reader.failed)
+                result.fail(cell, reader.failed)
             label = f"{cell.table}\0{cell.column}\0{cell.position}\0{len(view)}\0"
             views += (label.encode("utf-8", "surrogatepass"), view)
             if text != cell.text:
-                if survey.rewritten[place] < samples:
-                    survey.samples.append((cell, text))
-                survey.rewritten[place] += 1
+                if result.rewritten[column] < samples:
+                    result.samples.append((cell, text))
+                result.rewritten[column] += 1
                 changes.append((cell, text))
         digest.update(b"".join(views))
         if changes:
             store.replace_cells(changes)
             failpoints.reach("rewriting")
-    survey.digest = digest.hexdigest()
-    return survey
+    result.digest = digest.hexdigest()
+    return result
 
 
-class Checked(NamedTuple):
-    """One value, where it is, and which of the keys that were tried opens it, None if none."""
+class CheckedValue(NamedTuple):
+    """A value, where it is, and the number of the first key that decrypts it, None if none does."""
 
     table: str
     column: str
     row: str
     name: str | None
-    is_known: bool
+    is_expected: bool
     key: int | None
 
 
-def checked_values(
+def check_values(
     store: Store, keys: Sequence["Cipher"], progress: Callable[[int], None]
-) -> Iterator[Checked]:
-    """Try every value in the database with ``keys``, the first of them that opens it counts."""
+) -> Iterator[CheckedValue]:
+    """Try ``keys`` in order on every encrypted value in the database."""
     reader = Reader(keys)
     for page in store.cells(progress):
         for cell in page:
             reader.read(cell)
             table, column, row, name, kind, _, _ = cell
-            for key in reader.opened_by:
-                yield Checked(table, column, row, name, kind != "other", key)
+            for key in reader.decrypted_by:
+                yield CheckedValue(table, column, row, name, kind != "other", key)
             for _ in range(reader.failed):
-                yield Checked(table, column, row, name, kind != "other", None)
+                yield CheckedValue(table, column, row, name, kind != "other", None)

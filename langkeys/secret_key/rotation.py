@@ -1,10 +1,11 @@
-"""Putting a whole database under another secret key, and the key where the old one was.
+"""Re-encrypt a whole database with a new secret key, and replace the key in its files.
 
-The order makes a crash at any moment harmless: everything is written and read back within one
-transaction; then the journal and the staged keys are on the disk; then it commits; then the staged
-keys are renamed into their places. What dies before the commit is undone by the next langkeys
-command, what dies after it is completed; see ``langkeys.secret_key.recovery``. Last of all free
-pages are cleaned: values under the old key may be in them from before.
+The order makes a crash at any moment harmless. Everything is written and read back within one
+transaction. Then the journal and the staged keys are on the disk. Then the transaction commits, and
+the staged keys are renamed over the old ones. The next langkeys command undoes a rotation that was
+interrupted before the commit, and completes one that was interrupted after it; see
+``langkeys.secret_key.recovery``. Free pages are cleaned last: they may hold values that the old key
+encrypted.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,9 @@ from langkeys.config.settings import temporary_folders
 from langkeys.errors import ConfigError, ConflictError, FailedError, SecretKeyError
 from langkeys.files.staged import StagedFile, sync_folder, write_new
 from langkeys.progress import Progress
-from langkeys.secret_key.files import KeyPlace
-from langkeys.secret_key.journal import Entry, Journal, witnesses
-from langkeys.secret_key.reencryption import Survey, surveyed
+from langkeys.secret_key.files import SecretKeyFile
+from langkeys.secret_key.journal import Entry, Journal, cell_samples
+from langkeys.secret_key.reencryption import ScanResult, scan
 from langkeys.store.generations import require_writable
 from langkeys.store.protocol import Change, Store
 from langkeys.targets import Target
@@ -30,66 +31,66 @@ from langkeys.times import iso, now
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
-WITNESSES = 8
-"""Cells of each column by which a commit is told from none, should it be asked."""
+SAMPLES = 8
+"""Cells per column that the journal samples, to show later whether the commit happened."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a rotation is to do, found out before anything is written.
+class RotationPlan:
+    """What a rotation will do, determined before anything is written.
 
-    ``keys`` are those that may open what is stored: the one in force, older ones, the new one.
+    ``keys`` may decrypt what is stored: the key in force, older ones, the new one.
     """
 
     database: Target
     journal: Path
     backup_base: Path
-    """What the names of the backup and of the old key's file begin with."""
+    """The common start of the names of the backup and of the old key's file."""
     old: str = field(repr=False)
     new: str = field(repr=False)
     old_fingerprint: str
     new_fingerprint: str
     keys: tuple["Cipher", ...]
     new_cipher: "Cipher"
-    places: tuple[KeyPlace, ...]
-    fixed: tuple[str, ...]
+    key_files: tuple[SecretKeyFile, ...]
+    read_only: tuple[str, ...]
     new_key_file: Path | None
     makes_new_key_file: bool
     skips_unreadable: bool
 
 
 @dataclass(frozen=True)
-class Rotated:
-    """What a rotation has done: what was found, the backup, and the key that opens the backup."""
+class RotationResult:
+    """The result of a rotation: the values found, the backup, and the file with its secret key."""
 
-    survey: Survey
+    scan_result: ScanResult
     backup: Path
     old_key_file: Path
 
 
-def checked(store: Store, plan: Plan, progress: Progress) -> Survey:
-    """Read everything; raise SecretKeyError where a value that must open does not."""
+def check_decryptable(store: Store, plan: RotationPlan, progress: Progress) -> ScanResult:
+    """Read everything; raise SecretKeyError if an encrypted value cannot be decrypted."""
     require_writable(store.generation, store.location)
     with progress("reading", store.rows_to_pass()) as done:
-        survey = surveyed(store, plan.keys, done)
-    _require_opened(store, plan, survey)
-    return survey
+        result = scan(store, plan.keys, done)
+    _require_decrypted(store, plan, result)
+    return result
 
 
-def _require_opened(store: Store, plan: Plan, survey: Survey) -> None:
-    if survey.unopened_known and not survey.opened:
+def _require_decrypted(store: Store, plan: RotationPlan, result: ScanResult) -> None:
+    if result.undecrypted_expected and not result.decrypted:
         raise SecretKeyError(
-            f"none of the given keys can decrypt any of the {survey.unopened_known}"
+            f"none of the given keys can decrypt any of the {result.undecrypted_expected}"
             f" values of {store.location}; nothing was written",
             hint="use --old-key-file FILE with the secret key that encrypted them. If"
             " it is lost, there is nothing to rotate: set variables and create"
             " API keys again, with --accept-secret-key",
         )
-    if survey.unopened_known and not plan.skips_unreadable:
-        named = survey.named(is_known=True)
+    if result.undecrypted_expected and not plan.skips_unreadable:
+        named = result.named(is_expected=True)
         raise SecretKeyError(
-            f"{counted(survey.unopened_known, 'value')} of {store.location} cannot be decrypted"
-            " with any of the given keys; nothing was written",
+            f"{counted(result.undecrypted_expected, 'value')} of {store.location} cannot be"
+            " decrypted with any of the given keys; nothing was written",
             hint="use --old-key-file with the key that encrypted them, delete them or"
             " set them again, or keep them as they are with --skip-unreadable",
             candidates=tuple(named[:100]),
@@ -97,29 +98,30 @@ def _require_opened(store: Store, plan: Plan, survey: Survey) -> None:
 
 
 class Rotation:
-    """One rotation of a database that this process holds alone.
+    """One rotation of a database that this process holds exclusively.
 
-    Once ``may_be_committed`` is true, only ``langkeys.secret_key.recovery`` can say whether it is.
+    Once ``may_be_committed`` is true, only ``langkeys.secret_key.recovery`` can tell whether the
+    transaction was committed.
     """
 
-    def __init__(self, store: Store, plan: Plan, progress: Progress) -> None:
+    def __init__(self, store: Store, plan: RotationPlan, progress: Progress) -> None:
         self._store = store
         self._plan = plan
         self._progress = progress
-        self._staged: list[tuple[KeyPlace, StagedFile, str]] = []
+        self._staged: list[tuple[SecretKeyFile, StagedFile, str]] = []
         self.may_be_committed = False
         self.journal: Journal | None = None
 
-    def carry_out(self) -> Rotated:
-        """Rotate; raises with nothing changed, or with ``may_be_committed`` true."""
+    def run(self) -> RotationResult:
+        """Rotate. An error means that nothing was changed, unless ``may_be_committed`` is true."""
         store = self._store
         require_writable(store.generation, store.location)
         with ExitStack() as undo:
-            backup, old_key_file = self._backed_up(undo)
+            backup, old_key_file = self._back_up(undo)
             failpoints.reach("backed-up")
             with ExitStack() as stages:
                 with store.transaction():
-                    written = self._rewritten()
+                    written = self._rewrite()
                     failpoints.reach("rewritten")
                     self._write_journal(written, backup, old_key_file, undo)
                     failpoints.reach("journal-written")
@@ -136,12 +138,12 @@ class Rotation:
             self.journal.remove()
             failpoints.reach("journal-removed")
         store.clean_free_pages(temporary_folders())
-        return Rotated(written, backup, old_key_file)
+        return RotationResult(written, backup, old_key_file)
 
-    def _backed_up(self, undo: ExitStack) -> tuple[Path, Path]:
+    def _back_up(self, undo: ExitStack) -> tuple[Path, Path]:
         path = self._plan.backup_base
         for stale in path.parent.glob(f".{path.name}.backup-*.tmp*"):
-            stale.unlink(missing_ok=True)  # copies that were not complete when langkeys died
+            stale.unlink(missing_ok=True)  # incomplete copies of interrupted rotations
         stamp = now().strftime("%Y%m%dT%H%M%SZ")
         names = (f"{path.name}.backup-{stamp}{number}" for number in ("", "-2", "-3", "-4"))
         backup = next(p for p in map(path.with_name, names) if not p.exists())
@@ -149,20 +151,20 @@ class Rotation:
         with self._progress("backing up", self._store.copy_size()) as done:
             self._store.copy_to(backup, lambda copied, _: done(copied), with_indexes=False)
         undo.callback(_removed, backup)
-        # Without it the backup would be of no use: the old key leaves its place.
+        # The backup is useless without the old key, which is about to be replaced.
         write_new(old_key_file, self._plan.old)
         undo.callback(_removed, old_key_file)
         return backup, old_key_file
 
-    def _rewritten(self) -> Survey:
+    def _rewrite(self) -> ScanResult:
         store, plan = self._store, self._plan
         with self._progress("re-encrypting", store.rows_to_pass()) as done:
-            written = surveyed(store, plan.keys, done, new=plan.new_cipher, samples=WITNESSES)
-        _require_opened(store, plan, written)
+            written = scan(store, plan.keys, done, new=plan.new_cipher, samples=SAMPLES)
+        _require_decrypted(store, plan, written)
         failpoints.reach("before-reading-back")
         with self._progress("reading back", store.rows_to_pass()) as done:
-            read = surveyed(store, [plan.new_cipher], done)
-        if read.digest != written.digest or read.opened != written.opened:
+            read = scan(store, [plan.new_cipher], done)
+        if read.digest != written.digest or read.decrypted != written.decrypted:
             raise FailedError(
                 f"the re-encrypted values of {store.location} differ from the original"
                 " ones when read back; nothing was written"
@@ -170,7 +172,7 @@ class Rotation:
         return written
 
     def _write_journal(
-        self, written: Survey, backup: Path, old_key_file: Path, undo: ExitStack
+        self, written: ScanResult, backup: Path, old_key_file: Path, undo: ExitStack
     ) -> None:
         plan = self._plan
         self.journal = Journal.write(
@@ -179,12 +181,12 @@ class Rotation:
                 started=iso(now()),
                 old=plan.old_fingerprint,
                 new=plan.new_fingerprint,
-                places=plan.places,
-                fixed=plan.fixed,
+                key_files=plan.key_files,
+                read_only=plan.read_only,
                 new_key_file=None if plan.new_key_file is None else str(plan.new_key_file),
                 backup=str(backup),
                 old_key_file=str(old_key_file),
-                witnesses=witnesses(written.samples),
+                samples=cell_samples(written.samples),
             ),
         )
         undo.callback(self.journal.remove)
@@ -194,53 +196,53 @@ class Rotation:
         if plan.new_key_file is not None and plan.makes_new_key_file:
             write_new(plan.new_key_file, plan.new + "\n")
             undo.callback(_removed, plan.new_key_file)
-        for place in plan.places:
-            if place.staged.exists():
+        for key_file in plan.key_files:
+            if key_file.staged.exists():
                 raise ConflictError(
-                    f"{place.staged} is left from an interrupted rotation, but there"
+                    f"{key_file.staged} is left from an interrupted rotation, but there"
                     " is no journal of it; nothing was done",
                     hint="run langkeys secret-key check --old-key-file with that"
                     " file; remove it if it decrypts nothing",
                 )
-            staged = stages.enter_context(StagedFile(place.path, staged=place.staged))
-            content = self._content(place)
+            staged = stages.enter_context(StagedFile(key_file.path, staged=key_file.staged))
+            content = self._content(key_file)
             staged.write(content)
-            sync_folder(place.path.parent)
-            self._staged.append((place, staged, content))
+            sync_folder(key_file.path.parent)
+            self._staged.append((key_file, staged, content))
 
-    def _content(self, place: KeyPlace) -> str:
+    def _content(self, key_file: SecretKeyFile) -> str:
         try:
-            return place.content(self._plan.new, self._plan.old)
+            return key_file.content(self._plan.new, self._plan.old)
         except ConfigError:
-            # It was found to hold the old key before: another rotation was faster.
+            # It held the old key when the rotation was planned: another rotation was faster.
             raise FailedError(
-                f"the secret key in {place.title} has just been changed; nothing was done",
+                f"the secret key in {key_file.title} has just been changed; nothing was done",
                 hint="run the command again",
             ) from None
 
     def _publish(self) -> None:
         plan = self._plan
-        for place, staged, content in self._staged:
-            if place.content(plan.new, plan.old) != content:
-                raise FailedError(f"{place.path} has changed in the meantime")
+        for key_file, staged, content in self._staged:
+            if key_file.content(plan.new, plan.old) != content:
+                raise FailedError(f"{key_file.path} has changed in the meantime")
             staged.publish()
             failpoints.reach("renamed")
 
-    def _change(self, written: Survey, backup: Path) -> Change:
+    def _change(self, written: ScanResult, backup: Path) -> Change:
         plan = self._plan
         details = {
             "old": plan.old_fingerprint,
-            "values": sum(written.opened.values()),
-            "unopened": written.unopened_known + written.unopened_stray,
-            "places": [place.title for place in plan.places],
+            "values": sum(written.decrypted.values()),
+            "unopened": written.undecrypted_expected + written.undecrypted_unexpected,
+            "places": [key_file.title for key_file in plan.key_files],
             "backup": str(backup),
         }
         return Change("rotate", "secret_key", plan.new_fingerprint, None, details=details)
 
 
-def rotated_counts(survey: Survey) -> Sequence[tuple[str, str, int]]:
-    """Return table, column and number of what was opened, in order."""
-    return [(*place, count) for place, count in sorted(survey.opened.items()) if count]
+def decrypted_counts(result: ScanResult) -> Sequence[tuple[str, str, int]]:
+    """Return table, column and number of the decrypted values, sorted."""
+    return [(*column, count) for column, count in sorted(result.decrypted.items()) if count]
 
 
 def _removed(path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Try the secret key on what is stored, before anything is encrypted with it.
+"""Try the secret key on stored values before encrypting anything with it.
 
-Nothing that is encrypted is written where it is not, unless somebody has said that the old secret
-key is gone for good. What only ends, deletes or changes plain columns needs no secret key.
+If it decrypts none of them, no encrypted value is written, unless the user accepts that the old
+secret key is lost. Revoking, deleting and changing plain columns need no secret key.
 """
 
 from typing import TYPE_CHECKING
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 _UNWRITTEN = "; nothing was written"
 
 
-def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
-    """Return what is to be said where nothing that is tried can be decrypted, else None.
+def find_lost_key_error(store: Store, cipher: "Cipher") -> SecretKeyError | None:
+    """Return an error if the secret key decrypts none of a sample of stored values, else None.
 
-    None, too, where nothing is encrypted: then any secret key will do.
+    None also if nothing is encrypted: any secret key will do then.
     """
     tried = set()
     for value in store.sample_of_encrypted_values():
         tried.add((value.table, value.row, value.value))
-        if cipher.opens(value.value):
+        if cipher.can_decrypt(value.value):
             return None
     if not tried:
         return None
@@ -45,17 +45,19 @@ def find_lost(store: Store, cipher: "Cipher") -> SecretKeyError | None:
     )
 
 
-def warning_of(lost: SecretKeyError) -> str:
-    """Say after something has been done that could be done without the secret key."""
+def lost_key_warning(lost: SecretKeyError) -> str:
+    """Return a warning for a command that needed no secret key, and has done its work."""
     return (
         f"{lost.message.removesuffix(_UNWRITTEN)}. Only what needs no secret key can be done;"
         " see langkeys doctor for what to do"
     )
 
 
-def given_up(store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str) -> str:
-    """Say what is given up where this secret key counts from now on, as a sentence's beginning."""
-    closed = sum(not cipher.opens(value.value) for value in store.encrypted_values())
+def given_up_warning(
+    store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str
+) -> str:
+    """Return what accepting this secret key would give up, as the start of a question."""
+    closed = sum(not cipher.can_decrypt(value.value) for value in store.encrypted_values())
     return (
         f"the secret key from {secret_key.source} (fingerprint {fingerprint}) is used from now on,"
         f" and {closed} encrypted value{'' if closed == 1 else 's'} of {store.location} that it"

@@ -1,1 +1,1 @@
-"""What a command opens: store, cipher, and the acting user."""
+"""Open what a command needs: store, cipher, and acting user."""

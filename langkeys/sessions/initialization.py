@@ -1,6 +1,6 @@
-"""What ``init`` needs: whether there is a Langflow database, and how one is made.
+"""Check for a Langflow database, and create one, for ``init``.
 
-Beside ``langkeys.sessions.session`` another place that knows which implementations exist.
+Like ``langkeys.sessions.session`` it knows which implementations exist.
 """
 
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.errors import NoTablesError, SecretKeyError, UnsupportedError
-from langkeys.secret_key.trial import find_lost
+from langkeys.secret_key.trial import find_lost_key_error
 from langkeys.targets import Target
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
-    from langkeys.initialization import Plan
+    from langkeys.initialization import InitPlan
     from langkeys.store.protocol import Store
 
 
 def check_database(target: Target, settings: Settings, warn: Callable[[str], None]) -> None:
     """Raise StoreError or UnsupportedError unless this is a Langflow database.
 
-    ``warn`` is told where the secret key in force can decrypt nothing that is in it: no reason to
-    fail in a container's entry point, and none to say nothing.
+    ``warn`` is called if the secret key can decrypt nothing in it. That must not stop a container's
+    entry point, but must not be silent either.
     """
     from langkeys.store.engines import open_store
 
@@ -33,7 +33,7 @@ def check_database(target: Target, settings: Settings, warn: Callable[[str], Non
             f"{error.message}; langkeys init makes no tables there", hint=error.hint
         ) from None
     try:
-        lost = find_lost(store, _cipher(settings, store))
+        lost = find_lost_key_error(store, _cipher(settings, store))
     finally:
         store.close()
     if lost is not None:
@@ -41,7 +41,7 @@ def check_database(target: Target, settings: Settings, warn: Callable[[str], Non
 
 
 def _cipher(settings: Settings, store: "Store") -> "Cipher":
-    from langkeys.crypto.cipher import Cipher, ClosedCipher
+    from langkeys.crypto.cipher import Cipher, UnavailableCipher
 
     try:
         secret_key = locations.get_secret_key(settings)
@@ -49,21 +49,21 @@ def _cipher(settings: Settings, store: "Store") -> "Cipher":
             secret_key.text, source=secret_key.source, pads_always=store.generation.pads_always
         )
     except SecretKeyError as error:
-        return ClosedCipher(error)
+        return UnavailableCipher(error)
 
 
 def initialize(
-    plan: "Plan", settings: Settings, *, reason: str | None, warn: Callable[[str], None]
+    plan: "InitPlan", settings: Settings, *, reason: str | None, warn: Callable[[str], None]
 ) -> None:
-    """Carry out what ``init`` has planned; see ``langkeys.initialization``."""
-    from langkeys.audit.log import Recorder, Trail
+    """Write what ``init`` has planned, with an audit line; see ``langkeys.initialization``."""
+    from langkeys.audit.log import AuditLog, Recorder
     from langkeys.crypto.cipher import Cipher
-    from langkeys.crypto.passwords import hashed
-    from langkeys.initialization import carry_out
+    from langkeys.crypto.passwords import hash_password
+    from langkeys.initialization import apply_plan
     from langkeys.store.engines import create_store
 
     recorder = Recorder(
-        Trail(settings, warn, path=plan.audit_log),
+        AuditLog(settings, warn, path=plan.audit_log),
         command="init",
         reason=reason,
         acting=lambda: None,
@@ -72,11 +72,11 @@ def initialize(
     written = [path for path in (plan.env_path, plan.secret_key_file, plan.database.file) if path]
     changes = [{"action": "insert", "kind": "file", "name": str(path)} for path in written]
     user = {"action": "insert", "kind": "user", "name": plan.superuser, "is_superuser": True}
-    with recorder.writing([*changes, user]):
-        carry_out(
+    with recorder.record_write([*changes, user]):
+        apply_plan(
             plan,
             cipher=lambda text, source: Cipher(text, source=source),
-            hashed=hashed,
+            hashed=hash_password,
             create_store=create_store,
             warn=warn,
         )

@@ -1,6 +1,6 @@
-"""What a session does about a rotation of the secret key that was broken off.
+"""Handle an interrupted rotation of the secret key.
 
-Beside ``langkeys.sessions.session`` another place that knows which implementations exist.
+Like ``langkeys.sessions.session`` it knows which implementations exist.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from langkeys.config.settings import Settings
 from langkeys.crypto.cipher import Cipher
 from langkeys.crypto.hashes import fingerprint
 from langkeys.secret_key.journal import Journal, find_unfinished
-from langkeys.secret_key.recovery import find_staged_key, settle
+from langkeys.secret_key.recovery import find_staged_key, recover
 
 if TYPE_CHECKING:
     from langkeys.store.protocol import Store
 
 
 def warn_of_unfinished(journal: Path, warn: Callable[[str], None]) -> None:
-    """Say, before something is read, that a rotation has not come to its end."""
+    """Warn, before anything is read, that a rotation was interrupted."""
     said = find_unfinished(journal)
     if said is not None:
         warn(
@@ -29,15 +29,15 @@ def warn_of_unfinished(journal: Path, warn: Callable[[str], None]) -> None:
         )
 
 
-def settle_unfinished(
+def recover_unfinished(
     path: Path, settings: Settings, open_store: Callable[[], "Store"], warn: Callable[[str], None]
 ) -> bool:
-    """Complete or undo a rotation that died; tell whether there was one.
+    """Complete or undo an interrupted rotation; tell whether there was one.
 
-    See ``langkeys.secret_key.recovery``. ``settings`` are read anew, as the secret key may be
-    another now.
+    See ``langkeys.secret_key.recovery``. ``settings`` are read again, as the secret key may have
+    changed.
     """
-    journal = Journal.seized(path)
+    journal = Journal.acquire(path)
     if journal is None:
         return False
 
@@ -49,7 +49,7 @@ def settle_unfinished(
     try:
         store = open_store()
         try:
-            settle(
+            recover(
                 journal,
                 store,
                 settings,
@@ -66,7 +66,7 @@ def settle_unfinished(
 
 
 def with_staged_key(cipher: Cipher, journal: Path) -> Cipher:
-    """Return a cipher that also decrypts by the key that a dead rotation has staged, in memory."""
+    """Return a cipher that also decrypts with the key that an interrupted rotation has staged."""
     staged = find_staged_key(journal, fingerprint)
     also = () if staged is None else (Cipher(staged, source="the staged secret key"),)
-    return cipher.also(*also)
+    return cipher.with_fallbacks(*also)

@@ -1,6 +1,6 @@
-"""What the commands about the secret key need of a session: plans, ciphers, the database alone.
+"""Plan and run rotations of the secret key, and load secret keys with their ciphers.
 
-Beside ``langkeys.sessions.session`` the other place that knows which implementations exist.
+Like ``langkeys.sessions.session`` it knows which implementations exist.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ from langkeys.errors import (
 )
 from langkeys.files.staged import read_secret
 from langkeys.progress import Progress
-from langkeys.secret_key.files import SOUND_KEY, located
-from langkeys.secret_key.journal import is_living
-from langkeys.secret_key.reencryption import Survey
-from langkeys.secret_key.rotation import Plan, Rotated, Rotation, checked
+from langkeys.secret_key.files import SOUND_KEY, find_sources
+from langkeys.secret_key.journal import is_running
+from langkeys.secret_key.reencryption import ScanResult
+from langkeys.secret_key.rotation import Rotation, RotationPlan, RotationResult, check_decryptable
 from langkeys.sessions.session import Session
 from langkeys.store.read_back import require_stored
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from langkeys.store.protocol import Store
 
 ALONE_TIMEOUT = 3.0
-"""Seconds to wait for others who have the database open for a moment: commands, not servers."""
+"""Seconds to wait for other commands that have the database open; a server keeps it open."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """A secret key that was given, with a cipher under it where one can be made."""
+class LoadedSecretKey:
+    """A secret key with its source, its fingerprint and its cipher."""
 
     source: str
     fingerprint: str
@@ -48,16 +48,16 @@ class Key:
     cipher: "Cipher" = field(repr=False)
 
 
-def key_in_force(session: Session) -> Key:
-    """Return the secret key in force; SecretKeyError where there is none, or it is malformed."""
+def get_secret_key(session: Session) -> LoadedSecretKey:
+    """Return the secret key in force; SecretKeyError if it is missing or malformed."""
     cipher = session.cipher
     found = locations.find_secret_key(session.settings)
-    assert found is not None  # there is a cipher
-    return Key(found.source, fingerprint(found.text), found.text, cipher)
+    assert found is not None  # otherwise session.cipher raises
+    return LoadedSecretKey(found.source, fingerprint(found.text), found.text, cipher)
 
 
-def key_from_file(session: Session, path: Path) -> Key:
-    """Return the secret key in a file, without the newline at its end; SecretKeyError."""
+def read_secret_key(session: Session, path: Path) -> LoadedSecretKey:
+    """Return the secret key in a file, without a newline at its end; SecretKeyError."""
     from langkeys.crypto.cipher import Cipher
 
     text = read_secret(path, "a secret key", error=SecretKeyError)
@@ -69,25 +69,25 @@ def key_from_file(session: Session, path: Path) -> Key:
         short_keys_by_prng=bool(generation.short_keys_by_prng),
         pads_always=generation.pads_always,
     )
-    return Key(source, fingerprint(text), text, cipher)
+    return LoadedSecretKey(source, fingerprint(text), text, cipher)
 
 
-def planned(
+def plan_rotation(
     session: Session, *, new_key_file: Path | None, old_key_files: Sequence[Path], skips: bool
-) -> Plan:
-    """Find out what a rotation is to do; writes nothing.
+) -> RotationPlan:
+    """Return what a rotation will do. Writes nothing.
 
-    Raises UsageError where a file for the new key is needed, SecretKeyError for a key that is none.
+    Raises UsageError if a file for the new key is required, SecretKeyError for a malformed key.
     """
     from langkeys.crypto.cipher import Cipher
 
-    old = key_in_force(session)
-    where = located(session.settings, old.text)
+    old = get_secret_key(session)
+    where = find_sources(session.settings, old.text)
     if new_key_file is not None:
         new_key_file = new_key_file.absolute()
-    if where.fixed and new_key_file is None:
+    if where.read_only and new_key_file is None:
         raise UsageError(
-            f"the secret key is set in {' and '.join(where.fixed)}, which langkeys"
+            f"the secret key is set in {' and '.join(where.read_only)}, which langkeys"
             " cannot change: a server started with it would write the old key back",
             hint="use --new-key-file FILE: the new key is written to FILE, and you"
             " set LANGFLOW_SECRET_KEY to it before you start the server",
@@ -102,9 +102,9 @@ def planned(
     if makes_file and new_key_file is not None and not new_key_file.parent.is_dir():
         raise ConfigError(f"there is no folder {new_key_file.parent} for the new secret key")
     new_cipher = Cipher(new, source="the new secret key")
-    older = [key_from_file(session, path) for path in old_key_files]
+    older = [read_secret_key(session, path) for path in old_key_files]
     keys = (old.cipher, *(key.cipher for key in older), new_cipher)
-    return Plan(
+    return RotationPlan(
         database=locations.database(session.settings).target,
         journal=locations.rotation_journal(session.settings),
         backup_base=locations.backup_base(session.settings),
@@ -114,8 +114,8 @@ def planned(
         new_fingerprint=fingerprint(new),
         keys=keys,
         new_cipher=new_cipher,
-        places=where.places,
-        fixed=where.fixed,
+        key_files=where.key_files,
+        read_only=where.read_only,
         new_key_file=new_key_file,
         makes_new_key_file=makes_file,
         skips_unreadable=skips,
@@ -131,25 +131,27 @@ def _require_sound(text: str, path: Path) -> None:
         )
 
 
-def surveyed_only(session: Session, plan: Plan, progress: Progress) -> Survey:
-    """Find out what a rotation would do, beside a running server."""
-    return checked(session.store, plan, progress)
+def scan(session: Session, plan: RotationPlan, progress: Progress) -> ScanResult:
+    """Return what a rotation would find, while a server may be running."""
+    return check_decryptable(session.store, plan, progress)
 
 
-def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str], None]) -> Rotated:
-    """Carry out a rotation with the database to itself; raises with what was found afterwards."""
+def rotate(
+    session: Session, plan: RotationPlan, progress: Progress, say: Callable[[str], None]
+) -> RotationResult:
+    """Run a rotation with exclusive access to the database; say what became of it if it fails."""
     from langkeys.store.engines import take_alone
 
     acting = session.acting
     session.recorder.check()
     committing = session.store.committing
     session.close_store()
-    if is_living(plan.journal):
+    if is_running(plan.journal):
         _refuse_second(plan)
     try:
         store = take_alone(plan.database, patience=ALONE_TIMEOUT)
     except LangkeysError:
-        if is_living(plan.journal):
+        if is_running(plan.journal):
             _refuse_second(plan)
         raise
     store.listen(note=session.note, warn=say)
@@ -159,7 +161,7 @@ def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str]
             stack.callback(store.close)
             _require_unchanged(session, store, plan, acting.user.id)
             store.committing = committing
-            rotated = rotation.carry_out()
+            rotated = rotation.run()
     except BaseException as raised:  # noqa: BLE001 - raised again, with how things stand
         error = raised
         if isinstance(raised, OSError):
@@ -167,7 +169,7 @@ def rotate(session: Session, plan: Plan, progress: Progress, say: Callable[[str]
             error = FailedError(f"the rotation failed: {what}{raised.strerror}")
         _close_journal(rotation)
         if rotation.may_be_committed:
-            _settle_after(session, error, say)
+            _recover_after(session, error, say)
         raise error from None
     _close_journal(rotation)
     session.settings.reload()
@@ -181,7 +183,7 @@ def _close_journal(rotation: Rotation) -> None:
         rotation.journal.close()
 
 
-def _refuse_second(plan: Plan) -> None:
+def _refuse_second(plan: RotationPlan) -> None:
     raise ConflictError(
         f"another rotation of the secret key of {plan.database.location} is running; nothing was"
         " done",
@@ -189,24 +191,24 @@ def _refuse_second(plan: Plan) -> None:
     ) from None
 
 
-def _require_unchanged(session: Session, store: "Store", plan: Plan, user_id: str) -> None:
-    """Hold that what was found out before the database was ours still is so."""
+def _require_unchanged(session: Session, store: "Store", plan: RotationPlan, user_id: str) -> None:
+    """Raise unless user and secret key are still those that the rotation was planned with."""
     user = store.find_user(user_id)
     if user is None:
         raise ForbiddenError("the acting user has just been deleted")
     require_superuser(Acting(user, session.acting.how), store.location)
-    for place in plan.places:
-        if place.key_in(place.path) != plan.old:
+    for key_file in plan.key_files:
+        if key_file.find_secret_key_in(key_file.path) != plan.old:
             raise FailedError(
-                f"the secret key in {place.title} has just been changed; nothing was done",
+                f"the secret key in {key_file.title} has just been changed; nothing was done",
                 hint="run the command again",
             )
 
 
-def _settle_after(session: Session, error: BaseException, say: Callable[[str], None]) -> None:
-    """Say how things stand after a rotation has failed at its commit or behind it."""
+def _recover_after(session: Session, error: BaseException, say: Callable[[str], None]) -> None:
+    """Say what has become of a rotation that failed at its commit or after it."""
     try:
-        session.settle_rotation()
+        session.recover_rotation()
     except LangkeysError as second:
         say(second.message)
         if isinstance(error, LangkeysError):
@@ -216,15 +218,15 @@ def _settle_after(session: Session, error: BaseException, say: Callable[[str], N
             error.hint = "the warning above says whether the rotation was completed or undone"
 
 
-def _read_back(session: Session, plan: Plan) -> None:
-    """Open the database anew, with the key from where it is now."""
+def _read_back(session: Session, plan: RotationPlan) -> None:
+    """Check values through a fresh connection, and the new key in its files."""
     with session.store.reopened() as fresh:
         for value in fresh.sample_of_encrypted_values():
             require_stored(
                 f"row {value.row} of table {value.table}",
                 fresh.location,
-                is_stored=plan.skips_unreadable or plan.new_cipher.opens(value.value),
+                is_stored=plan.skips_unreadable or plan.new_cipher.can_decrypt(value.value),
             )
-    for place in plan.places:
-        is_stored = place.key_in(place.path) == plan.new
-        require_stored("the new secret key", place.title, is_stored=is_stored)
+    for key_file in plan.key_files:
+        is_stored = key_file.find_secret_key_in(key_file.path) == plan.new
+        require_stored("the new secret key", key_file.title, is_stored=is_stored)

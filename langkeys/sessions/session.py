@@ -1,7 +1,7 @@
-"""One invocation's settings, store, cipher and acting user, each opened on first use.
+"""The settings, store, cipher and acting user of one invocation, each opened on first use.
 
-The one place that knows which implementations exist; what is slow to import is imported here, when
-it is needed.
+The one module that knows which implementations exist. It imports slow modules only when they are
+needed.
 """
 
 import sys
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.verification import Judge, Verifier, find_key_hash
-from langkeys.authentication import Acting, authenticated, require_superuser
+from langkeys.authentication import Acting, authenticate, require_superuser
 from langkeys.config import locations
 from langkeys.config.settings import Settings
-from langkeys.crypto.hashes import fingerprint, key_hash
+from langkeys.crypto.hashes import api_key_hash, fingerprint
 from langkeys.errors import LangkeysError, SecretKeyError, StoreError
 from langkeys.models import User
 from langkeys.progress import Progress, unseen
-from langkeys.secret_key.trial import find_lost, given_up, warning_of
+from langkeys.secret_key.trial import find_lost_key_error, given_up_warning, lost_key_warning
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import Store
 from langkeys.users import get_user
@@ -38,7 +38,7 @@ _THROUGH_STORE = ("store", "_opened_store", "cipher", "reading_cipher", "verifie
 
 
 class Access(Enum):
-    """What a command declares: who must be acting before it gets the store, and what for."""
+    """What a command declares: who must be authenticated, and how the store is opened."""
 
     WRITE = "write"
     """An active superuser; the store is open for writing."""
@@ -47,22 +47,21 @@ class Access(Enum):
     USER = "user"
     """Anybody who can be authenticated."""
     NOBODY = "nobody"
-    """Nobody: what is shown needs nobody's leave, or a key that is presented."""
+    """Nobody: the output is for everybody, or for whoever presents an API key."""
     COUNT = "count"
-    """Nobody; the store is open for writing, to count the use of a key that has been verified."""
+    """Nobody; the store is open for writing, to count the use of a verified key."""
 
 
 class Session:
-    """Opens what a command needs and no more.
+    """Opens what a command needs, and no more. Use as a context manager.
 
-    ``access`` says who must be acting: without that user the store is not to be had, whatever the
-    command asks of the session. ``ask_password`` asks for a password by a hidden prompt
-    and raises UnauthenticatedError where nobody can be asked; ``note`` and ``warn`` take a sentence
-    for the person at the terminal, ``progress`` is told how far long work is; ``command`` and
-    ``reason`` go into the audit trail. ``accept_secret_key`` asks whether what a lost secret key
-    has encrypted is given up, and raises at a no; without it that is never done. ``cache_kib`` is
-    how much of the database may be kept in memory, if not SQLite's own 2000; ``verify_password``
-    stands in for the method of that name. Use as a context manager.
+    ``access`` says who must be authenticated: without that user nothing here gives access to the
+    store. ``ask_password`` asks at a hidden prompt, and raises UnauthenticatedError if it cannot.
+    ``note`` and ``warn`` show a message, ``progress`` the progress of long work. ``command`` and
+    ``reason`` go into the audit trail. ``accept_secret_key`` asks whether to give up what a lost
+    secret key has encrypted; without it such a key is refused. ``cache_kib`` limits the memory for
+    the database, by default SQLite's own 2000. ``verify_password`` replaces the method of that
+    name.
     """
 
     def __init__(
@@ -112,20 +111,20 @@ class Session:
         if isinstance(error, LangkeysError):
             self.settings.explain(error)
         if self._access is Access.WRITE:
-            with suppress(LangkeysError):  # the error that led here is the one to tell
+            with suppress(LangkeysError):  # the error that led here is the one to report
                 if error is None:
                     if (lost := self._find_lost_secret_key()) is not None:
-                        self.warn(warning_of(lost))
+                        self.warn(lost_key_warning(lost))
                 else:
-                    self.recorder.refused(error)
+                    self.recorder.record_refusal(error)
         if "_opened_store" in self.__dict__:
             self._opened_store.close()
 
     @cached_property
     def store(self) -> Store:
-        """The database in force; raises where the acting user may not have it.
+        """The database in force; raises if the acting user may not use it.
 
-        The only way to the store, so that no command can forget to ask who acts.
+        Commands have no other way to the store, so that none can forget to authenticate.
         """
         store = self._opened_store
         if self._access in (Access.WRITE, Access.READ):
@@ -133,12 +132,12 @@ class Session:
         elif self._access is Access.USER:
             self.known_user  # noqa: B018 - raises where nobody is known
         if (journal := locations.find_rotation_journal(self.settings)) is not None:
-            self._meet_unfinished(journal)
+            self._handle_unfinished(journal)
         return store
 
     @cached_property
     def _opened_store(self) -> Store:
-        """The database in force, for those who find out who acts."""
+        """The database in force, for authentication itself."""
         try:
             return self._open_store()
         except LangkeysError as error:
@@ -155,10 +154,10 @@ class Session:
                 f" environment and in {self.settings.env_file}: langkeys uses the environment's, a"
                 " server started with that file uses the file's"
             )
-        store = self._opened()
+        store = self._open_engine()
         store.listen(note=self.note, warn=self.warn)
         self._location = store.location
-        # It may have waited for the end of a rotation.
+        # Opening may have waited for the end of a rotation.
         self.settings.reload_if_changed()
         if self._access is Access.WRITE:
             store.committing = self.recorder.committing
@@ -169,11 +168,11 @@ class Session:
 
     @cached_property
     def recorder(self) -> "Recorder":
-        """What writes this invocation's lines into the audit trail."""
-        from langkeys.audit.log import Recorder, Trail, actor_of
+        """Writes this invocation's lines in the audit trail."""
+        from langkeys.audit.log import AuditLog, Recorder, actor_of
 
         return Recorder(
-            Trail(self.settings, self.warn),
+            AuditLog(self.settings, self.warn),
             command=self._command,
             reason=self._reason,
             acting=lambda: actor_of(self.__dict__.get("known_user")),
@@ -189,12 +188,12 @@ class Session:
                 self.__dict__.pop(name, None)
 
     def was_revoked(self, api_key: str) -> bool:
-        """Tell whether the audit trail knows a whole API key as revoked."""
+        """Tell whether the audit trail records the revocation of a whole API key."""
         from langkeys.audit.reading import was_revoked
 
-        return was_revoked(self.settings, key_hash(api_key), self.warn)
+        return was_revoked(self.settings, api_key_hash(api_key), self.warn)
 
-    def _opened(self) -> Store:
+    def _open_engine(self) -> Store:
         from langkeys.store.engines import open_store
 
         target = locations.database(self.settings).target
@@ -208,37 +207,37 @@ class Session:
             locations.explain_missing(self.settings, error)
             raise
 
-    def _meet_unfinished(self, journal: Path) -> None:
-        """Settle a rotation that died before something is written; else say that there is one."""
+    def _handle_unfinished(self, journal: Path) -> None:
+        """Recover an interrupted rotation before a write; before a read only warn of it."""
         if self._access is Access.WRITE:
-            self.settle_rotation()
+            self.recover_rotation()
             return
         from langkeys.sessions.rotation import warn_of_unfinished
 
         if self._access is not Access.COUNT:
             warn_of_unfinished(journal, self.warn)
 
-    def settle_rotation(self) -> None:
-        """Complete or undo a rotation that died; see ``langkeys.secret_key.recovery``."""
-        from langkeys.sessions.rotation import settle_unfinished
+    def recover_rotation(self) -> None:
+        """Complete or undo an interrupted rotation; see ``langkeys.secret_key.recovery``."""
+        from langkeys.sessions.rotation import recover_unfinished
 
         journal = locations.find_rotation_journal(self.settings)
-        if journal is not None and settle_unfinished(
-            journal, self.settings, self._opened, self.warn
+        if journal is not None and recover_unfinished(
+            journal, self.settings, self._open_engine, self.warn
         ):
             for name in ("cipher", "reading_cipher", "verifier"):
                 self.__dict__.pop(name, None)
-            with suppress(LangkeysError):  # the rotation itself has its line
-                self.recorder.has_settled()
+            with suppress(LangkeysError):  # the rotation itself has been recorded
+                self.recorder.record_recovery()
 
     @property
     def generation(self) -> Generation:
-        """Which Langflow wrote the database."""
+        """The Langflow generation of the database."""
         return self._opened_store.generation
 
     @cached_property
     def cipher(self) -> "Cipher":
-        """The cipher under the secret key in force; SecretKeyError where there is none."""
+        """The cipher with the secret key in force; SecretKeyError if there is no usable key."""
         from langkeys.crypto.cipher import Cipher
 
         secret_key = locations.get_secret_key(self.settings)
@@ -251,51 +250,51 @@ class Session:
 
     @cached_property
     def reading_cipher(self) -> "Cipher":
-        """The cipher for what is only to be shown: where there is none, one that decrypts nothing.
+        """The cipher for displaying values: without a usable secret key, one that decrypts nothing.
 
-        A leaked key must be revocable when the secret key is lost, and a list must be to be had.
+        A leaked key must be revocable, and keys must be listable, when the secret key is lost.
         """
         try:
             return self.cipher
         except SecretKeyError as error:
-            from langkeys.crypto.cipher import ClosedCipher
+            from langkeys.crypto.cipher import UnavailableCipher
 
-            return ClosedCipher(error)
+            return UnavailableCipher(error)
 
     def _uses_prng(self, secret_key: str) -> bool:
         told = self.generation.short_keys_by_prng
         if told is None:
-            # Two releases of one revision: the newest value says which of them wrote it.
-            from langkeys.crypto.cipher import opens_by_prng
+            # Two releases have the same revision: the newest value shows which of them wrote it.
+            from langkeys.crypto.cipher import decrypts_by_prng
 
             values = (value.value for value in self._opened_store.sample_of_encrypted_values())
-            told = opens_by_prng(secret_key, values)
+            told = decrypts_by_prng(secret_key, values)
         return told
 
     @cached_property
     def acting(self) -> Acting:
-        """The active superuser that this command acts as; raises where there is none."""
+        """The active superuser that this command acts as; raises if there is none."""
         acting = self.known_user
         require_superuser(acting, self._opened_store.location)
         return acting
 
     @cached_property
     def known_user(self) -> Acting:
-        """The user that this command acts as, superuser or not; raises where there is none."""
-        return authenticated(
+        """The user that this command acts as, superuser or not; raises if there is none."""
+        return authenticate(
             self.settings,
             self._opened_store,
-            cipher=self._cipher_to_know_by,
+            cipher=self._cipher_for_authentication,
             verify_password=self._verify_password,
             ask_password=self._ask_password,
             warn=self.warn,
         )
 
-    def _cipher_to_know_by(self) -> "Cipher":
-        """Return the cipher to find an API key with, which nothing but decrypting may tell.
+    def _cipher_for_authentication(self) -> "Cipher":
+        """Return the cipher for authentication by an API key that must be decrypted to be found.
 
-        After a rotation that died behind its commit only the key that is staged decrypts it. It is
-        tried, in memory: nothing is settled before it is known who acts.
+        After a rotation that was interrupted behind its commit only the staged key decrypts it.
+        Nothing is recovered before the user is authenticated.
         """
         journal = locations.find_rotation_journal(self.settings)
         if journal is None:
@@ -305,7 +304,7 @@ class Session:
         return with_staged_key(self.cipher, journal)
 
     def owner(self, user: str | None) -> User:
-        """Return the user that ``--user`` names, by id or name, or else the acting one."""
+        """Return the user that ``--user`` names by id or name, or else the acting user."""
         return self.acting.user if user is None else get_user(self.store, user, warn=self.warn)
 
     @staticmethod
@@ -316,35 +315,35 @@ class Session:
         return matches(password, password_hash)
 
     @staticmethod
-    def hashed_password(password: str) -> str:
+    def hash_password(password: str) -> str:
         """Hash a new password, at Langflow's cost."""
-        from langkeys.crypto.passwords import hashed
+        from langkeys.crypto.passwords import hash_password
 
-        return hashed(password)
+        return hash_password(password)
 
     @cached_property
     def verifier(self) -> Verifier:
-        """What says whose API key this is, as the server beside the database would."""
+        """Verifies API keys as the server of this database would."""
         return Verifier(self.store, lambda: self.cipher, **Judge.by(self.settings)._asdict())
 
     @cached_property
     def endings(self) -> Endings:
-        """What ends API keys, whole."""
+        """Ends API keys with all of their rows."""
         finder = KeyFinder(self.store, lambda: self.reading_cipher, self.progress)
         return Endings(self.store, finder, Judge.by(self.settings))
 
-    def examined(self) -> "Report":
-        """Look at the whole deployment, as ``doctor`` reports it."""
-        from langkeys.diagnostics.report import Means, examined
+    def examine(self) -> "Report":
+        """Check the whole deployment, for ``doctor``."""
+        from langkeys.diagnostics.report import Sources, examine
 
         def store() -> Store:
-            # Whatever else is wrong with the settings: that is a finding of its own.
-            self._opened_store = self._opened()
+            # Without checking the settings, which is a finding of its own.
+            self._opened_store = self._open_engine()
             return self._opened_store
 
-        return examined(
+        return examine(
             self.settings,
-            Means(
+            Sources(
                 store=store,
                 cipher=lambda: self.cipher,
                 acting=lambda: self.known_user,
@@ -354,12 +353,11 @@ class Session:
         )
 
     def check_secret_key(self, *, encrypts: bool = True) -> None:
-        """Try the secret key on what is stored, before anything is made that it is to encrypt.
+        """Try the secret key on stored values, before it encrypts new ones.
 
-        Raises SecretKeyError if nothing that is tried can be decrypted: most often settings and
-        database do not belong together. Where the old key is gone for good, ``accept_secret_key``
-        is asked. ``encrypts`` is false where this generation stores the thing in plaintext. The
-        store asks again under its lock, so that no command can forget this.
+        Raises SecretKeyError if it decrypts none of them, unless ``accept_secret_key`` accepts
+        that. ``encrypts`` is false if this generation stores the value in plaintext. The store
+        checks again under its lock, so that no command can forget this.
         """
         lost = self._find_lost_secret_key() if encrypts else None
         if lost is None:
@@ -368,15 +366,12 @@ class Session:
             raise lost
         secret_key = locations.get_secret_key(self.settings)
         self._accept_secret_key(
-            given_up(self.store, self.cipher, secret_key, fingerprint(secret_key.text))
+            given_up_warning(self.store, self.cipher, secret_key, fingerprint(secret_key.text))
         )
         self._has_accepted = True
 
     def leave_new_secret_key(self) -> None:
-        """Say nothing of a secret key in force that decrypts nothing: it has just been replaced.
-
-        The environment still has it after ``secret-key rotate``, which says itself what to set.
-        """
+        """Do not warn that the secret key in force decrypts nothing: it has just been replaced."""
         self._has_accepted = True
 
     def _require_secret_key(self) -> None:
@@ -387,4 +382,4 @@ class Session:
     def _find_lost_secret_key(self) -> SecretKeyError | None:
         if self._has_accepted:
             return None
-        return find_lost(self._opened_store, self.reading_cipher)
+        return find_lost_key_error(self._opened_store, self.reading_cipher)

@@ -1,1 +1,1 @@
-"""Variables: what can be done with them, and which value a server uses."""
+"""Variables: set, import, export and delete them, and explain which value a server uses."""

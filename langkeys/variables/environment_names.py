@@ -1,7 +1,8 @@
-"""Names of environment variables that mean something to Langflow, or to the system.
+"""Names of environment variables that are special to Langflow or to the operating system.
 
-Read from the releases: ``VARIABLES_TO_GET_FROM_ENVIRONMENT`` of ``lfx.services.settings.constants``
-(of ``langflow.services.settings.constants`` up to 1.7) and ``lfx.utils.env_var_security``.
+Taken from Langflow's source: ``VARIABLES_TO_GET_FROM_ENVIRONMENT`` of
+``lfx.services.settings.constants`` (of ``langflow.services.settings.constants`` up to 1.7) and
+``lfx.utils.env_var_security``.
 """
 
 import re
@@ -21,7 +22,8 @@ IMPORTED = (
     "EMPIRIOLABS_API_KEY", "WATSONX_APIKEY", "WATSONX_PROJECT_ID", "WATSONX_URL",
     "OPENROUTER_API_KEY", "OPENROUTER_SITE_URL", "OPENROUTER_APP_NAME",
 )  # fmt: skip
-"""What a server imports from its environment unasked: 1.13's list, which holds all older ones."""
+"""Variables that a server imports from its environment by default: 1.13's list contains all older
+ones."""
 
 _GUARDED = frozenset(
     (
@@ -51,9 +53,9 @@ _CREDENTIAL_FORM = re.compile(
 )
 _PLAIN_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 
-# What servers and langkeys read; families of which a program takes any setting from its
-# environment; and those that steer loaders, interpreters, build tools and what asks for passwords.
-# A name in them may end like a credential: CARGO_ALIAS_MY_TOKEN is a command.
+# Names that servers and langkeys read; prefixes of settings that a program reads from its
+# environment; and names that control loaders, interpreters, build tools and password prompts. Such
+# a name may end like a credential: CARGO_ALIAS_MY_TOKEN is a command.
 _STEERING_PREFIXES = (
     "LANGFLOW_", "LANGKEYS_", "LFX_",
     "LD_", "DYLD_", "GLIBC_", "MALLOC_", "BASH", "ZSH_", "LESS",
@@ -72,30 +74,30 @@ _STEERING_PREFIXES = (
     "OPENSSL_", "SSL_", "GNUTLS_", "CURL_", "PKCS11_", "P11_", "KRB5", "LDAPTLS_",
 )  # fmt: skip
 _STEERING = frozenset(
-    # What a Langflow server reads without the prefix too.
+    # Names that a Langflow server also reads without the prefix.
     ("SECRET_KEY", "SUPERUSER_PASSWORD", "PRIVATE_KEY", "PUBLIC_KEY", "AUTH_SECRET_KEY")
 )
 
 
 def imported_names(settings: Settings) -> list[str]:
-    """Return the names that a server imports: its own and those that the settings add."""
+    """Return the names that a server imports: the default ones and those that the settings add."""
     added = settings.text("LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT") or ""
     names = (name.strip() for name in added.split(","))
     return list(dict.fromkeys((*IMPORTED, *filter(None, names))))
 
 
 def is_guarded(name: str) -> bool:
-    """Tell whether newer servers never take this name from the environment for a flow."""
+    """Tell whether newer servers refuse to give a flow this variable of their environment."""
     upper = name.upper()
     return upper in _GUARDED or upper.startswith(_GUARDED_PREFIXES)
 
 
 def is_credential(name: str) -> bool:
-    """Tell whether a name has the form of a credential, and steers no program.
+    """Tell whether a name has the form of a credential, and does not control how programs run.
 
-    The allow-list for what goes into an environment unasked: whoever may store a variable must not
-    decide by its name what a program loads or runs. Case does not count, as some programs read
-    their settings in any.
+    This allow-list decides what goes into an environment without being named: whoever may store a
+    variable must not be able to choose what a program loads or runs. Case is ignored, as some
+    programs ignore it too.
     """
     if name in IMPORTED:
         return True

@@ -1,7 +1,7 @@
-"""Names and values as text that programs read back as the same names and values.
+"""Write names and values in formats that other programs read.
 
-Each format takes an iterable and yields lines as they become known; UsageError names a variable
-that the format cannot hold, never its value.
+Each format takes an iterable and yields lines one by one. UsageError names a variable that the
+format cannot hold, but never its value.
 """
 
 import base64
@@ -15,7 +15,7 @@ from langkeys.text import json_visible
 Pairs = Iterable[tuple[str, str]]
 
 SECRET_NAME = "langflow-variables"  # noqa: S105 - the name of the Kubernetes object
-"""``metadata.name`` of the Secret that ``k8s_secret`` describes, if no other is given."""
+"""The default ``metadata.name`` of the Secret that ``k8s_secret`` writes."""
 
 DOTENV_HEAD = (
     "# For python-dotenv (langflow run --env-file, langkeys); lines without quotes for Docker,"
@@ -24,7 +24,7 @@ DOTENV_HEAD = (
 """The first line of a dotenv file."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Narrower than python-dotenv's own rule: what other readers of .env files take, too.
+# Stricter than python-dotenv: only names that other readers of .env files accept too.
 _DOTENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _KUBERNETES_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
 
@@ -32,14 +32,15 @@ _LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _KUBERNETES_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _KUBERNETES_NAMESPACE = re.compile(_LABEL)
 
-# Read the same by python-dotenv, Docker, kubectl and systemd, and nothing to run for a shell.
+# Values that python-dotenv, Docker, kubectl and systemd read alike, and in which a shell runs
+# nothing.
 _NEEDS_NO_QUOTES = re.compile(r"[\w./:@%+,=!*?^{}\[\]-]+")
 
 
 def dotenv(pairs: Pairs) -> Iterator[str]:
-    """Yield lines for python-dotenv, which Langflow reads its ``--env-file`` with.
+    """Yield lines for python-dotenv, which Langflow uses to read its ``--env-file``.
 
-    A value that needs no quotes has none: Docker and kubectl take them for a part of it.
+    A value has quotes only if it needs them: Docker and kubectl read quotes as part of the value.
     """
     yield DOTENV_HEAD
     for name, value in pairs:
@@ -47,10 +48,10 @@ def dotenv(pairs: Pairs) -> Iterator[str]:
 
 
 def is_run_by_shells(value: str) -> bool:
-    """Tell whether a shell that sources a dotenv file might run a part of this value in it.
+    """Tell whether a shell that sources a dotenv file might execute a part of this value.
 
-    A shell knows no escape within single quotes: the first quote in a value ends them, and what
-    comes after it is a command. Double quotes, which a carriage return needs, let it substitute.
+    Single quotes have no escape in a shell: the first single quote in the value ends them, and what
+    follows is a command. Double quotes, which a carriage return needs, allow substitution.
     """
     if _NEEDS_NO_QUOTES.fullmatch(value):
         return False
@@ -58,19 +59,19 @@ def is_run_by_shells(value: str) -> bool:
 
 
 def dotenv_value(value: str) -> str:
-    """Return a value as it stands in a dotenv file: without quotes where it needs none."""
+    """Return a value as it is written in a dotenv file: quoted only if necessary."""
     if _NEEDS_NO_QUOTES.fullmatch(value):
         return value
-    # python-dotenv puts in the value of ${NAME} within any quotes, and knows no escape for it; but
-    # ${NAME:-DEFAULT} of a name that cannot be set is its default.
+    # python-dotenv expands ${NAME} within any quotes and has no escape for it. But it expands
+    # ${NAME:-DEFAULT} to the default if the name cannot be set.
     value = value.replace("${", "$${=:-{}")
     end = ""
     if value.endswith("\\"):
-        # Before 1.2.3 it takes a backslash before the closing quote for that quote's escape.
+        # Before 1.2.3 it reads a backslash before the closing quote as an escape of that quote.
         value, end = value[:-1], "${=:-\\\\}"
     value = value.replace("\\", "\\\\")
     if "\r" in value:
-        # Reading a file turns it into a newline; only double quotes have an escape for it.
+        # It is read as a newline unless it is escaped, and only double quotes allow that.
         escaped = value.replace('"', '\\"').replace("\r", "\\r")
         return f'"{escaped}{end}"'
     escaped = value.replace("'", "\\'")
@@ -117,7 +118,7 @@ def k8s_secret(
 
 
 def check_kubernetes_names(name: str, namespace: str | None) -> None:
-    """Raise UsageError for what cannot name a Kubernetes object, or a namespace."""
+    """Raise UsageError for an invalid name of a Kubernetes object or namespace."""
     if not _KUBERNETES_NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is not a valid name for a Kubernetes object",
@@ -131,7 +132,7 @@ def check_kubernetes_names(name: str, namespace: str | None) -> None:
 
 
 def check_kubernetes_key(key: str) -> None:
-    """Raise UsageError for what cannot name a value in a Kubernetes Secret."""
+    """Raise UsageError for an invalid data key of a Kubernetes Secret."""
     if not _KUBERNETES_KEY.fullmatch(key):
         raise UsageError(
             f"{key!r} is not a valid data key for a Kubernetes Secret",
@@ -166,4 +167,4 @@ FORMATS: dict[str, Callable[[Pairs], Iterator[str]]] = {
 }
 
 FOR_ENVIRONMENTS = frozenset({"dotenv", "shell"})
-"""The formats that end as environments; what ``run`` leaves out is left out of them."""
+"""Formats for environments: they leave out the variables that ``run`` leaves out."""

@@ -1,7 +1,7 @@
-"""What can be done with variables: set, import, delete and open them.
+"""Set, import, delete and decrypt variables.
 
-A server makes several rows of one name and user itself and reads the one created first; what is
-set here is written to all of them, so that it does not matter which is read.
+Servers can create several rows with one name and user, and read the first of them. langkeys writes
+a new value to all of them, so that it does not matter which one is read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 Policy = Literal["keep", "overwrite", "fail"]
-"""What becomes of a variable that is there already."""
+"""What to do with a variable that exists already."""
 
 Owners = Callable[[Store], list[User]]
-"""Whose variables are meant; called within the transaction, for the users who are there then."""
+"""Returns the users whose variables are set; called within the transaction."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A variable as it shall be; what is None stays as it is, or is a new one's default.
+class VariableUpdate:
+    """A variable to set. None keeps the present value of a field, or the default of a new variable.
 
-    ``plaintext`` and ``ciphertext`` are the value in the two forms that it may be stored in: which
-    of them it will be depends on the type of the row that is found.
+    ``plaintext`` and ``ciphertext`` are the two forms of the value. The type of the existing row
+    decides which of them is stored.
     """
 
     name: str
@@ -62,9 +62,9 @@ class Wish:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one wish for one user: ``action`` is added, changed or kept.
+    """The result of one update for one user: ``action`` is added, changed or kept.
 
-    ``rows`` are the rows of that name as they are now: one, or several where a server made them.
+    ``rows`` are the rows with that name as they are now: one, or several if a server created them.
     """
 
     action: str
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def require_in_database(settings: Settings) -> None:
-    """Raise ConfigError where the server keeps variables elsewhere than in the database."""
+    """Raise ConfigError if the server does not keep variables in its database."""
     if settings.text("LANGFLOW_VARIABLE_STORE") == "kubernetes":
         raise ConfigError(
             "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in"
@@ -87,7 +87,7 @@ def require_in_database(settings: Settings) -> None:
         )
 
 
-def wished(
+def new_update(
     generation: Generation,
     cipher: Callable[[], "Cipher"],
     name: str,
@@ -95,10 +95,10 @@ def wished(
     *,
     type_: str | None = None,
     default_fields: Sequence[str] | None = None,
-) -> Wish:
-    """Prepare a variable to be set, encrypted before any lock is taken.
+) -> VariableUpdate:
+    """Return an update, with its value encrypted before any lock is taken.
 
-    Raises UsageError for a name or value that is refused.
+    Raises UsageError for an invalid name or value.
     """
     check_name(name)
     if not value:
@@ -109,7 +109,7 @@ def wished(
         except UnicodeEncodeError:
             raise UsageError(f"the value of {name} is not UTF-8 text") from None
     stays_plain = type_ == GENERIC and not generation.encrypts_generic
-    return Wish(
+    return VariableUpdate(
         name=name,
         plaintext=value,
         ciphertext="" if stays_plain else cipher().encrypt(value),
@@ -119,9 +119,9 @@ def wished(
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError for a name that no list could show, or that holds a value, too."""
+    """Raise UsageError for a name that cannot be displayed, or that contains a value."""
     if "=" in name:
-        # Without repeating it: what follows may be the value.
+        # Not repeated in the message: the rest may be the value.
         raise UsageError(
             "the variable's name has a =, as if it included the value",
             hint="give the value at the prompt, or use --value-file or --from-env",
@@ -136,8 +136,8 @@ def _checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fields))
 
 
-def only(owner: User) -> Owners:
-    """Name one user; raise NotFoundError where they are gone by the time of the transaction."""
+def one_owner(owner: User) -> Owners:
+    """Return a function for ``Owners`` that returns one user, or raises NotFoundError."""
 
     def users(store: Store) -> list[User]:
         return [get_owner(store, owner.id, owner.username)]
@@ -145,59 +145,59 @@ def only(owner: User) -> Owners:
     return users
 
 
-def everybody(store: Store) -> list[User]:
-    """Name all users."""
+def all_owners(store: Store) -> list[User]:
+    """Return all users."""
     return [summary.user for summary in store.users()]
 
 
 def set_all(
     store: Store,
     owners: Owners,
-    wishes: Sequence[Wish],
+    updates: Sequence[VariableUpdate],
     policy: Policy = "overwrite",
 ) -> list[Outcome]:
     """Set variables for users, all or none, in one transaction, and read them back.
 
-    Raises ConflictError for the policy ``fail`` where one exists already, NotFoundError where an
-    owner is gone.
+    Raises ConflictError for the policy ``fail`` if a variable exists, NotFoundError if an owner
+    does not exist.
     """
     with store.transaction():
-        outcomes = planned(store, owners, wishes, policy)
+        outcomes = plan_all(store, owners, updates, policy)
         written = [row for outcome in outcomes if outcome.action != "kept" for row in outcome.rows]
         added = {id(row) for o in outcomes if o.action == "added" for row in o.rows}
         store.insert_variables(row for row in written if id(row) in added)
         store.update_variables(row for row in written if id(row) not in added)
-    _read_back(store, wishes, written)
+    _read_back(store, updates, written)
     return outcomes
 
 
-def planned(
+def plan_all(
     store: Store,
     owners: Owners,
-    wishes: Sequence[Wish],
+    updates: Sequence[VariableUpdate],
     policy: Policy,
 ) -> list[Outcome]:
-    """Return what ``set_all`` would do; writes nothing."""
+    """Return what ``set_all`` would do. Writes nothing."""
     users = owners(store)
     only_id = users[0].id if len(users) == 1 else None
     found: dict[tuple[str, str], list[Variable]] = {}
-    for row in store.variables_named({wish.name for wish in wishes}, only_id):
+    for row in store.variables_named({update.name for update in updates}, only_id):
         found.setdefault((row.user_id, row.name), []).append(row)
     moment = now()
     outcomes = []
     taken = []
     for owner in users:
-        for wish in wishes:
-            rows = found.get((owner.id, wish.name), [])
+        for update in updates:
+            rows = found.get((owner.id, update.name), [])
             if rows and policy != "overwrite":
-                taken.append(f"{wish.name} ({owner.username})")
+                taken.append(f"{update.name} ({owner.username})")
                 outcomes.append(Outcome("kept", owner, tuple(rows)))
             elif rows:
-                changed = (changed_row(row, wish, store.generation, moment) for row in rows)
+                changed = (changed_row(row, update, store.generation, moment) for row in rows)
                 outcomes.append(Outcome("changed", owner, tuple(changed)))
             else:
                 outcomes.append(
-                    Outcome("added", owner, (new_row(owner, wish, store.generation, moment),))
+                    Outcome("added", owner, (new_row(owner, update, store.generation, moment),))
                 )
     if taken and policy == "fail":
         more = f" and {len(taken) - MOST_CANDIDATES} more" if len(taken) > MOST_CANDIDATES else ""
@@ -209,11 +209,13 @@ def planned(
     return outcomes
 
 
-def new_row(owner: User, wish: Wish, generation: Generation, moment: datetime) -> Variable:
+def new_row(
+    owner: User, update: VariableUpdate, generation: Generation, moment: datetime
+) -> Variable:
     """Return the row of a user's new variable."""
     blank = Variable(
         id=new_id(),
-        name=wish.name,
+        name=update.name,
         user_id=owner.id,
         username=owner.username,
         stored="",
@@ -222,36 +224,40 @@ def new_row(owner: User, wish: Wish, generation: Generation, moment: datetime) -
         created_at=moment,
         updated_at=None,
     )
-    return changed_row(blank, wish, generation, moment)
+    return changed_row(blank, update, generation, moment)
 
 
-def changed_row(row: Variable, wish: Wish, generation: Generation, moment: datetime) -> Variable:
-    """Return a row as it is with a wish, so that servers keep it over their environment.
+def changed_row(
+    row: Variable, update: VariableUpdate, generation: Generation, moment: datetime
+) -> Variable:
+    """Return an updated row, in a form that servers keep over their environment.
 
     Raises UsageError for a value that servers refuse.
     """
-    kind = wish.type or row.type or CREDENTIAL
+    kind = update.type or row.type or CREDENTIAL
     is_encrypted = kind == CREDENTIAL or generation.encrypts_generic
-    if kind == GENERIC and wish.plaintext.startswith(FERNET_PREFIX):
+    if kind == GENERIC and update.plaintext.startswith(FERNET_PREFIX):
         raise UsageError(
-            f"the value of {wish.name} starts with {FERNET_PREFIX}, like an encrypted"
+            f"the value of {update.name} starts with {FERNET_PREFIX}, like an encrypted"
             " value: servers refuse that for the type Generic",
             hint="set it with --type Credential",
         )
     return touched(row, generation, moment)._replace(
-        stored=wish.ciphertext if is_encrypted else wish.plaintext,
+        stored=update.ciphertext if is_encrypted else update.plaintext,
         type=kind,
-        default_fields=row.default_fields if wish.default_fields is None else wish.default_fields,
+        default_fields=row.default_fields
+        if update.default_fields is None
+        else update.default_fields,
     )
 
 
 def touched(row: Variable, generation: Generation, moment: datetime) -> Variable:
-    """Return a row that servers take for one that a person has changed."""
+    """Return a row that servers recognize as changed by a person."""
     created_at = row.created_at or moment
     return row._replace(
         created_at=created_at,
-        # What keeps a value that a person has set from the environment's: up to 1.12.0 that it has
-        # changed since it was created, whatever the clock says; later that it is marked so.
+        # What makes a server keep this value over its environment's: up to 1.12.0 an update time
+        # later than the creation time, whatever the clock says; later a flag.
         updated_at=max(moment, created_at + timedelta(microseconds=1)),
         is_environment_managed=False if generation.has_environment_managed else None,
     )
@@ -266,13 +272,18 @@ def is_touched(row: Variable) -> bool:
     )
 
 
-def _read_back(store: Store, wishes: Sequence[Wish], written: Sequence[Variable]) -> None:
+def _read_back(
+    store: Store, updates: Sequence[VariableUpdate], written: Sequence[Variable]
+) -> None:
     if not written:
         return
     owner_ids = {row.user_id for row in written}
     only_id = owner_ids.pop() if len(owner_ids) == 1 else None
     with store.reopened() as fresh:
-        found = {row.id: row for row in fresh.variables_named({w.name for w in wishes}, only_id)}
+        found = {
+            row.id: row
+            for row in fresh.variables_named({update.name for update in updates}, only_id)
+        }
     for row in written:
         require_stored(
             f"variable {row.name} ({row.username})",
@@ -281,10 +292,10 @@ def _read_back(store: Store, wishes: Sequence[Wish], written: Sequence[Variable]
         )
 
 
-def resolved(store: Store, owner: User, name: str) -> Variable:
+def get_variable(store: Store, owner: User, name: str) -> Variable:
     """Return a user's variable by its name, or else by its id.
 
-    Raises NotFoundError, or AmbiguousError where a server made several of that name.
+    Raises NotFoundError, or AmbiguousError if a server created several with that name.
     """
     matches = store.variables_named([name], owner.id)
     row_id = parsed_id(name)
@@ -309,7 +320,7 @@ def resolved(store: Store, owner: User, name: str) -> Variable:
 
 
 def delete(store: Store, variables: Sequence[Variable]) -> None:
-    """Delete variables, all or none, and look for them through a fresh connection."""
+    """Delete variables, all or none, and check through a fresh connection that they are gone."""
     with store.transaction():
         deleted = store.delete_variables([row.id for row in variables])
         if deleted != len(variables):
@@ -326,17 +337,17 @@ def delete(store: Store, variables: Sequence[Variable]) -> None:
 
 
 def find_value(variable: Variable, cipher: Callable[[], "Cipher"]) -> str | None:
-    """Return a variable's value, or None where the secret key does not open it."""
+    """Return a variable's value, or None if the secret key cannot decrypt it."""
     if not variable.is_encrypted:
         return variable.stored
     return cipher().find_plaintext(variable.stored)
 
 
 def shown_value(variable: Variable, generation: Generation, value: str | None) -> str | None:
-    """Return the value as a list may show it: a Generic one's, if at rest as servers have them.
+    """Return the value that a list may show: that of a Generic variable in its usual form.
 
-    From 1.8 on an encrypted Generic value is a Credential that somebody has relabelled, or left
-    from before: servers do not show it either.
+    From 1.8 on an encrypted Generic value is a relabelled Credential, or an older value. Servers do
+    not show it either.
     """
     if variable.type != GENERIC:
         return None
@@ -352,13 +363,13 @@ def read_by_servers(variables: Iterable[Variable]) -> Iterator[Variable]:
             yield variable
 
 
-def chosen(
+def values_to_import(
     values: Mapping[str, str], wanted: Sequence[str] | None, imported: Iterable[str], source: str
 ) -> dict[str, str]:
-    """Return what of a file's names and values is to be imported.
+    """Return the names and values of a file that are to be imported.
 
-    ``wanted`` names them, each of which must be there with a value; else they are those of
-    ``imported`` that are there. Raises NotFoundError.
+    These are the ``wanted`` names, each of which must have a value (else NotFoundError), or without
+    them the names of ``imported`` that have one.
     """
     if not wanted:
         return {name: values[name] for name in imported if values.get(name)}

@@ -1,8 +1,8 @@
-"""Which value of a variable wins on a server, and why.
+"""Which value of a variable a server uses, and why.
 
 Langflow's order: a tweak of the run, then the stored variable, then the server's environment, then
-nothing. From ``lfx.interface.initialize.loading`` and ``langflow.services.variable.service``, and
-measured on live servers.
+nothing. Taken from ``lfx.interface.initialize.loading`` and ``langflow.services.variable.service``,
+and measured on live servers.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 ORDER = ("tweak", "stored", "environment", "none")
-"""What may win, the first that is there and of use."""
+"""The possible sources: the first one with a usable value wins."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of a name, and which of its values wins.
+    """The sources of a variable's value, and which of them wins.
 
-    ``rows`` are the owner's stored variables of that name, the one that a server reads first.
-    ``wins`` and ``hides`` are of ``ORDER``. ``environment`` is where langkeys sees a value in its
-    own environment, in words: a server that runs elsewhere may have another. ``opens``,
-    ``has_value`` and ``is_kept`` (over a start of the server, and a login) are about the first row,
-    None where there is none. ``is_imported``: servers copy the name from their environment.
-    ``no_fallback`` says why the server does not take the name from its environment: ``setting``,
-    ``generation``, ``guarded`` or, if it does, None.
+    ``rows`` are the owner's stored variables of that name; a server reads the first. ``wins`` and
+    ``hides`` are from ``ORDER``. ``environment`` says where langkeys sees a value in its own
+    environment; a server elsewhere may have another. ``can_decrypt``, ``has_value`` and ``is_kept``
+    (at the server's next start and the user's next login) are about the first row, None if there is
+    none. ``is_imported``: servers copy this variable from their environment. ``no_fallback`` is
+    None, or why the server does not take the variable from its environment: ``setting``,
+    ``generation`` or ``guarded``.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Explanation:
     wins: str
     hides: tuple[str, ...]
     rows: Sequence[Variable]
-    opens: bool | None
+    can_decrypt: bool | None
     has_value: bool | None
     is_kept: bool | None
     is_imported: bool
@@ -55,7 +55,7 @@ class Explanation:
         return self.rows[0] if self.rows else None
 
 
-def explained(
+def explain(
     store: Store,
     settings: Settings,
     cipher: Callable[[], "Cipher"],
@@ -64,7 +64,7 @@ def explained(
     *,
     has_tweak: bool,
 ) -> Explanation:
-    """Find out which value of ``name`` wins for the user ``owner``."""
+    """Return which value of ``name`` a server uses for the user ``owner``."""
     generation = store.generation
     rows = store.variables_named([name], owner.id)
     environment = _environment(settings, name)
@@ -78,7 +78,7 @@ def explained(
         value = variables.find_value(stored, cipher)
         opens, has_value = value is not None, value != ""
         kept = not is_imported or is_kept(stored, generation)
-    # What is at rest as a Fernet token and of no use is not lacking for older servers.
+    # Older servers do not fall back to the environment if a stored token cannot be decrypted.
     falls_back = no_fallback is None and (
         stored is None or not stored.is_encrypted or generation.unopened_falls_back
     )
@@ -96,7 +96,7 @@ def explained(
         wins=winner,
         hides=tuple(which for which in ORDER[ORDER.index(winner) + 1 :] if is_there.get(which)),
         rows=rows,
-        opens=opens,
+        can_decrypt=opens,
         has_value=has_value,
         is_kept=kept,
         is_imported=is_imported,
@@ -106,17 +106,17 @@ def explained(
 
 
 def is_raw(variable: Variable, generation: Generation) -> bool:
-    """Tell whether a server takes the Fernet token itself for the value.
+    """Tell whether a server uses the Fernet token itself as the value.
 
-    From 1.8 on it opens no Generic value; one from before is still encrypted.
+    From 1.8 on servers do not decrypt Generic values; an older one may still be encrypted.
     """
     return variable.is_encrypted and variable.type != CREDENTIAL and not generation.encrypts_generic
 
 
 def is_kept(variable: Variable, generation: Generation) -> bool:
-    """Tell whether a server keeps a stored value though its environment has another one.
+    """Tell whether a server keeps a stored value if its environment has a different one.
 
-    It compares when it starts, or when the user logs in.
+    It compares them at its start, or at the user's login.
     """
     if not generation.keeps_set_variables:
         return False
@@ -128,7 +128,8 @@ def is_kept(variable: Variable, generation: Generation) -> bool:
     if not generation.has_environment_managed:
         return changed
     if variable.type == GENERIC or variable.is_environment_managed is not True:
-        # Of unknown origin (None) it is adopted at most, where both values are the same.
+        # A row of unknown origin (None) is at most marked as environment-managed, if both values
+        # are equal.
         return True
     return variable.created_at is None or variable.updated_at != variable.created_at
 

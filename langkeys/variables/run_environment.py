@@ -1,4 +1,4 @@
-"""The environment of a program that is run with a user's Credentials."""
+"""The environment of a program that runs with a user's Credentials."""
 
 import os
 import shlex
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 
-CLOSED = "it cannot be decrypted"
+CANNOT_DECRYPT = "it cannot be decrypted"
 """A reason to leave a variable out."""
 
-NO_CREDENTIAL = "the name is not credential-like, or controls how programs run"
-"""Another one: see ``langkeys.variables.environment_names.is_credential``."""
+NOT_CREDENTIAL_LIKE = "the name is not credential-like, or controls how programs run"
+"""Another reason; see ``langkeys.variables.environment_names.is_credential``."""
 
 _OWN_SECRETS = ("LANGKEYS_API_KEY", "LANGFLOW_SUPERUSER_PASSWORD", "LANGFLOW_SECRET_KEY")
 _UNPREFIXED_SECRETS = ("SECRET_KEY", "SUPERUSER_PASSWORD")
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A whole environment, and what was left out of it: names by the reason, in words."""
+class RunEnvironment:
+    """A complete environment, and the names that were left out, by the reason."""
 
     environment: Mapping[bytes, bytes] = field(repr=False)
     left_out: Mapping[str, Sequence[str]]
 
 
 def without_own_secrets(inherited: Mapping[str, str], values: Iterable[str]) -> dict[str, str]:
-    """Return an environment without the secrets that langkeys itself acts by.
+    """Return an environment without the secrets that langkeys itself uses.
 
-    They go by their names in any case, with ``_FILE`` or without. ``SECRET_KEY`` and
-    ``SUPERUSER_PASSWORD``, which servers read too, may be another program's own: they go where they
-    hold one of ``values``.
+    They are removed by their names in any case, with ``_FILE`` or without. ``SECRET_KEY`` and
+    ``SUPERUSER_PASSWORD``, which servers read too, may belong to another program: they are removed
+    only if their value is in ``values``.
     """
     own = frozenset(values)
     kept = {}
@@ -51,20 +51,20 @@ def without_own_secrets(inherited: Mapping[str, str], values: Iterable[str]) -> 
     return kept
 
 
-def prepared(
+def run_environment(
     store: Store,
     cipher: Callable[[], "Cipher"],
     owner: User,
     inherited: Mapping[str, str],
     only: Sequence[str],
-) -> Prepared:
-    """Put a user's Credentials over ``inherited``: those that ``only`` names.
+) -> RunEnvironment:
+    """Return ``inherited`` with a user's Credentials added: those that ``only`` names.
 
-    Without ``only`` those whose names are credentials by their form. Variables without a value are
-    passed over. Raises NotFoundError where ``only`` names one that is not there, SecretKeyError
-    where it names one that does not open, or where none opens.
+    Without ``only`` those whose names have the form of a credential. Variables without a value are
+    skipped. Raises NotFoundError if a name of ``only`` does not exist, SecretKeyError if its value
+    cannot be decrypted, or if no value can.
     """
-    # As bytes: values are UTF-8 whatever the locale is.
+    # As bytes: the values are UTF-8 in every locale.
     environment = {os.fsencode(name): os.fsencode(value) for name, value in inherited.items()}
     left_out: dict[str, list[str]] = {}
     missing = dict.fromkeys(only)
@@ -75,7 +75,7 @@ def prepared(
             continue
         value = find_value(variable, cipher)
         if value == "":
-            continue  # a server's placeholder
+            continue  # a placeholder of a server
         opens_one = opens_one or value is not None
         refusal = _refusal(name, value, is_named=bool(only))
         if value is not None and refusal is None:
@@ -92,7 +92,7 @@ def prepared(
             f" {store.location}; nothing was run",
             hint="to see the variables: langkeys variable list",
         )
-    closed = left_out.get(CLOSED, [])
+    closed = left_out.get(CANNOT_DECRYPT, [])
     if closed and not opens_one:
         raise SecretKeyError(
             f"the secret key decrypts none of the {len(closed)} Credentials of"
@@ -100,24 +100,24 @@ def prepared(
             hint="use the secret key of the server that wrote them: LANGFLOW_SECRET_KEY, or the"
             " file secret_key in its config folder",
         )
-    return Prepared(environment, left_out)
+    return RunEnvironment(environment, left_out)
 
 
 def _refusal(name: str, value: str | None, *, is_named: bool) -> str | None:
-    """Say why a variable does not go into the environment, or None where it does."""
+    """Return why a variable is left out of the environment, or None."""
     if value is None:
-        return CLOSED
+        return CANNOT_DECRYPT
     if not name or "=" in name or "\0" in name + value:
         return "it cannot be an environment variable"
     if not is_named and not is_credential(name):
-        return NO_CREDENTIAL
+        return NOT_CREDENTIAL_LIKE
     return None
 
 
-def said_left_out(reason: str, names: Sequence[str]) -> str:
-    """Say what was left out for a reason, and where ``--only`` takes it, with which options."""
+def left_out_message(reason: str, names: Sequence[str]) -> str:
+    """Return a message about variables that were left out, with the options that include them."""
     said = f"left out {', '.join(names)}: {reason}"
-    if reason != NO_CREDENTIAL:
+    if reason != NOT_CREDENTIAL_LIKE:
         return said
     options = " ".join(f"--only {shlex.quote(name)}" for name in names)
     return (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langkeys.api_keys.lifetimes import Replaced, grace_end, new_expiry
+from langkeys.api_keys.lifetimes import Replacements, grace_end, new_expiry
 from langkeys.errors import ConflictError
 from langkeys.models import ApiKey
 from langkeys.times import FIRST, LAST
@@ -89,8 +89,8 @@ def test_what_a_grace_has_cut_is_seen_to_be_replaced(
         return
     old = old._replace(expires_at=grace_end(old, made_at, grace))
     new = key(made_at, None)
-    assert Replaced([old, new]).find_newer(old) == new
-    assert Replaced([old, new]).find_newer(new) is None
+    assert Replacements([old, new]).find_newer(old) == new
+    assert Replacements([old, new]).find_newer(new) is None
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_what_a_grace_has_cut_is_seen_to_be_replaced(
 )
 def test_the_same_name_alone_is_never_enough(newer: ApiKey) -> None:
     old = key(MADE - 2 * DAY, MADE + 7 * DAY)
-    assert Replaced([old, newer]).find_newer(old) is None
-    assert Replaced([old, key(MADE, None)]).find_newer(old) is not None
-    assert Replaced([old, newer]).find_newer(old._replace(expires_at=None)) is None
+    assert Replacements([old, newer]).find_newer(old) is None
+    assert Replacements([old, key(MADE, None)]).find_newer(old) is not None
+    assert Replacements([old, newer]).find_newer(old._replace(expires_at=None)) is None
 
 
 def test_of_a_chain_the_newest_key_is_found() -> None:
     first = key(MADE - DAY, MADE + 7 * DAY)
     second = key(MADE, MADE + 9 * DAY + 5 * SECOND + timedelta(microseconds=1))
     third = key(MADE + 2 * DAY + timedelta(microseconds=1), MADE + 50 * DAY)
-    replaced = Replaced([third, first, second])
+    replaced = Replacements([third, first, second])
     assert replaced.find_newest(first) == third
     assert replaced.find_newest(third) == third

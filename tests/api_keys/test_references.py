@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langkeys.api_keys.references import resolved, resolved_value
+from langkeys.api_keys.references import get_api_key, get_api_key_by_value
 from langkeys.api_keys.verification import KeyFinder
 from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.store.protocol import Store
@@ -23,7 +23,7 @@ ID = "3f2a9c41" + "0" * 23 + "1"
 
 
 def found_by(store: Store, ref: str, *, destroys: bool = False) -> str:
-    return resolved(store, cipher, ref, destroys=destroys).id
+    return get_api_key(store, cipher, ref, destroys=destroys).id
 
 
 # The ways
@@ -36,13 +36,13 @@ def test_an_exact_id_names_a_key_dashed_or_not_in_either_case(
     key = database.add_key(superuser, key_id=ID)
     database.add_key(superuser)
     for ref in (ID, ID.upper(), key.dashed, key.dashed.upper()):
-        assert resolved(store, no_cipher, ref, destroys=destroys).id == ID
+        assert get_api_key(store, no_cipher, ref, destroys=destroys).id == ID
 
 
 def test_an_exact_name_names_a_key(database: Database, superuser: str, store: Store) -> None:
     key = database.add_key(superuser, "deploy to production 🚀")
     database.add_key(superuser, "deploy")
-    assert resolved(store, no_cipher, "deploy to production 🚀").id == key.id
+    assert get_api_key(store, no_cipher, "deploy to production 🚀").id == key.id
 
 
 def test_a_name_is_exact_in_case_and_whole(
@@ -51,7 +51,7 @@ def test_a_name_is_exact_in_case_and_whole(
     database.add_key(superuser, "Deploy")
     for ref in ("deploy", "Deplo", "Deploy ", "Depl%", "*", ""):
         with pytest.raises(NotFoundError):
-            resolved(store, no_cipher, ref)
+            get_api_key(store, no_cipher, ref)
 
 
 @pytest.mark.parametrize("at_rest", ["fernet", "plaintext"])
@@ -91,7 +91,7 @@ def test_a_start_of_the_id_names_a_key_dashed_or_not_in_either_case(
 ) -> None:
     database.add_key(superuser, key_id=ID)
     database.add_key(superuser, key_id="4" * 32)
-    assert resolved(store, no_cipher, ref).id == ID
+    assert get_api_key(store, no_cipher, ref).id == ID
 
 
 def test_a_start_of_the_id_has_4_digits_or_more(
@@ -127,7 +127,7 @@ def test_a_key_is_found_among_all_users_keys(
 ) -> None:
     other = database.add_user("alice", is_superuser=False)
     key = database.add_key(other, "of alice")
-    found = resolved(store, no_cipher, "of alice")
+    found = get_api_key(store, no_cipher, "of alice")
     assert (found.id, found.username) == (key.id, "alice")
 
 
@@ -237,12 +237,16 @@ def test_a_whole_key_names_its_row_however_it_is_stored(
 ) -> None:
     key = database.add_key(superuser, at_rest=at_rest, hashed=hashed)
     database.add_key(superuser)
-    assert resolved_value(store, KeyFinder(store, cipher), key.plaintext, "line 1").id == key.id
+    assert (
+        get_api_key_by_value(store, KeyFinder(store, cipher), key.plaintext, "line 1").id == key.id
+    )
 
 
 def test_a_whole_key_that_is_unknown_is_not_shown(store: Store) -> None:
     with pytest.raises(NotFoundError) as caught:
-        resolved_value(store, KeyFinder(store, cipher), "sk-hidden" + "x" * 40, "line 3 of stdin")
+        get_api_key_by_value(
+            store, KeyFinder(store, cipher), "sk-hidden" + "x" * 40, "line 3 of stdin"
+        )
     assert "line 3 of stdin" in caught.value.message
     assert "hidden" not in f"{caught.value.message}{caught.value.hint}"
 
@@ -252,7 +256,7 @@ def test_a_whole_key_in_two_rows_is_named_by_the_row_that_lets_it_in(
 ) -> None:
     off = database.add_key(superuser, is_active=False)
     on = database.add_key(superuser, plaintext=off.plaintext, hashed=False)
-    found = resolved_value(store, KeyFinder(store, cipher), off.plaintext, "line 1 of stdin")
+    found = get_api_key_by_value(store, KeyFinder(store, cipher), off.plaintext, "line 1 of stdin")
     assert found.id == on.id
 
 
@@ -261,10 +265,10 @@ def test_several_rows_of_one_key_and_name_are_one_key(
 ) -> None:
     key = database.add_key(superuser, "ci")
     database.add_key(superuser, "ci", plaintext=key.plaintext, hashed=False)
-    assert resolved(store, cipher, "ci").id == key.id
+    assert get_api_key(store, cipher, "ci").id == key.id
     database.add_key(superuser, "ci")
     with pytest.raises(AmbiguousError):
-        resolved(store, cipher, "ci")
+        get_api_key(store, cipher, "ci")
 
 
 @pytest.mark.parametrize("unreadable", [0, 1, 2])
@@ -275,7 +279,7 @@ def test_a_whole_key_that_is_not_found_may_be_in_rows_that_cannot_be_read(
         database.add_key(superuser, hashed=False, secret_key=OTHER_SECRET_KEY)
     value = new_api_key()
     with pytest.raises(SecretKeyError if unreadable else NotFoundError) as caught:
-        resolved_value(store, KeyFinder(store, cipher), value, "line 1 of stdin")
+        get_api_key_by_value(store, KeyFinder(store, cipher), value, "line 1 of stdin")
     assert value not in caught.value.message
     if unreadable:
         assert ("1 row" if unreadable == 1 else "2 rows") in caught.value.message
@@ -311,10 +315,10 @@ def test_a_start_names_the_only_key_that_starts_so(
     start = ref.replace("-", "")
     alike = [other for other in keys if other.id.startswith(start)]
     if len(alike) == 1:
-        assert resolved(store, no_cipher, ref).id == key.id
+        assert get_api_key(store, no_cipher, ref).id == key.id
     else:
         with pytest.raises(AmbiguousError):
-            resolved(store, no_cipher, ref)
+            get_api_key(store, no_cipher, ref)
 
 
 @given(ref=st.text(max_size=60))
@@ -326,4 +330,4 @@ def test_any_other_text_names_nothing(many: tuple[Store, list[SampleKey]], ref: 
     ):
         return
     with pytest.raises(NotFoundError):
-        resolved(store, cipher, ref)
+        get_api_key(store, cipher, ref)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from langkeys.api_keys.verification import KeyFinder, Verified, Verifier, verify
-from langkeys.crypto.hashes import key_hash
+from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import InvalidKeyError
 from langkeys.store.protocol import Store
 
@@ -37,7 +37,7 @@ def verified_in(site: Site, api_key: str) -> Verified:
 def test_a_hash_is_the_lower_case_hex_sha_256_of_the_whole_key() -> None:
     # printf %s sk-frozen | sha256sum
     expected = "539756cf4337d2a11f617121f9655ba56538e9fb93661227b00265243559165a"
-    assert key_hash("sk-frozen") == expected
+    assert api_key_hash("sk-frozen") == expected
 
 
 # Valid
@@ -127,7 +127,7 @@ def test_the_fernet_token_of_a_key_is_not_the_key(
 
 def test_the_hash_of_a_key_is_not_the_key(database: Database, superuser: str, store: Store) -> None:
     key = database.add_key(superuser)
-    assert reason_for(store, key_hash(key.plaintext)) == "unknown"
+    assert reason_for(store, api_key_hash(key.plaintext)) == "unknown"
 
 
 def test_a_key_in_another_case_is_another_key(

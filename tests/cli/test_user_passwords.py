@@ -38,7 +38,7 @@ LONG = "0123456789" * 8
 @pytest.fixture(autouse=True)
 def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within this process; others hash as they always do."""
-    defaults = passwords.hashed.__kwdefaults__
+    defaults = passwords.hash_password.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "rounds", 4)
 

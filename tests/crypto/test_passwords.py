@@ -27,7 +27,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def test_a_password_matches_its_hash_and_another_does_not() -> None:
-    hashed = passwords.hashed(PASSWORD, rounds=4)
+    hashed = passwords.hash_password(PASSWORD, rounds=4)
     assert passwords.matches(PASSWORD, hashed)
     assert not passwords.matches(f"{PASSWORD} ", hashed)
     assert not passwords.matches("", hashed)
@@ -35,11 +35,13 @@ def test_a_password_matches_its_hash_and_another_does_not() -> None:
 
 def test_a_hash_is_bcrypts_with_the_cost_that_langflow_uses() -> None:
     assert passwords.ROUNDS == 12
-    assert passwords.hashed(PASSWORD).startswith("$2b$12$")
+    assert passwords.hash_password(PASSWORD).startswith("$2b$12$")
 
 
 def test_the_same_password_is_hashed_with_a_fresh_salt() -> None:
-    assert passwords.hashed(PASSWORD, rounds=4) != passwords.hashed(PASSWORD, rounds=4)
+    assert passwords.hash_password(PASSWORD, rounds=4) != passwords.hash_password(
+        PASSWORD, rounds=4
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_a_hash_that_langflow_made_matches(hashed: str) -> None:
 
 
 def test_a_password_is_cut_at_72_bytes() -> None:
-    hashed = passwords.hashed("x" * 100, rounds=4)
+    hashed = passwords.hash_password("x" * 100, rounds=4)
     assert passwords.matches("x" * 72, hashed)
     assert passwords.matches("x" * 72 + "y", hashed)
     assert not passwords.matches("x" * 71, hashed)
@@ -63,7 +65,7 @@ def test_a_password_is_cut_at_72_bytes() -> None:
 
 def test_a_password_is_cut_by_bytes_of_utf_8_and_not_by_characters() -> None:
     # 71 bytes, and a letter of two: the cut goes through it.
-    hashed = passwords.hashed("x" * 71 + "é", rounds=4)
+    hashed = passwords.hash_password("x" * 71 + "é", rounds=4)
     assert passwords.matches("x" * 71 + "é and more", hashed)
     assert passwords.matches("x" * 71 + "è", hashed)
     assert not passwords.matches("x" * 71 + "y", hashed)
@@ -72,7 +74,7 @@ def test_a_password_is_cut_by_bytes_of_utf_8_and_not_by_characters() -> None:
 @given(st.text(min_size=1, max_size=100).filter(lambda text: "\0" not in text))
 @settings(max_examples=20)
 def test_every_password_matches_its_own_hash(password: str) -> None:
-    assert passwords.matches(password, passwords.hashed(password, rounds=4))
+    assert passwords.matches(password, passwords.hash_password(password, rounds=4))
 
 
 def test_bcrypt_works_for_a_user_and_for_nobody(checks: list[bytes]) -> None:
@@ -95,7 +97,7 @@ def test_no_password_matches_nobody() -> None:
 def test_a_hash_of_an_endless_cost_matches_nothing_at_the_usual_cost(
     cost: str, checks: list[bytes]
 ) -> None:
-    hashed = passwords.hashed(PASSWORD, rounds=4).replace("$04$", f"${cost}$")
+    hashed = passwords.hash_password(PASSWORD, rounds=4).replace("$04$", f"${cost}$")
     assert not passwords.matches(PASSWORD, hashed)
     assert [check[:7] for check in checks] == [b"$2b$12$"]
 

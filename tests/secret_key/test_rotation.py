@@ -55,7 +55,7 @@ def test_a_token_is_replaced_where_it_stands_and_not_a_byte_around_it(
     text = before + token + after
     reader = Reader([OLD], new=NEW)
     new, view = reader.read(cell(text))
-    assert reader.opened_by == [0]
+    assert reader.decrypted_by == [0]
     assert len(new) == len(text)
     assert new.startswith(before)
     assert new.endswith(after)
@@ -88,7 +88,7 @@ def test_two_tokens_without_anything_between_are_two() -> None:
     tokens = [OLD.encrypt(text).rstrip("=") for text in ("x" * 40, "y")]
     reader = Reader([OLD], new=NEW)
     reader.read(cell("".join(tokens).encode()))
-    assert reader.opened_by == [0, 0]
+    assert reader.decrypted_by == [0, 0]
 
 
 def test_an_envelope_is_sealed_anew_as_langflow_seals() -> None:

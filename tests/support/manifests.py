@@ -12,7 +12,7 @@ from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.authentication import Acting
 from langkeys.config.settings import Settings
-from langkeys.crypto.passwords import hashed, matches
+from langkeys.crypto.passwords import hash_password, matches
 from langkeys.manifest.apply import Limits, Means
 from langkeys.manifest.context import Context
 from langkeys.store.protocol import Store
@@ -118,7 +118,7 @@ def means(**more: Any) -> Means:
     return Means(
         **{
             "cipher": stores.cipher,
-            "hashed_password": hashed,
+            "hashed_password": hash_password,
             "check_secret_key": lambda: None,
             "agree": lambda _: None,
             "warn": lambda _: None,

@@ -55,7 +55,7 @@ def decrypted(token: str, secret_key: str = SECRET_KEY) -> str:
 @functools.cache
 def password_hash(password: str = PASSWORD) -> str:
     """Hash at bcrypt's lowest cost: what is tested is not how long it takes."""
-    return passwords.hashed(password, rounds=4)
+    return passwords.hash_password(password, rounds=4)
 
 
 def assert_no_secret(text: str, *more: str) -> None:

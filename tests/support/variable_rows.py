@@ -11,7 +11,7 @@ from typing import Any
 from langkeys.models import User
 from langkeys.store.protocol import Store
 from langkeys.variables import lifecycle as variables
-from langkeys.variables.lifecycle import Outcome, Wish
+from langkeys.variables.lifecycle import Outcome, VariableUpdate
 
 from ..conftest import SUPERUSER
 from .databases import Database, stored
@@ -118,11 +118,11 @@ def owner(store: Store, name: str = SUPERUSER) -> User:
     return user
 
 
-def wish(store: Store, value: str = CREDENTIAL, name: str = NAME, **more: Any) -> Wish:
+def update(store: Store, value: str = CREDENTIAL, name: str = NAME, **more: Any) -> VariableUpdate:
     """Prepare a variable to be set, under the fixtures' secret key."""
-    return variables.wished(store.generation, cipher, name, value, **more)
+    return variables.new_update(store.generation, cipher, name, value, **more)
 
 
-def put(store: Store, *wishes: Wish, user: str = SUPERUSER) -> list[Outcome]:
+def put(store: Store, *updates: VariableUpdate, user: str = SUPERUSER) -> list[Outcome]:
     """Set variables of one user."""
-    return variables.set_all(store, variables.only(owner(store, user)), wishes)
+    return variables.set_all(store, variables.one_owner(owner(store, user)), updates)

@@ -47,7 +47,7 @@ def change(
     settings: Settings = OTHER_NAMED,
     by: str = SUPERUSER,
 ) -> users.StateChange:
-    return users.change(store, settings, the(store, by), the(store, name), **wanted)
+    return users.change_state(store, settings, the(store, by), the(store, name), **wanted)
 
 
 @pytest.mark.parametrize("verb", CHANGES)
@@ -156,7 +156,7 @@ def test_the_check_is_made_on_what_is_true_under_the_lock(
 
     monkeypatch.setattr(writable, "transaction", late)
     with pytest.raises(ConflictError, match="last active superuser"):
-        users.change(writable, OTHER_NAMED, acting, user, is_superuser=False)
+        users.change_state(writable, OTHER_NAMED, acting, user, is_superuser=False)
 
 
 def test_a_users_keys_are_revoked_with_the_user_and_nobody_elses(

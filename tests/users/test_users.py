@@ -158,7 +158,7 @@ def test_a_new_password_replaces_the_old_one_and_says_when(
     old, new = users.set_password(
         writable,
         the(writable),
-        passwords.hashed(WRONG_PASSWORD, rounds=4),
+        passwords.hash_password(WRONG_PASSWORD, rounds=4),
         proves=lambda stored: passwords.matches(WRONG_PASSWORD, stored),
     )
     after = row(database, SUPERUSER)
@@ -204,7 +204,7 @@ def test_any_other_password_is_accepted(password: str) -> None:
 
 
 def test_a_password_that_is_made_up_is_one_that_counts_whole() -> None:
-    found = {password_rules.generated() for _ in range(20)}
+    found = {password_rules.generate_password() for _ in range(20)}
     assert len(found) == 20
     for password in found:
         assert password_rules.refusal(password) is None
@@ -214,7 +214,7 @@ def test_a_password_that_is_made_up_is_one_that_counts_whole() -> None:
 @given(st.text(max_size=100))
 def test_a_password_that_is_not_refused_has_a_hash(password: str) -> None:
     if password_rules.refusal(password) is None:
-        assert passwords.matches(password, passwords.hashed(password, rounds=4))
+        assert passwords.matches(password, passwords.hash_password(password, rounds=4))
 
 
 # Taking back
@@ -224,7 +224,7 @@ def test_a_new_user_is_taken_back_without_a_trace(writable: Store, database: Dat
     before = database.rows("SELECT * FROM user")
     user = ordinary()
     users.create(writable, NAMED, user)
-    users.take_back(writable, user, None)
+    users.undo_undelivered(writable, user, None)
     assert database.rows("SELECT * FROM user") == before
 
 
@@ -241,17 +241,17 @@ def test_a_new_user_who_has_something_already_is_not_taken_back(
     else:
         database.rows("UPDATE user SET password = 'x' WHERE id = ?", (user.id,))
     with pytest.raises(ConflictError, match="in the meantime"):
-        users.take_back(writable, user, None)
+        users.undo_undelivered(writable, user, None)
     assert writable.find_user(user.id) is not None
 
 
 def test_a_new_password_is_taken_back_to_the_old_one(writable: Store, database: Database) -> None:
     before = row(database, SUPERUSER)
     old, new = users.set_password(writable, the(writable), "other", proves=lambda _: True)
-    users.take_back(writable, new, old)
+    users.undo_undelivered(writable, new, old)
     assert row(database, SUPERUSER) == before
     with pytest.raises(ConflictError):
-        users.take_back(writable, new, old)
+        users.undo_undelivered(writable, new, old)
 
 
 # The setting that a new password makes stale

@@ -22,7 +22,7 @@ from ..support.databases import SHAPES, Database, ahead
 from ..support.samples import CREDENTIAL
 from ..support.sites import Site
 from ..support.stores import no_cipher, opened
-from ..support.variable_rows import NAME, owner, put, the, wish
+from ..support.variable_rows import NAME, owner, put, the, update
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def writer(database: Database) -> Iterator[Store]:
 def test_a_new_variable_is_an_encrypted_credential_that_applies_to_nothing(
     writer: Store, database: Database, superuser: str
 ) -> None:
-    (outcome,) = put(writer, wish(writer))
+    (outcome,) = put(writer, update(writer))
     assert (outcome.action, outcome.name, outcome.owner.username) == ("added", NAME, SUPERUSER)
     row = the(database, NAME)
     assert row.value.startswith("gAAAAA")
@@ -52,7 +52,7 @@ def test_every_generation_gets_the_value_as_its_servers_read_it(
 ) -> None:
     site = site_of(release)
     with opened(site.database, writable=True) as store:
-        put(store, wish(store, type_=kind))
+        put(store, update(store, type_=kind))
     row = the(site.database, NAME)
     # langflow-facts.md: 1.5 to 1.7 encrypt every variable.
     is_encrypted = kind == "Credential" or release in ("1.5", "1.6", "1.7")
@@ -67,7 +67,7 @@ def test_a_fresh_row_has_changed_since_its_creation_already(
 ) -> None:
     site = site_of(release)
     with opened(site.database, writable=True) as store:
-        put(store, wish(store))
+        put(store, update(store))
     row = the(site.database, NAME)
     assert row.created_at is not None
     assert row.updated_at is not None
@@ -81,7 +81,7 @@ def test_a_row_that_is_there_keeps_its_id_and_its_time_of_creation(
     writer: Store, database: Database, superuser: str
 ) -> None:
     row_id = variable_rows.add(database, superuser, NAME, "old", fields='["Password"]')
-    (outcome,) = put(writer, wish(writer))
+    (outcome,) = put(writer, update(writer))
     assert outcome.action == "changed"
     row = the(database, NAME)
     assert (row.id, row.created_at) == (row_id, "2026-01-01 00:00:00.000000")
@@ -105,7 +105,7 @@ def test_whatever_the_times_are_an_update_is_later_than_the_creation(
     variable_rows.add(
         database, superuser, NAME, "x", created_at=created_at, updated_at=updated_at, managed=True
     )
-    put(writer, wish(writer))
+    put(writer, update(writer))
     row = the(database, NAME)
     assert row.created_at is not None
     assert row.updated_at is not None
@@ -117,12 +117,12 @@ def test_the_type_stays_unless_another_one_is_wished_for(
     writer: Store, database: Database, superuser: str
 ) -> None:
     variable_rows.add(database, superuser, NAME, "old", "Generic")
-    put(writer, wish(writer))
+    put(writer, update(writer))
     assert (the(database, NAME).type, the(database, NAME).value) == ("Generic", CREDENTIAL)
-    put(writer, wish(writer, type_="Credential"))
+    put(writer, update(writer, type_="Credential"))
     assert the(database, NAME).type == "Credential"
     assert the(database, NAME).value.startswith("gAAAAA")
-    put(writer, wish(writer, type_="Generic"))
+    put(writer, update(writer, type_="Generic"))
     assert (the(database, NAME).type, the(database, NAME).value) == ("Generic", CREDENTIAL)
 
 
@@ -130,7 +130,7 @@ def test_a_row_without_a_type_becomes_a_credential(
     writer: Store, database: Database, superuser: str
 ) -> None:
     variable_rows.add(database, superuser, NAME, "old", None, is_encrypted=False)
-    put(writer, wish(writer))
+    put(writer, update(writer))
     assert the(database, NAME).type == "Credential"
     assert the(database, NAME).plaintext == CREDENTIAL
 
@@ -141,7 +141,7 @@ def test_all_rows_of_one_name_are_updated_whichever_a_server_reads(
     # As servers make them: findings of 1.13.0.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic", managed=False)
     variable_rows.add(database, superuser, "FLOW_ID", "", "Credential", managed=False)
-    (outcome,) = put(writer, wish(writer, name="FLOW_ID"))
+    (outcome,) = put(writer, update(writer, name="FLOW_ID"))
     assert (outcome.action, len(outcome.rows)) == ("changed", 2)
     generic, credential = variable_rows.rows(database, "FLOW_ID")
     assert (generic.type, generic.value) == ("Generic", CREDENTIAL)
@@ -153,11 +153,11 @@ def test_the_variable_of_another_user_stays_as_it_is(
 ) -> None:
     alice = database.add_user("alice")
     variable_rows.add(database, alice, NAME, "hers")
-    put(writer, wish(writer))
+    put(writer, update(writer))
     hers, own = variable_rows.rows(database, NAME)
     assert (hers.user_id, hers.plaintext) == (alice, "hers")
     assert (own.user_id, own.plaintext) == (superuser, CREDENTIAL)
-    put(writer, wish(writer, "new"), user="alice")
+    put(writer, update(writer, "new"), user="alice")
     assert [row.plaintext for row in variable_rows.rows(database, NAME)] == ["new", CREDENTIAL]
 
 
@@ -167,19 +167,19 @@ def test_the_variable_of_another_user_stays_as_it_is(
 @pytest.mark.parametrize("name", ["", " ", "\t", "a\nb", "x" * 256, f"{NAME}={CREDENTIAL}"])
 def test_a_name_that_no_list_could_show_is_refused(store: Store, name: str) -> None:
     with pytest.raises(UsageError) as caught:
-        wish(store, name=name)
+        update(store, name=name)
     assert CREDENTIAL not in caught.value.message
 
 
 def test_an_empty_value_is_refused(store: Store) -> None:
     with pytest.raises(UsageError, match="empty"):
-        wish(store, "")
+        update(store, "")
 
 
 def test_a_value_of_bytes_that_are_no_text_is_refused(store: Store) -> None:
     # As Python reads them from the environment.
     with pytest.raises(UsageError, match="UTF-8"):
-        wish(store, b"\xff".decode("utf-8", "surrogateescape"))
+        update(store, b"\xff".decode("utf-8", "surrogateescape"))
 
 
 @pytest.mark.parametrize("release", ["1.6", "1.13"])
@@ -190,34 +190,34 @@ def test_a_generic_value_that_looks_encrypted_is_refused_and_nothing_is_written(
     value = "gAAAAAsomething"
     with opened(site.database, writable=True) as store:
         with pytest.raises(UsageError, match="gAAAAA"):
-            put(store, wish(store, value, type_="Generic"))
-        put(store, wish(store, "plain", type_="Generic"))
+            put(store, update(store, value, type_="Generic"))
+        put(store, update(store, "plain", type_="Generic"))
         before = variable_rows.rows(site.database)
         with pytest.raises(UsageError, match="gAAAAA"):
-            put(store, wish(store, "other", "OTHER"), wish(store, value))
+            put(store, update(store, "other", "OTHER"), update(store, value))
         assert variable_rows.rows(site.database) == before
-        put(store, wish(store, value, type_="Credential"))
+        put(store, update(store, value, type_="Credential"))
     assert the(site.database, NAME).plaintext == value
 
 
 @pytest.mark.parametrize("field", ["", "  ", "a\nb", "\x1b[31m"])
 def test_a_field_that_no_page_could_show_is_refused(store: Store, field: str) -> None:
     with pytest.raises(UsageError):
-        wish(store, default_fields=["Password", field])
+        update(store, default_fields=["Password", field])
 
 
 def test_a_field_that_is_named_twice_counts_once(store: Store) -> None:
-    assert wish(store, default_fields=["b", "a", "b"]).default_fields == ("b", "a")
+    assert update(store, default_fields=["b", "a", "b"]).default_fields == ("b", "a")
 
 
 def test_a_generic_value_needs_no_secret_key(store: Store) -> None:
-    made = variables.wished(store.generation, no_cipher, NAME, "x", type_="Generic")
+    made = variables.new_update(store.generation, no_cipher, NAME, "x", type_="Generic")
     assert made.plaintext == "x"
 
 
 def test_no_value_shows_in_a_repr(writer: Store) -> None:
-    made = wish(writer)
-    (outcome,) = put(writer, made, wish(writer, "also-secret", "G", type_="Generic"))[:1]
+    made = update(writer)
+    (outcome,) = put(writer, made, update(writer, "also-secret", "G", type_="Generic"))[:1]
     shown = f"{made!r}{outcome!r}{list(writer.variables())!r}"
     for secret in (CREDENTIAL, "also-secret", "gAAAAA"):
         assert secret not in shown
@@ -230,16 +230,16 @@ def test_policies_keep_overwrite_or_refuse(
     writer: Store, database: Database, superuser: str
 ) -> None:
     variable_rows.add(database, superuser, NAME, "old")
-    wishes = [wish(writer, "new"), wish(writer, "other", "OTHER")]
-    only = variables.only(owner(writer))
+    updates = [update(writer, "new"), update(writer, "other", "OTHER")]
+    only = variables.one_owner(owner(writer))
     before = variable_rows.rows(database)
     with pytest.raises(ConflictError, match=NAME):
-        variables.set_all(writer, only, wishes, "fail")
+        variables.set_all(writer, only, updates, "fail")
     assert variable_rows.rows(database) == before
-    outcomes = variables.set_all(writer, only, wishes, "keep")
+    outcomes = variables.set_all(writer, only, updates, "keep")
     assert [(o.name, o.action) for o in outcomes] == [(NAME, "kept"), ("OTHER", "added")]
     assert the(database, NAME) == before[0]
-    outcomes = variables.set_all(writer, only, wishes, "overwrite")
+    outcomes = variables.set_all(writer, only, updates, "overwrite")
     assert [o.action for o in outcomes] == ["changed", "changed"]
     assert the(database, NAME).plaintext == "new"
 
@@ -249,7 +249,7 @@ def test_everybody_gets_a_row_of_their_own(
 ) -> None:
     alice, bob = database.add_user("alice"), database.add_user("bob", is_active=False)
     variable_rows.add(database, alice, NAME, "hers")
-    outcomes = variables.set_all(writer, variables.everybody, [wish(writer)], "keep")
+    outcomes = variables.set_all(writer, variables.all_owners, [update(writer)], "keep")
     assert [(o.owner.username, o.action) for o in outcomes] == [
         (SUPERUSER, "added"),
         ("alice", "kept"),
@@ -267,10 +267,10 @@ def test_a_plan_writes_nothing_and_is_what_is_done(
 ) -> None:
     variable_rows.add(database, superuser, "OTHER", "old")
     digest = database.digest()
-    wishes = [wish(writer), wish(writer, "x", "OTHER")]
-    plan = variables.planned(writer, variables.everybody, wishes, "overwrite")
+    updates = [update(writer), update(writer, "x", "OTHER")]
+    plan = variables.plan_all(writer, variables.all_owners, updates, "overwrite")
     assert database.digest() == digest
-    done = variables.set_all(writer, variables.everybody, wishes)
+    done = variables.set_all(writer, variables.all_owners, updates)
     assert [(o.name, o.action) for o in plan] == [(o.name, o.action) for o in done]
 
 
@@ -280,7 +280,7 @@ def test_all_are_written_or_none(writer: Store, database: Database) -> None:
         " BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
     with pytest.raises((ConflictError, StoreError)):
-        put(writer, wish(writer), wish(writer, "x", "OTHER"))
+        put(writer, update(writer), update(writer, "x", "OTHER"))
     assert variable_rows.rows(database) == []
 
 
@@ -299,7 +299,7 @@ def test_a_secret_key_that_was_rotated_meanwhile_writes_nothing(
 
     writer.before_encrypted = check
     with pytest.raises(SecretKeyError):
-        variables.set_all(writer, variables.everybody, [wish(writer)])
+        variables.set_all(writer, variables.all_owners, [update(writer)])
     assert variable_rows.rows(database) == []
 
 
@@ -308,7 +308,7 @@ def test_a_user_who_is_gone_by_then_gets_nothing(writer: Store, database: Databa
     alice = owner(writer, "alice")
     database.rows("DELETE FROM user WHERE username = 'alice'")
     with pytest.raises(NotFoundError, match="alice"):
-        variables.set_all(writer, variables.only(alice), [wish(writer)])
+        variables.set_all(writer, variables.one_owner(alice), [update(writer)])
     assert variable_rows.rows(database) == []
 
 
@@ -325,4 +325,4 @@ def test_what_does_not_read_back_is_an_error(
 
     monkeypatch.setattr(writer, "reopened", late)
     with pytest.raises(FailedError, match="as written"):
-        put(writer, wish(writer))
+        put(writer, update(writer))

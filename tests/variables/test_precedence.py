@@ -9,7 +9,7 @@ import pytest
 from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError
 from langkeys.variables.environment_names import imported_names, is_guarded
-from langkeys.variables.precedence import Explanation, explained
+from langkeys.variables.precedence import Explanation, explain
 
 from ..support import variable_rows
 from ..support.databases import SHAPES
@@ -47,7 +47,7 @@ class Case:
             user = store.find_user(self.owner)
             assert user is not None
             settings = Settings(environ=environ)
-            return explained(store, settings, cipher, user, name, has_tweak=tweak)
+            return explain(store, settings, cipher, user, name, has_tweak=tweak)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_name_that_is_not_stored_comes_from_the_environment(
     else:
         assert (found.wins, found.no_fallback) == ("environment", None)
     assert found.environment == "this environment"
-    assert (found.stored, found.opens, found.is_kept) == (None, None, None)
+    assert (found.stored, found.can_decrypt, found.is_kept) == (None, None, None)
 
 
 def test_the_fallback_may_be_turned_off(case: Callable[[str], Case]) -> None:
@@ -128,7 +128,7 @@ def test_what_does_not_open_blocks_the_environment_or_lets_it_through(
     token = encrypted("x", OTHER_SECRET_KEY)
     here.add(value=token, is_encrypted=False)
     found = here.explain(**{OTHER: "environment"})
-    assert found.opens is False
+    assert found.can_decrypt is False
     assert found.wins == ("environment" if release in UNOPENED_FALLS_BACK else "none")
     assert here.explain().wins == "none"
 
@@ -140,7 +140,7 @@ def test_an_encrypted_nothing_is_like_what_does_not_open(
     here = case(release)
     here.add(value="")
     found = here.explain(**{OTHER: "environment"})
-    assert (found.wins, found.opens, found.has_value) == (wins, True, False)
+    assert (found.wins, found.can_decrypt, found.has_value) == (wins, True, False)
 
 
 def test_a_placeholder_of_a_server_is_as_good_as_nothing(case: Callable[[str], Case]) -> None:

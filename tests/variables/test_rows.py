@@ -19,7 +19,7 @@ from ..support.databases import Database, ahead
 from ..support.samples import CREDENTIAL
 from ..support.sites import Site
 from ..support.stores import cipher, opened
-from ..support.variable_rows import NAME, owner, put, wish
+from ..support.variable_rows import NAME, owner, put, update
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def test_a_variable_is_named_by_its_name_or_its_id(
 ) -> None:
     row_id = variable_rows.add(database, superuser, NAME, "x")
     variable_rows.add(database, database.add_user("alice"), "HERS", "x")
-    found = variables.resolved(store, owner(store), NAME)
+    found = variables.get_variable(store, owner(store), NAME)
     assert found.id == row_id
     dashed = f"{row_id[:8]}-{row_id[8:12]}-{row_id[12:16]}-{row_id[16:20]}-{row_id[20:]}"
     for name in (row_id, dashed, dashed.upper()):
-        assert variables.resolved(store, owner(store), name) == found
+        assert variables.get_variable(store, owner(store), name) == found
     for name in ("HERS", NAME.lower(), "0" * 32, ""):
         with pytest.raises(NotFoundError):
-            variables.resolved(store, owner(store), name)
+            variables.get_variable(store, owner(store), name)
 
 
 def test_a_name_that_a_server_gave_twice_is_ambiguous_and_its_ids_are_not(
@@ -51,9 +51,9 @@ def test_a_name_that_a_server_gave_twice_is_ambiguous_and_its_ids_are_not(
 ) -> None:
     ids = [variable_rows.add(database, superuser, "FLOW_ID", "") for _ in range(2)]
     with pytest.raises(AmbiguousError) as caught:
-        variables.resolved(store, owner(store), "FLOW_ID")
+        variables.get_variable(store, owner(store), "FLOW_ID")
     assert [line.split()[0].replace("-", "") for line in caught.value.candidates] == ids
-    assert [variables.resolved(store, owner(store), row_id).id for row_id in ids] == ids
+    assert [variables.get_variable(store, owner(store), row_id).id for row_id in ids] == ids
 
 
 def test_a_server_reads_the_row_that_was_created_first(
@@ -113,14 +113,14 @@ VALUES: Mapping[str, str] = {"A": "1", "B": "2", "C": "", "OPENAI_API_KEY": "3"}
 
 def test_without_names_what_servers_import_is_chosen_if_it_has_a_value() -> None:
     imported = ["OPENAI_API_KEY", "C", "MISSING"]
-    assert variables.chosen(VALUES, None, imported, "f") == {"OPENAI_API_KEY": "3"}
+    assert variables.values_to_import(VALUES, None, imported, "f") == {"OPENAI_API_KEY": "3"}
 
 
 def test_names_choose_whatever_they_are_and_each_must_be_there() -> None:
-    assert variables.chosen(VALUES, ["B", "A", "B"], [], "f") == {"B": "2", "A": "1"}
+    assert variables.values_to_import(VALUES, ["B", "A", "B"], [], "f") == {"B": "2", "A": "1"}
     for name in ("C", "MISSING", "a"):
         with pytest.raises(NotFoundError, match=name):
-            variables.chosen(VALUES, ["A", name], [], "f")
+            variables.values_to_import(VALUES, ["A", name], [], "f")
 
 
 # The store
@@ -130,13 +130,13 @@ def test_a_store_of_many_pages_yields_each_variable_once(
     writer: Store, database: Database, superuser: str
 ) -> None:
     alice = database.add_user("alice")
-    wishes = [wish(writer, "x", f"N{number}", type_="Generic") for number in range(1203)]
-    put(writer, *wishes)
-    put(writer, wishes[0], user="alice")
-    assert [row.name for row in writer.variables(superuser)] == [w.name for w in wishes]
+    updates = [update(writer, "x", f"N{number}", type_="Generic") for number in range(1203)]
+    put(writer, *updates)
+    put(writer, updates[0], user="alice")
+    assert [row.name for row in writer.variables(superuser)] == [w.name for w in updates]
     assert [row.username for row in writer.variables(alice)] == ["alice"]
     assert len(list(writer.variables())) == 1204
-    assert len(writer.variables_named([w.name for w in wishes], superuser)) == 1203
+    assert len(writer.variables_named([w.name for w in updates], superuser)) == 1203
 
 
 def test_default_fields_that_are_no_list_of_names_do_no_harm(
@@ -170,5 +170,5 @@ def test_a_change_is_never_dated_before_the_one_before(
 ) -> None:
     later = ahead(days=1)
     variable_rows.add(database, superuser, NAME, "x", created_at=later)
-    (outcome,) = put(writer, wish(writer))
+    (outcome,) = put(writer, update(writer))
     assert outcome.rows[0].updated_at == later + timedelta(microseconds=1)

@@ -7,11 +7,11 @@ import pytest
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
 from langkeys.store.protocol import Store
 from langkeys.variables.run_environment import (
-    CLOSED,
-    NO_CREDENTIAL,
-    Prepared,
-    prepared,
-    said_left_out,
+    CANNOT_DECRYPT,
+    NOT_CREDENTIAL_LIKE,
+    RunEnvironment,
+    left_out_message,
+    run_environment,
     without_own_secrets,
 )
 
@@ -25,13 +25,13 @@ CYRILLIC = "\u041eK_KEY"
 INHERITED = {"HOME": "/home", "TOKEN": "inherited"}
 
 
-def prepare(store: Store, *only: str) -> Prepared:
+def prepare(store: Store, *only: str) -> RunEnvironment:
     owner = store.find_user_named(SUPERUSER)
     assert owner is not None
-    return prepared(store, cipher, owner, INHERITED, only)
+    return run_environment(store, cipher, owner, INHERITED, only)
 
 
-def added(made: Prepared) -> dict[bytes, bytes]:
+def added(made: RunEnvironment) -> dict[bytes, bytes]:
     inherited = {name.encode(): value.encode() for name, value in INHERITED.items()}
     assert inherited.keys() <= made.environment.keys()
     return {name: value for name, value in made.environment.items() if inherited.get(name) != value}
@@ -67,22 +67,22 @@ def test_what_steers_or_does_not_fit_or_does_not_open_is_left_out_by_reason(
     put(database, superuser, ["OK_KEY", "PATH", "LD_TOKEN", "URL", CYRILLIC, "a=b", ""])
     put(database, superuser, ["NUL_KEY"], "a\0b")
     token = encrypted("x", OTHER_SECRET_KEY)
-    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
     made = prepare(store)
     assert list(added(made)) == [b"OK_KEY"]
     assert sorted(made.left_out.values()) == [
-        ["CLOSED"],
+        ["CANNOT_DECRYPT"],
         ["PATH", "LD_TOKEN", "URL", CYRILLIC],
         ["a=b", "", "NUL_KEY"],
     ]
-    assert made.left_out[CLOSED] == ["CLOSED"]
-    assert made.left_out[NO_CREDENTIAL] == ["PATH", "LD_TOKEN", "URL", CYRILLIC]
+    assert made.left_out[CANNOT_DECRYPT] == ["CANNOT_DECRYPT"]
+    assert made.left_out[NOT_CREDENTIAL_LIKE] == ["PATH", "LD_TOKEN", "URL", CYRILLIC]
 
 
 def test_what_is_left_out_by_its_name_alone_is_said_with_the_options_that_take_it() -> None:
-    said = said_left_out(NO_CREDENTIAL, ["PATH", "MY KEY", "$(id)"])
+    said = left_out_message(NOT_CREDENTIAL_LIKE, ["PATH", "MY KEY", "$(id)"])
     assert "--only PATH --only 'MY KEY' --only '$(id)'" in said
-    assert "--only" not in said_left_out(CLOSED, ["A"])
+    assert "--only" not in left_out_message(CANNOT_DECRYPT, ["A"])
 
 
 def test_where_all_is_left_out_by_its_name_the_secret_key_is_not_to_blame(
@@ -90,10 +90,10 @@ def test_where_all_is_left_out_by_its_name_the_secret_key_is_not_to_blame(
 ) -> None:
     put(database, superuser, ["PATH"])
     token = encrypted("x", OTHER_SECRET_KEY)
-    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
     made = prepare(store)
     assert added(made) == {}
-    assert made.left_out == {NO_CREDENTIAL: ["PATH"], CLOSED: ["CLOSED"]}
+    assert made.left_out == {NOT_CREDENTIAL_LIKE: ["PATH"], CANNOT_DECRYPT: ["CANNOT_DECRYPT"]}
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_only_raises_where_its_name_cannot_be_added(
 ) -> None:
     token = encrypted("x", OTHER_SECRET_KEY)
     put(database, superuser, ["OK", "a=b"])
-    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
-    with pytest.raises(SecretKeyError, match="CLOSED"):
-        prepare(store, "OK", "CLOSED")
+    variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
+    with pytest.raises(SecretKeyError, match="CANNOT_DECRYPT"):
+        prepare(store, "OK", "CANNOT_DECRYPT")
     with pytest.raises(UsageError, match="a=b"):
         prepare(store, "a=b")
 
@@ -154,7 +154,7 @@ def test_where_nothing_opens_nothing_is_run(
     store: Store, database: Database, superuser: str
 ) -> None:
     token = encrypted("x", OTHER_SECRET_KEY)
-    variable_rows.add(database, superuser, "CLOSED", token, is_encrypted=False)
+    variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
     with pytest.raises(SecretKeyError):
         prepare(store)
 

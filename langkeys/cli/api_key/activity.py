@@ -19,7 +19,7 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
         require_key_state(session.generation)
-        key = session.endings.whole(resolved_key(session, ref))
+        key = session.endings.whole_key(resolved_key(session, ref))
         if is_active:
             _activate(session, key)
         else:

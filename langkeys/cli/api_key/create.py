@@ -139,7 +139,7 @@ def _made(
     session: Session, owner: User, name: str, expires_at: datetime | None, count: int
 ) -> Generator[api_keys.NewApiKey, None, None]:
     with session.progress("creating API keys", count) as done:
-        prepared = api_keys.prepared(
+        prepared = api_keys.new_api_keys(
             session.generation,
             lambda: session.cipher,
             owner=owner,

@@ -73,7 +73,7 @@ def ensure(
         owner = session.owner(user)
         if expires_at is not None:
             api_keys.require_expiry(session.generation)
-        value = ensuring.value_in(path)
+        value = ensuring.find_api_key(path)
         is_new_file, stored = value is None, None
         if value is None:
             if not new:
@@ -86,7 +86,7 @@ def ensure(
             value = ensuring.publish_value(path, stored, out.warn)
         elif stat.S_IMODE(path.stat().st_mode) & OTHERS:
             out.warn(f"{path} can be read by others: chmod o= {path}")
-        result = ensuring.ensured(
+        result = ensuring.ensure(
             session.store,
             lambda: session.reading_cipher,
             value,

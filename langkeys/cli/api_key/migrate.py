@@ -31,9 +31,9 @@ def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
         session.check_secret_key(encrypts=session.generation.encrypts_keys)
         total = session.store.counts()["API keys"]
         with out.progress("reading API keys", total) as done:
-            found = reencrypt.planned(session.store, lambda: session.cipher, done)
+            found = reencrypt.plan_migration(session.store, lambda: session.cipher, done)
         if not dry_run and found.changes:
-            reencrypt.carry_out(session.store, found)
+            reencrypt.migrate(session.store, found)
         location = session.store.location
     many = f"{len(found.changes)} of {found.rows} API keys"
     if dry_run:

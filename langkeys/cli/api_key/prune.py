@@ -96,7 +96,7 @@ def prune(
         spared = None if acting.api_key is None else acting.api_key.id
         with session.store.key_batch() as batch:
             batch.add_matching(wanted, spared=spared)
-            left = session.endings.leave_alive(batch)
+            left = session.endings.exclude_kept_alive(batch)
             if not batch:
                 out.note(f"no API key of {session.store.location} matches; nothing was done")
             elif dry_run:

@@ -58,7 +58,7 @@ def revoke(
     with session_of(context, access=Access.WRITE) as session:
         endings = session.endings
         named, stubs = resolved_rows(session, refs)
-        keys = endings.wholes(named)
+        keys = endings.whole_keys(named)
         rows = rows_of(keys)
         if not dry_run:
             require_yes_for_acting(session.acting, rows, yes=yes)

@@ -186,7 +186,7 @@ def rotate(
         session.check_secret_key(encrypts=session.generation.encrypts_keys)
         _confirm(session, keys, yes=yes or span is not None)
         _report_leftovers(session, [key.meant for key in keys])
-        replacements = rotation.prepared(
+        replacements = rotation.new_replacements(
             session.store,
             lambda: session.cipher,
             keys,
@@ -243,7 +243,7 @@ def _selected(
 ) -> list[WholeKey]:
     if refs:
         named = resolved_keys(session, refs, working=True)
-        return rotation.rotatable(session.endings, named, grace=grace)
+        return rotation.get_rotatable(session.endings, named, grace=grace)
     owner = None if user is None else session.owner(user)
     selection = rotation.select_working(
         session.store,

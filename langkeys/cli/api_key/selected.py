@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from langkeys.api_keys.ending import WholeKey
-from langkeys.api_keys.references import find_stubs, find_value_stubs, resolved, resolved_value
+from langkeys.api_keys.references import (
+    find_stubs,
+    find_value_stubs,
+    get_api_key,
+    get_api_key_by_value,
+)
 from langkeys.authentication import Acting
 from langkeys.cli import prompts
 from langkeys.cli.completion import complete_api_keys
@@ -42,7 +47,7 @@ def resolved_keys(
 ) -> list[ApiKey]:
     """Return the keys that REFs name, each once, in their order; ``-`` stands for stdin's lines.
 
-    See ``langkeys.api_keys.references.resolved`` for ``destroys`` and ``working``.
+    See ``langkeys.api_keys.references.get_api_key`` for ``destroys`` and ``working``.
     """
     found: dict[str, ApiKey] = {}
     for ref in refs:
@@ -50,12 +55,12 @@ def resolved_keys(
             lines = prompts.secret_lines("API key")
             finder = session.endings.finder
             keys = [
-                resolved_value(session.store, finder, line, f"line {number} of stdin")
+                get_api_key_by_value(session.store, finder, line, f"line {number} of stdin")
                 for number, line in enumerate(lines, 1)
             ]
         else:
             keys = [
-                resolved(
+                get_api_key(
                     session.store,
                     lambda: session.reading_cipher,
                     ref,
@@ -83,7 +88,9 @@ def resolved_rows(session: Session, refs: Sequence[str]) -> tuple[list[ApiKey], 
             continue
         for number, line in enumerate(prompts.secret_lines("API key"), 1):
             try:
-                keys.append(resolved_value(session.store, finder, line, f"line {number} of stdin"))
+                keys.append(
+                    get_api_key_by_value(session.store, finder, line, f"line {number} of stdin")
+                )
             except (NotFoundError, SecretKeyError) as error:
                 stubs += _stubs(find_value_stubs(finder, line), error)
     return list({key.id: key for key in keys}.values()), stubs

@@ -84,7 +84,7 @@ def _record(context: typer.Context, settings: Settings, location: str) -> Record
         reason=None if reason is None else str(reason),
         location=location,
     )
-    call.refused = record.refused
+    call.refused = record.record_refusal
     return record
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from langkeys.audit.log import Actor, Recorder, Trail
+from langkeys.audit.log import Actor, AuditLog, Recorder
 from langkeys.config.settings import Settings
 from langkeys.errors import LangkeysError
 from langkeys.remote.client import LostAnswerError
@@ -27,7 +27,7 @@ class AuditRecord(Record):
     ) -> None:
         self._actor: Actor | None = None
         self._recorder = Recorder(
-            Trail(settings, warn),
+            AuditLog(settings, warn),
             command=command,
             reason=reason,
             acting=lambda: self._actor,
@@ -42,13 +42,13 @@ class AuditRecord(Record):
     @contextmanager
     def doing(self, deed: Deed) -> Iterator[Complete]:
         """Write the line of a deed before it is done, and another one where it fails."""
-        with self._recorder.writing([deed.described()]) as add:
+        with self._recorder.record_write([deed.described()]) as add:
             yield lambda made_id: add(deed._replace(id=made_id).described())
 
-    def refused(self, error: BaseException) -> None:
+    def record_refusal(self, error: BaseException) -> None:
         """Write down an attempt that was refused, if it is known whose or whose not."""
         with suppress(LangkeysError):  # the error that led here is the one to tell
-            self._recorder.refused(error)
+            self._recorder.record_refusal(error)
 
 
 def _is_undone(error: BaseException) -> bool:

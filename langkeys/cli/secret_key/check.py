@@ -12,8 +12,8 @@ from langkeys.cli.options import JsonCommand, invocation, new_app
 from langkeys.cli.output import Head, Output, Spool, array_lines, tab_separated
 from langkeys.errors import SecretKeyError
 from langkeys.models import dashed
-from langkeys.secret_key.reencryption import Checked, checked_values
-from langkeys.sessions.secret_key import Key, key_from_file, key_in_force
+from langkeys.secret_key.reencryption import CheckedValue, check_values
+from langkeys.sessions.secret_key import LoadedSecretKey, get_secret_key, read_secret_key
 from langkeys.sessions.session import Access
 from langkeys.text import counted
 
@@ -48,14 +48,14 @@ def check(
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.NOBODY) as session:
-        keys = [key_in_force(session)]
-        keys += [key_from_file(session, path) for path in old_key_file or ()]
+        keys = [get_secret_key(session)]
+        keys += [read_secret_key(session, path) for path in old_key_file or ()]
         tally = _Tally(len(keys))
         location = session.store.location
         with Spool() as spool:
             with out.progress("reading", session.store.rows_to_pass()) as done:
                 ciphers = [key.cipher for key in keys]
-                found = tally.counted(checked_values(session.store, ciphers, done))
+                found = tally.counted(check_values(session.store, ciphers, done))
                 if out.as_json:
                     spool.fill(array_lines(_object(keys, item) for item in found))
                 elif out.is_terminal:
@@ -69,7 +69,7 @@ def check(
             else:
                 out.deliver(spool)
     if tally.not_by_first:
-        closed = tally.count(lambda is_known, key: is_known and key is None)
+        closed = tally.count(lambda is_expected, key: is_expected and key is None)
         out.warn(
             f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint})"
             f" cannot decrypt {counted(tally.not_by_first, 'value')} of {location}"
@@ -83,14 +83,14 @@ class _Tally:
 
     def __init__(self, keys: int) -> None:
         self.by_place: Counter[tuple[str, str, bool, int | None]] = Counter()
-        self.first_closed: list[Checked] = []
+        self.first_closed: list[CheckedValue] = []
         self._keys = keys
 
-    def counted(self, values: Iterable[Checked]) -> Iterator[Checked]:
+    def counted(self, values: Iterable[CheckedValue]) -> Iterator[CheckedValue]:
         """Yield the values, counting them."""
         by_place = self.by_place
         for item in values:
-            by_place[item.table, item.column, item.is_known, item.key] += 1
+            by_place[item.table, item.column, item.is_expected, item.key] += 1
             if item.key is None and len(self.first_closed) < MOST_NAMED:
                 self.first_closed.append(item)
             yield item
@@ -99,12 +99,12 @@ class _Tally:
         """Count the values of which ``wanted`` is true, by whether they are known, and the key."""
         return sum(
             number
-            for (_, _, is_known, key), number in self.by_place.items()
-            if wanted(is_known, key)
+            for (_, _, is_expected, key), number in self.by_place.items()
+            if wanted(is_expected, key)
         )
 
     @property
-    def opened_by(self) -> list[int]:
+    def decrypted_by(self) -> list[int]:
         """How many values each key opens."""
         counts = [0] * self._keys
         for (_, _, _, key), number in self.by_place.items():
@@ -115,43 +115,43 @@ class _Tally:
     @property
     def not_by_first(self) -> int:
         """How many known values the key in force does not open."""
-        return self.count(lambda is_known, key: is_known and key != 0)
+        return self.count(lambda is_expected, key: is_expected and key != 0)
 
 
-def _head(location: str, keys: list[Key], tally: _Tally) -> dict[str, Any]:
+def _head(location: str, keys: list[LoadedSecretKey], tally: _Tally) -> dict[str, Any]:
     return {
         "ok": not tally.not_by_first,
         "database": location,
         "keys": [
             {"fingerprint": key.fingerprint, "source": key.source, "opens": opens}
-            for key, opens in zip(keys, tally.opened_by, strict=True)
+            for key, opens in zip(keys, tally.decrypted_by, strict=True)
         ],
     }
 
 
-def _object(keys: list[Key], item: Checked) -> dict[str, Any]:
+def _object(keys: list[LoadedSecretKey], item: CheckedValue) -> dict[str, Any]:
     return {
         "table": item.table,
         "column": item.column,
         "row": dashed(item.row),
         "name": item.name,
-        "known": item.is_known,
+        "known": item.is_expected,
         "fingerprint": None if item.key is None else keys[item.key].fingerprint,
     }
 
 
-def _row(keys: list[Key], item: Checked) -> tuple[object, ...]:
+def _row(keys: list[LoadedSecretKey], item: CheckedValue) -> tuple[object, ...]:
     return (
         item.table,
         item.column,
         dashed(item.row),
         item.name,
-        "known" if item.is_known else "stray",
+        "known" if item.is_expected else "stray",
         None if item.key is None else keys[item.key].fingerprint,
     )
 
 
-def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
+def _show(out: Output, keys: list[LoadedSecretKey], tally: _Tally) -> None:
     columns: dict[tuple[str, str], Counter[int | None]] = {}
     for (table, column, _, key), number in tally.by_place.items():
         columns.setdefault((table, column), Counter())[key] += number
@@ -162,7 +162,7 @@ def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
     titles = ("COLUMN", *(f"KEY {key.fingerprint}" for key in keys), "CANNOT DECRYPT")
     out.table([Head(title, is_kept=True) for title in titles], rows)
     lines = [
-        f"{('known' if item.is_known else 'stray')}  {item.table}.{item.column} of row"
+        f"{('known' if item.is_expected else 'stray')}  {item.table}.{item.column} of row"
         f" {dashed(item.row)}{(f' ({item.name})' if item.name else '')} cannot be"
         " decrypted"
         for item in tally.first_closed
@@ -171,7 +171,7 @@ def _show(out: Output, keys: list[Key], tally: _Tally) -> None:
     if closed > len(lines):
         lines.append(f"and {closed - len(lines)} more")
     lines.append(
-        f"the secret key from {keys[0].source} decrypts {tally.opened_by[0]} of"
+        f"the secret key from {keys[0].source} decrypts {tally.decrypted_by[0]} of"
         f" {counted(tally.by_place.total(), 'value')}"
     )
     out.sentence(*lines)

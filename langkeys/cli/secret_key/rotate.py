@@ -10,8 +10,8 @@ from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Command, DryRun, Yes, invocation, new_app
 from langkeys.cli.output import Head, Output
-from langkeys.secret_key.reencryption import Survey
-from langkeys.secret_key.rotation import Plan, rotated_counts
+from langkeys.secret_key.reencryption import ScanResult
+from langkeys.secret_key.rotation import RotationPlan, decrypted_counts
 from langkeys.sessions import secret_key
 from langkeys.sessions.session import Access
 from langkeys.text import counted
@@ -62,7 +62,7 @@ def rotate(
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
-        plan = secret_key.planned(
+        plan = secret_key.plan_rotation(
             session,
             new_key_file=new_key_file,
             old_key_files=old_key_file or (),
@@ -70,8 +70,8 @@ def rotate(
         )
         location = session.store.location
         if dry_run:
-            survey = secret_key.surveyed_only(session, plan, out.progress)
-            total = sum(survey.opened.values())
+            result = secret_key.scan(session, plan, out.progress)
+            total = sum(result.decrypted.values())
             out.note(
                 f"dry run: {counted(total, 'value')} of {location} would be re-encrypted; nothing"
                 " was done"
@@ -79,8 +79,8 @@ def rotate(
         else:
             prompts.confirm(_question(location, plan), yes=yes)
             rotated = secret_key.rotate(session, plan, out.progress, out.warn)
-            survey = rotated.survey
-            total = sum(survey.opened.values())
+            result = rotated.scan_result
+            total = sum(result.decrypted.values())
             out.note(
                 f"re-encrypted {counted(total, 'value')} of {location} with a new secret key"
                 f" (fingerprint {plan.new_fingerprint}, previously"
@@ -91,19 +91,19 @@ def rotate(
                 f" {rotated.old_key_file}: remove both when everything works"
             )
     try:
-        _show_counts(out, rotated_counts(survey))
+        _show_counts(out, decrypted_counts(result))
     finally:  # it is done, whether stdout takes this or not
-        for is_known in (True, False):
-            _name_unopened(out, survey, is_known=is_known)
+        for is_expected in (True, False):
+            _name_undecrypted(out, result, is_expected=is_expected)
         if not dry_run:
-            for place in plan.places:
-                out.note(f"the new secret key is in {place.title}")
+            for key_file in plan.key_files:
+                out.note(f"the new secret key is in {key_file.title}")
             out.note("all users have to log in again; API keys keep working")
             _say_what_to_set(out, plan)
 
 
-def _question(location: str, plan: Plan) -> str:
-    where = ", ".join(place.title for place in plan.places) or str(plan.new_key_file)
+def _question(location: str, plan: RotationPlan) -> str:
+    where = ", ".join(key_file.title for key_file in plan.key_files) or str(plan.new_key_file)
     return (
         f"Re-encrypt {location} with a new secret key, and write the key to {where}?"
         " The server must be stopped, and all users will have to log in again."
@@ -120,11 +120,11 @@ def _show_counts(out: Output, counts: Sequence[tuple[str, str, int]]) -> None:
         )
 
 
-def _name_unopened(out: Output, survey: Survey, *, is_known: bool) -> None:
-    total = survey.unopened_known if is_known else survey.unopened_stray
-    named = survey.named(is_known=is_known)[:MOST_NAMED]
+def _name_undecrypted(out: Output, result: ScanResult, *, is_expected: bool) -> None:
+    total = result.undecrypted_expected if is_expected else result.undecrypted_unexpected
+    named = result.named(is_expected=is_expected)[:MOST_NAMED]
     if total:
-        what = "values" if is_known else "unexpected tokens"
+        what = "values" if is_expected else "unexpected tokens"
         more = "" if total <= len(named) else ", ..."
         out.warn(
             f"{total} {what} cannot be decrypted with any of the given keys and were"
@@ -132,11 +132,11 @@ def _name_unopened(out: Output, survey: Survey, *, is_known: bool) -> None:
         )
 
 
-def _say_what_to_set(out: Output, plan: Plan) -> None:
-    if plan.fixed:
+def _say_what_to_set(out: Output, plan: RotationPlan) -> None:
+    if plan.read_only:
         out.warn(
             "before you start the server, set LANGFLOW_SECRET_KEY to the content of"
-            f" {plan.new_key_file}: {' and '.join(plan.fixed)} still has the old key,"
+            f" {plan.new_key_file}: {' and '.join(plan.read_only)} still has the old key,"
             " and a server started with it writes it back"
         )
     else:

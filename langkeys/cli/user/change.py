@@ -32,7 +32,7 @@ def carry_out(
     with session_of(context, access=Access.WRITE) as session:
         acting = session.acting.user
         user = session.owner(name)
-        change = users.change(
+        change = users.change_state(
             session.store,
             session.settings,
             acting,

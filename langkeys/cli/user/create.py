@@ -82,7 +82,7 @@ def create(
         users.check_new(session.store, session.settings, name, is_superuser=superuser)
         if password is None:
             password = asked_password(name)
-        user = users.new_user(name, session.hashed_password(password), is_superuser=superuser)
+        user = users.new_user(name, session.hash_password(password), is_superuser=superuser)
         try:
             users.create(session.store, session.settings, user)
         except ConflictError:

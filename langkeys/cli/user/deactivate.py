@@ -53,7 +53,7 @@ def deactivate(
     with session_of(context, access=Access.WRITE) as session:
         acting = session.acting.user
         chosen = session.owner(user)
-        planned = users.planned_change(
+        planned = users.plan_change(
             session.store, session.settings, acting, chosen, is_active=False
         )
         open_keys = _still_open(session, chosen)
@@ -68,7 +68,7 @@ def deactivate(
                 revoke_keys = prompts.is_wanted(
                     f"{_warning(session, chosen, open_keys)}. Revoke all of the user's API keys?"
                 )
-            planned = users.change(
+            planned = users.change_state(
                 session.store,
                 session.settings,
                 acting,

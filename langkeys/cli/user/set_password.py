@@ -54,7 +54,7 @@ def set_password(
         old, new = users.set_password(
             session.store,
             chosen,
-            session.hashed_password(text),
+            session.hash_password(text),
             proves=lambda stored: session.verify_password(text, stored),
         )
         deliver(session, out, new, old, text if random else None)

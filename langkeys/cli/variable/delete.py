@@ -61,7 +61,7 @@ def delete(
     access = Access.READ if dry_run else Access.WRITE
     with variable_session(context, access=access) as session:
         owner = session.owner(user)
-        found = [variables.resolved(session.store, owner, name) for name in names]
+        found = [variables.get_variable(session.store, owner, name) for name in names]
         rows = list({row.id: row for row in found}.values())
         many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {owner.username}"
         pairs = list(with_values(session, rows))

@@ -55,7 +55,7 @@ def explain(
     out.require_stdout()
     with variable_session(context, access=Access.READ) as session:
         owner = session.owner(user)
-        found = precedence.explained(
+        found = precedence.explain(
             session.store,
             session.settings,
             lambda: session.reading_cipher,
@@ -111,7 +111,7 @@ def _stored(found: Explanation) -> Iterator[str]:
             f"There are {len(found.rows)} variables with that name; a server reads the one"
             " created first."
         )
-    if not found.opens:
+    if not found.can_decrypt:
         and_then = (
             ""
             if found.generation.unopened_falls_back
@@ -191,7 +191,7 @@ def _object(found: Explanation, sentences: list[str]) -> dict[str, Any]:
         "hides": found.hides,
         "stored": None
         if stored is None
-        else variable_object(stored, None, opens=bool(found.opens)),
+        else variable_object(stored, None, opens=bool(found.can_decrypt)),
         "rows": len(found.rows),
         "kept_at_restart": found.is_kept,
         "falls_back": found.no_fallback is None,
@@ -208,7 +208,7 @@ def _row(found: Explanation) -> tuple[object, ...]:
         ",".join(found.hides),
         None if stored is None else stored.type,
         None if stored is None else ",".join(stored.default_fields or ()),
-        _word(found.opens),
+        _word(found.can_decrypt),
         _word(found.is_kept),
         _word(found.no_fallback is None),
     )

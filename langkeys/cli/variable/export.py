@@ -30,7 +30,7 @@ from langkeys.variables.formats import (
     is_run_by_shells,
     k8s_secret,
 )
-from langkeys.variables.run_environment import NO_CREDENTIAL, said_left_out
+from langkeys.variables.run_environment import NOT_CREDENTIAL_LIKE, left_out_message
 
 app = new_app()
 
@@ -201,7 +201,7 @@ class _Values:
     def warn(self, out: Output) -> None:
         """Say what was left out, and what should not reach a shell."""
         if self._left_out:
-            out.warn(said_left_out(NO_CREDENTIAL, self._left_out))
+            out.warn(left_out_message(NOT_CREDENTIAL_LIKE, self._left_out))
         if self._closed:
             out.warn(
                 f"left out, because the secret key from {self._session.cipher.source}"

@@ -91,7 +91,7 @@ def import_(
         settings = settings_of(context)
         imported = imported_names(settings)
         values, source = _read(settings, out.warn, file, only or imported)
-        chosen = variables.chosen(values, only, imported, source)
+        chosen = variables.values_to_import(values, only, imported, source)
         done = over_rest.import_(context, server, chosen, policy.value, dry_run=dry_run)
         actions = [outcome.action for outcome in done]
         _say(out, actions, source, server.location, dry_run=dry_run, is_sent=True)
@@ -102,17 +102,17 @@ def import_(
         imported = imported_names(session.settings)
         values, source = _read(session.settings, session.warn, file, only or imported)
         owner = session.owner(user)
-        chosen = variables.chosen(values, only, imported, source)
-        owners = variables.everybody if all_users else variables.only(owner)
+        chosen = variables.values_to_import(values, only, imported, source)
+        owners = variables.all_owners if all_users else variables.one_owner(owner)
         session.check_secret_key()
-        wishes = [
-            variables.wished(session.generation, lambda: session.cipher, name, value)
+        updates = [
+            variables.new_update(session.generation, lambda: session.cipher, name, value)
             for name, value in chosen.items()
         ]
         if dry_run:
-            outcomes = variables.planned(session.store, owners, wishes, policy.value)
+            outcomes = variables.plan_all(session.store, owners, updates, policy.value)
         else:
-            outcomes = variables.set_all(session.store, owners, wishes, policy.value)
+            outcomes = variables.set_all(session.store, owners, updates, policy.value)
         actions = [outcome.action for outcome in outcomes]
         _say(out, actions, source, session.store.location, dry_run=dry_run)
         _say_left_out(out, len(values) - len(chosen), source, only)

@@ -99,7 +99,7 @@ def set_(
         is_plain = type_ is Type.GENERIC and not session.generation.encrypts_generic
         session.check_secret_key(encrypts=not is_plain)
         value = _value(session.settings, name, value_file, from_env)
-        wish = variables.wished(
+        update = variables.new_update(
             session.generation,
             lambda: session.cipher,
             name,
@@ -107,7 +107,7 @@ def set_(
             type_=None if type_ is None else type_.value,
             default_fields=apply_to or None,
         )
-        (outcome,) = variables.set_all(session.store, variables.only(owner), [wish])
+        (outcome,) = variables.set_all(session.store, variables.one_owner(owner), [update])
         row = outcome.rows[0]
         many = "" if len(outcome.rows) == 1 else f", {len(outcome.rows)} rows of that name"
         call.output.note(

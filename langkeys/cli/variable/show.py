@@ -38,7 +38,7 @@ def show(
     out.require_stdout()
     with variable_session(context, access=Access.READ) as session:
         owner = session.owner(user)
-        variable = variables.resolved(session.store, owner, name)
+        variable = variables.get_variable(session.store, owner, name)
         value = variables.find_value(variable, lambda: session.reading_cipher)
         if value is None and not reveal:
             warn_of_closed(session, "this variable")

@@ -27,7 +27,7 @@ def create_database(path: Path, superuser: User) -> str | None:
     try:
         descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            warning = ownership.adopt(descriptor, path.parent)
+            warning = ownership.chown_like_folder(descriptor, path.parent)
         finally:
             os.close(descriptor)
         try:
