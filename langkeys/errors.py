@@ -7,7 +7,7 @@ hint names the next step; neither ever contains a secret.
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-MOST_CANDIDATES = 10
+MAX_CANDIDATES = 10
 """How many matches an error lists."""
 
 CHANGES_EXIT_CODE = 8

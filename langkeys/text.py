@@ -8,7 +8,7 @@ from functools import cache
 
 from langkeys.errors import UsageError
 
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 """The maximum length of a name of an API key, a variable or a user, in characters."""
 
 # Characters that must not reach a terminal from somebody else's text. By Unicode's properties:
@@ -56,8 +56,10 @@ def checked_name(name: str) -> str:
     """Return a name that terminals, lists and Langflow's page can display; else UsageError."""
     if not name.strip():
         raise UsageError("the name is empty")
-    if len(name) > LONGEST_NAME:
-        raise UsageError(f"the name has {len(name)} characters; at most {LONGEST_NAME} are allowed")
+    if len(name) > MAX_NAME_LENGTH:
+        raise UsageError(
+            f"the name has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed"
+        )
     bad = unshowable_in(name)
     if bad is not None:
         raise UsageError(f"the name has a character that cannot be shown: {bad}")

@@ -11,7 +11,7 @@ from langkeys.times import LAST, later, now, person_iso
 
 SECOND = timedelta(seconds=1)
 _LONGER_THAN_THE_CALENDAR = timedelta(days=10_000 * 366)
-MOST_OF_ONE_NAME = 1000
+MAX_SAME_NAME = 1000
 """How many keys of one name are searched for replaced ones."""
 
 
@@ -27,8 +27,8 @@ class Replacements:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._newer: dict[tuple[str, str | None, int], list[ApiKey]] = {}
         for key in keys:
-            place = key.user_id, key.name, key.created_at.microsecond
-            self._newer.setdefault(place, []).append(key)
+            made_like = key.user_id, key.name, key.created_at.microsecond
+            self._newer.setdefault(made_like, []).append(key)
 
     def find_newer(self, key: ApiKey) -> ApiKey | None:
         """Return the newest key that has replaced this one, or None."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from langkeys.api_keys.finder import KeyFinder
-from langkeys.api_keys.lifetimes import MOST_OF_ONE_NAME, Replacements
+from langkeys.api_keys.lifetimes import MAX_SAME_NAME, Replacements
 from langkeys.api_keys.verification import representative
 from langkeys.crypto.hashes import api_key_hash
-from langkeys.errors import MOST_CANDIDATES, AmbiguousError, NotFoundError, SecretKeyError
+from langkeys.errors import MAX_CANDIDATES, AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
 from langkeys.store.owners import with_owners
@@ -43,7 +43,7 @@ def get_api_key(
     key = None if key_id is None else store.find_api_key(key_id)
     if key is not None:
         return key
-    matches = store.api_keys_named(ref, MOST_CANDIDATES + 1)
+    matches = store.api_keys_named(ref, MAX_CANDIDATES + 1)
     if working and len(matches) > 1:
         matches = _working(store, ref, note) or matches
     if not matches and _VISIBLE_START.fullmatch(ref):
@@ -54,7 +54,7 @@ def get_api_key(
         digits = lowered.replace("-", "")
         least = 8 if destroys else 4
         if len(digits) >= least:
-            matches = store.api_keys_by_id_start(digits, MOST_CANDIDATES + 1)
+            matches = store.api_keys_by_id_start(digits, MAX_CANDIDATES + 1)
         else:
             hint = f"use at least {least} digits of the id; {hint}"
     if not matches:
@@ -95,7 +95,7 @@ def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
         raise AmbiguousError(
             f"{ref!r} matches {len(found)} API keys in {store.location}",
             hint="use the id of one of them",
-            candidates=tuple(f"{dashed(stub.id)}  {stub.name}" for stub in found[:MOST_CANDIDATES]),
+            candidates=tuple(f"{dashed(stub.id)}  {stub.name}" for stub in found[:MAX_CANDIDATES]),
         )
     return [stub for stub in found if stub.problem is not None]
 
@@ -112,10 +112,10 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
     # After a rotation with a grace period the old key stays until its expiry, and after it as
     # expired.
     moment = now()
-    named = list(store.api_keys(KeyFilter(now=moment, name=name), limit=MOST_OF_ONE_NAME + 1))
-    if len(named) > MOST_OF_ONE_NAME:
+    named = list(store.api_keys(KeyFilter(now=moment, name=name), limit=MAX_SAME_NAME + 1))
+    if len(named) > MAX_SAME_NAME:
         wanted = KeyFilter(now=moment, name=name, status="active")
-        return list(store.api_keys(wanted, limit=MOST_CANDIDATES + 1))
+        return list(store.api_keys(wanted, limit=MAX_CANDIDATES + 1))
     replaced = Replacements(named)
     working, left_out = [], []
     for key in named:
@@ -139,7 +139,7 @@ def _starting_with(
     store: Store, cipher: Callable[[], "Cipher"], start: str, progress: Progress
 ) -> list[ApiKey]:
     # Linear: the start of a key is only known once the key is decrypted.
-    found = list(store.api_keys_stored_from(start, MOST_CANDIDATES + 1))
+    found = list(store.api_keys_stored_from(start, MAX_CANDIDATES + 1))
     wanted, passed = start.encode(), 0
     with progress("decrypting API keys", store.api_key_count()) as done:
         for page in store.key_tokens(unhashed_only=False):
@@ -157,15 +157,15 @@ def _the_one(
 ) -> ApiKey:
     if len(matches) == 1:
         return matches[0]
-    if len(matches) <= MOST_CANDIDATES:
+    if len(matches) <= MAX_CANDIDATES:
         finder = KeyFinder(store, cipher)
         hashes = {finder.find_hash(key) for key in matches}
         (hashed, *others) = hashes
         if hashed is not None and not others:
             return representative(store, hashed, with_owners(store, matches))
-    many, moment = len(matches) > MOST_CANDIDATES, now()
+    many, moment = len(matches) > MAX_CANDIDATES, now()
     raise AmbiguousError(
-        f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
+        f"{what} matches {'more than ' if many else ''}{min(len(matches), MAX_CANDIDATES)}"
         f" API keys in {store.location}",
         hint="use the id of one of them",
         candidates=tuple(
@@ -173,6 +173,6 @@ def _the_one(
             f"  {key.username or '(no owner)'}  {key.status(moment)}, created"
             f" {person_iso(key.created_at)}"
             + ("" if key.expires_at is None else f", expires {person_iso(key.expires_at)}")
-            for key in matches[:MOST_CANDIDATES]
+            for key in matches[:MAX_CANDIDATES]
         ),
     )

@@ -208,7 +208,7 @@ def new_replacements(
 
 
 class Superseded(NamedTuple):
-    """A key that a newer one, made at ``made_at``, has taken the place of."""
+    """A key that was replaced by a newer one, made at ``made_at``."""
 
     key: WholeKey
     made_at: datetime

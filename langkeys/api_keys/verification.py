@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Judge", "KeyFinder", "Verified", "Verifier", "api_key_hash", "verify"]
 
-MOST_REMEMBERED = 20_000
+MAX_CACHED = 20_000
 """How many valid keys a verifier caches before it starts again: about 40 MB."""
 
 
@@ -198,7 +198,7 @@ class Verifier:
             return verified
         self._version = version
         verified = self._verified(api_key, hashed)
-        if len(self._remembered) >= MOST_REMEMBERED:
+        if len(self._remembered) >= MAX_CACHED:
             self._remembered.clear()
         self._remembered[hashed] = (version, verified)
         return verified

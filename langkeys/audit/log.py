@@ -39,10 +39,10 @@ FILE_NAME = locations.AUDIT_LOG_NAME
 SUFFIX = ".jsonl"
 OFF = "off"
 
-MOST_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 20
 """langkeys writes no longer lines."""
 
-MOST_CHANGES = 1000
+MAX_CHANGES = 1000
 """The maximum number of changes on one line; more changes take several lines."""
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
@@ -265,7 +265,7 @@ def _parts(
     number, things = 1, 0
     part: list[Mapping[str, Any]] = []
     for change in changes:
-        if things >= MOST_CHANGES:
+        if things >= MAX_CHANGES:
             yield {**record, **_numbered(number), "changes": part}
             number, things, part = number + 1, 0, []
         part.append(change)
@@ -284,7 +284,7 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
-        if size and not _is_ours(os.pread(descriptor, MOST_LINE_BYTES, 0)):
+        if size and not _is_ours(os.pread(descriptor, MAX_LINE_BYTES, 0)):
             raise OSError(0, "it is not an audit log of langkeys, by its first line")
         is_cut_off = size and os.pread(descriptor, 1, size - 1) != b"\n"
         try:

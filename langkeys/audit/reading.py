@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from langkeys.audit.log import DONE, FAILED, MAY_BE_DONE, MOST_LINE_BYTES, SETTING, log_path
+from langkeys.audit.log import DONE, FAILED, MAX_LINE_BYTES, MAY_BE_DONE, SETTING, log_path
 from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, FailedError
 from langkeys.files import ownership
@@ -44,10 +44,10 @@ def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any
 
 def _bounded_lines(log: IO[str]) -> Iterator[str]:
     """Yield lines, truncated to the length of the longest line that langkeys writes."""
-    while line := log.readline(MOST_LINE_BYTES):
+    while line := log.readline(MAX_LINE_BYTES):
         rest = line
         while rest and not rest.endswith("\n"):
-            rest = log.readline(MOST_LINE_BYTES)
+            rest = log.readline(MAX_LINE_BYTES)
         yield line
 
 

@@ -20,7 +20,7 @@ from langkeys.cli.options import (
 from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
 
-MOST_FRAMES = 20
+MAX_FRAMES = 20
 """Places shown at either end of a long traceback."""
 
 
@@ -171,9 +171,9 @@ def _places_of(error: BaseException) -> list[str]:
         code = step.tb_frame.f_code
         places.append(f"{code.co_filename}:{step.tb_lineno} ({code.co_name})")
         step = step.tb_next
-    if len(places) > 2 * MOST_FRAMES:  # of a recursion
-        left_out = len(places) - 2 * MOST_FRAMES
-        places[MOST_FRAMES:-MOST_FRAMES] = [f"... {left_out} more"]
+    if len(places) > 2 * MAX_FRAMES:  # of a recursion
+        left_out = len(places) - 2 * MAX_FRAMES
+        places[MAX_FRAMES:-MAX_FRAMES] = [f"... {left_out} more"]
     return places
 
 

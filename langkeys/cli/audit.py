@@ -15,7 +15,7 @@ from langkeys.times import now, parsed_span, parsed_when, relative
 
 app = new_app()
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 @app.command(cls=JsonCommand)
@@ -65,8 +65,8 @@ def audit(
     else:
         out.rows(map(_piped_row, records()))
     if malformed:
-        named = ", ".join(map(str, malformed[:MOST_NAMED]))
-        more = "" if len(malformed) <= MOST_NAMED else ", ..."
+        named = ", ".join(map(str, malformed[:MAX_NAMED]))
+        more = "" if len(malformed) <= MAX_NAMED else ", ..."
         out.warn(
             f"skipped {len(malformed)} lines of {path} that langkeys did not write: {named}{more}"
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langkeys.models import ApiKey
     from langkeys.sessions.session import Session
 
-_MOST_ROWS = 5000
+_MAX_ROWS = 5000
 """So many rows are looked at: a shell waits meanwhile."""
 
 _PATIENCE = 2.0
@@ -123,9 +123,9 @@ def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
     moment = now()
     digits = incomplete.lower().replace("-", "")
     if re.fullmatch(r"[0-9a-f]+", digits):
-        keys = session.store.api_keys_by_id_start(digits, _MOST_ROWS)
+        keys = session.store.api_keys_by_id_start(digits, _MAX_ROWS)
         yield from _by_id(keys, incomplete.lower())
-    rows = session.store.api_keys(KeyFilter(now=moment), limit=_MOST_ROWS)
+    rows = session.store.api_keys(KeyFilter(now=moment), limit=_MAX_ROWS)
     named = [key for key in rows if (key.name or "").startswith(incomplete)]
     names = Counter(key.name for key in named)
     others = []
@@ -160,7 +160,7 @@ def _by_id(keys: "Iterable[ApiKey]", typed: str) -> Iterator[Completion]:
 def _users(session: "Session", incomplete: str) -> Iterator[Completion]:
     from langkeys.models import dashed
 
-    for summary in session.store.users(limit=_MOST_ROWS):
+    for summary in session.store.users(limit=_MAX_ROWS):
         user = summary.user
         about = "superuser" if user.is_superuser else "user"
         if _is_plain(user.username):
@@ -178,7 +178,7 @@ def _variables(session: "Session", incomplete: str, owner: str | None) -> Iterat
         user_id = get_user(session.store, owner, warn=_unsaid).id
     found = {
         variable.name: variable.type or ""
-        for variable in islice(session.store.variables(user_id), _MOST_ROWS)
+        for variable in islice(session.store.variables(user_id), _MAX_ROWS)
         if variable.name and variable.name.startswith(incomplete) and _is_plain(variable.name)
     }
     yield from ((name, _about(kind)) for name, kind in sorted(found.items()))

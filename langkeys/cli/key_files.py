@@ -20,7 +20,7 @@ from langkeys.files.staged import StagedFile
 from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
-LONGEST_FILE_NAME = 200
+MAX_FILE_NAME_BYTES = 200
 """In bytes: less than file systems take, as the staged file's name is longer."""
 
 _NOT_IN_FILE_NAMES = re.compile("[/\x00-\x1f\x7f-\x9f]")
@@ -226,7 +226,7 @@ def file_names(keys: Sequence[ApiKey]) -> list[str]:
 
 def _file_name(name: str) -> str:
     name = _NOT_IN_FILE_NAMES.sub("_", name).encode("utf-8", "replace").decode()
-    while len(name.encode()) > LONGEST_FILE_NAME:
+    while len(name.encode()) > MAX_FILE_NAME_BYTES:
         name = name[:-1]
     return re.sub(r"\A\.{1,2}\Z|\A\Z", lambda found: "_" * max(1, len(found[0])), name)
 

@@ -21,7 +21,7 @@ from langkeys.errors import EXIT_CODES, LangkeysError, UsageError
 if TYPE_CHECKING:
     from langkeys.config.settings import Settings
 
-MOST_ROWS = 1_000_000_000
+MAX_ROWS = 1_000_000_000
 """What --limit and --offset take at the most."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
@@ -53,10 +53,10 @@ VariableArgument = Annotated[
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", metavar="N", min=0, max=MOST_ROWS, help="Show at most N.")
+    int | None, typer.Option("--limit", metavar="N", min=0, max=MAX_ROWS, help="Show at most N.")
 ]
 Offset = Annotated[
-    int, typer.Option("--offset", metavar="N", min=0, max=MOST_ROWS, help="Skip the first N.")
+    int, typer.Option("--offset", metavar="N", min=0, max=MAX_ROWS, help="Skip the first N.")
 ]
 Sort = Annotated[
     str | None,

@@ -14,10 +14,10 @@ from langkeys.errors import (
     UnauthenticatedError,
     UsageError,
 )
-from langkeys.files.staged import MOST_BYTES, read_bytes, read_secret, without_newline
+from langkeys.files.staged import MAX_BYTES, read_bytes, read_secret, without_newline
 from langkeys.text import holds_several_keys, visible
 
-MOST_KEY_BYTES = 64 << 20
+MAX_KEY_BYTES = 64 << 20
 """How much is read of keys on stdin, one a line: more than a million of them."""
 
 LOOKING_UP = 0.2
@@ -89,7 +89,7 @@ def is_wanted(question: str) -> bool:
 
 def secret_lines(what: str) -> list[str]:
     """Read secrets from stdin, one a line, or one by a hidden prompt where stdin is a terminal."""
-    text = (hidden(what) or "") if can_ask() else _stdin_text(what, most=MOST_KEY_BYTES)
+    text = (hidden(what) or "") if can_ask() else _stdin_text(what, most=MAX_KEY_BYTES)
     # Keys are pasted from logs: no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -115,7 +115,7 @@ def secret_from_stdin(what: str) -> str:
     return text
 
 
-def _stdin_text(what: str, *, most: int = MOST_BYTES) -> str:
+def _stdin_text(what: str, *, most: int = MAX_BYTES) -> str:
     try:
         return stdin_bytes(what, most=most).decode("utf-8")
     except UnicodeError:
@@ -145,7 +145,7 @@ def exact_text(path: Path, what: str) -> str:
         raise UsageError(f"{what} from {source} is not UTF-8 text") from None
 
 
-def stdin_bytes(what: str, *, most: int = MOST_BYTES) -> bytes:
+def stdin_bytes(what: str, *, most: int = MAX_BYTES) -> bytes:
     """Read all of stdin; raise UsageError where that is too much."""
     """Read all of stdin; raise UsageError where that is too much."""
     if sys.stdin is None:

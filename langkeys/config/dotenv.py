@@ -12,7 +12,7 @@ from typing import NamedTuple
 from langkeys.errors import ConfigError
 from langkeys.files.staged import read_text
 
-MOST_CHARACTERS = 4 << 20
+MAX_CHARACTERS = 4 << 20
 """The maximum size of all values together, after expansion."""
 
 BOM = "\ufeff"
@@ -81,7 +81,7 @@ def parse(
         )
     bindings: list[Binding] = []
     known = dict(environ)
-    left = MOST_CHARACTERS
+    left = MAX_CHARACTERS
     for binding in parse_stream(StringIO(text)):
         line = binding.original.line
         if binding.error:
@@ -98,7 +98,7 @@ def parse(
             left -= sum(map(len, parts))
             if left < 0:
                 raise ConfigError(
-                    f"at line {line}, the values of {source} exceed {MOST_CHARACTERS}"
+                    f"at line {line}, the values of {source} exceed {MAX_CHARACTERS}"
                     " characters after ${...} is expanded",
                     hint="remove the line",
                 )

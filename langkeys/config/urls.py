@@ -71,11 +71,11 @@ def shown_url(url: str) -> str:
         return HIDDEN
     if found[1].lower() == "sqlite":
         return f"{scheme}://{_shown_file(rest)}"
-    credentials, at, place = rest.rpartition("@")
+    credentials, at, location = rest.rpartition("@")
     if re.search(r"[/?#;&=@]", credentials):
         return f"{scheme}://{HIDDEN}"  # where the password ends cannot be determined
     # The user is hidden too: it may be a token.
-    return f"{scheme}://{f'{HIDDEN}@' if at else ''}{_shown_place(place)}"
+    return f"{scheme}://{f'{HIDDEN}@' if at else ''}{_shown_location(location)}"
 
 
 def _looks_secret(text: str) -> bool:
@@ -96,14 +96,15 @@ def _shown_file(rest: str) -> str:
     return f"{path}{_shown_query(mark, query)}" if not path or file_of(rest) else HIDDEN
 
 
-def _shown_place(place: str) -> str:
-    end = re.search(r"[?#;&]", place)
-    start = len(place) if end is None else end.start()
-    host, slash, path = place[:start].partition("/")
+def _shown_location(location: str) -> str:
+    end = re.search(r"[?#;&]", location)
+    start = len(location) if end is None else end.start()
+    host, slash, path = location[:start].partition("/")
     if not _compiled(_HOST).fullmatch(host):
         return HIDDEN
     shown_path = path if _compiled(_PATH).fullmatch(path) else HIDDEN
-    return f"{host}{slash}{shown_path}{_shown_query(place[start : start + 1], place[start + 1 :])}"
+    query = _shown_query(location[start : start + 1], location[start + 1 :])
+    return f"{host}{slash}{shown_path}{query}"
 
 
 def _shown_query(mark: str, query: str) -> str:

@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
     from langkeys.diagnostics.report import Report, Sources
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 """How many bad values and rows are named; the others are only counted."""
 
 
 def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
     """Try every encrypted value with the secret key."""
-    opened: Counter[str] = Counter()
+    decrypted: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     old_form: Counter[str] = Counter()
     named: list[str] = []
     cipher, error = _cipher(sources)
     for value in store.encrypted_values():
-        place = f"{value.table}.{value.column}"
+        column = f"{value.table}.{value.column}"
         if cipher is not None and cipher.can_decrypt(value.value):
-            opened[place] += 1
+            decrypted[column] += 1
             if not store.generation.reads_old_short_keys and cipher.is_old_form(value.value):
-                old_form[place] += 1
+                old_form[column] += 1
             continue
-        failed[place] += 1
-        if len(named) < MOST_NAMED:
+        failed[column] += 1
+        if len(named) < MAX_NAMED:
             name = f" ({value.name})" if value.name else ""
-            named.append(f"{place} of row {dashed(value.row)}{name} cannot be decrypted")
-    for place in sorted(opened | failed):
-        report.encrypted[place] = {"opens": opened[place], "fails": failed[place]}
-    if failed and not opened and report.has_cause:
+            named.append(f"{column} of row {dashed(value.row)}{name} cannot be decrypted")
+    for column in sorted(decrypted | failed):
+        report.encrypted[column] = {"opens": decrypted[column], "fails": failed[column]}
+    if failed and not decrypted and report.has_cause:
         report.add(
             "encrypted",
             "problem",
@@ -47,7 +47,7 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
             "complete or undo the rotation first: until then no key can be called lost",
         )
         return
-    if failed and not opened:
+    if failed and not decrypted:
         _add_lost(report, cipher, error, failed.total())
         return
     if error is not None and sources.has_secret_key():
@@ -57,17 +57,17 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
         report.add("encrypted", "problem", message, hint)
     if failed.total() > len(named):
         report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
-    if opened and not failed:
+    if decrypted and not failed:
         report.add(
             "encrypted",
             "ok",
-            f"the secret key decrypts {counted(opened.total(), 'value')}, all of them",
+            f"the secret key decrypts {counted(decrypted.total(), 'value')}, all of them",
         )
-    for place, count in old_form.items():
+    for column, count in old_form.items():
         report.add(
             "encrypted",
             "problem",
-            f"{counted(count, 'value')} of {place} {'is' if count == 1 else 'are'}"
+            f"{counted(count, 'value')} of {column} {'is' if count == 1 else 'are'}"
             " encrypted with the old derivation of a"
             f" short secret key, which Langflow {store.generation.release} cannot"
             " decrypt",
@@ -117,7 +117,7 @@ def check_rows(report: "Report", store: Store) -> None:
     hint = "fix or delete it: no server writes such a row"
     for row in store.unreadable_rows():
         count += 1
-        if count <= MOST_NAMED:
+        if count <= MAX_NAMED:
             name = f" ({row.name})" if row.name else ""
             report.add(
                 section,
@@ -126,8 +126,8 @@ def check_rows(report: "Report", store: Store) -> None:
                 f" {row.problem} is malformed",
                 hint,
             )
-    if count > MOST_NAMED:
-        report.add(section, "problem", f"and {count - MOST_NAMED} more", hint)
+    if count > MAX_NAMED:
+        report.add(section, "problem", f"and {count - MAX_NAMED} more", hint)
 
 
 def check_keys(report: "Report", settings: Settings, store: Store) -> None:

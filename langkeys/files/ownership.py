@@ -14,7 +14,7 @@ from pathlib import Path
 from langkeys.errors import ConfigError
 
 ROOT = 0
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 
 
 def caller_ids() -> frozenset[int]:
@@ -86,7 +86,7 @@ def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield step, os.stat(step)  # noqa: PTH116 - as above
             return
         links += 1
-        if links > _MOST_LINKS:
+        if links > _MAX_LINKS:
             return  # opening the file reports that
         waiting += [piece for piece in reversed(Path(target).parts) if piece != "/"]
         if target.startswith("/"):
@@ -109,9 +109,9 @@ def _require_folder(path: Path, step: str, owner: int, what: str) -> None:
 
 def belongs_to(path: Path, owners: frozenset[int]) -> bool:
     """Tell whether a path belongs to one of these users, or is missing in a folder of theirs."""
-    for place in (path, *path.parents):
+    for step in (path, *path.parents):
         try:
-            return place.stat().st_uid in owners
+            return step.stat().st_uid in owners
         except FileNotFoundError:
             continue
         except OSError:
@@ -147,10 +147,10 @@ def make_folder(folder: Path) -> list[str]:
     owner of its parent. Raises OSError.
     """
     missing = []
-    place = folder.absolute()
-    while not place.exists():
-        missing.append(place)
-        place = place.parent
+    parent = folder.absolute()
+    while not parent.exists():
+        missing.append(parent)
+        parent = parent.parent
     warnings = []
     for made in reversed(missing):
         made.mkdir(0o775, exist_ok=True)  # not writable by everybody, even with umask 000

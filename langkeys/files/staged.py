@@ -22,7 +22,7 @@ from langkeys.files.new import publish_new
 OTHERS = 0o007
 """Mode bits that let everybody on the machine read or write."""
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """The maximum size of a file with a secret or with settings."""
 
 PIPE_SECONDS = 30.0
@@ -82,7 +82,7 @@ def find_private(path: Path, owners: frozenset[int]) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        return os.read(descriptor, MOST_BYTES)
+        return os.read(descriptor, MAX_BYTES)
     finally:
         os.close(descriptor)
 
@@ -152,7 +152,7 @@ def _content(path: Path) -> bytes:
         _require_form(mode)
         chunks: list[bytes] = []
         size, deadline = 0, time.monotonic() + PIPE_SECONDS
-        while size <= MOST_BYTES:
+        while size <= MAX_BYTES:
             try:
                 chunk = os.read(descriptor, _CHUNK)
             except BlockingIOError:  # somebody has the other end of the pipe open
@@ -165,7 +165,7 @@ def _content(path: Path) -> bytes:
                 return b"".join(chunks)
             chunks.append(chunk)
             size += len(chunk)
-        raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+        raise ValueError(f"it is larger than {MAX_BYTES} bytes")
     finally:
         os.close(descriptor)
 

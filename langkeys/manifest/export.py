@@ -13,7 +13,7 @@ from langkeys.manifest.plan_keys import is_servers_own
 from langkeys.manifest.problems import looks_secret
 from langkeys.models import CREDENTIAL, GENERIC, ApiKey, User, Variable
 from langkeys.store.records import KeyFilter
-from langkeys.text import LONGEST_NAME
+from langkeys.text import MAX_NAME_LENGTH
 from langkeys.times import iso
 from langkeys.variables.lifecycle import is_touched
 
@@ -56,7 +56,7 @@ class Exporter:
         of = f" of {owner}" if owner else ""
         if looks_secret(name):
             self._left_out(f"a {kind}{of} whose name looks like a secret is left out")
-        elif not name or len(name) > LONGEST_NAME:
+        elif not name or len(name) > MAX_NAME_LENGTH:
             self._left_out(f"a {kind}{of} with an empty or very long name is left out")
         else:
             return True

@@ -14,7 +14,7 @@ from langkeys.manifest import document, schema
 from langkeys.manifest.document import Node
 from langkeys.manifest.problems import Place, Problems, joined, looks_secret
 from langkeys.manifest.schema import FORMS, Field, Form
-from langkeys.text import LONGEST_NAME
+from langkeys.text import MAX_NAME_LENGTH
 from langkeys.times import NEVER, parsed_iso, parsed_span
 
 _TRUE = ("true", "True", "TRUE")
@@ -118,8 +118,8 @@ class Walker:
             elif looks_secret(key.text):
                 self.add(key.place, path, "a name looks like a secret, which must not stand here")
                 continue
-            elif not key.text or len(key.text) > LONGEST_NAME or not _is_utf8(key.text):
-                what = f"a name must have 1 to {LONGEST_NAME} characters of Unicode"
+            elif not key.text or len(key.text) > MAX_NAME_LENGTH or not _is_utf8(key.text):
+                what = f"a name must have 1 to {MAX_NAME_LENGTH} characters of Unicode"
                 self.add(key.place, path, what)
                 continue
             if key.text in first:
@@ -234,7 +234,7 @@ def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Return the end of a sentence that names what is nearest, and not what was written."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name[:LONGEST_NAME].lower(), {k.lower(): k for k in known}, 1, 0.65)
+    near = get_close_matches(name[:MAX_NAME_LENGTH].lower(), {k.lower(): k for k in known}, 1, 0.65)
     if not near:
         return ""
     return f"; did you mean {next(k for k in known if k.lower() == near[0])}?"

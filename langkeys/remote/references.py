@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from langkeys.errors import MOST_CANDIDATES, AmbiguousError, InvalidKeyError, NotFoundError
+from langkeys.errors import MAX_CANDIDATES, AmbiguousError, InvalidKeyError, NotFoundError
 from langkeys.models import dashed, parsed_id, shown_without
 from langkeys.remote.api_keys import ListedKey, list_keys, of_value
 from langkeys.remote.server import Server
@@ -114,15 +114,15 @@ def chosen_from(server: Server, keys: Sequence[ListedKey]) -> list[Chosen]:
 def _the_one(server: Server, matches: Sequence[ListedKey], what: str) -> ListedKey:
     if len(matches) == 1:
         return matches[0]
-    many, moment = len(matches) > MOST_CANDIDATES, now()
+    many, moment = len(matches) > MAX_CANDIDATES, now()
     raise AmbiguousError(
-        f"{what} matches {'more than ' if many else ''}{min(len(matches), MOST_CANDIDATES)}"
+        f"{what} matches {'more than ' if many else ''}{min(len(matches), MAX_CANDIDATES)}"
         f" API keys in {server.location}",
         hint="use the id of one of them",
         candidates=tuple(
             f"{dashed(key.id)}  {key.name or '(no name)'}  {value.rstrip('*')}..."
             f"  {key.status(moment)}, created {iso(key.created_at)}"
             + ("" if key.expires_at is None else f", expires {iso(key.expires_at)}")
-            for key, value in matches[:MOST_CANDIDATES]
+            for key, value in matches[:MAX_CANDIDATES]
         ),
     )

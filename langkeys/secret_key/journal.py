@@ -18,7 +18,7 @@ from typing import Any
 
 from langkeys.errors import ConfigError, FailedError, SecretKeyError, StoreError
 from langkeys.files.ownership import ROOT, user_name
-from langkeys.files.staged import MOST_BYTES, UntrustedFileError, open_private, sync_folder
+from langkeys.files.staged import MAX_BYTES, UntrustedFileError, open_private, sync_folder
 from langkeys.secret_key.files import SecretKeyFile
 from langkeys.store.protocol import Cell
 
@@ -135,7 +135,7 @@ class Journal:
 
     def _text(self) -> str:
         # By the descriptor: the path may name another file by now.
-        content = os.pread(self._descriptor, MOST_BYTES, 0)
+        content = os.pread(self._descriptor, MAX_BYTES, 0)
         return content.decode("utf-8", "surrogateescape")
 
     def read(self) -> Entry:

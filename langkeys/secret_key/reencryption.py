@@ -29,14 +29,14 @@ _DECRYPTED = b"\0<%d:%b>"
 # Version, time, IV and HMAC, and at least one block of 16 bytes.
 _FRAME_BYTES = 1 + 8 + 16 + 32
 _BLOCK_BYTES = 16
-MOST_ENDS = 48
-LONGEST_RUN = 16 << 10
-MOST_TRIES = 8
+MAX_ENDS = 48
+MAX_RUN = 16 << 10
+MAX_TRIES = 8
 """Limits for finding a token within a longer run of its characters: how many ends are tried, in
 runs of how many characters, and how many starts. Users write these texts, and may be hostile."""
-MOST_NAMED = 1000
+MAX_NAMED = 1000
 """How many values that cannot be decrypted are named; the others are only counted."""
-MOST_NESTED = 3
+MAX_NESTING = 3
 """How often a value may be encrypted within itself; bugs of Langflow did so."""
 
 
@@ -80,7 +80,7 @@ class ScanResult:
             self.undecrypted_expected += count
         else:
             self.undecrypted_unexpected += count
-        if before < MOST_NAMED:
+        if before < MAX_NAMED:
             bare = Cell(cell.table, cell.column, cell.row, cell.name, cell.kind, cell.position, b"")
             self.undecrypted.append(UndecryptedToken(bare, is_expected))
 
@@ -152,14 +152,14 @@ class Reader:
                 self.failed += is_expected or _has_form(len(match[0]))
                 # A token may start later in this run.
                 tries_in_run += 1
-                start = match.end() if tries_in_run >= MOST_TRIES else match.start() + 1
+                start = match.end() if tries_in_run >= MAX_TRIES else match.start() + 1
                 continue
             tries_in_run = 0
             number, length, content = found
             self.decrypted_by.append(number)
             token = match[0][:length]
             inner, view = content, content
-            if depth < MOST_NESTED and _PREFIX in content:
+            if depth < MAX_NESTING and _PREFIX in content:
                 inner, view = self._text(content, is_expected=False, depth=depth + 1)
             around = text[position : match.start()]
             written += (around, self._token(token, number, inner, content))
@@ -178,7 +178,7 @@ class Reader:
     def _find(self, run: bytes, *, is_expected: bool) -> tuple[int, int, bytes] | None:
         """Return key number, length and content of the token at the start of ``run``."""
         lengths: Iterable[int] = [len(run)] if is_expected or _has_form(len(run)) else []
-        if not is_expected and len(run) <= LONGEST_RUN:
+        if not is_expected and len(run) <= MAX_RUN:
             lengths = chain(lengths, _shorter_lengths(len(run)))
         for length in lengths:
             found = self._decrypt(_padded(run[:length]))
@@ -211,7 +211,7 @@ def _length_of(content: int) -> int:
 
 def _shorter_lengths(length: int) -> Iterator[int]:
     longest = (length * 3 // 4 - _FRAME_BYTES) // _BLOCK_BYTES
-    for blocks in range(longest, max(0, longest - MOST_ENDS), -1):
+    for blocks in range(longest, max(0, longest - MAX_ENDS), -1):
         if _length_of(blocks * _BLOCK_BYTES) < length:
             yield _length_of(blocks * _BLOCK_BYTES)
 

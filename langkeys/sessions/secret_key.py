@@ -162,7 +162,7 @@ def rotate(
             _require_unchanged(session, store, plan, acting.user.id)
             store.committing = committing
             rotated = rotation.run()
-    except BaseException as raised:  # noqa: BLE001 - raised again, with how things stand
+    except BaseException as raised:  # noqa: BLE001 - raised again, with a hint on what has become of it
         error = raised
         if isinstance(raised, OSError):
             what = f"{raised.filename}: " if raised.filename else ""

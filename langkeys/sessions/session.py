@@ -262,14 +262,14 @@ class Session:
             return UnavailableCipher(error)
 
     def _uses_prng(self, secret_key: str) -> bool:
-        told = self.generation.short_keys_by_prng
-        if told is None:
+        uses_prng = self.generation.short_keys_by_prng
+        if uses_prng is None:
             # Two releases have the same revision: the newest value shows which of them wrote it.
             from langkeys.crypto.cipher import decrypts_by_prng
 
             values = (value.value for value in self._opened_store.sample_of_encrypted_values())
-            told = decrypts_by_prng(secret_key, values)
-        return told
+            uses_prng = decrypts_by_prng(secret_key, values)
+        return uses_prng
 
     @cached_property
     def acting(self) -> Acting:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from langkeys.config.settings import Settings
 from langkeys.errors import (
-    MOST_CANDIDATES,
+    MAX_CANDIDATES,
     AmbiguousError,
     ConfigError,
     ConflictError,
@@ -200,9 +200,9 @@ def plan_all(
                     Outcome("added", owner, (new_row(owner, update, store.generation, moment),))
                 )
     if taken and policy == "fail":
-        more = f" and {len(taken) - MOST_CANDIDATES} more" if len(taken) > MOST_CANDIDATES else ""
+        more = f" and {len(taken) - MAX_CANDIDATES} more" if len(taken) > MAX_CANDIDATES else ""
         raise ConflictError(
-            f"{', '.join(taken[:MOST_CANDIDATES])}{more} already in {store.location};"
+            f"{', '.join(taken[:MAX_CANDIDATES])}{more} already in {store.location};"
             " nothing was done",
             hint="use --policy keep to keep them, or --policy overwrite to change them",
         )
@@ -313,7 +313,7 @@ def get_variable(store: Store, owner: User, name: str) -> Variable:
             f" {store.location}, as servers can create them",
             hint="use the id of one of them",
             candidates=tuple(
-                f"{dashed(row.id)}  {row.name}  {row.type}" for row in matches[:MOST_CANDIDATES]
+                f"{dashed(row.id)}  {row.name}  {row.type}" for row in matches[:MAX_CANDIDATES]
             ),
         )
     return matches[0]

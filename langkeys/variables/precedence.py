@@ -73,10 +73,10 @@ def explain(
         name in imported_names(settings)
     )
     stored = rows[0] if rows else None
-    opens = has_value = kept = None
+    can_decrypt = has_value = kept = None
     if stored is not None:
         value = variables.find_value(stored, cipher)
-        opens, has_value = value is not None, value != ""
+        can_decrypt, has_value = value is not None, value != ""
         kept = not is_imported or is_kept(stored, generation)
     # Older servers do not fall back to the environment if a stored token cannot be decrypted.
     falls_back = no_fallback is None and (
@@ -84,7 +84,8 @@ def explain(
     )
     is_used = {
         "tweak": has_tweak,
-        "stored": stored is not None and (bool(opens and has_value) or is_raw(stored, generation)),
+        "stored": stored is not None
+        and (bool(can_decrypt and has_value) or is_raw(stored, generation)),
         "environment": environment is not None and falls_back,
     }
     is_there = {"stored": stored is not None, "environment": environment is not None}
@@ -96,7 +97,7 @@ def explain(
         wins=winner,
         hides=tuple(which for which in ORDER[ORDER.index(winner) + 1 :] if is_there.get(which)),
         rows=rows,
-        can_decrypt=opens,
+        can_decrypt=can_decrypt,
         has_value=has_value,
         is_kept=kept,
         is_imported=is_imported,

@@ -131,7 +131,7 @@ def test_a_key_made_meanwhile_is_accepted(
 def test_no_more_is_remembered_than_is_allowed(
     database: Database, superuser: str, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(verification, "MAX_CACHED", 3)
     keys = [database.add_key(superuser) for _ in range(10)]
     for _ in range(2):
         for key in keys:

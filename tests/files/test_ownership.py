@@ -213,8 +213,8 @@ def test_a_large_file_is_not_taken_into_memory(folder: Path) -> None:
         large.truncate(1 << 40)
     with pytest.raises(FailedError, match="larger than"):
         files.read_bytes(folder / "large", "a secret")
-    (folder / "just").write_bytes(b"x" * files.MOST_BYTES)
-    assert len(files.read_bytes(folder / "just", "a secret")) == files.MOST_BYTES
+    (folder / "just").write_bytes(b"x" * files.MAX_BYTES)
+    assert len(files.read_bytes(folder / "just", "a secret")) == files.MAX_BYTES
 
 
 # What is made

@@ -31,7 +31,7 @@ from langkeys.times import parsed_expiry, person_iso
 
 app = new_app()
 
-MOST_KEYS = 10_000_000
+MAX_KEYS = 10_000_000
 """What --count takes: more is a slip of the finger, which would fill the disk."""
 
 
@@ -50,7 +50,7 @@ def create(
         ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=MOST_KEYS, help="Create N keys.")
+        int | None, typer.Option(metavar="N", min=1, max=MAX_KEYS, help="Create N keys.")
     ] = None,
     write_to: Annotated[
         Path | None,

@@ -19,7 +19,7 @@ from langkeys.text import counted
 
 app = new_app()
 
-MOST_NAMED = 50
+MAX_NAMED = 50
 """Values that do not open named one by one on a terminal."""
 
 
@@ -91,7 +91,7 @@ class _Tally:
         by_place = self.by_place
         for item in values:
             by_place[item.table, item.column, item.is_expected, item.key] += 1
-            if item.key is None and len(self.first_closed) < MOST_NAMED:
+            if item.key is None and len(self.first_closed) < MAX_NAMED:
                 self.first_closed.append(item)
             yield item
 

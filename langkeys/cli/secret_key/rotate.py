@@ -18,7 +18,7 @@ from langkeys.text import counted
 
 app = new_app()
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
 @app.command(cls=Command)
@@ -122,7 +122,7 @@ def _show_counts(out: Output, counts: Sequence[tuple[str, str, int]]) -> None:
 
 def _name_undecrypted(out: Output, result: ScanResult, *, is_expected: bool) -> None:
     total = result.undecrypted_expected if is_expected else result.undecrypted_unexpected
-    named = result.named(is_expected=is_expected)[:MOST_NAMED]
+    named = result.named(is_expected=is_expected)[:MAX_NAMED]
     if total:
         what = "values" if is_expected else "unexpected tokens"
         more = "" if total <= len(named) else ", ..."
