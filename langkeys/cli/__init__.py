@@ -1,4 +1,4 @@
-"""The command line: the root of its commands, and the one place that turns errors to exit codes."""
+"""The root of the command line, and the one module that turns errors into exit codes."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
 
 MAX_FRAMES = 20
-"""Places shown at either end of a long traceback."""
+"""How many frames are shown at either end of a long traceback."""
 
 
 class Root(Group):
@@ -93,7 +93,7 @@ def langkeys(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run langkeys and return its exit code; arguments are the process's own by default."""
+    """Run langkeys and return its exit code; ``arguments`` default to those of the process."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in own_arguments(args))
     try:
@@ -139,9 +139,9 @@ def _run_recorded(args: list[str], call: Invocation) -> int:
 
 
 def _unexpected(error: Exception) -> FailedError:
-    """Describe an error without its message, which may repeat a value that is secret."""
+    """Describe an error without its message, which may contain a secret."""
     if isinstance(error, OSError) and error.strerror:
-        # A working folder that is gone, for one.
+        # For example a working folder that has been deleted.
         named = "" if error.filename is None else f": {error.filename}"
         return FailedError(f"{error.strerror}{named}")
     where = _places_of(error)[-1].rpartition("/")[2]
@@ -152,7 +152,7 @@ def _unexpected(error: Exception) -> FailedError:
 
 
 def _trace(error: BaseException) -> list[str]:
-    """Say how an error came about: types and places alone, no message and no value."""
+    """Return types and code locations of an error and its causes, without messages or values."""
     lines: list[str] = []
     seen: set[int] = set()
     cause: BaseException | None = error
@@ -164,14 +164,14 @@ def _trace(error: BaseException) -> list[str]:
 
 
 def _places_of(error: BaseException) -> list[str]:
-    """Return where an error passed, the outermost first: file, line and function."""
+    """Return the file, line and function of each frame of a traceback, the outermost first."""
     places = []
     step = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
         places.append(f"{code.co_filename}:{step.tb_lineno} ({code.co_name})")
         step = step.tb_next
-    if len(places) > 2 * MAX_FRAMES:  # of a recursion
+    if len(places) > 2 * MAX_FRAMES:  # as for a recursion
         left_out = len(places) - 2 * MAX_FRAMES
         places[MAX_FRAMES:-MAX_FRAMES] = [f"... {left_out} more"]
     return places
@@ -190,13 +190,13 @@ def _run(args: list[str], invocation: Invocation) -> int:
         raise parse_error(error) from None
     except (typer.Abort, EOFError):
         raise InterruptedCommandError("interrupted") from None
-    if result == InterruptedCommandError.exit_code:  # Typer's answer to a KeyboardInterrupt
+    if result == InterruptedCommandError.exit_code:  # Typer's result after a KeyboardInterrupt
         raise InterruptedCommandError("interrupted")
     return result if isinstance(result, int) else 0
 
 
 def _as_text(argument: str) -> str:
-    # Arguments are UTF-8, whatever the locale says; in an ASCII one Python hands on their bytes.
+    # Arguments are UTF-8 in every locale; in an ASCII locale Python passes on the raw bytes.
     try:
         return os.fsencode(argument).decode()
     except UnicodeError:
@@ -204,7 +204,7 @@ def _as_text(argument: str) -> str:
 
 
 def _as_it_is(argument: str) -> str:
-    # Of another program, which may take bytes that are no text.
+    # Arguments of another program may be bytes that are not text.
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The words of a command line, before they are parsed."""
+"""Examine the words of a command line before they are parsed."""
 
 import re
 
@@ -11,19 +11,19 @@ _WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
 
 
 def names_no_command(args: list[str]) -> bool:
-    """Tell whether the words after a group name none of its commands."""
+    """Tell whether the words after a group do not start with one of its commands."""
     argument = _first_own(args)
     return argument is None or starts_with_option([argument])
 
 
 def starts_with_option(args: list[str]) -> bool:
-    """Tell whether an option comes first that is no global one."""
+    """Tell whether the first word is an option other than the global ones."""
     argument = _first_own(args)
     return argument is not None and argument.startswith("-") and argument not in ("-h", "--help")
 
 
 def _first_own(args: list[str]) -> str | None:
-    """Return the first argument that neither is a global option nor belongs to one."""
+    """Return the first argument that is neither a global option nor its value."""
     position = 0
     while position < len(args):
         argument = args[position]
@@ -38,7 +38,7 @@ def _first_own(args: list[str]) -> str | None:
 
 
 def own_arguments(args: list[str]) -> list[str]:
-    """Return the arguments without those of the program that ``langkeys run -- ...`` starts."""
+    """Return the arguments without those of the program that ``langkeys run -- ...`` runs."""
     if "--" in args:
         before = args[: args.index("--")]
         if "run" in before:
@@ -47,7 +47,7 @@ def own_arguments(args: list[str]) -> list[str]:
 
 
 def refuse_keys_in_arguments(args: list[str]) -> None:
-    """Raise UsageError where an API key stands in the arguments of langkeys itself."""
+    """Raise UsageError if an API key is among langkeys' own arguments."""
     for argument in own_arguments(args):
         if _WHOLE_KEY.search(argument):
             raise UsageError(

@@ -73,7 +73,7 @@ def audit(
 
 
 def _start(since: str) -> datetime:
-    # A span means "so long ago" here, and not from now on.
+    # Here a span means "so long ago", not "from now on".
     if since.strip()[-1:].isalpha() and since.strip()[:-1].isdigit():
         return now() - parsed_span(since, "--since")
     return parsed_when(since, "--since")
@@ -97,7 +97,7 @@ def _piped_row(record: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _changes(record: dict[str, Any]) -> str:
-    """Say what was changed: ``delete api_key 3f2a... (ci)``, joined by semicolons."""
+    """Return what was changed: ``delete api_key 3f2a... (ci)``, joined by semicolons."""
     changes = record.get("changes") or []
     said = [_change(change) for change in changes[:20] if isinstance(change, dict)]
     if len(changes) > len(said):

@@ -1,12 +1,12 @@
-"""What a shell completes besides commands and options: API keys, users, variables, help topics.
+"""Complete API keys, users, variables and help topics in a shell.
 
-It only reads, as nobody, without the secret key, and never asks. Where it cannot look things up, or
-not within a moment, there is nothing to complete, and nothing is said: a shell would show it in the
-middle of the line that is being typed.
+Completion only reads, without authentication or secret key, and never asks. If it cannot look
+something up quickly, it offers nothing and prints nothing: a shell would show a message in the
+middle of the line being typed.
 
-Anybody who can sign up chooses names, and shells take what is offered as code: zsh evaluates it,
-and bash puts it on the line unquoted. So only names of letters, digits and a few marks are offered,
-and what has another name is offered by its id.
+Anybody who can sign up can choose a name, and shells may execute what is offered: zsh evaluates it,
+and bash puts it on the line unquoted. So only names of letters, digits and a few marks are offered;
+anything else is offered by its id.
 """
 
 import re
@@ -23,39 +23,39 @@ if TYPE_CHECKING:
     from langkeys.sessions.session import Session
 
 _MAX_ROWS = 5000
-"""So many rows are looked at: a shell waits meanwhile."""
+"""The maximum number of rows to read while a shell waits."""
 
 _PATIENCE = 2.0
-"""Seconds that a lookup may take."""
+"""The time limit of a lookup, in seconds."""
 
 _ID_START = 8
-"""Digits of an id that identify a key even for what destroys it."""
+"""The number of digits of an id that is sufficient for every command."""
 
 _PLAIN = re.compile(r"\w[\w.@+-]*")
 
 Completion = tuple[str, str]
-"""What is offered, and a word about it."""
+"""A word to offer, and its description."""
 
 
 def complete_api_keys(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer names of API keys, and the starts of ids where a name will not do."""
+    """Offer names of API keys, or starts of ids for unsafe names."""
     return _looked_up(ctx, lambda session: _api_keys(session, incomplete))
 
 
 def complete_users(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer user names, and the id of a user whose name will not do."""
+    """Offer user names, or ids for unsafe names."""
     return _looked_up(ctx, lambda session: _users(session, incomplete))
 
 
 def complete_variables(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer the names of variables: of the user that --user names, else of all."""
+    """Offer names of variables: of the user that --user names, else of all users."""
     user = ctx.params.get("user")
     owner = user if isinstance(user, str) else None
     return _looked_up(ctx, lambda session: _variables(session, incomplete, owner))
 
 
 def complete_help(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer what may come next after ``langkeys help``."""
+    """Offer the words that can follow ``langkeys help``."""
     from langkeys.cli.help.topics import TOPICS
     from langkeys.cli.options import Group, context_of
 
@@ -101,7 +101,7 @@ def _looked_up(
         except Exception:  # noqa: BLE001, S110 - whatever it is, nothing is to be completed
             pass
 
-    # A database that is locked is waited for, and a thread can be left behind.
+    # A locked database makes the lookup wait, and a thread can be abandoned.
     thread = Thread(target=look, daemon=True)
     thread.start()
     thread.join(_PATIENCE)
@@ -113,7 +113,7 @@ def _never(_: str) -> str:
 
 
 def _unsaid(_: str) -> None:
-    """Say nothing: see the head of this module."""
+    """Print nothing: see the head of this module."""
 
 
 def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
@@ -137,13 +137,13 @@ def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
     if not incomplete:
         yield from _by_id(others, "")
     elif others:
-        # A name that several have: it is what some commands take, and the user typed its start.
+        # Several keys have this name: some commands accept it, and the user typed its start.
         several = {key.name for key in others if key.name and _is_plain(key.name)}
         yield from ((name, f"{names[name]} keys") for name in sorted(several))
 
 
 def _by_id(keys: "Iterable[ApiKey]", typed: str) -> Iterator[Completion]:
-    """Offer ids, cut to their start unless more is typed or the start is that of several."""
+    """Offer ids, cut to their start unless more is typed or the start is ambiguous."""
     from langkeys.models import dashed
 
     found = list(keys)

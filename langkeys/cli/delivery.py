@@ -1,4 +1,4 @@
-"""New API keys on their way to whoever asked for them: stored, then delivered, or taken back."""
+"""Deliver new API keys: store them, deliver them, or revoke them again."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -30,12 +30,12 @@ def store_and_deliver(
     additions: Callable[[NewApiKey], dict[str, Any]] = lambda _: {},
     table: Callable[[Iterable[NewApiKey]], Iterable[str]] | None = None,
 ) -> tuple[ApiKey, int]:
-    """Store new keys and deliver them, to ``destination`` or else to stdout; or take them back.
+    """Store new keys and deliver them to ``destination`` or stdout, or revoke them again.
 
-    Returns the first of them and how many there are, once they are stored, read back, and whole and
-    synced where they were to go. ``additions`` are fields for the end of a key's JSON object;
-    ``table`` makes the lines of several keys for a terminal. What is to be delivered is complete
-    before anything is stored, and however much it is not in memory.
+    Returns the first key and the number of keys, once they are stored, read back, delivered and
+    synced. ``additions`` returns fields for the end of a key's JSON object; ``table`` formats
+    several keys for a terminal. The output is complete before anything is stored, and is not kept
+    in memory however much it is.
     """
     store = session.store
     with store.key_batch() as batch, Spool() as spool:
@@ -54,14 +54,14 @@ def store_and_deliver(
 
         api_keys.store_and_deliver(store, batch, deliver, lambda: _arrived(destination))
         if destination is not None and out.as_json:
-            # The keys have arrived already: should this fail, they stay.
+            # The keys have been delivered already: they stay, even if this fails.
             out.deliver(spool)
         return next(iter(batch)), len(batch)
 
 
 @dataclass(frozen=True)
 class Lines(Generic[AnyKey]):
-    """What makes the lines for stdout, which has no key whole where it is in a file."""
+    """Formats keys for stdout, which shows no whole key if the keys are in files."""
 
     out: Output
     destination: Destination | None
@@ -71,7 +71,7 @@ class Lines(Generic[AnyKey]):
     url: str | None
 
     def of(self, keys: Iterator[AnyKey], *, as_array: bool) -> Iterator[str]:
-        """Yield the lines for keys, which are taken one by one."""
+        """Yield the lines for keys, taking one key at a time."""
         if self.out.as_json:
             objects = (self._object(number, key) for number, key in enumerate(keys))
             yield from array_lines(objects) if as_array else map(json_text, objects)
@@ -101,7 +101,7 @@ class Lines(Generic[AnyKey]):
 
 
 def _arrived(destination: Destination | None) -> tuple[int, str]:
-    """Say how many of several files have arrived while others have not."""
+    """Return how many files were published if others failed, and a sentence that names them."""
     if destination is None or not destination.is_split:
         return 0, ""
     paths = [str(destination.path_of(number)) for number in range(destination.published)]
@@ -112,13 +112,13 @@ def _arrived(destination: Destination | None) -> tuple[int, str]:
 
 
 def warn_of_file(out: Output, staged: StagedFile | None) -> None:
-    """Say what became of the owner and the mode of a file that has been replaced."""
+    """Warn of changes to the owner or mode of a file that was replaced."""
     for warning in () if staged is None else staged.warnings:
         out.warn(warning)
 
 
 def warn_of_owner(session: Session, owner: User) -> None:
-    """Say what endangers the keys of this owner."""
+    """Warn of risks for the keys of this owner."""
     risk = superuser_at_risk(session.settings, session.generation, owner)
     if risk is not None:
         session.warn(risk)

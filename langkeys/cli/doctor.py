@@ -134,7 +134,7 @@ def _lines(finding: Finding) -> list[str]:
 
 
 def _abilities(generation: Generation) -> list[str]:
-    """Say what a server of this generation does with API keys."""
+    """Return what a server of this generation can do with API keys."""
     keys = "encrypted" if generation.encrypts_keys else "in plaintext"
     if generation.has_key_hash:
         keys += ", with a hash"

@@ -1,4 +1,4 @@
-"""From a command's context to its settings and its session."""
+"""Get the settings and the session of a command from its context."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from langkeys.sessions.session import Access, Session
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """Read the settings that the global options and their sources give."""
+    """Return the settings that the global options, the environment and ``.env`` give."""
     call = invocation(context)
     database, env_file = call.given.get("database"), call.given.get("env_file")
     call.settings = Settings(
@@ -24,13 +24,13 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def refuse_own_file(context: typer.Context, path: Path | None) -> None:
-    """Raise ConflictError where a secret would be written over a file of the deployment's own."""
+    """Raise ConflictError if a secret would overwrite a file of the deployment itself."""
     if path is not None and str(path) != "-":
         locations.refuse_own_file(settings_of(context), path)
 
 
 def session_of(context: typer.Context, *, access: Access) -> Session:
-    """Make the session of a command, which declares who must be acting."""
+    """Return the session of a command, which declares who must be authenticated."""
     output = invocation(context).output
     given = invocation(context).given
     reason = given.get("reason")
@@ -62,7 +62,7 @@ def session_of(context: typer.Context, *, access: Access) -> Session:
 
 
 def variable_session(context: typer.Context, *, access: Access) -> Session:
-    """Make a session whose variables are in the database; raise ConfigError where they are not."""
+    """Return a session for variables; raise ConfigError if they are not in the database."""
     from langkeys.variables.lifecycle import require_in_database
 
     session = session_of(context, access=access)

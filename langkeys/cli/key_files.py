@@ -1,4 +1,4 @@
-"""Where new API keys go instead of stdout, and in which form: a file for all, or one for each."""
+"""Write new API keys to files, in a chosen format: one file for all, or one for each."""
 
 import re
 import unicodedata
@@ -21,13 +21,13 @@ from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
 MAX_FILE_NAME_BYTES = 200
-"""In bytes: less than file systems take, as the staged file's name is longer."""
+"""In bytes: less than file systems allow, as the staged file has a longer name."""
 
 _NOT_IN_FILE_NAMES = re.compile("[/\x00-\x1f\x7f-\x9f]")
 
 
 class NewKey(Protocol):
-    """A key that has just been made, in a database or by a server."""
+    """A new key, made in a database or by a server."""
 
     @property
     def row(self) -> ApiKey:
@@ -42,7 +42,7 @@ AnyKey = TypeVar("AnyKey", bound=NewKey)
 
 
 class Format(str, Enum):
-    """The forms that a new key can be delivered in."""
+    """The formats of a new key."""
 
     KEY = "key"
     K8S_SECRET = "k8s-secret"  # noqa: S105 - a format
@@ -66,7 +66,7 @@ NamespaceOption = Annotated[str | None, typer.Option(metavar="NS", help="The Sec
 
 @dataclass(frozen=True)
 class Form:
-    """How a new key is written: bare, or as a Kubernetes Secret, which holds one key."""
+    """How a new key is written: alone, or in a Kubernetes Secret, which holds one key."""
 
     is_bare: bool = True
     secret_name: str = SECRET_NAME
@@ -74,7 +74,7 @@ class Form:
     namespace: str | None = None
 
     def lines(self, api_key: str) -> Iterator[str]:
-        """Yield the lines that hold a key."""
+        """Yield the lines of one key in this form."""
         if self.is_bare:
             yield api_key
             return
@@ -83,7 +83,7 @@ class Form:
         yield from k8s_secret([(self.secret_key, api_key)], self.secret_name, self.namespace)
 
     def check_count(self, count: int) -> None:
-        """Raise UsageError where the form cannot hold so many keys."""
+        """Raise UsageError if this form cannot hold so many keys."""
         if count > 1 and not self.is_bare:
             raise UsageError(
                 f"--format k8s-secret takes one API key, not {count}; nothing was done",
@@ -99,9 +99,9 @@ def form_of(
     namespace: str | None,
     is_shown: bool,
 ) -> Form:
-    """Return the form that the options ask for; UsageError where they do not go together.
+    """Return the form that the options select; UsageError if they contradict each other.
 
-    ``is_shown``: in that form on stdout, and not in JSON of our own.
+    ``is_shown``: the form is for stdout, without --json.
     """
     if format_ is Format.KEY:
         if (secret_name, secret_key, namespace) != (None, None, None):
@@ -128,7 +128,7 @@ def is_file(path: Path | None) -> bool:
 
 
 class Destination:
-    """Files that new keys go into: one for all of them, or one for each, staged from the start."""
+    """Staged files for new keys: one for all keys, or one for each."""
 
     def __init__(self, files: Sequence[StagedFile], form: Form, *, is_shared: bool) -> None:
         self.files = files
@@ -137,7 +137,7 @@ class Destination:
         self._is_shared = is_shared
 
     def path_of(self, number: int) -> Path:
-        """Return the place of a key, by its number from 0."""
+        """Return the file of a key, by the key's number from 0."""
         return self.files[0 if self._is_shared else number].path
 
     def fill(self, keys: Iterator[AnyKey]) -> Iterator[AnyKey]:
@@ -150,7 +150,8 @@ class Destination:
         (staged,) = self.files
         count = 0
         for some in in_batches(keys, ROWS_AT_ONCE):
-            # One key has no newline at its end, as mounted secrets have none; of several each has.
+            # A single key has no newline at its end, like mounted secrets; several keys have one
+            # each.
             before = "\n" if count == 1 and self.form.is_bare else ""
             after = "\n" if count + len(some) > 1 and self.form.is_bare else ""
             staged.add(before + "\n".join(map(self._text, some)) + after)
@@ -163,18 +164,18 @@ class Destination:
         return text if self.form.is_bare else f"{text}\n"
 
     def publish(self) -> None:
-        """Put the files in their places; ``published`` counts them as they arrive."""
+        """Publish the files; ``published`` counts them."""
         for staged in self.files:
             staged.publish()
             self.published += 1
 
     @property
     def is_split(self) -> bool:
-        """Whether some of the keys have arrived and others have not."""
+        """Whether some files have been published and others have not."""
         return not self._is_shared and 0 < self.published < len(self.files)
 
     def warn(self, out: Output) -> None:
-        """Say what became of the owners and modes of files that have been replaced."""
+        """Warn of changes to the owner or mode of files that were replaced."""
         for staged in self.files:
             for warning in staged.warnings:
                 out.warn(warning)
@@ -194,7 +195,7 @@ def one_file(stack: ExitStack, path: Path, form: Form, *, replace: bool) -> Dest
 def file_for_each(
     stack: ExitStack, folder: Path, keys: Sequence[ApiKey], form: Form
 ) -> Destination:
-    """Stage a file for each key in a folder, named after the key; what is there is replaced."""
+    """Stage a file for each key in a folder, named after the key. Existing files are replaced."""
     files = [
         stack.enter_context(StagedFile(folder / name, what="an API key"))
         for name in file_names(keys)
@@ -203,12 +204,12 @@ def file_for_each(
 
 
 def file_names(keys: Sequence[ApiKey]) -> list[str]:
-    """Return names for the keys' files: the key's own, and the start of its id if two are alike.
+    """Return file names for keys: the key's name, and the start of its id if names are equal.
 
-    What a file name cannot hold becomes ``_``, so that no name leads out of the folder.
+    Characters that file names cannot contain become ``_``, so that no name leads out of the folder.
     """
     names = [_file_name(key.name or "") for key in keys]
-    # Some file systems take names for the same that differ in case alone.
+    # Some file systems ignore case in names.
     alike = Counter(map(_folded, names))
     taken = {_folded(name) for name in names if alike[_folded(name)] == 1}
     for number, key in enumerate(keys):

@@ -1,4 +1,4 @@
-"""What several commands say of keys, users and variables on stderr, each in one wording."""
+"""Messages on stderr that several commands share."""
 
 from collections.abc import Iterable, Sequence, Sized
 
@@ -10,7 +10,7 @@ from langkeys.text import counted
 
 
 def warn_of_closed(session: Session, what: str) -> None:
-    """Say what cannot be decrypted, with which secret key or for want of one."""
+    """Warn of values that cannot be decrypted, and name the secret key, or its absence."""
     cipher = session.reading_cipher
     if cipher.error is None:
         session.warn(f"the secret key from {cipher.source} cannot decrypt {what}")
@@ -19,21 +19,21 @@ def warn_of_closed(session: Session, what: str) -> None:
 
 
 def plural_keys(keys: Sized) -> str:
-    """Say how many API keys: ``1 API key``, ``2 API keys``."""
+    """Return the number of API keys: ``1 API key``, ``2 API keys``."""
     return counted(len(keys), "API key")
 
 
 def row_named(row: ApiKey) -> str:
-    """Name a row for a person: its id, its name and its owner."""
+    """Return a row's id, name and owner for a message."""
     return f"{dashed(row.id)} ({row.name}, {row.username or 'no owner'})"
 
 
 def say_other_rows(
     session: Session, keys: Iterable[WholeKey], done: str, *, deleted: bool = True
 ) -> None:
-    """Name the rows that were not named themselves and are of the same keys: ``done`` with them.
+    """Name other rows of the same keys that were changed too; ``done`` says how.
 
-    Only where they are ``deleted`` rows that cannot be read are ended, too.
+    With ``deleted`` also rows that cannot be read.
     """
     for key in keys:
         for row in key.others:
@@ -49,7 +49,7 @@ def say_other_rows(
 
 
 def warn_of_unreadable(session: Session) -> None:
-    """Say how many rows may be of the same keys, as far as anybody can tell."""
+    """Warn of rows that cannot be decrypted and may belong to the same keys."""
     count = session.endings.unreadable
     if count:
         session.warn(
@@ -59,7 +59,7 @@ def warn_of_unreadable(session: Session) -> None:
 
 
 def warn_of_fate(session: Session, user: User) -> None:
-    """Say what servers do to an account like this one, if they do."""
+    """Warn if servers delete or change an account like this one."""
     if superuser_at_risk(session.settings, session.generation, user) is not None:
         fate = "delete" if session.generation.deletes_default_superuser else "retire"
         session.warn(
@@ -70,7 +70,7 @@ def warn_of_fate(session: Session, user: User) -> None:
 
 
 def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
-    """Say of variables that have just been set what a server of 1.5 to 1.7 does to them."""
+    """Warn if a server of 1.5 to 1.7 would overwrite the variables that have just been set."""
     if (
         names
         and not session.generation.keeps_set_variables
@@ -85,5 +85,5 @@ def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
 
 
 def said_count(name: str, number: int) -> str:
-    """Say one of a report's counts, whose names are plural: ``1 API key``, ``2 users``."""
+    """Return one of a report's counts with its noun: ``1 API key``, ``2 users``."""
     return counted(number, name.removesuffix("s"))

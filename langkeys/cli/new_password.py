@@ -1,4 +1,4 @@
-"""A new password: where it comes from, and, where it was made up, how it gets to whoever asked."""
+"""Get a new password, and show it if it was generated."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,9 +29,9 @@ _HINT = "use --password-file FILE, --password-file - for stdin, or --random"
 
 
 def given_password(password_file: Path | None, random: bool) -> str | None:
-    """Return the password that the options give, or None where it has to be asked for.
+    """Return the password that the options give, or None if it must be asked for.
 
-    Raises UsageError for one that is refused, and where there is none and nobody to ask.
+    Raises UsageError for a password that is not allowed, and if nobody can be asked.
     """
     if random and password_file is not None:
         raise UsageError("--random and --password-file cannot be used together")
@@ -64,7 +64,7 @@ def _checked(password: str) -> str:
 
 
 def warn_of_length(out: Output, password: str) -> None:
-    """Say that the end of a very long password does not count."""
+    """Warn that the end of a very long password is ignored."""
     if len(password.encode()) > password_rules.COUNTED_BYTES:
         out.warn(
             f"the password is longer than {password_rules.COUNTED_BYTES} bytes:"
@@ -80,11 +80,10 @@ def deliver(
     made_up: str | None,
     additions: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Show a user who has a new password, and the password itself where it was made up.
+    """Show a user with a new password, and the password itself if it was generated.
 
-    ``additions`` are fields for the end of the JSON object.
-
-    A made-up password that does not arrive is taken back: back to ``old``, or the user goes again.
+    ``additions`` are fields for the end of the JSON object. If a generated password cannot be
+    delivered, the old password is restored, or the new user deleted.
     """
     if made_up is None:
         show_user(out, get_summary(session.store, new.id), now(), dict(additions))
@@ -101,7 +100,7 @@ def deliver(
 
 @contextmanager
 def _undo_on_failure(session: Session, new: User, old: User | None) -> Iterator[None]:
-    """Undo a new password where the block that delivers it fails, Ctrl-C included."""
+    """Undo a new password if the block that delivers it fails, Ctrl-C included."""
 
     def undo() -> str:
         what = "the new user" if old is None else "the new password"

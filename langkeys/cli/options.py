@@ -1,7 +1,7 @@
-"""Global options, the shape of groups and commands, and what each command gets from them.
+"""Global options, groups and commands.
 
-Global options are taken before the command or after it: every group and command has them, and the
-one nearest to the end counts.
+Global options may come before a command or after it. Every group and command has them, and the last
+one counts.
 """
 
 import re
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langkeys.config.settings import Settings
 
 MAX_ROWS = 1_000_000_000
-"""What --limit and --offset take at the most."""
+"""The maximum of --limit and --offset."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
 UserOption = Annotated[
@@ -70,19 +70,18 @@ DryRun = Annotated[
 
 
 class Invocation:
-    """One call of langkeys: its output, and its global options by name.
+    """One run of langkeys: its output, and its global options by name.
 
-    Light to import: ``--help`` needs no more. What opens a session of it is in
-    ``langkeys.cli.invocation``.
+    Fast to import, as ``--help`` needs no more. ``langkeys.cli.invocation`` opens its session.
     """
 
     def __init__(self, output: Output) -> None:
         self.output = output
         self.given: dict[str, str | bool] = {}
         self.settings: Settings | None = None
-        """What was read of settings, as soon as it has been."""
+        """The settings, once they have been read."""
         self.refused: Callable[[LangkeysError], None] | None = None
-        """Takes what a command is refused, where it changes a server."""
+        """Records a refusal, for commands that change a server."""
 
 
 def invocation(context: typer.Context) -> Invocation:
@@ -93,7 +92,7 @@ def invocation(context: typer.Context) -> Invocation:
 
 
 def context_of(parent: Any, command: Any, name: str) -> Any:
-    """Make the context of a command below another's, without parsing anything."""
+    """Return a context for a subcommand without parsing anything."""
     return typer.Context(command, info_name=name, parent=parent)
 
 
@@ -107,11 +106,11 @@ def _keep(context: typer.Context, parameter: Any, value: Any) -> Any:
 
 
 class GlobalOption(TyperOption):
-    """An option that every command has; help describes it once, on the root's page."""
+    """An option that every command has; only the root's help describes it."""
 
 
 class RemoteOption(TyperOption):
-    """An option for asking a live server; help lists these apart."""
+    """An option for asking a live server; the help lists these separately."""
 
 
 def _global_options() -> list[TyperOption]:
@@ -148,7 +147,7 @@ _EXIT = re.compile(r"(?<=xit\s)\{(\w+)\}")
 
 
 def _fill_exit_codes(command: Any) -> None:
-    """Put numbers into ``exit {conflict}``, in the help of a command and of its parameters."""
+    """Replace ``exit {conflict}`` and the like in the help of a command and its parameters."""
     for described in (command, *command.params):
         text = getattr(described, "help", None)
         if text and "{" in text:
@@ -157,7 +156,7 @@ def _fill_exit_codes(command: Any) -> None:
 
 @contextmanager
 def _told_where(context: Any) -> Iterator[None]:
-    """Give errors in parsing a command line the command that it is of, as not all of them have."""
+    """Add the command to a parsing error that does not have it."""
     try:
         yield
     except typer.TyperException as error:
@@ -173,7 +172,7 @@ def _write_page(context: Any, formatter: Any) -> None:
 
 
 class Command(TyperCommand):
-    """A command with the global options, whose usage errors do not repeat what was typed."""
+    """A command with the global options; its usage errors do not repeat what was typed."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -186,7 +185,7 @@ class Command(TyperCommand):
         _fill_exit_codes(self)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the page of this command."""
+        """Write the help of this command."""
         _write_page(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -204,12 +203,11 @@ class Command(TyperCommand):
 
 
 class JsonCommand(Command):
-    """A command that can answer with one JSON document."""
+    """A command that can print one JSON document."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        # Its value is looked for before the command line is parsed: an error in parsing it is
-        # answered in JSON, too.
+        # Looked up before the command line is parsed, so that a parsing error is JSON too.
         self.params.insert(
             -len(VALUED) - 1,
             TyperOption(
@@ -222,7 +220,7 @@ class JsonCommand(Command):
 
 
 class EncryptingCommand(JsonCommand):
-    """A command that writes encrypted values, and may be told that an old secret key is gone."""
+    """A command that encrypts values, with an option to give up what a lost key has encrypted."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -250,7 +248,7 @@ class EncryptingCommand(JsonCommand):
 
 
 class RemoteCommand(JsonCommand):
-    """A command that can ask a live server over REST instead of its database; see ``is_remote``."""
+    """A command that can use a live server over REST instead of its database; see ``is_remote``."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -278,11 +276,11 @@ class RemoteCommand(JsonCommand):
 
 
 class RemoteEncryptingCommand(RemoteCommand, EncryptingCommand):
-    """A command that does on a database what ``EncryptingCommand`` says, or asks a server."""
+    """An ``EncryptingCommand`` that can also use a live server."""
 
 
 def is_remote(context: typer.Context) -> bool:
-    """Tell whether a command is to ask a server over REST; LANGFLOW_URL alone does not make it."""
+    """Tell whether a command uses a server over REST; LANGFLOW_URL alone does not select it."""
     given = invocation(context).given
     if "url" not in given and "remote" not in given:
         if "via" in given:
@@ -302,10 +300,10 @@ def is_remote(context: typer.Context) -> bool:
 
 
 class Group(TyperGroup):
-    """A group with the global options, whose members are imported when they are called.
+    """A group with the global options, which imports its members when they are called.
 
-    ``members`` maps a name to the module that holds its ``app`` and its line of help. ``default``
-    is the command that is meant where none is named.
+    ``members`` maps a name to the module with its ``app``, and its line of help. ``default`` is the
+    command to run if none is named.
     """
 
     members: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -321,7 +319,7 @@ class Group(TyperGroup):
         return [*super().list_commands(ctx), *self.members]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import the member that is called."""
+        """Import and return the member that is called."""
         if cmd_name in self.members and cmd_name not in self.commands:
             module, _ = self.members[cmd_name]
             command = typer.main.get_command(import_module(module).app)
@@ -330,10 +328,10 @@ class Group(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the member that is called; say what may be meant where there is none."""
+        """Find the member that is called; suggest others if there is none."""
         name, *rest = args
         if name == "help" and name not in self.members:
-            # What other programs take: langkeys api-key help create.
+            # As other programs accept it: langkeys api-key help create.
             name, rest = (rest[0], ["--help"]) if rest else (ctx.info_name, [])
             if not rest:
                 invocation(ctx).output.data(f"{ctx.get_help()}\n")
@@ -346,7 +344,7 @@ class Group(TyperGroup):
         return (None if command is None else name), command, rest
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Offer the options of the default command, too."""
+        """Complete the options of the default command too."""
         offered = super().shell_complete(ctx, incomplete)
         if self.default is not None and incomplete.startswith("-"):
             command = self.get_command(ctx, self.default)
@@ -356,13 +354,14 @@ class Group(TyperGroup):
         return offered
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the page of this group, without importing its members."""
+        """Write the help of this group without importing its members."""
         _write_page(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put in the default command where none is named; show the help where nothing is."""
+        """Insert the default command if none is named; show the help if there is nothing at all."""
         if ctx.resilient_parsing:
-            # A shell asks what could come next: a verb, as long as there is no option of one.
+            # A shell asks for the next word: a verb, unless an option of the default command came
+            # first.
             if self.default is not None and args and starts_with_option(args):
                 args = [self.default, *args]
         elif self.default is not None and names_no_command(args):
@@ -374,7 +373,7 @@ class Group(TyperGroup):
 
 
 def new_app(**attributes: Any) -> typer.Typer:
-    """Make a Typer app as all of langkeys' are: plain help, no traceback decoration."""
+    """Return a Typer app with plain help and without decorated tracebacks."""
     attributes.setdefault("add_completion", False)
     # Rich markup in the help doubles the time of --help.
     return typer.Typer(

@@ -26,17 +26,17 @@ from langkeys.progress import Advance
 from langkeys.text import json_visible, visible
 
 SPOOL_CHARACTERS = 1 << 19
-"""Data up to this size is completed in memory, more of it in an unnamed temporary file."""
+"""Data up to this size is buffered in memory, more of it in an unnamed temporary file."""
 
 _CHUNK_CHARACTERS = 1 << 16
 
 
 class Head(NamedTuple):
-    """The title of a table's column, and how the column gives way where the terminal is narrow.
+    """The title of a table's column, and how it may shrink on a narrow terminal.
 
-    ``least`` is the width that its texts may be cut to; 0: never cut. ``rank``: where that is not
-    enough, the column with the highest is left out first; 0: never. ``is_kept``: the column stays
-    where it says the same in every row.
+    ``least`` is the minimum width that texts may be cut to; 0: never cut. Columns with the highest
+    ``rank`` are left out first; 0: never. ``is_kept``: the column stays even if it has the same
+    text in every row.
     """
 
     title: str
@@ -46,7 +46,7 @@ class Head(NamedTuple):
 
 
 class UndeliveredError(FailedError):
-    """stdout did not take the data; ``closed_pipe`` where its reader has gone away."""
+    """stdout did not accept the data; ``closed_pipe`` if its reader has gone."""
 
     def __init__(self, message: str, *, closed_pipe: bool) -> None:
         super().__init__(message, hint=None)
@@ -54,11 +54,11 @@ class UndeliveredError(FailedError):
 
 
 class Spool:
-    """Lines that are complete before the first of them is written, in memory as long as they fit.
+    """A buffer for lines that must be complete before the first is written.
 
-    tempfile's SpooledTemporaryFile does this too, and its import is a part of a small command's
-    time that shows. The file has no name, and nobody else can open it; where there is no folder for
-    it, as in a container that may write nothing, all stays in memory.
+    Like tempfile's SpooledTemporaryFile, whose import takes a noticeable part of a small command's
+    time. The file has no name, and nobody else can open it. If no folder is writable, as in a
+    read-only container, everything stays in memory.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Spool:
             self._file.close()
 
     def fill(self, lines: Iterable[str]) -> None:
-        """Take lines in, to their end."""
+        """Add all lines."""
         for line in lines:
             self._lines.append(line)
             self._characters += len(line) + 1
@@ -90,7 +90,7 @@ class Spool:
                 self._file = TemporaryFile(  # noqa: SIM115 - closed where the block ends
                     "w+", encoding="utf-8", errors="surrogatepass", newline=""
                 )
-            except FileNotFoundError:  # none of the folders that it could be in may be written
+            except FileNotFoundError:  # no folder is writable
                 self._most = math.inf
                 return
         self._lines.append("")
@@ -108,7 +108,7 @@ class Spool:
         self._characters = 0
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines that were put in; none of them may have a line's end in it."""
+        """Yield the lines; none of them may contain a line break."""
         if self._file is not None:
             self._file.seek(0)
             for line in self._file:
@@ -117,7 +117,7 @@ class Spool:
         yield from self._lines
 
     def chunks(self) -> Iterator[str]:
-        """Yield the text of all lines in parts."""
+        """Yield the text of all lines in chunks."""
         if self._file is not None:
             self._file.seek(0)
             while chunk := self._file.read(_CHUNK_CHARACTERS):
@@ -128,20 +128,20 @@ class Spool:
 
 
 class Output:
-    """The two streams of one invocation."""
+    """stdout and stderr of one invocation."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.quiet = False
         self.fields: tuple[str, ...] | None = None
-        """The columns of a list or a show that --fields asks for, checked."""
+        """The columns that --fields selects, checked."""
         self.has_header = False
         self._warnings: list[str] = []
         self._warned: set[str] = set()
         self._later: list[str] = []
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and hasattr(stream, "reconfigure"):
-                # An ASCII locale must not turn a name into a traceback.
+                # A name must not cause a traceback in an ASCII locale.
                 stream.reconfigure(errors="backslashreplace")
 
     @property
@@ -151,34 +151,34 @@ class Output:
 
     @property
     def is_sentences(self) -> bool:
-        """Whether data is to be shown to a person, as tables and sentences."""
+        """Whether data is shown to a person, as tables and sentences."""
         return self.is_terminal and not self.as_json
 
     # stdout
 
     def require_stdout(self) -> None:
-        """Raise UndeliveredError where stdout is closed, before anything is done."""
+        """Raise UndeliveredError if stdout is closed, before anything is done."""
         if sys.stdout is None:
             raise UndeliveredError("stdout is closed", closed_pipe=False)
 
     def data(self, text: str) -> None:
-        """Write data; raise UndeliveredError unless all of it has been taken and synced."""
+        """Write data; raise UndeliveredError unless all of it has been accepted and synced."""
         self._write_all([text])
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write lines, all of them or, where making one of them fails, none."""
+        """Write all lines, or none if making one of them fails."""
         with Spool() as spool:
             spool.fill(lines)
             self.deliver(spool)
 
     def deliver(self, spool: "Spool") -> None:
-        """Write what a spool holds; see ``data``."""
+        """Write the content of a spool; see ``data``."""
         self._write_all(spool.chunks())
 
     def exact_lines(self, lines: Iterable[str]) -> None:
-        """Write lines as ``lines`` does, or fail where the locale lacks one of their characters.
+        """Write lines as ``lines`` does, but fail if the locale lacks one of their characters.
 
-        Elsewhere such a character is escaped; a secret that somebody uses must not be.
+        Other output escapes such a character, but a secret must be exact.
         """
         self.lines(map(_encodable, lines))
 
@@ -192,7 +192,7 @@ class Output:
             if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
                 os.fsync(sys.stdout.fileno())
         except OSError as error:
-            # Python would try to flush the rest at exit, and complain.
+            # Python would try to flush the rest at exit, and report an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise UndeliveredError(
                 f"cannot write to stdout: {error.strerror}",
@@ -200,7 +200,7 @@ class Output:
             ) from None
 
     def _say_later(self) -> None:
-        """Say what a table has left out, at words' ends: it is as wide as the table."""
+        """Print what a table leaves out, wrapped to the width of the table."""
         for text in self._later:
             if not self.quiet:
                 from langkeys.cli.tables import wrapped
@@ -213,7 +213,7 @@ class Output:
         self.data(json_text(value) + "\n")
 
     def document_with_array(self, head: Mapping[str, Any], name: str, array: Spool) -> None:
-        """Write one JSON object: the fields of ``head``, then an array that is in a spool."""
+        """Write one JSON object: the fields of ``head``, then an array from a spool."""
         start = json_text(head).removesuffix("\n}")
         self._write_all(chain([f'{start},\n"{name}": '], array.chunks(), ["}\n"]))
 
@@ -222,22 +222,22 @@ class Output:
         self.lines(array_lines(values))
 
     def rows(self, rows: Iterable[Sequence[object]]) -> None:
-        """Write rows as lines; see ``tab_separated``."""
+        """Write rows as tab-separated lines; see ``tab_separated``."""
         self.lines(map(tab_separated, rows))
 
     def sentence(self, *lines: str) -> None:
-        """Write a short sentence for a person at a terminal, or a few lines of them."""
+        """Write a short sentence, or a few lines, for a person at a terminal."""
         self.data("".join(f"{visible(line)}\n" for line in lines))
 
     # stderr
 
     def note(self, text: str) -> None:
-        """Say something worth knowing, unless --quiet or --json."""
+        """Print information on stderr, unless --quiet or --json is given."""
         if not self.quiet and not self.as_json:
             _to_stderr(f"note: {visible(text)}")
 
     def warn(self, text: str) -> None:
-        """Say something that should not be overlooked, once."""
+        """Print a warning on stderr, once."""
         if text in self._warned:
             return
         self._warned.add(text)
@@ -247,13 +247,13 @@ class Output:
             _to_stderr(f"warning: {visible(text)}")
 
     def finish(self) -> None:
-        """Say the warnings that were held back in case an error should come."""
+        """Print the warnings that were held back in case of an error."""
         for text in self._warnings:
             _to_stderr(f"warning: {visible(text)}")
         self._warnings.clear()
 
     def error(self, error: LangkeysError, *, details: Sequence[str] = ()) -> None:
-        """Say what went wrong, and the next step; ``details`` are for who looks for a fault."""
+        """Print an error and its hint; ``details`` are for finding the cause of a bug."""
         if self.as_json:
             described: dict[str, Any] = {
                 "error": {"code": error.code, "message": error.message, "hint": error.hint}
@@ -276,7 +276,7 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
-        """Show a progress bar on a terminal's stderr for more than a moment's work."""
+        """Show a progress bar on a terminal's stderr, for work that takes more than a moment."""
         shown = sys.stderr is not None and sys.stderr.isatty() and not self.quiet
         if not shown or total < 1000:
             yield lambda _: None
@@ -286,12 +286,12 @@ class Output:
         with progress_bar(what, total) as advance:
             yield advance
 
-    # Tables, for terminals
+    # Tables for terminals
 
     def table(self, heads: Sequence[Head | str], rows: Iterable[Sequence[str]]) -> bool:
-        """Show rows to a person under column titles; False where there are none.
+        """Show rows under column titles; False if there are no rows.
 
-        What says the same in every row, or does not fit, is left out and said on stderr.
+        Columns with the same text in every row, or without space, are left out and named on stderr.
         """
         count = 0
 
@@ -307,7 +307,7 @@ class Output:
     def table_lines(
         self, heads: Sequence[Head | str], rows: Iterable[Sequence[str]]
     ) -> Iterator[str]:
-        """Yield the lines of what ``table`` shows; what is left out is said when they are out."""
+        """Yield the lines of ``table``; what is left out is named after the last of them."""
         from langkeys.cli.tables import Layout
 
         layout = Layout([Head(head) if isinstance(head, str) else head for head in heads])
@@ -319,14 +319,14 @@ class Output:
                 self._later += layout.remarks()
 
     def card(self, fields: Mapping[str, str]) -> None:
-        """Show one thing's fields to a person, a line each, whole: so they can be copied."""
+        """Show the fields of one thing, a line each, uncut, so that they can be copied."""
         width = max(map(len, fields))
         self.sentence(*(f"{name.ljust(width)}  {value}" for name, value in fields.items()))
 
     def new_key_panel(self, api_key: str, name: str, url: str | None) -> str:
-        """Return what shows a new key to a person, once, with a line to try it by.
+        """Return the text that shows a new key once, with a command to try it.
 
-        The line asks for the key: on a command line it would be in the shell's history.
+        The command asks for the key: as an argument it would be in the shell's history.
         """
         from langkeys.cli.tables import titled
         from langkeys.config.urls import shown_url
@@ -336,16 +336,16 @@ class Output:
         return titled(f"API key {visible(name)}, shown only once", lines)
 
     def new_password_panel(self, password: str, username: str) -> None:
-        """Show a password that was made up to a person, once."""
+        """Show a generated password once."""
         from langkeys.cli.tables import titled
 
         self.data(titled(f"Password of {visible(username)}, shown only once", (password,)))
 
 
 def tab_separated(row: Sequence[object]) -> str:
-    """Write a row as a line: None as nothing, and nothing in it that breaks the line.
+    """Return a row as a tab-separated line: None as an empty field, special characters escaped.
 
-    A backslash is doubled, so that a name cannot pass for what stands for another character.
+    A backslash is doubled, so that a name cannot imitate an escape.
     """
     cells = ["" if cell is None else str(cell) for cell in row]
     content = "".join(cells)
@@ -367,14 +367,14 @@ def _encodable(line: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Write JSON for people and programs: indented, in Unicode as far as it can be shown."""
+    """Return indented JSON, in Unicode as far as it can be displayed."""
     import json
 
     return json_visible(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def array_lines(values: Iterable[Any]) -> Iterator[str]:
-    """Yield the lines of a JSON array, one for each value: without indentation it is fast."""
+    """Yield the lines of a JSON array, one for each value; without indentation it is fast."""
     import json
 
     encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -392,5 +392,5 @@ def _to_stderr(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Nobody is there to read it, and the exit code still tells.
+        # Nobody reads it, and the exit code still reports the failure.
         sys.stderr = None

@@ -1,6 +1,6 @@
-"""Questions to the person at the terminal, and secrets that come from stdin or a file.
+"""Ask the person at the terminal, and read secrets from stdin or a file.
 
-Prompts appear when stdin and stderr are terminals, whatever stdout is.
+There are prompts if stdin and stderr are terminals, whatever stdout is.
 """
 
 import getpass
@@ -18,14 +18,14 @@ from langkeys.files.staged import MAX_BYTES, read_bytes, read_secret, without_ne
 from langkeys.text import holds_several_keys, visible
 
 MAX_KEY_BYTES = 64 << 20
-"""How much is read of keys on stdin, one a line: more than a million of them."""
+"""The maximum size of API keys on stdin, one a line: more than a million keys."""
 
 LOOKING_UP = 0.2
-"""Seconds between two looks at whether somebody wants to leave a question."""
+"""Seconds between checks for Ctrl-C during a question."""
 
 
 def can_ask() -> bool:
-    """Tell whether there is somebody to ask."""
+    """Tell whether there is a terminal to ask at."""
     return (
         sys.stdin is not None
         and sys.stdin.isatty()
@@ -35,7 +35,7 @@ def can_ask() -> bool:
 
 
 def hidden(prompt: str) -> str | None:
-    """Ask for a secret without showing it; None where the person ends the input instead."""
+    """Ask for a secret without showing it; None if the person ends the input instead."""
     try:
         return getpass.getpass(f"{visible(prompt)}: ", stream=sys.stderr)
     except EOFError:
@@ -46,7 +46,7 @@ def hidden(prompt: str) -> str | None:
 
 
 def superuser_password(username: str) -> str:
-    """Ask for the superuser's password; raise UnauthenticatedError where nobody can be asked."""
+    """Ask for the superuser's password; raise UnauthenticatedError if nobody can be asked."""
     password = hidden(f"Password of {username}") if can_ask() else None
     if not password:
         raise UnauthenticatedError(
@@ -59,9 +59,9 @@ def superuser_password(username: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is destroyed; raise DeclinedError at a no.
+    """Ask before something is destroyed; raise DeclinedError if the answer is no.
 
-    ``yes`` skips the question. Raises UsageError where nobody can be asked.
+    ``yes`` skips the question. Raises UsageError if nobody can be asked.
     """
     if yes:
         return
@@ -75,10 +75,10 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def is_wanted(question: str) -> bool:
-    """Ask the person at the terminal, who is there; anything but a yes is a no."""
+    """Ask a yes-or-no question at the terminal; anything but a yes means no."""
     sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()
-    # Ctrl-C between the question and a read that waits would wait, too: this looks up from it.
+    # A blocking read would delay Ctrl-C until the next key, so this checks regularly.
     while not select.select([sys.stdin], [], [], LOOKING_UP)[0]:
         pass
     answer = sys.stdin.readline()
@@ -88,9 +88,9 @@ def is_wanted(question: str) -> bool:
 
 
 def secret_lines(what: str) -> list[str]:
-    """Read secrets from stdin, one a line, or one by a hidden prompt where stdin is a terminal."""
+    """Read secrets from stdin, one a line, or one at a hidden prompt if stdin is a terminal."""
     text = (hidden(what) or "") if can_ask() else _stdin_text(what, most=MAX_KEY_BYTES)
-    # Keys are pasted from logs: no key has white space around it.
+    # Keys are pasted from logs, and no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise UsageError(f"{what}: no input")
@@ -119,7 +119,7 @@ def _stdin_text(what: str, *, most: int = MAX_BYTES) -> str:
     try:
         return stdin_bytes(what, most=most).decode("utf-8")
     except UnicodeError:
-        # In some locales Python hands on as surrogates what it cannot decode.
+        # In some locales Python decodes invalid bytes as surrogates.
         raise UsageError(f"{what} on stdin is not UTF-8 text") from None
 
 

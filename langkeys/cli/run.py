@@ -75,7 +75,7 @@ def run(
 
 
 def _own_secrets(settings: Settings) -> list[str]:
-    with suppress(LangkeysError):  # told by what needs it
+    with suppress(LangkeysError):  # reported where it is needed
         secret_key = locations.find_secret_key(settings)
         password = settings.text("LANGFLOW_SUPERUSER_PASSWORD")
         found = (None if secret_key is None else secret_key.text, password)
@@ -84,9 +84,9 @@ def _own_secrets(settings: Settings) -> list[str]:
 
 
 def _become(command: list[str], prepared: run_environment.RunEnvironment) -> NoReturn:
-    # As they came, whatever the locale would make of them.
+    # As raw bytes, whatever the locale is.
     arguments = [argument.encode("utf-8", "surrogateescape") for argument in command]
-    # Python ignores these, and what is ignored stays so in the program.
+    # Python ignores these signals, and a program that it starts would inherit that.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -18,7 +18,7 @@ CUT = "…"
 
 
 def _console() -> Console:
-    # Rich honours NO_COLOR and TERM=dumb by itself.
+    # Rich handles NO_COLOR and TERM=dumb itself.
     return Console(file=sys.stdout, highlight=False)
 
 
@@ -30,11 +30,11 @@ def _rendered(renderable: RenderableType) -> str:
 
 
 class Layout:
-    """The columns of one table: first its rows are measured, then fitted, then written.
+    """The columns of one table: its rows are measured first, then fitted, then written.
 
-    A column that says the same in every row goes. Where the rest is too wide, texts that may be cut
-    are, the widest first; where that is not enough, whole columns are left out, by their rank. What
-    remains is never folded: below 60 columns or so the terminal may do that.
+    A column with the same text in every row is left out. If the others are too wide, texts that may
+    be cut are cut, the widest first. If that is not enough, whole columns are left out, by their
+    rank. Nothing is wrapped; below 60 columns the terminal may do that.
     """
 
     def __init__(self, heads: Sequence[Head]) -> None:
@@ -47,7 +47,7 @@ class Layout:
         self.rows = 0
 
     def measured(self, rows: Iterable[Sequence[str]]) -> Iterator[str]:
-        """Take rows of visible text in; yield each as a line, which ``lines`` takes again."""
+        """Measure rows of visible text; yield each as a line for ``lines``."""
         widths = self._widths
         for row in rows:
             if self.rows == 0:
@@ -62,7 +62,7 @@ class Layout:
             yield "\t".join(row)
 
     def fit(self) -> None:
-        """Choose columns and their widths; once all rows have been measured."""
+        """Choose columns and their widths, once all rows have been measured."""
         everyone = range(len(self._heads))
         self._constant = [
             position
@@ -72,7 +72,7 @@ class Layout:
             and not self._heads[position].is_kept
         ]
         self._shown = [position for position in everyone if position not in self._constant]
-        if not self._shown:  # rows that differ in nothing
+        if not self._shown:  # all rows are equal
             self._shown, self._constant = list(everyone), []
         terminal = _console().width
         while self._total(self._least) > terminal:
@@ -91,7 +91,7 @@ class Layout:
         return sum(map(width, self._shown)) + len(GAP) * (len(self._shown) - 1)
 
     def _cut_to(self, terminal: int) -> None:
-        """Cut the widest texts, all of them to one width, until the table fits."""
+        """Cut the widest texts to a common width, so that the table fits."""
         widths, most = self._widths, max(self._widths)
 
         def cut(position: int) -> int:
@@ -124,7 +124,7 @@ class Layout:
         return GAP.join(cells).rstrip()
 
     def remarks(self) -> Iterator[str]:
-        """Yield sentences on what the table leaves out."""
+        """Yield sentences about what the table leaves out."""
         same = [
             f"{self._heads[position].title.lower()} {self._same[position]}"
             for position in self._constant
@@ -142,20 +142,20 @@ def _width(text: str) -> int:
 
 
 def _fitted(text: str, width: int) -> str:
-    """Return a text at exactly this width on the screen, cut with an ellipsis where it is wider."""
+    """Return a text at exactly this width, cut with an ellipsis if it is wider."""
     missing = width - _width(text)
     return text + " " * missing if missing >= 0 else _cut(text, width)
 
 
 def _cut(text: str, width: int) -> str:
-    start = text[: 8 * width]  # much longer only by marks upon marks
+    start = text[: 8 * width]  # much longer only because of combining marks
     while _width(start) > width - 1:
         start = start[:-1]
     return start + CUT + " " * (width - 1 - _width(start))
 
 
 def wrapped(text: str) -> str:
-    """Return a sentence that begins with its kind, broken at words where the terminal ends."""
+    """Return a sentence with its prefix, wrapped at words to the terminal's width."""
     import textwrap
 
     _, space, _ = text.partition(" ")
@@ -170,14 +170,14 @@ def wrapped(text: str) -> str:
 
 
 def titled(title: str, lines: Sequence[str]) -> str:
-    """Return lines under a titled rule, never folded or cut, so that they can be copied."""
+    """Return lines under a titled rule, neither wrapped nor cut, so that they can be copied."""
     body = "\n".join(lines)
     return f"{_rendered(Rule(Text(title, style='bold'), align='left'))}{body}\n{_rendered(Rule())}"
 
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr while the block runs; yields what sets the number done."""
+    """Show a bar on stderr during the block; yields a function that sets the number done."""
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -1,4 +1,4 @@
-"""Activating and deactivating an API key: one change, said and shown in one way."""
+"""Activate and deactivate an API key: the shared part of both commands."""
 
 import typer
 
@@ -14,7 +14,7 @@ from langkeys.sessions.session import Access, Session
 
 
 def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
-    """Carry out ``activate`` and ``deactivate``."""
+    """Run ``activate`` or ``deactivate``."""
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:

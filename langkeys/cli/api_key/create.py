@@ -32,7 +32,7 @@ from langkeys.times import parsed_expiry, person_iso
 app = new_app()
 
 MAX_KEYS = 10_000_000
-"""What --count takes: more is a slip of the finger, which would fill the disk."""
+"""The maximum for --count: a larger number is a typing error that would fill the disk."""
 
 
 @app.command(cls=RemoteEncryptingCommand)

@@ -20,7 +20,7 @@ from langkeys.text import counted
 app = new_app()
 
 MAX_NAMED = 50
-"""Values that do not open named one by one on a terminal."""
+"""The maximum number of values named on a terminal that cannot be decrypted."""
 
 
 @app.command(cls=JsonCommand)
@@ -79,7 +79,7 @@ def check(
 
 
 class _Tally:
-    """What the values come to, counted as they pass by: there may be a million of them."""
+    """Counts the values as they are read: there may be a million of them."""
 
     def __init__(self, keys: int) -> None:
         self.by_place: Counter[tuple[str, str, bool, int | None]] = Counter()
@@ -96,7 +96,7 @@ class _Tally:
             yield item
 
     def count(self, wanted: Callable[[bool, int | None], bool]) -> int:
-        """Count the values of which ``wanted`` is true, by whether they are known, and the key."""
+        """Count the values for which ``wanted`` is true, by expectedness and key number."""
         return sum(
             number
             for (_, _, is_expected, key), number in self.by_place.items()
@@ -105,7 +105,7 @@ class _Tally:
 
     @property
     def decrypted_by(self) -> list[int]:
-        """How many values each key opens."""
+        """How many values each key can decrypt."""
         counts = [0] * self._keys
         for (_, _, _, key), number in self.by_place.items():
             if key is not None:
@@ -114,7 +114,7 @@ class _Tally:
 
     @property
     def not_by_first(self) -> int:
-        """How many known values the key in force does not open."""
+        """How many expected values the key in force cannot decrypt."""
         return self.count(lambda is_expected, key: is_expected and key != 0)
 
 

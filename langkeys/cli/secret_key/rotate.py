@@ -92,7 +92,7 @@ def rotate(
             )
     try:
         _show_counts(out, decrypted_counts(result))
-    finally:  # it is done, whether stdout takes this or not
+    finally:  # the rotation is done, whether stdout accepts this or not
         for is_expected in (True, False):
             _name_undecrypted(out, result, is_expected=is_expected)
         if not dry_run:

@@ -1,4 +1,4 @@
-"""Activating, promoting and demoting a user: one change, said and shown in one way."""
+"""Activate, promote and demote users: the shared part of the commands."""
 
 import typer
 
@@ -21,7 +21,7 @@ def carry_out(
     is_active: bool | None = None,
     is_superuser: bool | None = None,
 ) -> None:
-    """Carry out a verb of one change; ``done`` and ``state`` say it: ``activated``, ``active``."""
+    """Run a command that changes a user's state; ``done`` and ``state`` are its words."""
     if is_remote(context):
         from langkeys.cli.remote import users as over_rest
 
@@ -48,7 +48,7 @@ def carry_out(
 def say_changed(
     session: Session, out: Output, change: users.StateChange, done: str, state: str
 ) -> None:
-    """Say what was changed, or that nothing had to be."""
+    """Print what was changed, or that nothing had to be."""
     name, location = change.new.username, session.store.location
     if change.old == change.new:
         out.note(f"{name} is already {state} in {location}; nothing was changed")

@@ -72,7 +72,7 @@ def create(
     out = invocation(context).output
     out.require_stdout()
     users.checked_username(name)
-    # A user who is there needs none: where one cannot be had is found out when it is needed.
+    # An existing user needs no password: that there is none is reported when it is needed.
     password = None if if_missing else given_password(password_file, random)
     with session_of(context, access=Access.WRITE) as session:
         if if_missing:
@@ -86,7 +86,7 @@ def create(
         try:
             users.create(session.store, session.settings, user)
         except ConflictError:
-            # Another container of the same start may have been faster.
+            # Another container that started at the same time may have been faster.
             if if_missing and _is_there(session, out, name, superuser=superuser):
                 return
             raise
@@ -99,7 +99,7 @@ def create(
 
 
 def _is_there(session: Session, out: Output, name: str, *, superuser: bool) -> bool:
-    """Show the user of this name, if there is one, and say what is not as it was asked for."""
+    """Show the user with this name, if there is one, and warn of differences from the request."""
     user = session.store.find_user_named(name)
     if user is None:
         return False

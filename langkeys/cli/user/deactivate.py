@@ -100,7 +100,7 @@ def deactivate(
 
 
 def _still_open(session: Session, user: User) -> list[ApiKey]:
-    """Return the user's API keys that let requests in although the user is inactive."""
+    """Return the user's API keys that still work although the user is inactive."""
     generation = session.generation
     if generation.honours_owner_state:
         return []

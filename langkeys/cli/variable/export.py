@@ -139,7 +139,7 @@ def _lines_of(
 
 
 class _Values:
-    """The names and values of a user as they are read, and what became of each."""
+    """Reads the names and values of a user, and records what was left out."""
 
     def __init__(self, session: Session, owner: User, only: Sequence[str], format_: Format) -> None:
         self._session = session
@@ -182,7 +182,7 @@ class _Values:
                 yield name, value
 
     def checked(self, lines: Iterator[str]) -> Iterator[str]:
-        """Yield the lines; raise at their end if a named one is missing, or no value opened."""
+        """Yield the lines; raise at the end if a named one is missing or none can be decrypted."""
         yield from lines
         if self._missing:
             raise NotFoundError(
@@ -199,7 +199,7 @@ class _Values:
             )
 
     def warn(self, out: Output) -> None:
-        """Say what was left out, and what should not reach a shell."""
+        """Warn of what was left out, and of what a shell should not read."""
         if self._left_out:
             out.warn(left_out_message(NOT_CREDENTIAL_LIKE, self._left_out))
         if self._closed:

@@ -23,7 +23,7 @@ app = new_app()
 
 
 class Type(str, Enum):
-    """What a variable may be."""
+    """The types of a variable."""
 
     CREDENTIAL = CREDENTIAL
     GENERIC = GENERIC
