@@ -201,6 +201,14 @@ def _as_user(uid: int | None) -> list[str]:
     return ["setpriv", f"--reuid={uid}", "--regid=0", "--clear-groups", *reads]
 
 
+def can_run_as(uid: int) -> bool:
+    """Tell whether commands can be run as a user, here and with this Python."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return False
+    tried = subprocess.run([*_as_user(uid), sys.executable, "-c", ""], check=False)
+    return tried.returncode == 0
+
+
 def _write_program(path: Path, line: str) -> None:
     path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
     path.chmod(0o755)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -31,6 +33,10 @@ def of(*languages: str) -> list[tuple[str, Block]]:
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in of("console", "sh")}))
 def test_a_page_shows_what_its_commands_show(name: str) -> None:
+    typed = " ".join(block.text for page, block in of("console", "sh") if page == name)
+    for program in ("curl", "jq"):
+        if re.search(rf"\b{program} -", typed) and shutil.which(program) is None:
+            pytest.skip(f"needs {program}")
     differences = [
         f"{name}, line {outcome.block.first + 1}:\n{outcome.difference}"
         for outcome in run_page(TEXTS[name])
@@ -95,10 +101,10 @@ def test_a_run_is_written_into_a_page_and_then_compared() -> None:
 def test_a_later_command_may_name_an_id_of_the_page() -> None:
     page = (
         "<!-- scene: store -->\n```console\n"
-        "$ langkeys -q api-key create --json | jq -r .id\n"
+        "$ langkeys -q api-key create --name ci > key; langkeys api-key list | cut -f 1\n"
         "aaaaaaaa-1111-4222-8333-444444444444\n"
         "$ langkeys api-key show aaaaaaaa-1111-4222-8333-444444444444 | cut -f 1,2\n"
-        "aaaaaaaa-1111-4222-8333-444444444444\tCLI\n"
+        "aaaaaaaa-1111-4222-8333-444444444444\tci\n"
         "```\n"
     )
     assert updated(page) == page

@@ -6,7 +6,6 @@ them. .ci/run lints the files with what their formats have for it.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -20,7 +19,7 @@ import pytest
 import yaml
 
 from .markdown import ROOT
-from .shell import Shell
+from .shell import Shell, can_run_as
 
 EXAMPLES = ROOT / "examples"
 COMPOSE = yaml.safe_load((EXAMPLES / "docker" / "compose.yaml").read_text(encoding="utf-8"))
@@ -36,7 +35,7 @@ ROTATION = MANIFESTS["CronJob", "langkeys-rotate"]["spec"]["jobTemplate"]["spec"
 ]
 WORKFLOW = yaml.safe_load((EXAMPLES / "ci" / "github-actions.yaml").read_text(encoding="utf-8"))
 UNIT = (EXAMPLES / "systemd" / "langkeys-rotate.service").read_text(encoding="utf-8")
-UID = 1000 if os.geteuid() == 0 else None
+UID = 1000 if can_run_as(1000) else None
 
 
 @pytest.fixture
