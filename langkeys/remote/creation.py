@@ -181,7 +181,7 @@ def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Itera
             raise
         server = made[0].server
         undelivered = [key for key in made if key.id not in arrived]
-        left = [dashed(key.id) for key in undelivered if not _is_taken_back(key)]
+        left = _take_back(undelivered)
         other = " other" if arrived else ""
         many = (
             f"the{other} new API key has"
@@ -190,10 +190,7 @@ def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Itera
         )
         hint = f"{many} been removed again"
         if left:
-            hint = (
-                "keys that were not delivered could not be removed. To revoke them:"
-                f" langkeys api-key revoke {' '.join(left)} {server.option}"
-            )
+            hint = _not_removed(left)
         if arrived:
             ids = ", ".join(dashed(key_id) for key_id in arrived)
             hint += f"; these were delivered, and work in addition to the old ones: {ids}"
@@ -202,6 +199,27 @@ def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Itera
         elif left or arrived:
             server.warn(hint)
         raise
+
+
+def _take_back(keys: Sequence[MadeKey]) -> list[MadeKey]:
+    """Revoke keys and return those that are left; interrupted once more, say which may be."""
+    left = list(keys)
+    try:
+        for key in keys:
+            if _is_taken_back(key):
+                left.remove(key)
+    except (KeyboardInterrupt, SystemExit):
+        left[0].server.warn(_not_removed(left))
+        raise
+    return left
+
+
+def _not_removed(left: Sequence[MadeKey]) -> str:
+    ids = " ".join(dashed(key.id) for key in left)
+    return (
+        "keys that were not delivered could not be removed. To revoke them: langkeys api-key"
+        f" revoke {ids} {left[0].server.option}"
+    )
 
 
 def _is_taken_back(key: MadeKey) -> bool:

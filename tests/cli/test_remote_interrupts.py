@@ -80,6 +80,29 @@ def test_the_key_in_the_file_works_whenever_it_ends(
         assert (f"api-key revoke {old.id}" in err) is (number >= DELETE)
 
 
+def test_a_second_interrupt_says_what_the_first_could_not_take_back(
+    deployment: Deployment,
+) -> None:
+    old = deployment.add("job")
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def at_the_proof_and_after_it(method: str, _: str) -> None:
+        asked = len(deployment.server.asked)
+        if asked == POST + 1 or method == "DELETE":
+            processes[0].send_signal(signal.SIGINT)
+            if method == "DELETE":
+                processes[0].wait(timeout=30)
+            raise Refused(504, "late")
+
+    deployment.langflow.before = at_the_proof_and_after_it
+    process = deployment.site.spawn("api-key", "rotate", "-", "--url", deployment.server.url)
+    processes.append(process)
+    _, err = process.communicate(old.value.encode(), timeout=60)
+    new = deployment.langflow.keys[-1]
+    assert (process.returncode, new is old) == (130, False)
+    assert f"langkeys api-key revoke {new.id} --url {deployment.server.url}" in err.decode()
+
+
 def test_so_many_requests_are_a_rotation(deployment: Deployment) -> None:
     old = deployment.add("job")
     deployment.job("api-key", "rotate", "-", stdin=old.value).done()
