@@ -49,6 +49,8 @@ class Entry:
     backup: str
     old_key_file: str
     samples: tuple[CellSample, ...] = field(default=())
+    transaction: str | None = None
+    """By which the database tells whether it was committed, if it can."""
 
 
 def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from langkeys.config.settings import Settings
-from langkeys.errors import ConfigError, FailedError, SecretKeyError
+from langkeys.errors import ConfigError, FailedError, SecretKeyError, StoreError
 from langkeys.files.staged import StagedFile, sync_folder
 from langkeys.secret_key.files import BARE_NAME, NAME, SOUND_KEY, SecretKeyFile, named_files
 from langkeys.secret_key.journal import Entry, Journal, digest, find_entry
@@ -61,12 +61,22 @@ def _require_named(entry: Entry, settings: Settings) -> None:
 
 
 def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) -> bool:
-    """Tell whether the database uses the new key; SecretKeyError if that cannot be determined."""
-    for sample in entry.samples:
-        text = store.find_text(sample.cell)
-        found = None if text is None else digest(text)
-        if found in (sample.before, sample.after):
-            return found == sample.after
+    """Tell whether the database uses the new key; SecretKeyError if that cannot be determined.
+
+    Where the database knows the transaction, its answer and the samples must agree.
+    """
+    status = None if entry.transaction is None else store.transaction_status(entry.transaction)
+    if status == "in progress":
+        raise StoreError(
+            f"a rotation of the secret key of {store.location} was interrupted, and the server has"
+            " not ended its transaction yet",
+            hint="run the command again in a moment",
+        )
+    found = _is_committed_by_samples(entry, store)
+    if found is not None and status in (None, "committed" if found else "aborted"):
+        return found
+    if not entry.samples and status is not None:
+        return status == "committed"
     if not entry.samples:
         # Nothing had to be re-encrypted: the database works with the old key and with the new one.
         return any(
@@ -80,6 +90,16 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
         f" {_new_key_file(entry) or 'FILE'} shows which key decrypts what; the"
         f" backup is {entry.backup}, its key {entry.old_key_file}",
     )
+
+
+def _is_committed_by_samples(entry: Entry, store: Store) -> bool | None:
+    """Tell by the first cell that is as before the commit or as after it; None if none is."""
+    for sample in entry.samples:
+        text = store.find_text(sample.cell)
+        found = None if text is None else digest(text)
+        if found in (sample.before, sample.after):
+            return found == sample.after
+    return None
 
 
 def _new_key_file(entry: Entry) -> Path | None:

@@ -57,6 +57,8 @@ class RotationPlan:
     new_key_file: Path | None
     makes_new_key_file: bool
     skips_unreadable: bool
+    ignored_roles: tuple[str, ...] = ()
+    """Roles whose sessions may stay connected to a database on a server."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ class Rotation:
                 backup=str(backup),
                 old_key_file=str(old_key_file),
                 samples=cell_samples(written.samples),
+                transaction=self._store.transaction_id(),
             ),
         )
         undo.callback(self.journal.remove)

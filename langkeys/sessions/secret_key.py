@@ -73,7 +73,12 @@ def read_secret_key(session: Session, path: Path) -> LoadedSecretKey:
 
 
 def plan_rotation(
-    session: Session, *, new_key_file: Path | None, old_key_files: Sequence[Path], skips: bool
+    session: Session,
+    *,
+    new_key_file: Path | None,
+    old_key_files: Sequence[Path],
+    skips: bool,
+    ignored_roles: Sequence[str] = (),
 ) -> RotationPlan:
     """Return what a rotation will do. Writes nothing.
 
@@ -119,6 +124,7 @@ def plan_rotation(
         new_key_file=new_key_file,
         makes_new_key_file=makes_file,
         skips_unreadable=skips,
+        ignored_roles=tuple(ignored_roles),
     )
 
 
@@ -149,7 +155,7 @@ def rotate(
     if is_running(plan.journal):
         _refuse_second(plan)
     try:
-        store = take_alone(plan.database, patience=ALONE_TIMEOUT)
+        store = take_alone(plan.database, patience=ALONE_TIMEOUT, ignored=plan.ignored_roles)
     except LangkeysError:
         if is_running(plan.journal):
             _refuse_second(plan)

@@ -1,5 +1,6 @@
 """The engines: the only module that names them. Each is imported when a database of its is used."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from langkeys.errors import UnsupportedError
@@ -15,7 +16,7 @@ class Engine(Protocol):
         """Open a database that exists."""
         ...
 
-    def take_alone(self, target: Target, *, patience: float) -> Store:
+    def take_alone(self, target: Target, *, patience: float, ignored: Collection[str]) -> Store:
         """Open a database for writing, and lock everybody else out until it is closed."""
         ...
 
@@ -44,12 +45,13 @@ def open_store(target: Target, *, writable: bool = False, cache_kib: int | None 
     return _engine(target).open_store(target, writable=writable, cache_kib=cache_kib)
 
 
-def take_alone(target: Target, *, patience: float) -> Store:
+def take_alone(target: Target, *, patience: float, ignored: Collection[str] = ()) -> Store:
     """Open a database for writing that nobody else has open, and keep others out until the close.
 
-    Raises StoreError where others still have it open after ``patience`` seconds.
+    Raises StoreError where others still have it open after ``patience`` seconds. Sessions of the
+    roles ``ignored`` do not count, where there are roles.
     """
-    return _engine(target).take_alone(target, patience=patience)
+    return _engine(target).take_alone(target, patience=patience, ignored=ignored)
 
 
 def create_store(target: Target, superuser: User) -> str | None:

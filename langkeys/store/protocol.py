@@ -72,6 +72,17 @@ class Store(Protocol):
         """Hold the write lock: commit at the end of the block, roll back where it raises."""
         ...
 
+    def transaction_id(self) -> str | None:
+        """Return what ``transaction_status`` tells the transaction by; None if by nothing."""
+        ...
+
+    def transaction_status(self, transaction_id: str) -> str | None:
+        """Tell whether a transaction is ``committed``, ``aborted`` or ``in progress``.
+
+        None where the database does not know: it is another one, or it was long ago.
+        """
+        ...
+
     def note(self, change: Change) -> None:
         """Add what else the transaction means to what its commit is told of."""
         ...

@@ -156,18 +156,6 @@ def test_the_secret_key_is_checked(site: Site, superuser: str, server: ServerDat
     assert site.call("secret-key", "check", LANGFLOW_SECRET_KEY=other).code == 7
 
 
-def test_a_rotation_of_the_secret_key_is_refused(
-    site: Site, superuser: str, server: ServerDatabase
-) -> None:
-    server.add_key(superuser, "ci")
-    new = site.folder / "new"
-    arguments = ("secret-key", "rotate", "--new-key-file", str(new), "--yes")
-    before = server.rows("SELECT api_key FROM apikey")
-    site.call(*arguments, "--json").failed(2)
-    assert server.rows("SELECT api_key FROM apikey") == before
-    assert not new.exists()
-
-
 def test_a_backup_is_private_and_can_be_restored(site: Site, server: ServerDatabase) -> None:
     site.call("api-key", "create", "--name", "ci").done()
     path = site.folder / "copy.dump"

@@ -88,11 +88,6 @@ class Engine(Protocol):
         ...
 
     @property
-    def can_be_held_alone(self) -> bool:
-        """Whether the secret key of such a database can be rotated."""
-        ...
-
-    @property
     def enforces_owners(self) -> bool:
         """Whether there is no API key and no variable without its user."""
         ...
@@ -108,7 +103,6 @@ class SqliteEngine:
     """SQLite, on a file of the test's own."""
 
     path: Path
-    can_be_held_alone = True
     enforces_owners = False
     tells_changes = True
 
@@ -127,7 +121,6 @@ class PostgresEngine:
     """PostgreSQL, on a database of the test's own; ``zoned`` as in ``server_databases.schema``."""
 
     database: ServerDatabase
-    can_be_held_alone = False
     enforces_owners = True
     tells_changes = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -85,6 +86,28 @@ def test_a_store_that_is_written_stays_the_same_and_current(writer: Store, reade
     for store in (writer, reader):
         assert not store.is_replaced()
         assert not store.is_snapshot
+
+
+def test_a_transaction_is_told_committed_or_aborted_where_it_has_an_id(
+    writer: Store, reader: Store
+) -> None:
+    def failing() -> str | None:
+        with contextlib.suppress(ZeroDivisionError), writer.transaction():
+            number = writer.transaction_id()
+            assert number is None or reader.transaction_status(number) == "in progress"
+            raise ZeroDivisionError
+        return number
+
+    aborted = failing()
+    with writer.transaction():
+        committed = writer.transaction_id()
+    if aborted is not None and committed is not None:
+        assert reader.transaction_status(aborted) == "aborted"
+        assert reader.transaction_status(committed) == "committed"
+        assert reader.transaction_status("9" * 18) is None  # of another server
+    else:
+        assert (aborted, committed) == (None, None)
+        assert reader.transaction_status("1") is None
 
 
 def test_a_store_in_order_has_no_problem_with_its_tables(writer: Store) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from langkeys.errors import ConflictError, FailedError, SecretKeyError, UnsupportedError
+from langkeys.errors import ConflictError, FailedError, SecretKeyError
 from langkeys.models import CREDENTIAL, GENERIC, Variable
 from langkeys.store.protocol import Cell, KeyFilter, Store
 
@@ -190,10 +190,6 @@ def test_a_copy_is_private_and_replaces_nothing(
 
 
 def test_a_store_held_alone_is_read_and_written(engine: Engine) -> None:
-    if not engine.can_be_held_alone:
-        with pytest.raises(UnsupportedError):
-            engine.held_alone()
-        return
     with engine.held_alone() as alone:
         filled(alone)
         with alone.transaction():

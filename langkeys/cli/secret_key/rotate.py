@@ -40,6 +40,14 @@ def rotate(
         bool,
         typer.Option("--skip-unreadable", help="Keep values that no key can decrypt as they are."),
     ] = False,
+    ignore_sessions_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE",
+            help="On PostgreSQL: go on beside sessions of ROLE, a monitor's for example;"
+            " repeatable.",
+        ),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -47,7 +55,8 @@ def rotate(
 
     Either all values are re-encrypted or none. Every value is read back with the new key before the
     commit; then the new key replaces the old one in the secret_key file, the .env file, or both.
-    Before that, the database and its old key are copied to a backup next to it. After a crash, the
+    Before that, the database and its old key are copied to a backup next to it, on PostgreSQL to
+    the config folder. After a crash, the
     next langkeys command that writes completes or undoes the rotation. Sessions end; API keys keep
     working. If the key is set in the process environment, --new-key-file is required.
 
@@ -67,6 +76,7 @@ def rotate(
             new_key_file=new_key_file,
             old_key_files=old_key_file or (),
             skips=skip_unreadable,
+            ignored_roles=ignore_sessions_of or (),
         )
         location = session.store.location
         if dry_run:

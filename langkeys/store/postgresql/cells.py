@@ -14,6 +14,7 @@ from langkeys.store.encrypted_columns import (
     KINDS,
 )
 from langkeys.store.postgresql.database import Database
+from langkeys.store.postgresql.sql import quoted
 from langkeys.store.records import Cell
 
 PAGE_CELLS = 200
@@ -48,8 +49,8 @@ class Cells(Database):
         self._require_more_than_ends()
         keys = {table.name: table.key for table in self._text_tables}
         for (table, column), some in groupby(changes, lambda change: change[0][:2]):
-            where = " AND ".join(f"{_quoted(name)} = %s" for name in keys[table])
-            sql = f"UPDATE {_quoted(table)} SET {_quoted(column)} = %s WHERE {where}"
+            where = " AND ".join(f"{quoted(name)} = %s" for name in keys[table])
+            sql = f"UPDATE {quoted(table)} SET {quoted(column)} = %s WHERE {where}"
             for cell, text in some:
                 if self._changed_rows(sql, (text.decode(), *cell.position)) != 1:
                     raise StoreError(f"{self.location}: rows of {table} are gone")
@@ -57,9 +58,9 @@ class Cells(Database):
     def find_text(self, cell: Cell) -> bytes | None:
         for table in self._text_tables:
             if table.name == cell.table and cell.column in table.columns:
-                where = " AND ".join(f"{_quoted(column)} = %s" for column in table.key)
+                where = " AND ".join(f"{quoted(column)} = %s" for column in table.key)
                 rows = self._rows(
-                    f"SELECT {_quoted(cell.column)}::text FROM {_quoted(table.name)} WHERE {where}",
+                    f"SELECT {quoted(cell.column)}::text FROM {quoted(table.name)} WHERE {where}",
                     cell.position,
                 )
                 return rows[0][0].encode() if rows and rows[0][0] is not None else None
@@ -98,23 +99,23 @@ class Cells(Database):
 
     def _cell_pages(self, table: _Table) -> Iterator[list[Cell]]:
         conditions = {
-            column: f"{_quoted(column)} != ''"
+            column: f"{quoted(column)} != ''"
             if KINDS.get((table.name, column)) == "envelope"
-            else f"strpos({_quoted(column)}::text, '{FERNET_PREFIX}') > 0"
+            else f"strpos({quoted(column)}::text, '{FERNET_PREFIX}') > 0"
             for column in table.columns
         }
         found = " OR ".join(f"({condition})" for condition in conditions.values())
         if not table.key:
-            if self._rows(f"SELECT 1 FROM {_quoted(table.name)} WHERE {found} LIMIT 1"):
+            if self._rows(f"SELECT 1 FROM {quoted(table.name)} WHERE {found} LIMIT 1"):
                 raise StoreError(
                     f"{self.location}: the rows of table {table.name} cannot be identified: it has"
                     " no primary key, and encrypted values are in it"
                 )
             return
-        keys = ", ".join(map(_quoted, table.key))
-        shown_keys = ", ".join(f"{_quoted(column)}::text" for column in table.key)
+        keys = ", ".join(map(quoted, table.key))
+        shown_keys = ", ".join(f"{quoted(column)}::text" for column in table.key)
         values = ", ".join(
-            f"CASE WHEN {condition} THEN {_quoted(column)}::text END"
+            f"CASE WHEN {condition} THEN {quoted(column)}::text END"
             for column, condition in conditions.items()
         )
         first_text = 2 + len(table.key)
@@ -123,7 +124,7 @@ class Cells(Database):
             beyond = f"({keys}) > ({', '.join(['%s'] * len(after))}) AND " if after else ""
             rows = self._rows(
                 f"SELECT {table.label}::text, {table.title}::text, {shown_keys}, {values}"
-                f" FROM {_quoted(table.name)} WHERE {beyond}({found}) ORDER BY {keys}"
+                f" FROM {quoted(table.name)} WHERE {beyond}({found}) ORDER BY {keys}"
                 f" LIMIT {PAGE_CELLS}",
                 after,
             )
@@ -143,7 +144,7 @@ def _described(
     if label not in columns:
         label = key[0] if key else texts[0]
     return _Table(
-        name, texts, key, _quoted(label), _quoted(title) if title in columns else "NULL", rows
+        name, texts, key, quoted(label), quoted(title) if title in columns else "NULL", rows
     )
 
 
@@ -159,11 +160,6 @@ def _cells(table: _Table, rows: Sequence[Sequence[str | None]], first_text: int)
                 position = tuple(row[2:first_text])
                 cells.append(Cell(table.name, column, label, title, kind, position, text.encode()))
     return cells
-
-
-def _quoted(name: str) -> str:
-    # A percent sign would be a parameter's mark.
-    return '"' + name.replace('"', '""').replace("%", "%%") + '"'
 
 
 def _shown(value: str | None) -> str | None:

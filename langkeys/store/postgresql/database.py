@@ -30,7 +30,7 @@ PATIENCE = 10.0
 """Seconds to wait for a lock that another session holds."""
 PAGE_ROWS = 500
 CURSOR_ROWS = 2000
-_OUR_LOCK = 0x4C4B6579
+OUR_LOCK = 0x4C4B6579
 """The class of the advisory lock that keeps one langkeys from another; servers take other forms."""
 
 Parameters = Sequence[object] | Mapping[str, object]
@@ -222,7 +222,7 @@ class Database(OpenStore):
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (self._psycopg2.Error, ValueError, UnicodeError) as error:
+        except (self._psycopg2.Error, OSError, ValueError, UnicodeError) as error:
             raise self._as_ours(error) from None
 
     def _as_ours(self, error: Exception) -> LangkeysError:
@@ -230,6 +230,8 @@ class Database(OpenStore):
             return error
         if isinstance(error, self._psycopg2.Error):
             return store_error(self._psycopg2, error, self.location, self._patience)
+        if isinstance(error, OSError):
+            return StoreError(f"the database {self.location} failed: {error.strerror}")
         return StoreError(f"the database {self.location} cannot hold such a text")
 
     def _streamed(
@@ -296,7 +298,7 @@ class Database(OpenStore):
                 " SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = 0;"
                 " SET LOCAL idle_in_transaction_session_timeout = '10min';"
                 " SELECT pg_advisory_xact_lock(%s, 0)",
-                (milliseconds, _OUR_LOCK),
+                (milliseconds, OUR_LOCK),
             )
         except LangkeysError:
             self._end("ROLLBACK")
@@ -306,12 +308,23 @@ class Database(OpenStore):
         try:
             yield
             with self._commit_context():
-                failpoints.reach("before-commit")
+                with self._translated():
+                    failpoints.reach("before-commit")
                 self._commit()
         finally:
             if self._in_transaction:
                 self._in_transaction = False
                 self._end("ROLLBACK")
+
+    def transaction_id(self) -> str | None:
+        ((number,),) = self._rows("SELECT pg_current_xact_id()::text")
+        return str(number)
+
+    def transaction_status(self, transaction_id: str) -> str | None:
+        with suppress(LangkeysError):  # of another server, or of long ago
+            ((status,),) = self._rows("SELECT pg_xact_status(%s::xid8)", (transaction_id,))
+            return None if status is None else str(status)
+        return None
 
     def _commit(self) -> None:
         ((number,),) = self._rows("SELECT pg_current_xact_id_if_assigned()::text")

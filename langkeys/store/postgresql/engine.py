@@ -1,5 +1,7 @@
 """PostgreSQL behind the door of ``langkeys.store.engines``: a target is a database on a server."""
 
+from collections.abc import Collection
+
 from langkeys.errors import UnsupportedError
 from langkeys.models import User
 from langkeys.store.postgresql.database import PATIENCE
@@ -13,13 +15,15 @@ def open_store(target: Target, *, writable: bool, cache_kib: int | None) -> Post
     return PostgresStore(target, writable=writable, patience=PATIENCE)
 
 
-def take_alone(target: Target, *, patience: float) -> PostgresStore:
+def take_alone(target: Target, *, patience: float, ignored: Collection[str]) -> PostgresStore:
     """See ``langkeys.store.engines.take_alone``."""
-    del patience
-    raise UnsupportedError(
-        f"langkeys cannot rotate the secret key of {target.location} yet: not on PostgreSQL",
-        hint="nothing was done",
-    )
+    store = PostgresStore(target, writable=True, patience=patience)
+    try:
+        store.take_alone(patience, ignored)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def create_store(target: Target, superuser: User) -> str | None:

@@ -71,12 +71,14 @@ class KeyLookup(ApiKeyTable, UserTable):
     def count_use(self, key_id: str, moment: datetime) -> bool:
         if not HEX_ID(key_id):
             return False
-        return bool(
-            self._changed_rows(
-                "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = %s WHERE id = %s",
-                (stored_time(moment), key_id),
-            )
+        self._require_writable()
+        # Again on a new connection where this one is lost: rather counted twice than not at all.
+        counted = self._rows(
+            "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = %s WHERE id = %s"
+            " RETURNING 1",
+            (stored_time(moment), key_id),
         )
+        return bool(counted)
 
     @cached_property
     def _by_hash(self) -> str:

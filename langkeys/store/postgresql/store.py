@@ -1,6 +1,6 @@
 """The whole store, put together of its tables."""
 
-from langkeys.store.postgresql.cells import Cells
+from langkeys.store.postgresql.alone import Alone
 from langkeys.store.postgresql.copying import Copying
 from langkeys.store.postgresql.encrypted import EncryptedValues
 from langkeys.store.postgresql.key_batches import KeyBatches
@@ -8,5 +8,5 @@ from langkeys.store.postgresql.key_lookup import KeyLookup
 from langkeys.store.postgresql.stubs import RowStubs
 
 
-class PostgresStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Cells, Copying):
+class PostgresStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Alone, Copying):
     """A store on a PostgreSQL server; ``langkeys.store.protocol`` says what its methods promise."""

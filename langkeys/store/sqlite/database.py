@@ -248,6 +248,13 @@ class Database(OpenStore):
                 with suppress(sqlite3.Error):  # the error that led here is the one to tell
                     self._connection.rollback()
 
+    def transaction_id(self) -> str | None:
+        return None  # what is stored tells
+
+    def transaction_status(self, transaction_id: str) -> str | None:
+        del transaction_id
+        return None
+
     def _read_columns(self) -> dict[str, frozenset[str]]:
         # The known tables' columns; other tables only by name, as the generation is told by both.
         columns: dict[str, frozenset[str]] = {}

@@ -1,7 +1,9 @@
 """SQLite behind the door of ``langkeys.store.engines``: a target is a file."""
 
+from collections.abc import Collection
 from pathlib import Path
 
+from langkeys.errors import UnsupportedError
 from langkeys.models import User
 from langkeys.store.sqlite.creation import create_database
 from langkeys.store.sqlite.store import SqliteStore
@@ -13,8 +15,13 @@ def open_store(target: Target, *, writable: bool, cache_kib: int | None) -> Sqli
     return SqliteStore(_file(target), writable=writable, cache_kib=cache_kib)
 
 
-def take_alone(target: Target, *, patience: float) -> SqliteStore:
+def take_alone(target: Target, *, patience: float, ignored: Collection[str]) -> SqliteStore:
     """See ``langkeys.store.engines.take_alone``."""
+    if ignored:
+        raise UnsupportedError(
+            f"{target.location} has no sessions of roles to ignore: it is a file",
+            hint="leave --ignore-sessions-of out",
+        )
     return SqliteStore(_file(target), writable=True, alone=True, busy_timeout=patience)
 
 

@@ -1,0 +1,110 @@
+"""Having a database to oneself: nobody else is connected, and a server that starts waits."""
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from langkeys.errors import StoreError, UnsupportedError, UsageError
+from langkeys.store.postgresql.cells import Cells
+from langkeys.store.postgresql.database import OUR_LOCK
+from langkeys.store.postgresql.sql import quoted
+
+MIGRATION_LOCK = 0x4C616E67666C6F77
+"""Langflow's own advisory lock, from 1.11 on: a server that starts waits for whoever has it."""
+_LOOK_SECONDS = 0.1
+_MOST_NAMED = 10
+
+
+class Alone(Cells):
+    """The part of a store that keeps others out, for as long as it is open.
+
+    No lock keeps a session from connecting: so it is looked before the work, under the locks, and
+    right before the commit.
+    """
+
+    _is_alone = False
+    _ignored: tuple[str, ...] = ()
+
+    def take_alone(self, patience: float, ignored: Collection[str]) -> None:
+        """Take the locks that last until the connection is closed; raises where others are here."""
+        self._require_no_pooler()
+        self._ignored = tuple(ignored)
+        ((own,),) = self._rows("SELECT current_user::text")
+        if own in self._ignored:
+            raise UsageError(
+                f"--ignore-sessions-of {own} is the user of the database itself, which is the"
+                " server's; nothing was done",
+                hint="stop the server",
+            )
+        deadline = time.monotonic() + patience
+        while others := self._others():
+            if time.monotonic() > deadline:
+                raise self._in_use(others)
+            time.sleep(_LOOK_SECONDS)
+        for lock, holder in (
+            (f"{OUR_LOCK}, 1", "another rotation of the secret key is running"),
+            (f"{MIGRATION_LOCK}", "a Langflow server is starting"),
+        ):
+            ((is_ours,),) = self._rows(f"SELECT pg_try_advisory_lock({lock})")
+            if not is_ours:
+                raise StoreError(
+                    f"the database {self.location} is in use: {holder}; nothing was done",
+                    hint="wait until it is done, and run the command again",
+                )
+        self._is_alone = True
+        self._require_alone()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with super().transaction():
+            if self._is_alone:
+                tables = ", ".join(quoted(table.name) for table in self._text_tables)
+                # Reading goes on: servers older than 1.11 wait here with their first write.
+                self._rows(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+                self._require_alone()
+            yield
+
+    def _commit(self) -> None:
+        if self._is_alone:
+            self._require_alone()
+        super()._commit()
+
+    def _require_no_pooler(self) -> None:
+        # A pooler names a process of its own when a session begins, and may change the server's.
+        ((process,),) = self._rows("SELECT pg_backend_pid()")
+        if process != self._connection.info.backend_pid:
+            raise UnsupportedError(
+                f"{self.location} is reached through a pooler, where a session's locks do not hold;"
+                " nothing was done",
+                hint="use the URL of the PostgreSQL server itself",
+            )
+
+    def _require_alone(self) -> None:
+        others = self._others()
+        if others:
+            raise self._in_use(others)
+
+    def _others(self) -> list[tuple[str, int]]:
+        # Background processes have no user, and a role with few rights does not see what they are.
+        return [
+            (str(user), int(process))
+            for user, process in self._rows(
+                # Within a transaction the first look would be the answer to all.
+                "SELECT pg_stat_clear_snapshot(); SELECT usename::text, pid FROM pg_stat_activity"
+                " WHERE datname = current_database()"
+                " AND pid != pg_backend_pid() AND usesysid IS NOT NULL"
+                " AND usename::text != ALL(%s) ORDER BY pid",
+                (list(self._ignored),),
+            )
+        ]
+
+    def _in_use(self, others: list[tuple[str, int]]) -> StoreError:
+        named = ", ".join(f"{user} (pid {process})" for user, process in others[:_MOST_NAMED])
+        more = len(others) - _MOST_NAMED
+        return StoreError(
+            f"the database {self.location} is in use: other sessions are connected: {named}"
+            f"{f' and {more} more' if more > 0 else ''}; nothing was written",
+            hint="stop the Langflow servers and all else that uses the database, then run the"
+            " command again; for sessions that have nothing to do with Langflow, such as a"
+            " monitor's, use --ignore-sessions-of ROLE",
+        )
