@@ -1,1 +1,1 @@
-"""A live Langflow server over its REST interface: beside the store, not one more store."""
+"""Administer a live Langflow server over its REST interface. This is not another store."""

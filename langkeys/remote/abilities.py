@@ -1,4 +1,4 @@
-"""What langkeys does over REST, by the server's version: the one table, which the docs repeat."""
+"""What langkeys can do over REST, by the server's version. The documentation shows this table."""
 
 from typing import NamedTuple
 
@@ -6,20 +6,20 @@ from langkeys.errors import UnsupportedError
 
 YES, OWN, ANY, OWN_AND_ANY = "yes", "own", "key", "own, key"
 NEW, PART, NO = "new", "part", "-"
-"""What a cell of the table says.
+"""The values of a cell.
 
-``own``: what belongs to the user of the acting API key, ``new``: where it is made by that. ``key``:
-anybody's, by that whole key on stdin. ``part``: what can be seen from outside.
+``own``: for what belongs to the user of the acting API key; ``new``: for what that key creates;
+``key``: for any key that is given whole on stdin; ``part``: only what can be seen from outside.
 """
 
 VERSIONS = ("1.5 to 1.7", "1.8, 1.9", "1.10 to 1.12", "1.13")
-"""The columns of the table; a newer server is taken for the last."""
+"""The columns of the table; newer servers use the last one."""
 
 _FIRST = ((1, 5), (1, 8), (1, 10), (1, 13))
 
 
 class Ability(NamedTuple):
-    """A row of the table: a command or an option of one, and what each version lets it do.
+    """A row of the table: a command or option, and what each version supports.
 
     ``why`` says what a server without it would do, ``hint`` what to do instead.
     """
@@ -120,9 +120,9 @@ _BY_NAME = {ability.name: ability for ability in ABILITIES}
 
 
 def require_anywhere(name: str) -> None:
-    """Raise UnsupportedError where no server of any version does it over REST.
+    """Raise UnsupportedError if no version of the server supports this over REST.
 
-    That is known without asking one.
+    No server has to be asked.
     """
     ability = _BY_NAME[name]
     if set(ability.cells) == {NO}:
@@ -133,7 +133,7 @@ def require_anywhere(name: str) -> None:
 
 
 class Version(NamedTuple):
-    """A server's version as people know it: 1.11 for ``langflow-base`` 0.11."""
+    """A server's version under its usual name: 1.11 for ``langflow-base`` 0.11."""
 
     major: int
     minor: int
@@ -141,22 +141,22 @@ class Version(NamedTuple):
 
     @property
     def column(self) -> int:
-        """The column of the table that this server is in; the first for one that is older."""
+        """The column of this server; the first column for an older server."""
         return max(sum((self.major, self.minor) >= first for first in _FIRST) - 1, 0)
 
     @property
     def is_known(self) -> bool:
-        """Whether a server of this minor version, or a newer one, was ever tried."""
+        """Whether langkeys was tested with this minor version, or a newer one."""
         return (self.major, self.minor) >= _FIRST[0]
 
     def cell(self, name: str) -> str:
-        """Return what the table says of an ability."""
+        """Return the cell of an ability for this server."""
         return _BY_NAME[name].cells[self.column]
 
     def require(self, name: str, *, is_new: bool = True) -> None:
-        """Raise UnsupportedError where a server of this version does not do it.
+        """Raise UnsupportedError if a server of this version does not support it.
 
-        ``is_new``: what it is done to is made by it.
+        ``is_new``: the command itself creates the thing.
         """
         ability = _BY_NAME[name]
         if self.cell(name) == NO or (self.cell(name) == NEW and not is_new):
@@ -167,7 +167,7 @@ class Version(NamedTuple):
 
 
 def table_lines() -> list[str]:
-    """Return the table in Markdown, as docs/rest.md has it."""
+    """Return the table in Markdown, for docs/rest.md."""
     lines = [f"| command | {' | '.join(VERSIONS)} | note |", "|" + "---|" * (len(VERSIONS) + 2)]
     lines += [f"| `{a.name}` | {' | '.join(a.cells)} | {a.note} |" for a in ABILITIES]
     return lines

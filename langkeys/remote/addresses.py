@@ -1,4 +1,4 @@
-"""The address of a server: what ``--url`` and LANGFLOW_URL may say, and what of it is shown."""
+"""The address of a server: what ``--url`` and LANGFLOW_URL may contain, and what of it is shown."""
 
 import ipaddress
 import re
@@ -12,11 +12,11 @@ _HINT = "write it as https://host, http://localhost:7860 or https://host/prefix"
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%25[A-Za-z0-9._-]+)?")
 _API = re.compile(r"/api(/v[0-9]+)?$")
 _SHOWN = 200
-_LONGEST_HOST = 253
+_MAX_HOST = 253
 
 
 class Address(NamedTuple):
-    """Where a server is. ``base`` is in ASCII, as it is sent, and holds no secret."""
+    """The address of a server. ``base`` is in ASCII, as it is sent, and contains no secret."""
 
     base: str
     scheme: str
@@ -29,7 +29,7 @@ class Address(NamedTuple):
         if host == "localhost" or host.endswith(".localhost"):
             return True
         try:
-            found_v4 = socket.inet_aton(host)  # 127.1 is one, and so is 0.0.0.0
+            found_v4 = socket.inet_aton(host)  # 127.1 is a loopback address too, and so is 0.0.0.0
             return found_v4[0] == 127 or not any(found_v4)
         except OSError:
             pass
@@ -44,14 +44,14 @@ class Address(NamedTuple):
 
 
 def parsed_address(url: str, source: str) -> Address:
-    """Read the address of a server; ``source`` names in errors what gave it, as ``--url``.
+    """Parse the address of a server; ``source`` names its origin for errors, as ``--url``.
 
-    A path that ends in ``/api/v1`` is taken for the server's own; a query is left out. Raises
-    UsageError, which shows nothing of the address: it may hold a password.
+    A trailing ``/api/v1`` is removed, and so is a query. Raises UsageError, which shows nothing of
+    the address: it may contain a password.
     """
     text = url.strip()
     if "@" in text:
-        # Wherever it stands: a password with a /, ? or # in it makes a parser see another host.
+        # Anywhere in the URL: a /, ? or # in a password makes a parser find another host.
         raise UsageError(
             f"{source} has a user or password in its URL, but langkeys only sends an API key",
             hint="remove the part before the @; a gateway that asks for a password"
@@ -68,12 +68,12 @@ def parsed_address(url: str, source: str) -> Address:
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"{source} is not an http:// or https:// URL", hint=_HINT)
     try:
-        # What is ASCII already is only checked: empty labels, or ones that no name may have.
+        # ASCII is only checked: for empty labels, and labels that are not allowed.
         encoded = host.encode("idna").decode()
         host = host if host.isascii() else encoded
     except UnicodeError:
         host = ""
-    if not _HOST.fullmatch(host) or len(host) > _LONGEST_HOST or port == 0:
+    if not _HOST.fullmatch(host) or len(host) > _MAX_HOST or port == 0:
         raise UsageError(f"{source} has no valid host", hint=_HINT)
     written = f"[{host}]" if ":" in host else host
     path = _API.sub("", parts.path.rstrip("/")).rstrip("/")
@@ -83,10 +83,10 @@ def parsed_address(url: str, source: str) -> Address:
 
 
 def parsed_proxy(value: str, setting: str) -> tuple[str, str]:
-    """Return a proxy's URL, and its host and port to be shown.
+    """Return a proxy's URL, and its host and port for messages.
 
-    Raises ConfigError, which names the variable and shows nothing of the value: it may hold a
-    password, and a ``/`` in a password makes a part of it look like the host.
+    Raises ConfigError, which names the variable but shows nothing of its value: it may contain a
+    password, and a ``/`` in a password makes part of it look like the host.
     """
     url = value if "://" in value else f"http://{value}"
     hint = "write it as http://host:port, with user:password@ percent-encoded"
@@ -109,7 +109,7 @@ def parsed_proxy(value: str, setting: str) -> tuple[str, str]:
 
 
 def shown_target(address: str, location: str) -> str:
-    """Return where a redirect of ``address`` leads, without user, password, query and fragment."""
+    """Return the target of a redirect of ``address`` without user, password, query and fragment."""
     try:
         parts = urlsplit(urljoin(address, location.strip()))
         host = parts.netloc.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""API keys over REST: one's own, listed and ended, each end proved by the server."""
+"""List and revoke API keys over REST; the server itself proves each revocation."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -19,9 +19,9 @@ from langkeys.remote.fields import (
     text_in,
     time_in,
 )
-from langkeys.remote.records import Deed, sha256_of
-from langkeys.remote.server import Doing, Server, is_refused
-from langkeys.remote.settling import settled
+from langkeys.remote.polling import poll
+from langkeys.remote.records import ServerChange, sha256_of
+from langkeys.remote.server import RecordedChange, Server, is_refused
 
 PATH = "/api/v1/api_key/"
 
@@ -30,17 +30,17 @@ _NOT_FOUND = "not found"
 
 
 class ListedKey(NamedTuple):
-    """A key as the server lists it, and its masked form."""
+    """An API key as the server lists it, and its masked form."""
 
     key: ApiKey
     value: str
 
 
 def list_keys(server: Server, client: Client | None = None) -> list[ListedKey]:
-    """Return the keys of the user whose key is sent, oldest first."""
+    """Return the keys of the acting user, oldest first."""
     is_own = client is None
     client = client or server.client
-    answer = client.done(client.ask("GET", PATH))
+    answer = client.require_done(client.ask("GET", PATH))
     try:
         user_id = id_in(answer.document, "user_id")
         found = [_listed(item, user_id, server) for item in list_in(answer.document, "api_keys")]
@@ -50,14 +50,14 @@ def list_keys(server: Server, client: Client | None = None) -> list[ListedKey]:
         raise strange_field(answer, error) from None
     found.sort(key=lambda item: item.key.created_at)
     if is_own and client.api_key is not None:
-        same = of_value(found, client.api_key)
+        same = keys_like(found, client.api_key)
         server.key_id = same[0].key.id if len(same) == 1 else server.key_id
         server.listed = found
     return found
 
 
 def _listed(item: object, user_id: str, server: Server) -> ListedKey:
-    # Masked once more: what a server lists is a key's start, whatever it should send.
+    # Masked again: a server should list only the start of a key, but may send more.
     return ListedKey(_row(item, user_id, server), masked(text_in(item, "api_key")))
 
 
@@ -77,30 +77,29 @@ def _row(item: object, user_id: str, server: Server) -> ApiKey:
     )
 
 
-# Ending
+# Revoking
 
 
 def end(server: Server, key_id: str, name: str | None, whole: str | None = None) -> None:
-    """Delete a key of the user whose key is sent; where an answer is lost, ask again.
+    """Delete a key of the acting user; ask again if an answer is lost.
 
-    ``whole`` is the key itself where it is known. Raises NotFoundError where it was not there in
-    the first place.
+    ``whole`` is the key itself, if it is known. Raises NotFoundError if there was no such key.
     """
     details = {
         "username": server.acting.username,
         "sha256": None if whole is None else sha256_of(whole),
     }
-    deed = Deed("delete", "api_key", key_id, name, server.acting.id, details)
-    with server.doing(deed) as doing:
-        _delete(server.client, doing, key_id, is_own=whole == server.client.api_key)
+    change = ServerChange("delete", "api_key", key_id, name, server.acting.id, details)
+    with server.changing(change) as recorded:
+        _delete(server.client, recorded, key_id, is_own=whole == server.client.api_key)
 
 
-def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
+def _delete(client: Client, recorded: RecordedChange, key_id: str, *, is_own: bool) -> None:
     error: LangkeysError = FailedError("")
     may_be_done = False
     for _ in range(_ATTEMPTS):
         try:
-            answer = doing.ask("DELETE", f"{PATH}{dashed(key_id)}")
+            answer = recorded.ask("DELETE", f"{PATH}{dashed(key_id)}")
         except (LostAnswerError, UnreachableError) as lost:
             may_be_done |= isinstance(lost, LostAnswerError)
             error = lost
@@ -108,15 +107,15 @@ def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
         if answer.is_done and answer.document is not None:
             return
         is_gone = answer.status in (400, 404) and _NOT_FOUND in str(answer.detail).lower()
-        # The key that is sent is refused once it is gone.
+        # After its deletion the server refuses the key that is sent.
         if may_be_done and (is_gone or (is_own and answer.is_refusal)):
-            return  # an attempt before did it, and its answer was lost
+            return  # an earlier attempt deleted it, and its answer was lost
         if is_gone:
             raise NotFoundError(
                 f"API key {dashed(key_id)} is not (or no longer) a key of this user on"
                 f" {client.base}"
             )
-        error = client.strange(answer) if answer.is_done else client.failure(answer)
+        error = client.unexpected(answer) if answer.is_done else client.failure(answer)
         if not isinstance(error, LostAnswerError):
             raise error
         may_be_done = True
@@ -127,7 +126,7 @@ def _delete(client: Client, doing: Doing, key_id: str, *, is_own: bool) -> None:
 
 
 def require_refused(client: Client, key_id: str) -> None:
-    """Raise FailedError unless the server itself refuses the client's key, whose row is deleted."""
+    """Raise FailedError unless the server itself refuses the client's deleted key."""
     named = f"the server says that API key {dashed(key_id)} is deleted"
 
     def look() -> bool | LangkeysError:
@@ -136,8 +135,8 @@ def require_refused(client: Client, key_id: str) -> None:
         except LangkeysError as error:
             return error
 
-    # Where it cannot be told for another reason than a lost answer, that will not change.
-    seen = settled(look, lambda found: bool(found) and not isinstance(found, LostAnswerError))
+    # An error other than a lost answer will not go away: stop asking.
+    seen = poll(look, lambda found: bool(found) and not isinstance(found, LostAnswerError))
     if isinstance(seen, LangkeysError):
         raise FailedError(
             f"{named}, but it is unknown whether {client.base} refuses it: {seen.message}",
@@ -152,24 +151,24 @@ def require_refused(client: Client, key_id: str) -> None:
 
 
 def require_gone(server: Server, key_ids: Collection[str], client: Client | None = None) -> None:
-    """Raise FailedError where the server still lists a key that was deleted."""
+    """Raise FailedError if the server still lists a deleted key."""
 
     def left() -> list[str]:
         return [item.key.id for item in list_keys(server, client) if item.key.id in key_ids]
 
-    for key_id in settled(left, lambda found: not found):
+    for key_id in poll(left, lambda found: not found):
         raise FailedError(f"API key {dashed(key_id)} is still listed by {server.location}")
 
 
-# Choosing
+# Selecting
 
 
-def of_value(keys: Sequence[ListedKey], api_key: str) -> list[ListedKey]:
-    """Return the listed keys that a whole key may be: those that look the same masked."""
+def keys_like(keys: Sequence[ListedKey], api_key: str) -> list[ListedKey]:
+    """Return the listed keys that can be this whole key: those with the same masked form."""
     return [item for item in keys if item.value == masked(api_key)]
 
 
-def matching(
+def matching_keys(
     keys: Sequence[ListedKey],
     moment: datetime,
     *,
@@ -179,7 +178,7 @@ def matching(
     expires_before: datetime | None = None,
     is_expired: bool = False,
 ) -> list[ListedKey]:
-    """Return the keys that meet all conditions, as a store's own filter means them."""
+    """Return the keys that meet all conditions, which are those of a store's filter."""
 
     def is_meant(key: ApiKey) -> bool:
         end_at = key.expires_at

@@ -29,16 +29,16 @@ from langkeys.remote.deadline import within
 from langkeys.remote.documents import parsed_document, problem_in
 
 TIMEOUT = 10.0
-"""Seconds for a whole answer."""
+"""The time limit for a complete answer, in seconds."""
 
-MOST_BYTES = 16 << 20
-"""The largest answer that is read: some 50,000 API keys."""
+MAX_BYTES = 16 << 20
+"""The maximum size of an answer: about 50,000 API keys."""
 
 _CHUNK = 1 << 16
 _SHOWN = 300
 
 NOT_ARRIVED = ("An API key must be passed as query or header", "No authentication credentials")
-"""How Langflow answers a request that came without a key: 1.5 to 1.7, and since 1.8."""
+"""Langflow's answers to a request without a key: 1.5 to 1.7, and since 1.8."""
 
 _OF_KEYS = ("key", "token", "credential", "authenticat", "inactive")
 
@@ -48,15 +48,15 @@ class UnreachableError(FailedError):
 
 
 class LostAnswerError(FailedError):
-    """The request was sent and may have been carried out: its answer is missing or no answer."""
+    """The request was sent and may have been carried out, but there is no valid answer."""
 
 
 class RejectedError(FailedError):
-    """The server understood the request and did not carry it out."""
+    """The server understood the request, and refused it."""
 
 
 class Answer(NamedTuple):
-    """What a server answered; ``document`` is its JSON, None where there is none."""
+    """A server's answer; ``document`` is its JSON, None if it has none."""
 
     method: str
     address: str
@@ -66,17 +66,17 @@ class Answer(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """Whether the server says that it did what it was asked."""
+        """Whether the server says that it did what was asked."""
         return 200 <= self.status < 300
 
     @property
     def detail(self) -> Any:
-        """What stands in FastAPI's ``{"detail": ...}``, or None."""
+        """The content of FastAPI's ``{"detail": ...}``, or None."""
         return self.document.get("detail") if isinstance(self.document, dict) else None
 
     @property
     def is_refusal(self) -> bool:
-        """Whether Langflow itself refuses the credential, and not something before it."""
+        """Whether Langflow itself refuses the API key, and not a gateway before it."""
         challenge = self.headers.get("www-authenticate", "").lower()
         return (
             self.status in (401, 403)
@@ -89,12 +89,12 @@ class Answer(NamedTuple):
 
     @property
     def is_without_key(self) -> bool:
-        """Whether Langflow says that no API key arrived."""
+        """Whether Langflow says that the request had no API key."""
         return self.status in (401, 403) and str(self.detail).startswith(NOT_ARRIVED)
 
 
 class _AsItIs(urllib.request.HTTPErrorProcessor):
-    """Takes every answer as it is: no exception for a status, no redirect, no second attempt."""
+    """Accepts every answer: raises for no status, follows no redirect, never retries."""
 
     def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002
         return response
@@ -103,11 +103,11 @@ class _AsItIs(urllib.request.HTTPErrorProcessor):
 
 
 class Client:
-    """Asks one server, by one API key or by none.
+    """Sends requests to one server, with one API key or none.
 
-    ``url`` is its address, ``source`` what gave it, for errors; ``label`` stands for it in messages
-    where it must not show, as it came from a file. ``via`` is ``header`` or ``query``.
-    ``warn`` takes a sentence for the person at the terminal.
+    ``url`` is its address and ``source`` the origin of the address, for errors. ``label`` replaces
+    the address in messages if it came from a file. ``via`` is ``header`` or ``query``. ``warn``
+    shows a warning.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Client:
         self._secrets: set[str] = set() if label is None else {self.address.host}
         self.option = f"--url {self.base}" if label is None else "--remote"
         is_private = self.address.scheme == "https" or self.address.is_loopback
-        # Shared by all that ask the same server, as each is said once.
+        # Shared by all clients of a server, so that each warning is shown once.
         self._unsaid = (
             []
             if is_private
@@ -155,9 +155,9 @@ class Client:
         self._secrets.add(api_key)
 
     def _proxy(self) -> tuple[str | None, str | None]:
-        """Return the proxy that the environment names, and its host, as it may be shown.
+        """Return the proxy that the environment names, and its host for messages.
 
-        Never one for this machine itself.
+        No proxy is used for this machine itself.
         """
         netloc = urlsplit(self.address.base).netloc
         if self.address.is_loopback or urllib.request.proxy_bypass(netloc):
@@ -166,7 +166,7 @@ class Client:
         return parsed_proxy(proxy, f"{self.address.scheme}_proxy") if proxy else (None, None)
 
     def by(self, api_key: str) -> "Client":
-        """Return a client of the same server that asks by another API key."""
+        """Return a client of the same server with another API key."""
         other = object.__new__(Client)
         other.__dict__.update(self.__dict__)
         other._check_key(api_key)
@@ -174,7 +174,7 @@ class Client:
         return other
 
     def hide(self, *secrets: str) -> None:
-        """Never show these, in whatever an answer repeats."""
+        """Hide these texts wherever an answer repeats them."""
         for secret in filter(None, secrets):
             self._secrets |= {
                 secret,
@@ -183,13 +183,13 @@ class Client:
             }
 
     def shown(self, text: str) -> str:
-        """Return text of an answer without the secrets that were sent, and not too long."""
+        """Return text of an answer, shortened, without the secrets that were sent."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             for form in {secret, quote(secret, safe="")}:
                 text = text.replace(form, "(hidden)")
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
-    # Asking
+    # Requests
 
     def ask(
         self,
@@ -203,7 +203,7 @@ class Client:
     ) -> Answer:
         """Send one request and return its answer, whatever its status.
 
-        ``path`` begins with a slash, and ends with one where the server's does: without it many
+        ``path`` begins with a slash, and ends with one if the server's path does: otherwise many
         servers redirect to http://. Raises UnreachableError or LostAnswerError.
         """
         if not anonymous and self.api_key is not None:
@@ -222,9 +222,9 @@ class Client:
         except (OSError, HTTPException) as error:
             raise self._unreachable(LostAnswerError, error, seconds) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        if len(data) > MOST_BYTES:
+        if len(data) > MAX_BYTES:
             raise LostAnswerError(
-                f"the answer of {address} is larger than {MOST_BYTES >> 20} MiB",
+                f"the answer of {address} is larger than {MAX_BYTES >> 20} MiB",
                 hint="check --url or LANGFLOW_URL: this is not an answer of a Langflow server",
             )
         return Answer(method, address, response.status, parsed_document(data), headers)
@@ -256,12 +256,12 @@ class Client:
     ) -> tuple[HTTPResponse, bytes]:
         with self._opener.open(request, timeout=seconds) as response:
             data = bytearray()
-            while not over.is_set() and len(data) <= MOST_BYTES:
+            while not over.is_set() and len(data) <= MAX_BYTES:
                 chunk = response.read1(_CHUNK)
                 if not chunk:
                     break
                 data += chunk
-            if len(data) <= MOST_BYTES and response.length:
+            if len(data) <= MAX_BYTES and response.length:
                 raise IncompleteRead(b"")
             return response, bytes(data)
 
@@ -276,24 +276,24 @@ class Client:
         )
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
-        """Return the document that the server has at a path; raise what ``failure`` returns."""
-        answer = self.done(self.ask("GET", path, query=query))
+        """Return the document at a path; raise the error of ``failure``."""
+        answer = self.require_done(self.ask("GET", path, query=query))
         if answer.document is None:
-            raise self.strange(answer)
+            raise self.unexpected(answer)
         return answer.document
 
-    def done(self, answer: Answer) -> Answer:
-        """Return an answer that says that all is well; raise what ``failure`` returns."""
+    def require_done(self, answer: Answer) -> Answer:
+        """Return an answer that reports success; raise the error of ``failure`` for any other."""
         if not answer.is_done:
             raise self.failure(answer)
         return answer
 
-    # What an answer means
+    # The meaning of answers
 
     def detail(self, answer: Answer) -> str | None:
-        """Return why the server did not do it, in its own words, without what it repeats.
+        """Return the server's own reason for a refusal, without what it repeats of the request.
 
-        Of a 422 only where and what: its ``input`` is the whole body that was sent.
+        For a 422 only the field and the problem: its ``input`` is the whole body that was sent.
         """
         found = answer.detail
         if isinstance(found, list):
@@ -303,7 +303,7 @@ class Client:
         return self.shown(found) if isinstance(found, str) and found else None
 
     def failure(self, answer: Answer) -> LangkeysError:
-        """Return the error that an answer means which does not say that all is well."""
+        """Return the error for an answer that does not report success."""
         status, detail = answer.status, self.detail(answer)
         said = f"{answer.address} answers {status}{f': {detail}' if detail else ''}"
         if status in (401, 403):
@@ -336,11 +336,11 @@ class Client:
                 " address, as in https://host/langflow",
             )
         if answer.detail is None:
-            return self.strange(answer)
+            return self.unexpected(answer)
         return RejectedError(said)
 
     def refusal(self, answer: Answer) -> LangkeysError:
-        """Return the error that a 401 or 403 means: Langflow's own, or a gateway's."""
+        """Return the error for a 401 or 403: Langflow's own, or a gateway's."""
         if answer.is_without_key:
             other = "header" if self.via == "query" else "query"
             return FailedError(
@@ -362,7 +362,7 @@ class Client:
             )
         return ForbiddenError(f"{answer.address} refuses the request: {detail}")
 
-    def strange(self, answer: Answer) -> LostAnswerError:
+    def unexpected(self, answer: Answer) -> LostAnswerError:
         """Return the error for an answer that no Langflow server gives."""
         return LostAnswerError(
             f"{answer.address} answers {answer.status}, which is not an answer of a"

@@ -1,7 +1,7 @@
-"""API keys made over REST: each is proved by the server that made it, or goes again.
+"""Create API keys over REST: the server proves each new key, or it is revoked again.
 
-There is no transaction: an answer that is lost leaves open what was done. Nothing is then deleted
-by guess; what is there is looked up and named.
+There are no transactions: if an answer is lost, it is unknown what was done. Nothing is then
+deleted by guessing; langkeys lists the candidates.
 """
 
 import re
@@ -15,9 +15,9 @@ from langkeys.models import ApiKey, dashed, shown_without
 from langkeys.remote.api_keys import PATH, end, list_keys, require_refused
 from langkeys.remote.client import Answer, Client, LostAnswerError
 from langkeys.remote.fields import StrangeFieldError, id_in, strange_field, text_in
-from langkeys.remote.records import Deed
+from langkeys.remote.polling import poll
+from langkeys.remote.records import ServerChange
 from langkeys.remote.server import Server
-from langkeys.remote.settling import settled
 from langkeys.times import iso
 
 _KEY = re.compile("[!-~]{8,500}")
@@ -25,7 +25,7 @@ _KEY = re.compile("[!-~]{8,500}")
 
 
 class NewKey(NamedTuple):
-    """A key that the server has just made: its row, and the key itself, which only shows once."""
+    """A new key from the server: its row, and the key itself, which is only shown once."""
 
     row: ApiKey
     plaintext: str
@@ -35,7 +35,7 @@ class NewKey(NamedTuple):
 
 
 class MadeKey(NamedTuple):
-    """A new key that may have to go again, and the server by the key that made it."""
+    """A new key that may have to be revoked, and the server with the key that created it."""
 
     server: Server
     id: str
@@ -54,11 +54,11 @@ def create(
     ability: str = "api-key create",
     known: Collection[str] | None = None,
 ) -> NewKey:
-    """Make a key of the acting user; return it once the server accepts it.
+    """Create a key of the acting user, and return it once the server accepts it.
 
-    ``known`` are the ids of the keys that are there, if the caller has just listed them. Raises
-    UnsupportedError before any request where the server would drop the expiry, and FailedError with
-    the new ids of that name where its answer is lost.
+    ``known`` are the ids of existing keys, if the caller has just listed them. Raises
+    UnsupportedError before any request if the server would ignore the expiry, and FailedError with
+    new ids of that name if its answer is lost.
     """
     if expires_at is not None:
         server.require(f"{ability} --expires")
@@ -68,12 +68,14 @@ def create(
     body = {"name": name} | ({} if expires_at is None else {"expires_at": iso(expires_at)})
     details = {"username": server.acting.username, "expires_at": body.get("expires_at")}
     try:
-        with server.doing(Deed("insert", "api_key", None, name, user_id, details)) as doing:
-            answer = server.client.done(doing.ask("POST", PATH, body))
+        with server.changing(
+            ServerChange("insert", "api_key", None, name, user_id, details)
+        ) as recorded:
+            answer = server.client.require_done(recorded.ask("POST", PATH, body))
             key_id, plaintext = _new(answer, server.client, known)
             made = MadeKey(server, key_id, name, plaintext)
-            with taking_back([made]):
-                doing.complete(key_id)
+            with revoke_on_failure([made]):
+                recorded.complete(key_id)
     except LostAnswerError as error:
         raise _lost(server, name, known, error) from None
     except (KeyboardInterrupt, SystemExit):
@@ -82,8 +84,8 @@ def create(
             f" api-key list {server.option}"
         )
         raise
-    with taking_back([made]):
-        return NewKey(_proved(server, key_id, plaintext, user_id, expires_at), plaintext)
+    with revoke_on_failure([made]):
+        return NewKey(_prove(server, key_id, plaintext, user_id, expires_at), plaintext)
 
 
 def _new(answer: Answer, client: Client, known: Collection[str]) -> tuple[str, str]:
@@ -94,19 +96,19 @@ def _new(answer: Answer, client: Client, known: Collection[str]) -> tuple[str, s
             raise StrangeFieldError("api_key is not an API key")
         key_id = id_in(answer.document, "id")
         if key_id in known:
-            # As from a cache: this key has not been made, and somebody else uses it.
+            # As from a cache: this request created no key, and somebody else uses that one.
             raise StrangeFieldError("id is that of a key that existed before")
         return key_id, plaintext
     except StrangeFieldError as error:
         raise strange_field(answer, error) from None
 
 
-def _proved(
+def _prove(
     server: Server, key_id: str, plaintext: str, user_id: str, expires_at: datetime | None
 ) -> ApiKey:
-    """Return the row of a new key by which the server lets its user in; else raise FailedError."""
+    """Return the row of a new key that the server accepts; else raise FailedError."""
     named = f"the new API key {dashed(key_id)}"
-    # It proves itself, and changes nothing: there is nothing to record.
+    # The key proves itself and changes nothing: there is nothing to record.
     by_it = Server(server.client.by(plaintext))
 
     def refusal() -> InvalidKeyError | None:
@@ -119,12 +121,12 @@ def _proved(
     def listed() -> ApiKey | None:
         return next((item.key for item in list_keys(by_it) if item.key.id == key_id), None)
 
-    refused = settled(refusal, lambda error: error is None)
+    refused = poll(refusal, lambda error: error is None)
     if refused is not None:
         raise FailedError(f"{named} is not accepted by the server: {refused.message}")
     if by_it.acting.id != user_id:
         raise FailedError(f"{named} belongs to another user of {server.location}")
-    row = settled(listed, lambda found: found is not None)
+    row = poll(listed, lambda found: found is not None)
     if row is None:
         raise FailedError(f"{named} is not among those that {server.location} lists")
     kept = row.expires_at
@@ -141,7 +143,7 @@ def _lost(
         return [key for key in keys if key.name == name]
 
     try:
-        found = settled(new_ones, bool)
+        found = poll(new_ones, bool)
     except LangkeysError:
         return FailedError(
             f"{error.message}; it is unknown whether an API key {name!r} was created",
@@ -168,10 +170,10 @@ def _new_keys(keys: Sequence[ApiKey]) -> str:
 
 
 @contextmanager
-def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Iterator[None]:
-    """Revoke new keys where the block fails, Ctrl-C included; an error's hint names what is left.
+def revoke_on_failure(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Iterator[None]:
+    """Revoke new keys if the block fails, Ctrl-C included; the error's hint names what is left.
 
-    ``arrived`` are the ids of those that somebody has already, which stay. Both may grow in the
+    ``arrived`` are the ids of keys that somebody has received, which stay. Both may grow in the
     block.
     """
     try:
@@ -181,7 +183,7 @@ def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Itera
             raise
         server = made[0].server
         undelivered = [key for key in made if key.id not in arrived]
-        left = _take_back(undelivered)
+        left = _revoke_undelivered(undelivered)
         other = " other" if arrived else ""
         many = (
             f"the{other} new API key has"
@@ -201,12 +203,12 @@ def taking_back(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Itera
         raise
 
 
-def _take_back(keys: Sequence[MadeKey]) -> list[MadeKey]:
-    """Revoke keys and return those that are left; interrupted once more, say which may be."""
+def _revoke_undelivered(keys: Sequence[MadeKey]) -> list[MadeKey]:
+    """Revoke keys and return those that are left. Warn of them if interrupted again."""
     left = list(keys)
     try:
         for key in keys:
-            if _is_taken_back(key):
+            if _is_revoked(key):
                 left.remove(key)
     except (KeyboardInterrupt, SystemExit):
         left[0].server.warn(_not_removed(left))
@@ -222,16 +224,16 @@ def _not_removed(left: Sequence[MadeKey]) -> str:
     )
 
 
-def _is_taken_back(key: MadeKey) -> bool:
+def _is_revoked(key: MadeKey) -> bool:
     def is_ended() -> bool:
         try:
             end(key.server, key.id, key.name, key.plaintext)
         except NotFoundError:
-            return False  # it may not be there yet, or not any more
+            return False  # it may not be visible yet, or no longer exist
         return True
 
     try:
-        settled(is_ended, bool)
+        poll(is_ended, bool)
         require_refused(key.server.client.by(key.plaintext), key.id)
     except LangkeysError:
         return False

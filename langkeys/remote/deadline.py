@@ -1,4 +1,4 @@
-"""A deadline over all of a piece of work, which no socket's own timeout is."""
+"""A time limit for a whole piece of work. A socket's own timeout does not give one."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ _Result = TypeVar("_Result")
 
 
 def within(seconds: float, work: Callable[[threading.Event], _Result]) -> _Result:
-    """Return what work in a thread returns, or raise TimeoutError when the time is over.
+    """Return the result of work in a thread, or raise TimeoutError when the time is over.
 
-    A socket's own timeout is for each read: a server that sends a byte now and then would hold it
-    for ever, and no timeout of a socket covers the look-up of its host. ``work`` gets an event that
-    is set then, so that it can end, too.
+    A socket's timeout is for each read: a server that sends a byte now and then would hold it for
+    ever. It does not cover the look-up of the host either. ``work`` gets an event that is set at
+    the end of the time, so that it can stop.
     """
     over = threading.Event()
     results: list[_Result] = []

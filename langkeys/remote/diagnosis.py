@@ -1,6 +1,6 @@
-"""What is wrong with a server, as far as it can be seen from outside and by one API key.
+"""Check a server, as far as that is possible from outside and with one API key.
 
-Who gets in without a key comes first. A session that the server gives to anybody is never used.
+Access without a key is checked first. A session that the server gives to anybody is never used.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from langkeys.remote.users import list_users
 from langkeys.times import now
 
 UNUSED_DAYS = 90
-"""A key that nobody has used for so long is worth a look."""
+"""A key that has not been used for this long is reported."""
 
-MOST_NAMED = 20
-"""Keys named one by one; the rest of them are counted."""
+MAX_NAMED = 20
+"""How many keys are named; the others are only counted."""
 
 NOT_SEEN = (
     "not visible over REST: whether stored values can be decrypted, the secret key,"
@@ -29,7 +29,7 @@ NOT_SEEN = (
 
 
 class Finding(NamedTuple):
-    """One result of one check: ``level`` is ``ok``, ``note`` or ``problem``."""
+    """A result of a check: ``level`` is ``ok``, ``note`` or ``problem``."""
 
     section: str
     level: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 class RemoteReport(NamedTuple):
-    """Everything that was found."""
+    """All findings."""
 
     url: str
     version: str
@@ -48,12 +48,12 @@ class RemoteReport(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether no check found a problem."""
+        """Whether there is no problem."""
         return all(finding.level != "problem" for finding in self.findings)
 
 
 class _Examination:
-    """The checks, and what they have found so far; one that fails does not stop the others."""
+    """The checks, and their findings so far. A failing check does not stop the others."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -168,7 +168,7 @@ class _Examination:
         has_expiry = self.server.version.cell("api-key create --expires") != "-"
         unused_since = moment - timedelta(days=UNUSED_DAYS)
         for number, (key, _) in enumerate(keys):
-            if number == MOST_NAMED:
+            if number == MAX_NAMED:
                 self.add("keys", "note", f"{len(keys) - number} more keys are not checked")
                 break
             named = f"API key {dashed(key.id)} ({key.name})"
@@ -197,9 +197,9 @@ class _Examination:
 
 
 def examine(server: Server) -> RemoteReport:
-    """Look at a server from outside, and by the API key that is sent if there is one.
+    """Check a server from outside, and with the API key that is sent, if there is one.
 
-    Raises FailedError where no Langflow server answers at all.
+    Raises FailedError if no Langflow server answers.
     """
     version = server.version
     found = _Examination(server)

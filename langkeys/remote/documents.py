@@ -1,16 +1,16 @@
-"""The JSON of answers, before it is known whose they are."""
+"""Parse the JSON of answers."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-MOST_LEVELS = 50
-"""Objects and lists within each other in an answer."""
+MAX_LEVELS = 50
+"""The maximum nesting of objects and lists in an answer."""
 
 
 def problem_in(item: Mapping[str, Any]) -> str:
-    """Return where and what one problem of a 422 is, and nothing of what was sent."""
+    """Return the field and the problem from an item of a 422, without what was sent."""
     location = item.get("loc")
     parts: Iterable[Any] = location if isinstance(location, list) else ()
     where = ".".join(str(part) for part in parts if isinstance(part, str | int))
@@ -19,7 +19,7 @@ def problem_in(item: Mapping[str, Any]) -> str:
 
 
 def parsed_document(data: bytes) -> Any:
-    """Return an answer's JSON, or None where it is none or not to be believed."""
+    """Return an answer's JSON, or None if it is invalid or too deep."""
     try:
         document = json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
@@ -37,9 +37,9 @@ def _finite(text: str) -> float:
 
 
 def _is_shallow(document: Any) -> bool:
-    """Tell whether a document is no deeper than any server's: others cannot be written again."""
+    """Tell whether a document is no deeper than a server's, so that it can be written again."""
     level = [document]
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         level = [
             child
             for item in level

@@ -1,4 +1,4 @@
-"""Fields of a server's answers, each checked for its type before it is believed."""
+"""Read fields of a server's answers, and check their types."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ _MOST = (1 << 63) - 1
 
 
 def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError:
-    """Return the error for a field that is not what every Langflow server has there."""
+    """Return the error for a field that is not as every Langflow server has it."""
     return LostAnswerError(
         f"the answer of {answer.address} is not that of a Langflow server: {error}",
         hint="check --url or LANGFLOW_URL",
@@ -19,7 +19,7 @@ def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError
 
 
 class StrangeFieldError(Exception):
-    """A field of an answer is missing or of another type; says which, and not what is in it."""
+    """A field of an answer is missing or has another type. Names the field, not its content."""
 
 
 def _field(document: Any, name: str, kind: type, what: str) -> Any:

@@ -1,4 +1,4 @@
-"""What is done to a server, told to whoever keeps a record of it before it is done."""
+"""Changes on a server, and the interface that records them before they are made."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from langkeys.models import dashed
 
 Complete = Callable[[str], None]
-"""Takes the id of what a server has made."""
+"""Takes the id of what a server has created."""
 
 
-class Deed(NamedTuple):
-    """What one thing of a server is to become: ``insert``, ``update`` or ``delete``.
+class ServerChange(NamedTuple):
+    """A change on a server: the action is ``insert``, ``update`` or ``delete``.
 
-    ``kind`` is ``api_key``, ``user`` or ``variable``; ``id`` is None as long as the server has not
-    made it; ``details`` hold no secret.
+    ``kind`` is ``api_key``, ``user`` or ``variable``. ``id`` is None until the server has created
+    it. ``details`` contain no secret.
     """
 
     action: str
@@ -26,8 +26,8 @@ class Deed(NamedTuple):
     user_id: str | None = None
     details: Mapping[str, Any] = MappingProxyType({})
 
-    def described(self) -> dict[str, Any]:
-        """Return it as the audit trail has it."""
+    def as_audit_change(self) -> dict[str, Any]:
+        """Return the change as the audit trail has it."""
         described: dict[str, Any] = {"action": self.action, "kind": self.kind}
         described["id"] = None if self.id is None else dashed(self.id)
         described["name"] = self.name
@@ -37,7 +37,7 @@ class Deed(NamedTuple):
 
 
 class ActingUser(NamedTuple):
-    """What has to be known of the user whose API key is sent."""
+    """What is needed of the user whose API key is sent."""
 
     id: str
     username: str
@@ -46,27 +46,27 @@ class ActingUser(NamedTuple):
 
 
 class Record:
-    """Gets to know who acts, and each deed before it is done; this one keeps nothing."""
+    """Is called with the acting user, and with each change before it is made. Keeps nothing."""
 
-    def acts(self, user: ActingUser, key_id: str | None) -> None:
-        """Take note of who acts from now on, by which API key if its id is known."""
+    def set_acting(self, user: ActingUser, key_id: str | None) -> None:
+        """Note who acts from now on, and the id of their API key, if it is known."""
 
     @contextmanager
-    def doing(self, deed: Deed) -> Iterator[Complete]:  # noqa: ARG002 - others keep it
-        """Take note of a deed that is done in the block, and of its failure."""
+    def changing(self, change: ServerChange) -> Iterator[Complete]:  # noqa: ARG002 - others keep it
+        """Context manager around a change; notes the change, and its failure."""
         yield lambda _: None
 
 
-class NoDeeds(Record):
-    """For what only looks: a change that comes all the same is a bug."""
+class NoChanges(Record):
+    """For commands that only read: any change is a bug."""
 
     @contextmanager
-    def doing(self, deed: Deed) -> Iterator[Complete]:
-        """Refuse it."""
-        raise AssertionError(f"a command that only looks does: {deed.action} {deed.kind}")
+    def changing(self, change: ServerChange) -> Iterator[Complete]:
+        """Refuse the change."""
+        raise AssertionError(f"a command that only looks does: {change.action} {change.kind}")
         yield
 
 
 def sha256_of(api_key: str) -> str:
-    """Return what the audit trail knows a whole API key by."""
+    """Return the SHA-256 that identifies a whole API key in the audit trail."""
     return hashlib.sha256(api_key.encode()).hexdigest()

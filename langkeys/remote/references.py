@@ -1,6 +1,6 @@
-"""REF over REST: one's own keys by id, name, visible start or start of the id; or whole on stdin.
+"""Resolve a REF over REST: a key of the acting user, or a whole key on stdin.
 
-A whole key acts for itself: it is sent, and found among its user's keys by how it looks masked.
+A whole key authenticates itself. It is found among its user's keys by its masked form.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from langkeys.errors import MAX_CANDIDATES, AmbiguousError, InvalidKeyError, NotFoundError
 from langkeys.models import dashed, parsed_id, shown_without
-from langkeys.remote.api_keys import ListedKey, list_keys, of_value
+from langkeys.remote.api_keys import ListedKey, keys_like, list_keys
 from langkeys.remote.server import Server
 from langkeys.times import iso, now
 
@@ -17,11 +17,10 @@ _VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
 
-class Chosen(NamedTuple):
-    """A key that something is to be done with, and the server by the key that does it.
+class ChosenKey(NamedTuple):
+    """A key to act on, and a client of the server with the key that does it.
 
-    ``whole`` is the key itself where it is known: it was presented, as on stdin, or else it is the
-    acting one.
+    ``whole`` is the key itself, if it was given on stdin or is the acting key.
     """
 
     server: Server
@@ -40,11 +39,11 @@ class Chosen(NamedTuple):
 
 def choose(
     server: Server, keys: Sequence[ListedKey], ref: str, *, destroys: bool, working: bool = False
-) -> Chosen:
+) -> ChosenKey:
     """Return the one key of the acting user that ``ref`` names, by the first way that matches.
 
-    ``destroys`` asks for 8 digits of an id's start instead of 4. ``working``: where several keys
-    have that name and only one of them is active, that one.
+    ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
+    ``working`` is set, the only active one is returned.
     """
     moment = now()
     matches = [item for item in keys if item.key.id == parsed_id(ref)]
@@ -71,10 +70,10 @@ def choose(
     return _with_whole(server, _the_one(server, matches, repr(ref)))
 
 
-def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
-    """Return the key that is given whole, acting for itself; ``what`` names it in errors.
+def choose_acting(server: Server, api_key: str, what: str) -> ChosenKey:
+    """Return the key that was given whole, acting for itself; ``what`` names it in errors.
 
-    Raises InvalidKeyError where the server refuses it, NotFoundError where it is no stored key.
+    Raises InvalidKeyError if the server refuses it, NotFoundError if it is not a stored key.
     """
     by_it = server.by(api_key)
     try:
@@ -83,7 +82,7 @@ def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
         error.message = f"{what}: {error.message}"
         error.args = (error.message,)
         raise
-    matches = of_value(list_keys(by_it), api_key)
+    matches = keys_like(list_keys(by_it), api_key)
     if not matches:
         raise NotFoundError(
             f"{what}: {server.location} accepts the key as {username}, but does not list it",
@@ -92,22 +91,22 @@ def choose_acting(server: Server, api_key: str, what: str) -> Chosen:
         )
     listed = _the_one(by_it, matches, what)
     by_it.key_id = listed.key.id
-    return Chosen(by_it, listed, api_key, is_presented=True)
+    return ChosenKey(by_it, listed, api_key, is_presented=True)
 
 
-def _with_whole(server: Server, listed: ListedKey) -> Chosen:
+def _with_whole(server: Server, listed: ListedKey) -> ChosenKey:
     own = server.client.api_key
-    is_own = own is not None and bool(of_value([listed], own))
-    return Chosen(server, listed, own if is_own else None)
+    is_own = own is not None and bool(keys_like([listed], own))
+    return ChosenKey(server, listed, own if is_own else None)
 
 
-def with_acting_last(chosen: Sequence[Chosen]) -> list[Chosen]:
-    """Put the key that is sent for the others behind them: once it is gone nothing else goes."""
+def with_acting_last(chosen: Sequence[ChosenKey]) -> list[ChosenKey]:
+    """Move the acting key to the end: the others cannot be revoked after it."""
     return sorted(chosen, key=lambda item: item.whole is not None)
 
 
-def chosen_from(server: Server, keys: Sequence[ListedKey]) -> list[Chosen]:
-    """Take listed keys of the acting user as they are."""
+def chosen_from(server: Server, keys: Sequence[ListedKey]) -> list[ChosenKey]:
+    """Return keys to act on for listed keys of the acting user."""
     return [_with_whole(server, listed) for listed in keys]
 
 

@@ -1,4 +1,4 @@
-"""Ending keys over REST, and new ones in their place: several are not all or none."""
+"""Revoke and replace API keys over REST, one by one: several are not all or none."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -8,8 +8,8 @@ from langkeys.errors import ConflictError, FailedError, LangkeysError
 from langkeys.models import ApiKey, dashed
 from langkeys.remote.api_keys import end, require_gone, require_refused
 from langkeys.remote.client import Client
-from langkeys.remote.creation import MadeKey, NewKey, create, taking_back
-from langkeys.remote.references import Chosen, with_acting_last
+from langkeys.remote.creation import MadeKey, NewKey, create, revoke_on_failure
+from langkeys.remote.references import ChosenKey, with_acting_last
 from langkeys.text import counted
 from langkeys.times import now
 
@@ -18,18 +18,18 @@ Expires = datetime | Literal["never"] | None
 
 
 PROOF_USES = 2
-"""What a server counts while langkeys proves a new key."""
+"""How many uses of a new key langkeys itself causes by proving it."""
 
 
 class Replacement(NamedTuple):
-    """An old key and the new one for it."""
+    """An old key and its replacement."""
 
-    old: Chosen
+    old: ChosenKey
     new: NewKey
 
 
-def revoke(chosen: Sequence[Chosen], done: Callable[[int], None] = lambda _: None) -> None:
-    """End keys one by one, each proved: FailedError says how many are, and which one is not."""
+def revoke(chosen: Sequence[ChosenKey], done: Callable[[int], None] = lambda _: None) -> None:
+    """Revoke keys one by one, and prove each; FailedError says how many are done, which failed."""
     ordered = with_acting_last(chosen)
     for number, item in enumerate(ordered):
         try:
@@ -46,7 +46,7 @@ def revoke(chosen: Sequence[Chosen], done: Callable[[int], None] = lambda _: Non
         done(number + 1)
 
 
-def _prove(item: Chosen, client: Client) -> None:
+def _prove(item: ChosenKey, client: Client) -> None:
     if item.whole is None:
         require_gone(item.server, {item.key_id}, client)
     else:
@@ -54,7 +54,7 @@ def _prove(item: Chosen, client: Client) -> None:
 
 
 def _partly(
-    error: LangkeysError, what: str, chosen: Sequence[Chosen], number: int
+    error: LangkeysError, what: str, chosen: Sequence[ChosenKey], number: int
 ) -> LangkeysError:
     if len(chosen) > 1:
         error.message = (
@@ -72,7 +72,7 @@ def _partly(
 
 
 def require_rotatable(keys: Sequence[ApiKey]) -> None:
-    """Raise ConflictError for a key that somebody has deactivated: a new one would undo that."""
+    """Raise ConflictError for a deactivated key: a new key would undo the deactivation."""
     for key in keys:
         if not key.is_active:
             raise ConflictError(
@@ -82,7 +82,7 @@ def require_rotatable(keys: Sequence[ApiKey]) -> None:
 
 
 def new_expiry(key: ApiKey, moment: datetime) -> datetime | None:
-    """Return the expiry that gives a new key the old one's lifetime; ConflictError for none."""
+    """Return the expiry that keeps the old key's lifetime; ConflictError if it has none."""
     if key.expires_at is None:
         return None
     lifetime = key.expires_at - key.created_at
@@ -105,17 +105,16 @@ def _expiry(key: ApiKey, expires: Expires, moment: datetime) -> datetime | None:
 
 
 def rotate(
-    chosen: Sequence[Chosen],
+    chosen: Sequence[ChosenKey],
     deliver: Callable[[Sequence[Replacement], set[str]], None],
     *,
     expires: Expires = None,
     keeps_old: bool = False,
 ) -> list[Replacement]:
-    """Make a new key for each, proved by the server; deliver them; and only then end the old ones.
+    """Create a new key for each old one, prove and deliver them, and only then revoke the old ones.
 
-    What is made is taken back where anything fails before all of it is delivered, but for those
-    whose ids ``deliver`` puts into the set that it gets: they have arrived. A crash leaves old and
-    new working.
+    If anything fails before all keys are delivered, the new keys are revoked again, except those
+    whose ids ``deliver`` has added to its set. After a crash old and new keys work.
     """
     moment = now()
     require_rotatable([item.listed.key for item in chosen])
@@ -126,7 +125,7 @@ def rotate(
     replacements: list[Replacement] = []
     made: list[MadeKey] = []
     arrived: set[str] = set()
-    with taking_back(made, arrived):
+    with revoke_on_failure(made, arrived):
         for item, expiry in zip(chosen, expiries, strict=True):
             name = item.listed.key.name or ""
             new = create(item.server, name, expiry, ability="api-key rotate")
@@ -138,11 +137,11 @@ def rotate(
     return replacements
 
 
-def leftovers(chosen: Sequence[Chosen]) -> list[tuple[ApiKey, Chosen]]:
-    """Return newer keys of a chosen one's name that nobody uses, each with the chosen one.
+def leftovers(chosen: Sequence[ChosenKey]) -> list[tuple[ApiKey, ChosenKey]]:
+    """Return newer, unused keys with the name of a chosen one, each with the chosen one.
 
-    A rotation that died before it could deliver its key leaves it like that: proved, and not used
-    since. They are looked for in the lists that the chosen ones come from.
+    A rotation that was interrupted before delivery leaves such a key: proved, and not used since.
+    Only the lists that the chosen keys come from are searched.
     """
     ids = {item.key_id for item in chosen}
     return [

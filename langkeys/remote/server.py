@@ -1,4 +1,4 @@
-"""A Langflow server as the services see it: its version, and the user whose API key is sent."""
+"""A Langflow server: its version, and the user whose API key is sent."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from langkeys.remote.fields import (
     strange_field,
     text_in,
 )
-from langkeys.remote.records import ActingUser, Complete, Deed, Record
+from langkeys.remote.records import ActingUser, Complete, Record, ServerChange
 
 if TYPE_CHECKING:
     from langkeys.remote.api_keys import ListedKey
@@ -27,13 +27,13 @@ WHOAMI = "/api/v1/users/whoami"
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 
-class Doing:
-    """What is allowed to change something on a server: one deed, which has been recorded."""
+class RecordedChange:
+    """A recorded change, which may now send requests."""
 
     def __init__(self, client: Client, complete: Complete) -> None:
         self._client = client
         self.complete = complete
-        """Takes the id of what the server has made."""
+        """Takes the id of what the server has created."""
 
     def ask(
         self,
@@ -43,15 +43,15 @@ class Doing:
         *,
         timeout: float | None = None,
     ) -> Answer:
-        """Send a request of the deed; see ``Client.ask``."""
+        """Send a request of this change; see ``Client.ask``."""
         return self._client.ask(method, path, body, timeout=timeout)
 
 
 class Server:
-    """One server and one acting user; each is asked for once, when it is first needed.
+    """One server and one acting user; both are asked for at first use.
 
-    ``record`` gets to know each deed before it is done. ``key_id`` is the id of the API key that is
-    sent, as soon as it is known.
+    ``record`` is called with each change before it is made. ``key_id`` is the id of the API key
+    that is sent, once it is known.
     """
 
     def __init__(
@@ -65,51 +65,51 @@ class Server:
         self.record = record or Record()
         self.key_id: str | None = None
         self.listed: Sequence[ListedKey] = ()
-        """The keys of the acting user as they were listed last."""
+        """The keys of the acting user as last listed."""
 
     def by(self, api_key: str) -> "Server":
-        """Return the same server, asked by another API key."""
+        """Return the same server with another API key."""
         return Server(self.client.by(api_key), self.warn, self.record)
 
     def by_own(self, api_key: str, key_id: str) -> "Server":
-        """Return the same server, asked by another API key of the acting user."""
+        """Return the same server with another API key of the acting user."""
         other = self.by(api_key)
         other.key_id = key_id
         other.acting = self.acting
         return other
 
     @contextmanager
-    def doing(self, deed: Deed) -> Iterator[Doing]:
-        """Context manager around the requests of one deed, which is recorded first."""
-        self.record.acts(self.acting, self.key_id)
-        with self.record.doing(deed) as complete:
-            yield Doing(self.client, complete)
+    def changing(self, change: ServerChange) -> Iterator[RecordedChange]:
+        """Context manager around the requests of one change, which is recorded first."""
+        self.record.set_acting(self.acting, self.key_id)
+        with self.record.changing(change) as complete:
+            yield RecordedChange(self.client, complete)
 
     @property
     def location(self) -> str:
-        """Where this is, for people: the server's address."""
+        """The server's address, for messages."""
         return self.client.base
 
     @property
     def option(self) -> str:
-        """The option that names this server in a command line for people."""
+        """The option that names this server, for commands in messages."""
         return self.client.option
 
     @cached_property
     def version(self) -> Version:
-        """The server's version; FailedError where this is no Langflow server."""
+        """The server's version; FailedError if it is not a Langflow server."""
         path = "/api/v1/version"
         answer = self.client.ask("GET", path, anonymous=True)
         if answer.status in (401, 403) and self.client.api_key is not None:
-            answer = self.client.ask("GET", path)  # a gateway before it wants the key for all
-        document = self.client.done(answer).document
+            answer = self.client.ask("GET", path)  # a gateway that requires the key for every path
+        document = self.client.require_done(answer).document
         text = document.get("version") if isinstance(document, dict) else None
         found = _VERSION.match(text) if isinstance(text, str) else None
         if found is None:
-            raise self.client.strange(answer)
+            raise self.client.unexpected(answer)
         major, minor = int(found[1]), int(found[2])
         shown = str(text)
-        if major == 0:  # langflow-base 0.11.6 is what came with Langflow 1.11.6
+        if major == 0:  # langflow-base 0.11.6 belongs to Langflow 1.11.6
             major, shown = 1, f"1.{str(text)[2:]}"
         version = Version(major, minor, self.client.shown(shown))
         if not version.is_known:
@@ -121,21 +121,21 @@ class Server:
 
     @cached_property
     def acting(self) -> ActingUser:
-        """The user whose API key is sent; InvalidKeyError where the server refuses it."""
+        """The user whose API key is sent; InvalidKeyError if the server refuses it."""
         found = whoami(self.client)
         user = ActingUser(
             id_in(found, "id"), found["username"], found["is_active"], found["is_superuser"]
         )
-        self.record.acts(user, self.key_id)
+        self.record.set_acting(user, self.key_id)
         return user
 
     def require(self, ability: str) -> None:
-        """Raise UnsupportedError where this server's version does not do it over REST."""
+        """Raise UnsupportedError if this server's version does not support it over REST."""
         require_anywhere(ability)
         self.version.require(ability)
 
     def require_superuser(self) -> None:
-        """Raise ForbiddenError where the acting user is no superuser: only they change users."""
+        """Raise ForbiddenError if the acting user, who is to change users, is no superuser."""
         if not self.acting.is_superuser:
             raise ForbiddenError(
                 f"{self.acting.username} is not a superuser of {self.location}",
@@ -144,18 +144,18 @@ class Server:
 
 
 def whoami_answer(client: Client) -> Answer:
-    """Return the server's answer to whose key this is; InvalidKeyError where it refuses the key."""
+    """Return the server's answer about the user of this key; InvalidKeyError if it refuses it."""
     answer = client.ask("GET", WHOAMI)
     if answer.is_refusal:
         detail = client.detail(answer) or answer.status
         raise InvalidKeyError(
             f"{client.base} refuses the API key: {detail}", reason="refused by the server"
         )
-    return client.done(answer)
+    return client.require_done(answer)
 
 
 def whoami(client: Client) -> Mapping[str, Any]:
-    """Return what ``GET /api/v1/users/whoami`` says of the client's key, its types checked."""
+    """Return the checked answer of ``GET /api/v1/users/whoami`` for the client's key."""
     answer = whoami_answer(client)
     found: Mapping[str, Any] = answer.document
     try:
@@ -174,9 +174,9 @@ def whoami(client: Client) -> Mapping[str, Any]:
 
 
 def is_refused(client: Client) -> bool:
-    """Tell whether the server refuses the client's key, by Langflow's own answer."""
+    """Tell whether Langflow itself refuses the client's key."""
     answer = client.ask("GET", WHOAMI)
     if answer.is_refusal:
         return True
-    client.done(answer)
+    client.require_done(answer)
     return False

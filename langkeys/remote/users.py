@@ -1,7 +1,7 @@
-"""Users over REST, for superusers: listed, made and changed one request at a time.
+"""List, create and change users over REST, for superusers, one request at a time.
 
-There is no transaction: that the last superuser stays is looked at just before a change. Somebody
-who changes another superuser in the same moment is not seen.
+There is no transaction. That another superuser remains is checked just before a change; a change by
+somebody else in that moment goes unnoticed.
 """
 
 import re
@@ -22,28 +22,28 @@ from langkeys.remote.fields import (
     text_in,
     time_in,
 )
-from langkeys.remote.records import Deed
+from langkeys.remote.polling import poll
+from langkeys.remote.records import ServerChange
 from langkeys.remote.server import Server
-from langkeys.remote.settling import settled
 from langkeys.text import counted
 
 PATH = "/api/v1/users/"
 
 PAGE = 200
-"""Users in one answer: 1.13 refuses to be asked for more."""
+"""Users per answer; 1.13 refuses larger numbers."""
 
-MOST_USERS = 1_000_000
-"""More are not believed: a page at a time, the list would never end."""
+MAX_USERS = 1_000_000
+"""A longer list is not trusted: it might never end."""
 
 _ATTEMPTS = 3
 _TAKEN = re.compile("unavailable|already|taken|exists")
 
 
 def list_users(server: Server) -> list[User]:
-    """Return all users, oldest first; LostAnswerError where the server does not list them all."""
+    """Return all users, oldest first; LostAnswerError if the server does not list them all."""
     for _ in range(_ATTEMPTS):
         found, total = _all_pages(server)
-        if len(found) == total:  # else some came or went between two pages
+        if len(found) == total:  # otherwise users came or went between two pages
             return sorted(found.values(), key=lambda user: user.created_at)
     raise LostAnswerError(
         f"{server.location} says that it has {counted(total, 'user')}, but lists {len(found)}",
@@ -55,12 +55,12 @@ def _all_pages(server: Server) -> tuple[dict[str, User], int]:
     found: dict[str, User] = {}
     version = server.version
     is_paged = (version.major, version.minor) >= (1, 13)
-    # Servers before 1.13 give pages in no order, so that a user can be on none: all at once there.
-    size = PAGE if is_paged else MOST_USERS
+    # Before 1.13 pages have no fixed order, so that a user can be missing: ask for all at once.
+    size = PAGE if is_paged else MAX_USERS
     total = 1
-    while len(found) < total <= MOST_USERS:
+    while len(found) < total <= MAX_USERS:
         answer = server.client.ask("GET", PATH, query={"skip": len(found), "limit": size})
-        page, total = _page(server.client.done(answer))
+        page, total = _page(server.client.require_done(answer))
         before = len(found)
         found.update((user.id, user) for user in page)
         if len(found) == before or len(page) < size:
@@ -77,7 +77,7 @@ def _page(answer: Answer) -> tuple[list[User], int]:
 
 
 def parsed_user(answer: Answer, document: Any) -> User:
-    """Read a user as servers write them; raise LostAnswerError for what none of them writes."""
+    """Return the user in a server's answer; raise LostAnswerError for an invalid one."""
     try:
         return User(
             id=id_in(document, "id"),
@@ -117,7 +117,7 @@ def get_user(server: Server, text: str) -> User:
 
 
 def check_new(server: Server, username: str) -> None:
-    """Raise ConflictError where the name is taken, without regard to case."""
+    """Raise ConflictError if the name is taken, regardless of case."""
     taken = [u.username for u in list_users(server) if u.username.lower() == username.lower()]
     if taken:
         raise ConflictError(
@@ -128,23 +128,25 @@ def check_new(server: Server, username: str) -> None:
 
 
 def create_user(server: Server, username: str, password: str, *, is_superuser: bool) -> User:
-    """Make a user, active at once: servers make them inactive, so that it takes two requests."""
+    """Create an active user. Servers create users inactive, so this takes two requests."""
     check_new(server, username)
     client = server.client
     client.hide(password)
     body = {"username": username, "password": password}
     details = {"is_active": False, "is_superuser": False}
     try:
-        with server.doing(Deed("insert", "user", None, username, None, details)) as doing:
-            answer = doing.ask("POST", PATH, body)
+        with server.changing(
+            ServerChange("insert", "user", None, username, None, details)
+        ) as recorded:
+            answer = recorded.ask("POST", PATH, body)
             if answer.status in (400, 409) and _TAKEN.search(str(answer.detail).lower()):
                 raise ConflictError(
                     f"there is a user {username!r} in {server.location}: {client.detail(answer)}",
                     hint="choose another name, or change that user: set-password, activate,"
                     " promote",
                 )
-            made = _user_of(client.done(answer), username)
-            doing.complete(made.id)
+            made = _user_of(client.require_done(answer), username)
+            recorded.complete(made.id)
     except LostAnswerError as error:
         raise FailedError(
             f"{error.message}; a user {username!r} may have been created, inactive",
@@ -171,7 +173,7 @@ def _user_of(answer: Answer, username: str) -> User:
 
 
 def set_password(server: Server, user: User, password: str) -> User:
-    """Send a user another password; no server shows whether it took it."""
+    """Send a new password for a user; a server never shows whether it stored it."""
     server.client.hide(password)
     return _patch(server, user, {"password": password})
 
@@ -179,9 +181,10 @@ def set_password(server: Server, user: User, password: str) -> User:
 def change_state(
     server: Server, user: User, *, is_active: bool | None = None, is_superuser: bool | None = None
 ) -> User:
-    """Activate, deactivate, promote or demote a user, and read them back; None leaves it.
+    """Activate, deactivate, promote or demote a user, and read them back; None keeps a state.
 
-    Raises ConflictError for oneself and the last active superuser, as far as the server tells.
+    Raises ConflictError for the acting user and for the last active superuser, as far as the server
+    shows them.
     """
     if is_active is False or is_superuser is False:
         check_dispensable(server, user, "deactivate" if is_active is False else "demote")
@@ -194,7 +197,7 @@ def change_state(
 
 
 def check_dispensable(server: Server, user: User, what: str) -> None:
-    """Raise ConflictError where the server, or langkeys, needs the user as they are."""
+    """Raise ConflictError if the server or langkeys needs this user."""
     if user.id == server.acting.id:
         raise ConflictError(
             f"{user.username} is the acting user; nothing was done",
@@ -213,13 +216,15 @@ def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]
     state |= {name: value for name, value in changes.items() if isinstance(value, bool)}
     details = {**state, "changed": sorted(changes)}
     try:
-        with server.doing(Deed("update", "user", user.id, user.username, None, details)) as doing:
-            # A user who has just been made may not be there yet.
-            answer = settled(
-                lambda: doing.ask("PATCH", f"{PATH}{dashed(user.id)}", changes),
+        with server.changing(
+            ServerChange("update", "user", user.id, user.username, None, details)
+        ) as recorded:
+            # A new user may not be visible yet.
+            answer = poll(
+                lambda: recorded.ask("PATCH", f"{PATH}{dashed(user.id)}", changes),
                 lambda answer: answer.status != 404,
             )
-            if _user_of(server.client.done(answer), user.username).id != user.id:
+            if _user_of(server.client.require_done(answer), user.username).id != user.id:
                 raise strange_field(answer, StrangeFieldError("the id differs"))
     except LostAnswerError as error:
         raise FailedError(
@@ -235,7 +240,7 @@ def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]
             name == "password" or getattr(found, name) is value for name, value in changes.items()
         )
 
-    found = settled(look, is_changed)
+    found = poll(look, is_changed)
     if found is None:
         raise NotFoundError(f"user {user.username!r} is no longer in {server.location}")
     if not is_changed(found):

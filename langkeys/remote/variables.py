@@ -1,8 +1,8 @@
-"""Variables over REST: the acting user's own, sent one by one.
+"""Send, list and delete the acting user's variables over REST, one by one.
 
-A server never shows a Credential again, so what is sent is not read back; its name, type and fields
-are. There is no way back to an old value, either: nothing is all or none, everything can be run
-again.
+A server never returns the value of a Credential, so only name, type and fields are read back. An
+old value cannot be restored either. So several variables are not all or none, but a command can be
+repeated.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,26 +27,26 @@ from langkeys.remote.fields import (
     strange_field,
     text_in,
 )
-from langkeys.remote.records import Deed
-from langkeys.remote.server import Doing, Server
-from langkeys.remote.settling import settled
+from langkeys.remote.polling import poll
+from langkeys.remote.records import ServerChange
+from langkeys.remote.server import RecordedChange, Server
 from langkeys.text import counted, unshowable_in
 
 PATH = "/api/v1/variables/"
 
 SLOW = 30.0
-"""Seconds for a write: from 1.8 on a server tries the key of a model provider at the provider."""
+"""The time limit for a write: from 1.8 on a server tries a model provider's key first."""
 
 _ATTEMPTS = 3
 _EXISTS = "already exists"
 
 Policy = Literal["keep", "overwrite", "fail"]
-"""What becomes of a variable that is there already."""
+"""What to do with variables that exist already."""
 
 
 @dataclass(frozen=True)
 class VariableUpdate:
-    """A variable as it shall be; what is None stays as it is, or is a new one's default."""
+    """A variable to set. None keeps a field's present value, or the default of a new variable."""
 
     name: str
     value: str = field(repr=False)
@@ -56,7 +56,7 @@ class VariableUpdate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one variable: ``action`` is added, changed or kept."""
+    """The result for one variable: ``action`` is added, changed or kept."""
 
     name: str
     action: str
@@ -64,9 +64,9 @@ class Outcome:
 
 
 def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
-    """Return the acting user's variables, in the server's order, with what it shows of values."""
+    """Return the acting user's variables in the server's order, with the values that it shows."""
     client, acting = server.client, server.acting
-    answer = client.done(client.ask("GET", PATH))
+    answer = client.require_done(client.ask("GET", PATH))
     found = []
     try:
         if not isinstance(answer.document, list):
@@ -76,7 +76,7 @@ def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
             fields = item.get("default_fields")
             if not isinstance(fields, list | None):
                 raise StrangeFieldError("default_fields is not a list")
-            # Whatever a server shows of a Credential is not to be shown.
+            # A Credential's value is never shown, whatever a server returns.
             value = find_text_in(item, "value") if kind == GENERIC else None
             row = Variable(
                 id=id_in(item, "id"),
@@ -96,10 +96,10 @@ def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
 
 
 def set_variable(server: Server, wanted: VariableUpdate) -> Outcome:
-    """Create or update a variable, and look at what the server shows of it.
+    """Create or update a variable, and check what the server shows of it.
 
-    Where servers have made several of one name, all are updated. Raises UsageError for what no
-    server takes, before any request.
+    If servers have created several with one name, all are updated. Raises UsageError for an invalid
+    value before any request.
     """
     _check(server, wanted)
     server.client.hide(wanted.value)
@@ -118,7 +118,7 @@ def set_variable(server: Server, wanted: VariableUpdate) -> Outcome:
             f"{error.message}; {wanted.name} may have been set anyway",
             hint="run the command again: that is safe",
         ) from None
-    return Outcome(wanted.name, action, _looked_at(server, wanted))
+    return Outcome(wanted.name, action, _check_stored(server, wanted))
 
 
 def _check(server: Server, wanted: VariableUpdate) -> None:
@@ -160,12 +160,14 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
         "default_fields": list(wanted.default_fields or ()),
     }
     try:
-        with server.doing(_deed(server, "insert", None, wanted, str(body["type"]))) as doing:
-            answer = doing.ask("POST", PATH, body, timeout=max(client.timeout, SLOW))
+        with server.changing(
+            _change(server, "insert", None, wanted, str(body["type"]))
+        ) as recorded:
+            answer = recorded.ask("POST", PATH, body, timeout=max(client.timeout, SLOW))
             if answer.status == 400 and _EXISTS in str(answer.detail):
                 raise _ThereAlreadyError(f"{wanted.name} already exists in {server.location}")
-            doing.complete(_require_id(client.done(answer)))
-    except _ThereAlreadyError as error:  # somebody was faster
+            recorded.complete(_require_id(client.require_done(answer)))
+    except _ThereAlreadyError as error:  # another process was faster
         rows = _named(server, wanted.name)
         if not rows:
             raise ConflictError(
@@ -178,7 +180,7 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
 
 
 def _require_id(answer: Answer, row_id: str | None = None) -> str:
-    """Return the id of an answer's variable; LostAnswerError for what is none, or another one."""
+    """Return the id of an answer's variable; LostAnswerError if it is missing or wrong."""
     try:
         found = id_in(answer.document, "id")
         if row_id not in (None, found):
@@ -189,18 +191,18 @@ def _require_id(answer: Answer, row_id: str | None = None) -> str:
 
 
 class _ThereAlreadyError(ConflictError):
-    """The server has a variable of that name, made since it was listed."""
+    """The server has a variable with that name, created since the list was read."""
 
 
-def _deed(
+def _change(
     server: Server, action: str, row_id: str | None, wanted: VariableUpdate, type_: str | None
-) -> Deed:
+) -> ServerChange:
     details = {"username": server.acting.username, "type": type_}
-    return Deed(action, "variable", row_id, wanted.name, server.acting.id, details)
+    return ServerChange(action, "variable", row_id, wanted.name, server.acting.id, details)
 
 
 def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
-    # With the value always: up to 1.7 a change without one empties the variable.
+    # Always with the value: up to 1.7 a change without a value empties the variable.
     client = server.client
     fields = row.default_fields if wanted.default_fields is None else wanted.default_fields
     body = {
@@ -211,16 +213,18 @@ def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
         "default_fields": list(fields or ()),
     }
     timeout = max(client.timeout, SLOW)
-    with server.doing(_deed(server, "update", row.id, wanted, str(body["type"]))) as doing:
-        answer = client.done(doing.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout))
+    with server.changing(_change(server, "update", row.id, wanted, str(body["type"]))) as recorded:
+        answer = client.require_done(
+            recorded.ask("PATCH", f"{PATH}{dashed(row.id)}", body, timeout=timeout)
+        )
         _require_id(answer, row.id)
 
 
-def _looked_at(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:
+def _check_stored(server: Server, wanted: VariableUpdate) -> tuple[Variable, ...]:
     def look() -> list[tuple[Variable, str | None]]:
         return [(row, value) for row, value in list_variables(server) if row.name == wanted.name]
 
-    found = settled(look, lambda seen: _wrong(wanted, seen) is None)
+    found = poll(look, lambda seen: _wrong(wanted, seen) is None)
     wrong = _wrong(wanted, found)
     if wrong is not None:
         raise FailedError(
@@ -251,10 +255,10 @@ def import_variables(
     dry_run: bool = False,
     done: Callable[[int], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Set variables one by one; by ``policy`` what is there already is kept, or fails them all.
+    """Set variables one by one. ``policy`` keeps existing ones, or makes the whole import fail.
 
-    Where the server rejects one of them the others are set, and FailedError says at the end how
-    many and which; at any other failure it stops there.
+    If the server rejects a variable, the others are still set, and FailedError says at the end how
+    many and which failed. Any other failure stops the import.
     """
     for update in wanted:
         _check(server, update)
@@ -316,7 +320,7 @@ def _partly(
     return FailedError(message, hint="run the command again: that is safe")
 
 
-def resolve(
+def get_variable(
     server: Server, present: Iterable[tuple[Variable, str | None]], name: str
 ) -> tuple[Variable, str | None]:
     """Return the one variable with this name, or else this id."""
@@ -342,7 +346,7 @@ def resolve(
 
 
 def delete_variables(server: Server, rows: Sequence[Variable]) -> None:
-    """Delete variables one by one; FailedError says how many were, and which one was not."""
+    """Delete variables one by one; FailedError says how many were deleted, and which failed."""
     for number, row in enumerate(rows):
         try:
             _delete(server, row)
@@ -356,23 +360,23 @@ def delete_variables(server: Server, rows: Sequence[Variable]) -> None:
     def left() -> list[str]:
         return [row.name for row, _ in list_variables(server) if row.id in ids]
 
-    for name in settled(left, lambda found: not found):
+    for name in poll(left, lambda found: not found):
         raise FailedError(f"variable {name} is still listed by {server.location}")
 
 
 def _delete(server: Server, row: Variable) -> None:
     details = {"username": server.acting.username, "type": row.type}
-    deed = Deed("delete", "variable", row.id, row.name, server.acting.id, details)
-    with server.doing(deed) as doing:
-        _delete_by(server, doing, row)
+    change = ServerChange("delete", "variable", row.id, row.name, server.acting.id, details)
+    with server.changing(change) as recorded:
+        _delete_by(server, recorded, row)
 
 
-def _delete_by(server: Server, doing: Doing, row: Variable) -> None:
+def _delete_by(server: Server, recorded: RecordedChange, row: Variable) -> None:
     client = server.client
     error: LangkeysError = FailedError("")
     for _ in range(_ATTEMPTS):
         try:
-            answer = doing.ask("DELETE", f"{PATH}{dashed(row.id)}")
+            answer = recorded.ask("DELETE", f"{PATH}{dashed(row.id)}")
         except (LostAnswerError, UnreachableError) as lost:
             error = lost
             continue
@@ -381,7 +385,7 @@ def _delete_by(server: Server, doing: Doing, row: Variable) -> None:
         error = client.failure(answer)
         if not isinstance(error, LostAnswerError):
             raise error
-        # Up to 1.9 an error 500 is the answer for what is gone: the list tells.
+        # Up to 1.9 a missing variable is an error 500: only the list shows what is there.
         if row.id not in {found.id for found, _ in list_variables(server)}:
             return
     raise error

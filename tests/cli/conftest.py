@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from langkeys.remote import settling
+from langkeys.remote import polling
 
 from ..support.deployments import Deploy, Deployment
 from ..support.fake_langflow import langflow
@@ -17,7 +17,7 @@ from ..support.sites import Site
 @pytest.fixture
 def deploy(empty_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
     # What fails here would fail later, too.
-    monkeypatch.setattr(settling, "SECONDS", 0.3)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.3)
     with ExitStack() as stack:
 
         def make(version: str = "1.13.0") -> Deployment:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import langkeys
-from langkeys.remote.records import Deed, NoDeeds
+from langkeys.remote.records import NoChanges, ServerChange
 
 from ..support.deployments import Deployment
 from ..support.fake_langflow import FakeKey
@@ -205,7 +205,7 @@ def test_without_a_setting_it_is_in_the_config_folder(deployment: Deployment) ->
 # No deed without a line
 
 
-def test_nothing_is_changed_but_by_a_deed() -> None:
+def test_nothing_is_changed_but_by_a_recorded_change() -> None:
     root = Path(langkeys.__file__).parent
     found = set()
     for path in root.rglob("*.py"):
@@ -214,9 +214,12 @@ def test_nothing_is_changed_but_by_a_deed() -> None:
                 first = node.args[0] if node.args else None
                 if isinstance(first, ast.Constant) and first.value in ("POST", "PATCH", "DELETE"):
                     found.add(ast.unparse(node.func))
-    assert found == {"doing.ask"}
+    assert found == {"recorded.ask"}
 
 
 def test_a_command_that_only_looks_cannot_change_anything() -> None:
-    with pytest.raises(AssertionError), NoDeeds().doing(Deed("delete", "user", None, None)):
+    with (
+        pytest.raises(AssertionError),
+        NoChanges().changing(ServerChange("delete", "user", None, None)),
+    ):
         pass

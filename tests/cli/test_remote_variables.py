@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from langkeys.remote import settling
+from langkeys.remote import polling
 
 from ..support.fake_langflow import Langflow, langflow
 from ..support.samples import CREDENTIAL, PASSWORD, USER_FIELDS
@@ -35,7 +35,7 @@ class Deployment:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "SECONDS", 0.3)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from langkeys.remote import settling
+from langkeys.remote import polling
 from langkeys.remote.client import Client
 from langkeys.remote.server import Server
 
@@ -37,7 +37,7 @@ class Deployment:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up early: what fails here would fail later, too."""
-    monkeypatch.setattr(settling, "SECONDS", 0.3)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.3)
 
 
 @pytest.fixture

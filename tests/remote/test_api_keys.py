@@ -17,7 +17,7 @@ from langkeys.errors import (
 )
 from langkeys.models import dashed
 from langkeys.remote import api_keys, creation, references, rotation
-from langkeys.remote.api_keys import matching
+from langkeys.remote.api_keys import matching_keys
 from langkeys.times import now
 
 from ..support.fake_langflow import VERSIONS, Refused, ago
@@ -293,7 +293,7 @@ def test_filters_are_those_of_a_store(deployment: Deployment) -> None:
     keys = api_keys.list_keys(deployment.server())
 
     def names(**conditions: object) -> set[str | None]:
-        return {item.key.name for item in matching(keys, moment, **conditions)}  # type: ignore[arg-type]
+        return {item.key.name for item in matching_keys(keys, moment, **conditions)}  # type: ignore[arg-type]
 
     assert names(unused_since=ago(days=90)) == {"old"}
     assert names(created_before=ago(days=90)) == {"old", "used"}

@@ -219,7 +219,7 @@ def test_a_server_that_says_nothing_is_given_up(server: Server) -> None:
 def test_an_endless_answer_is_not_read_to_its_end(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(client_module, "MAX_BYTES", 1 << 20)
     written = 0
 
     def behave(handler: BaseHTTPRequestHandler, _: Asked) -> None:

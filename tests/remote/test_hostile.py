@@ -38,7 +38,7 @@ def answers_changed(deployment: Deployment, method: str, path: str, change: Chan
     deployment.langflow.answer = changed  # type: ignore[method-assign]
 
 
-def job(deployment: Deployment) -> tuple[FakeKey, references.Chosen]:
+def job(deployment: Deployment) -> tuple[FakeKey, references.ChosenKey]:
     old = deployment.langflow.add_key(deployment.langflow.superuser, "job")
     return old, references.choose_acting(deployment.server(), old.value, "line 1 of stdin")
 

@@ -19,7 +19,7 @@ PATH = api_keys.PATH
 Deploy = Callable[[str], Deployment]
 
 
-def chosen_by_itself(deployment: Deployment, key: FakeKey) -> references.Chosen:
+def chosen_by_itself(deployment: Deployment, key: FakeKey) -> references.ChosenKey:
     return references.choose_acting(deployment.server(), key.value, "line 1 of stdin")
 
 

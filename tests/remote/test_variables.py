@@ -212,7 +212,7 @@ def test_a_lost_answer_to_a_deletion_is_asked_for_again(
     deployment = deploy(version)
     deployment.langflow.add_variable("A", "x")
     server = deployment.server()
-    row, _ = variables.resolve(server, variables.list_variables(server), "A")
+    row, _ = variables.get_variable(server, variables.list_variables(server), "A")
     deployment.langflow.lose("DELETE", PATH, is_done=is_done)
     variables.delete_variables(server, [row])
     assert deployment.langflow.variables == []
@@ -239,8 +239,8 @@ def test_a_name_must_be_that_of_one(deployment: Deployment) -> None:
     deployment.langflow.add_variable("A", "y")
     present = variables.list_variables(server)
     with pytest.raises(AmbiguousError):
-        variables.resolve(server, present, "A")
-    row, _ = variables.resolve(server, present, first.id)
+        variables.get_variable(server, present, "A")
+    row, _ = variables.get_variable(server, present, first.id)
     assert row.name == "A"
     with pytest.raises(NotFoundError):
-        variables.resolve(server, present, "B")
+        variables.get_variable(server, present, "B")

@@ -1,1 +1,1 @@
-"""What commands do with ``--url`` and ``--remote``: ask a live server, and show it the same way."""
+"""Commands with ``--url`` and ``--remote``: they use a live server, and print the same output."""

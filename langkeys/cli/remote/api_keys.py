@@ -1,4 +1,4 @@
-"""``langkeys api-key`` over REST: one's own keys, and any key by itself."""
+"""``langkeys api-key`` over REST: the acting user's keys, and any key given whole."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -20,9 +20,9 @@ from langkeys.errors import UsageError
 from langkeys.models import dashed
 from langkeys.remote import api_keys, rotation
 from langkeys.remote.api_keys import ListedKey
-from langkeys.remote.creation import MadeKey, NewKey, taking_back
+from langkeys.remote.creation import MadeKey, NewKey, revoke_on_failure
 from langkeys.remote.creation import create as create_key
-from langkeys.remote.references import Chosen, choose, choose_acting, chosen_from
+from langkeys.remote.references import ChosenKey, choose, choose_acting, chosen_from
 from langkeys.remote.server import Server
 from langkeys.times import iso, now
 
@@ -38,7 +38,7 @@ def create(
     replace: bool,
     form: Form,
 ) -> None:
-    """Make keys of the user whose key is sent, each proved by the server."""
+    """Create keys of the acting user, each proved by the server."""
     out = invocation(context).output
     with ExitStack() as stack:
         server = server_of(context, writes=True)
@@ -52,7 +52,7 @@ def create(
         made: list[NewKey] = []
         undelivered: list[MadeKey] = []
         known = {item.key.id for item in api_keys.list_keys(server)}
-        with taking_back(undelivered):
+        with revoke_on_failure(undelivered):
             for _ in range(count or 1):
                 new = create_key(server, name, expires_at, known=known)
                 known.add(new.row.id)
@@ -80,14 +80,14 @@ def list_(
     conditions: Mapping[str, Any],
     paging: Paging[KeyRow],
 ) -> None:
-    """List the keys of the user whose key is sent; ``conditions`` are those of ``matching``."""
+    """List the keys of the acting user; ``conditions`` are those of ``matching``."""
     out = invocation(context).output
     out.require_stdout()
     server = server_of(context)
     if all_users:
         server.require("api-key list --all-users")
     require_self(server, user, "api-key list --all-users")
-    found = api_keys.matching(api_keys.list_keys(server), moment, **conditions)
+    found = api_keys.matching_keys(api_keys.list_keys(server), moment, **conditions)
     shown = paging.page(
         lambda limit, offset: sliced(found, limit, offset),
         lambda item: KeyRow(item.key, item.value, moment),
@@ -96,7 +96,7 @@ def list_(
 
 
 def show(context: typer.Context, ref: str) -> None:
-    """Show one's own key, or the one on stdin."""
+    """Show a key of the acting user, or the one on stdin."""
     out = invocation(context).output
     out.require_stdout()
     chosen = chosen_keys(context, [ref], destroys=False, writes=False)
@@ -107,7 +107,7 @@ def show(context: typer.Context, ref: str) -> None:
 
 
 def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: bool) -> None:
-    """End keys: one's own, and those on stdin by themselves."""
+    """Revoke keys of the acting user, and those on stdin."""
     out = invocation(context).output
     out.require_stdout()
     chosen = chosen_keys(context, refs, destroys=True)
@@ -122,13 +122,13 @@ def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: b
     show_keys(out, [item.listed for item in chosen], now())
 
 
-def _proof(chosen: Sequence[Chosen]) -> str:
+def _proof(chosen: Sequence[ChosenKey]) -> str:
     if not all(item.whole for item in chosen):
         return ""
     return f", which now refuses {'it' if len(chosen) == 1 else 'them'}"
 
 
-def _confirm_revoking(chosen: Sequence[Chosen], *, yes: bool) -> None:
+def _confirm_revoking(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
     names = ", ".join(
         f"{dashed(item.key_id)} ({item.listed.key.name}, {item.listed.key.username})"
         for item in chosen[:10]
@@ -146,12 +146,12 @@ def prune(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Revoke one's own keys that match, but the acting one."""
+    """Revoke the acting user's keys that match, except the acting key."""
     out = invocation(context).output
     out.require_stdout()
     server = server_of(context, writes=True)
     require_self(server, user, "api-key list --all-users")
-    found = api_keys.matching(api_keys.list_keys(server), moment, **conditions)
+    found = api_keys.matching_keys(api_keys.list_keys(server), moment, **conditions)
     chosen = [item for item in chosen_from(server, found) if item.whole is None]
     if not chosen:
         out.note(f"no API key of {server.acting.username} matches; nothing was done")
@@ -173,13 +173,13 @@ def chosen_keys(
     working: bool = False,
     writes: bool = True,
     needed: Sequence[str] = (),
-) -> list[Chosen]:
-    """Return the keys that REFs name, each once; ``-`` stands for stdin's lines.
+) -> list[ChosenKey]:
+    """Return the keys that REFs name, each once; ``-`` means the lines of stdin.
 
-    Each key on stdin acts for itself; only for what else is named LANGKEYS_API_KEY is needed.
-    ``needed`` are abilities that the server must have; without them no key is sent.
+    A key on stdin authenticates itself; other REFs need LANGKEYS_API_KEY. ``needed`` are abilities
+    that the server must have: they are checked before a key is sent.
     """
-    found: dict[str, Chosen] = {}
+    found: dict[str, ChosenKey] = {}
     server: Server | None = None
     keys: list[ListedKey] = []
     for ref in refs:
@@ -204,8 +204,8 @@ def chosen_keys(
     return list(found.values())
 
 
-def require_yes_for_acting(chosen: Sequence[Chosen], *, yes: bool) -> None:
-    """Raise UsageError where the acting key is among the chosen ones, without ``--yes``."""
+def require_yes_for_acting(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
+    """Raise UsageError if the acting key is among the chosen ones, without ``--yes``."""
     for item in chosen:
         if not yes and item.whole is not None and not item.is_presented:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""From a command's context to the server that it asks, and the API key that it asks by."""
+"""Get the server and the API key of a command from its context."""
 
 import typer
 
@@ -9,7 +9,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, UnauthenticatedError, UsageError
 from langkeys.models import parsed_id
 from langkeys.remote.client import Client
-from langkeys.remote.records import NoDeeds, Record
+from langkeys.remote.records import NoChanges, Record
 from langkeys.remote.server import Server
 
 VIA = ("header", "query")
@@ -23,12 +23,11 @@ def server_of(
     falls_back: bool = False,
     needs_key: bool = True,
 ) -> Server:
-    """Make the server that ``--url`` or LANGFLOW_URL names, asked by an API key.
+    """Return the server that ``--url`` or LANGFLOW_URL names, with an API key.
 
-    The key is ``api_key``, which came on stdin, or else LANGKEYS_API_KEY, or with ``falls_back``
-    LANGFLOW_API_KEY. Without ``writes`` nothing can be changed on the server; with it everything
-    that is, and what is refused, goes into the audit trail. Raises UnauthenticatedError where there
-    is no key and one is needed.
+    The key is ``api_key`` from stdin, or else LANGKEYS_API_KEY, or with ``falls_back``
+    LANGFLOW_API_KEY. Without ``writes`` nothing can be changed; with it every change and refusal is
+    recorded in the audit trail. Raises UnauthenticatedError if a key is needed and there is none.
     """
     call = invocation(context)
     settings = settings_of(context)
@@ -41,7 +40,7 @@ def server_of(
         found = next(filter(None, map(settings.find, names)), None)
         api_key = None if found is None else found.text
     client = _client(context, settings, found)
-    record = _record(context, settings, client.base) if writes else NoDeeds()
+    record = _record(context, settings, client.base) if writes else NoChanges()
     if api_key is not None:
         client = client.by(api_key)
     elif needs_key:
@@ -89,7 +88,7 @@ def _record(context: typer.Context, settings: Settings, location: str) -> Record
 
 
 def require_self(server: Server, user: str | None, ability: str) -> None:
-    """Raise UnsupportedError where ``--user`` names another user than the one whose key is sent."""
+    """Raise UnsupportedError if ``--user`` names another user than the acting one."""
     acting = server.acting
     if user is not None and user != acting.username and parsed_id(user) != acting.id:
         server.require(ability)

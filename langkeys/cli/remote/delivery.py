@@ -1,4 +1,4 @@
-"""New keys that a server has made, on their way to whoever asked for them."""
+"""Deliver new keys that a server has created."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from langkeys.remote.server import Server
 
 
 class Delivery:
-    """Where new keys go and in which form: into files, or else on stdout.
+    """Delivers new keys in a chosen form, to files or to stdout.
 
-    ``additions`` are fields for the end of a key's JSON object; ``table`` makes the lines of
-    several keys for a terminal.
+    ``additions`` returns fields for the end of a key's JSON object; ``table`` formats several keys
+    for a terminal.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Delivery:
         self._report: list[str] = []
 
     def hand_over(self, keys: Sequence[NewKey], arrived: set[str]) -> None:
-        """Put keys where they are to go, whole and synced; raise where that fails.
+        """Deliver and sync keys; raise if that fails.
 
-        ``arrived`` then has the ids of those that are in their files, each in its own.
+        ``arrived`` then has the ids of the keys whose own files were published.
         """
         destination = self._destination
         if destination is None:
@@ -53,11 +53,11 @@ class Delivery:
             raise
 
     def report(self) -> None:
-        """Describe in JSON the keys that are in files by now; they stay, should this fail."""
+        """Print JSON about the keys that are in files. They stay, even if this fails."""
         if self._destination is not None and self._out.as_json:
             self._out.lines(self._report)
 
     def warn(self) -> None:
-        """Say what became of the owners and modes of files that have been replaced."""
+        """Warn of changes to the owner or mode of files that were replaced."""
         if self._destination is not None:
             self._destination.warn(self._out)

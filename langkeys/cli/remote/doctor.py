@@ -1,4 +1,4 @@
-"""``langkeys doctor`` over REST: what can be seen from outside, and by one API key."""
+"""``langkeys doctor`` over REST: checks from outside, and with one API key."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 
 def doctor(context: typer.Context) -> None:
-    """Look at a server; exit 1 where a check finds a problem."""
+    """Check a server; exit 1 if there is a problem."""
     out = invocation(context).output
     out.require_stdout()
     report = examine(server_of(context, falls_back=True, needs_key=False))

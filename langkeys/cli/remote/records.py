@@ -1,4 +1,4 @@
-"""The audit trail of what is done over REST, with the server's address for the database."""
+"""The audit trail of changes over REST, with the server's address in place of the database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -7,13 +7,13 @@ from langkeys.audit.log import Actor, AuditLog, Recorder
 from langkeys.config.settings import Settings
 from langkeys.errors import LangkeysError
 from langkeys.remote.client import LostAnswerError
-from langkeys.remote.records import ActingUser, Complete, Deed, Record
+from langkeys.remote.records import ActingUser, Complete, Record, ServerChange
 
 
 class AuditRecord(Record):
-    """Writes a line for each deed before it is done, and for what is refused.
+    """Writes an audit line for each change before it is made, and for refusals.
 
-    A server tells the id of what it makes: that is a second part of the line, after the deed.
+    The id of what the server creates is a second part of the line, written afterwards.
     """
 
     def __init__(
@@ -35,19 +35,19 @@ class AuditRecord(Record):
             is_undone=_is_undone,
         )
 
-    def acts(self, user: ActingUser, key_id: str | None) -> None:
-        """Take note of who acts from now on."""
+    def set_acting(self, user: ActingUser, key_id: str | None) -> None:
+        """Note who acts from now on."""
         self._actor = Actor(user.username, user.id, "api key", key_id)
 
     @contextmanager
-    def doing(self, deed: Deed) -> Iterator[Complete]:
-        """Write the line of a deed before it is done, and another one where it fails."""
-        with self._recorder.record_write([deed.described()]) as add:
-            yield lambda made_id: add(deed._replace(id=made_id).described())
+    def changing(self, change: ServerChange) -> Iterator[Complete]:
+        """Write the line of a change before it is made, and another one if it fails."""
+        with self._recorder.record_write([change.as_audit_change()]) as add:
+            yield lambda made_id: add(change._replace(id=made_id).as_audit_change())
 
     def record_refusal(self, error: BaseException) -> None:
-        """Write down an attempt that was refused, if it is known whose or whose not."""
-        with suppress(LangkeysError):  # the error that led here is the one to tell
+        """Record a refused attempt, if it is known who made it or that nobody was authenticated."""
+        with suppress(LangkeysError):  # the error that led here is the one to report
             self._recorder.record_refusal(error)
 
 

@@ -21,7 +21,7 @@ from langkeys.cli.remote.delivery import Delivery
 from langkeys.models import ApiKey, dashed
 from langkeys.remote import api_keys, rotation
 from langkeys.remote.creation import NewKey
-from langkeys.remote.references import Chosen, chosen_from
+from langkeys.remote.references import ChosenKey, chosen_from
 from langkeys.remote.rotation import Expires, Replacement
 from langkeys.times import iso, now, short_relative
 
@@ -41,7 +41,7 @@ def rotate(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Replace keys: one's own, and those on stdin by themselves."""
+    """Replace keys of the acting user, and those on stdin."""
     out = invocation(context).output
     options = {"--grace": has_grace, "--expires": isinstance(expires, datetime)}
     needed = [f"api-key rotate {option}" for option, is_given in options.items() if is_given]
@@ -61,7 +61,7 @@ def rotate(
     with ExitStack() as stack:
         destination = None
         if write_to_dir is not None:
-            # Whether files can be made there is found out before anything is asked for.
+            # Check that the files can be written before anything is requested.
             with ExitStack() as trial:
                 _files_in(context, trial, write_to_dir, [item.listed.key for item in chosen], form)
         elif write_to is not None and is_file(write_to):
@@ -92,7 +92,7 @@ def _files_in(
     return destination
 
 
-def _report_leftovers(out: Output, chosen: Sequence[Chosen]) -> None:
+def _report_leftovers(out: Output, chosen: Sequence[ChosenKey]) -> None:
     for key, old in rotation.leftovers(chosen):
         out.warn(
             f"API key {dashed(key.id)} ({key.name}) is newer than {dashed(old.key_id)} and was"
@@ -101,7 +101,7 @@ def _report_leftovers(out: Output, chosen: Sequence[Chosen]) -> None:
         )
 
 
-def _confirm(chosen: Sequence[Chosen], *, yes: bool) -> None:
+def _confirm(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
     if len(chosen) > 1 and prompts.can_ask():
         prompts.confirm(
             f"Rotate {plural_keys(chosen)} of {chosen[0].server.location}? The old keys"
@@ -112,7 +112,7 @@ def _confirm(chosen: Sequence[Chosen], *, yes: bool) -> None:
 
 def _carry_out(
     out: Output,
-    chosen: Sequence[Chosen],
+    chosen: Sequence[ChosenKey],
     destination_of: Callable[[Sequence[ApiKey]], Destination | None],
     *,
     form: Form,
@@ -120,7 +120,7 @@ def _carry_out(
     expires: Expires,
     keep_old: bool,
 ) -> None:
-    replaced: dict[str, Chosen] = {}
+    replaced: dict[str, ChosenKey] = {}
 
     def old_expiry(key: NewKey) -> str | None:
         ends = replaced[key.row.id].listed.key.expires_at if keep_old else None
@@ -175,7 +175,7 @@ def _carry_out(
     delivery.warn()
 
 
-def _until(old: Chosen, *, keep_old: bool, moment: datetime) -> str:
+def _until(old: ChosenKey, *, keep_old: bool, moment: datetime) -> str:
     ends = old.listed.key.expires_at
     if not keep_old:
         return "deleted"
@@ -202,14 +202,14 @@ def _to_rotate(
     user: str | None,
     age: timedelta | None,
     needed: Sequence[str],
-) -> list[Chosen]:
+) -> list[ChosenKey]:
     if refs:
         return chosen_keys(context, refs, destroys=False, working=True, needed=needed)
     server, moment = server_of(context, writes=True), now()
     for ability in needed:
         server.require(ability)
     require_self(server, user, "api-key list --all-users")
-    found = api_keys.matching(
+    found = api_keys.matching_keys(
         api_keys.list_keys(server),
         moment,
         status="active",

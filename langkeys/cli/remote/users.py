@@ -50,11 +50,11 @@ def create(
     random: bool,
     if_missing: bool,
 ) -> None:
-    """Make a user."""
+    """Create a user."""
     out = invocation(context).output
     out.require_stdout()
     checked_username(name)
-    # A user who is there needs none: where one cannot be had is found out when it is needed.
+    # An existing user needs no password: that there is none is reported when it is needed.
     password = None if if_missing else given_password(password_file, random)
     server = _server(context, "user create")
     if if_missing:
@@ -67,7 +67,7 @@ def create(
     try:
         made = users.create_user(server, name, password, is_superuser=superuser)
     except ConflictError:
-        # Another container of the same start may have been faster.
+        # Another container that started at the same time may have been faster.
         if if_missing and _is_there(out, server, name, superuser=superuser):
             return
         raise
@@ -79,7 +79,7 @@ def create(
 
 
 def _is_there(out: Output, server: Server, name: str, *, superuser: bool) -> bool:
-    """Show the user of this name, if there is one, and say what is not as it was asked for."""
+    """Show the user with this name, if there is one, and warn of differences from the request."""
     user = next((user for user in users.list_users(server) if user.username == name), None)
     if user is None:
         return False
@@ -96,7 +96,7 @@ def _is_there(out: Output, server: Server, name: str, *, superuser: bool) -> boo
 
 
 def set_password(context: typer.Context, user: str, *, password_file: Any, random: bool) -> None:
-    """Send a user another password."""
+    """Send a new password for a user."""
     out = invocation(context).output
     out.require_stdout()
     password = given_password(password_file, random)
@@ -124,7 +124,7 @@ def change(
     is_active: bool | None = None,
     is_superuser: bool | None = None,
 ) -> None:
-    """Activate, promote or demote a user; ``done`` and ``state`` say it."""
+    """Activate, promote or demote a user; ``done`` and ``state`` are the words for it."""
     out = invocation(context).output
     out.require_stdout()
     server = _server(context, context.command_path.partition(" ")[2])
@@ -139,7 +139,7 @@ def change(
 
 
 def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run: bool) -> None:
-    """Keep a user out."""
+    """Deactivate a user."""
     out = invocation(context).output
     out.require_stdout()
     options = ("user deactivate --revoke-keys",) if revoke_keys else ()
@@ -180,7 +180,7 @@ def _summary(user: User) -> UserSummary:
 
 
 def _check_named(context: typer.Context, server: Server, user: User, what: str) -> None:
-    """Raise ConflictError for the user whom a setting here names as the server's superuser."""
+    """Raise ConflictError for the user that LANGFLOW_SUPERUSER names here."""
     settings = settings_of(context)
     if settings.is_given("LANGFLOW_SUPERUSER") and user.username == settings.superuser:
         raise ConflictError(
@@ -198,7 +198,7 @@ def _say_changed(out: Output, server: Server, old: User, new: User, done: str, s
 
 
 def _look_again(server: Server, out: Output) -> None:
-    """Warn where no active superuser is left: there is no transaction that would keep one."""
+    """Warn if no active superuser is left: no transaction prevents that."""
     try:
         left = [user for user in users.list_users(server) if user.is_active and user.is_superuser]
     except LangkeysError as error:

@@ -1,4 +1,4 @@
-"""``langkeys variable`` over REST: sent one by one, and not shown again."""
+"""``langkeys variable`` over REST: variables are sent one by one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,7 +23,7 @@ _USER = "variable --user"
 def variable_server(
     context: typer.Context, user: str | None, *, all_users: bool = False, writes: bool = True
 ) -> Server:
-    """Make the server whose variables are meant: those of the user whose key is sent, no others."""
+    """Return the server for variables, which are always those of the acting user."""
     server = server_of(context, writes=writes)
     if all_users:
         server.require(_USER)
@@ -65,7 +65,7 @@ def list_(
     all_users: bool,
     paging: Paging[VariableRow],
 ) -> None:
-    """List the variables of the user whose key is sent."""
+    """List the variables of the acting user."""
     out = invocation(context).output
     out.require_stdout()
     server = variable_server(context, user, all_users=all_users, writes=False)
@@ -87,7 +87,7 @@ def delete(
     present = variables.list_variables(server)
     found = {
         row.id: (row, value)
-        for row, value in (variables.resolve(server, present, name) for name in names)
+        for row, value in (variables.get_variable(server, present, name) for name in names)
     }
     rows = [row for row, _ in found.values()]
     many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {server.acting.username}"
@@ -119,7 +119,7 @@ def import_(
 
 
 def show_outcomes(out: Output, server: Server, outcomes: Sequence[Outcome]) -> None:
-    """Show what became of variables, as ``import`` does; never a value."""
+    """Show the results for variables, as ``import`` does, without values."""
     acting = server.acting
     if out.as_json:
         out.array(

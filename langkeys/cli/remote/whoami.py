@@ -18,7 +18,7 @@ from langkeys.times import iso, parsed_iso
 
 
 class _Here(NamedTuple):
-    """What the database here says of a key: whose it is, or why it is none."""
+    """The result of looking a key up in the local database: its user, or why it is invalid."""
 
     location: str
     verified: Verified | None
@@ -28,9 +28,9 @@ class _Here(NamedTuple):
 def whoami(
     context: typer.Context, key: str | None, fields: tuple[str, ...], times: tuple[str, ...]
 ) -> tuple[dict[str, Any], str]:
-    """Ask the server whose key it is; with ``key`` the database, too, where there is one.
+    """Ask the server for the user of a key; with ``key`` also the local database, if there is one.
 
-    Returns what the server says, and in words who says so.
+    Returns what the server says, and a description of the sources.
     """
     server = server_of(context, api_key=key, falls_back=True, needs_key=False)
     if server.client.api_key is None:
@@ -70,7 +70,7 @@ def whoami(
 
 
 def _difference(server: str, user: dict[str, Any], here: _Here) -> str | None:
-    """Say what shows that the server, which accepts the key, does not use the database here."""
+    """Return evidence that the server, which accepts the key, does not use the local database."""
     said = (
         f"the server at {server} does not use the database {here.location}: to the server it is a"
         f" key of {user['username']} ({user['id']})"
@@ -87,7 +87,7 @@ def _difference(server: str, user: dict[str, Any], here: _Here) -> str | None:
 
 
 def _here(context: typer.Context, key: str) -> _Here | None:
-    """Look a key up in the database that settings lead to; None where there is none."""
+    """Look a key up in the database of the settings; None if there is none."""
     settings = settings_of(context)
     try:
         target = locations.database(settings).target

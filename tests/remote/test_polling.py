@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from langkeys.remote import api_keys, creation, references, rotation, settling, users, variables
-from langkeys.remote.settling import settled
+from langkeys.remote import api_keys, creation, polling, references, rotation, users, variables
+from langkeys.remote.polling import poll
 
 from .conftest import Deployment
 
@@ -16,7 +16,7 @@ LAG = 0.2
 
 @pytest.fixture
 def late(deploy: Callable[[str], Deployment], monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    monkeypatch.setattr(settling, "SECONDS", 5.0)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 5.0)
     deployment = deploy("1.8.4")
     deployment.langflow.lag = LAG
     return deployment
@@ -39,11 +39,11 @@ def test_a_key_of_ones_own_is_revoked(late: Deployment) -> None:
 
 def test_a_new_key_that_is_not_there_yet_is_taken_back(late: Deployment) -> None:
     late.langflow.lag = 0.6
-    settling.SECONDS = 0.3  # the fixture puts it back
+    polling.POLL_SECONDS = 0.3  # the fixture puts it back
 
     def wait(method: str, _: str) -> None:
         if method == "DELETE":
-            settling.SECONDS = 5.0
+            polling.POLL_SECONDS = 5.0
             late.langflow.lag = 0.0
 
     late.langflow.before = wait
@@ -62,7 +62,7 @@ def test_the_new_id_of_a_lost_answer_is_waited_for(late: Deployment) -> None:
 def test_variables_and_users_are_waited_for(late: Deployment) -> None:
     server = late.server()
     variables.set_variable(server, variables.VariableUpdate("TOKEN", "x"))
-    row, _ = variables.resolve(server, variables.list_variables(server), "TOKEN")
+    row, _ = variables.get_variable(server, variables.list_variables(server), "TOKEN")
     variables.delete_variables(server, [row])
     assert late.langflow.variables == []
     made = users.create_user(server, "alice", "password-of-alice", is_superuser=True)
@@ -70,12 +70,12 @@ def test_variables_and_users_are_waited_for(late: Deployment) -> None:
 
 
 def test_what_never_comes_right_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "SECONDS", 0.25)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.25)
     looks: list[int] = []
 
     def look() -> int:
         looks.append(len(looks))
         return looks[-1]
 
-    assert settled(look, lambda seen: seen == 1) == 1
-    assert settled(look, lambda _: False) >= 3
+    assert poll(look, lambda seen: seen == 1) == 1
+    assert poll(look, lambda _: False) >= 3
