@@ -1,7 +1,7 @@
-"""``--install-completion`` and ``--show-completion``: what makes a shell ask langkeys.
+"""``--install-completion`` and ``--show-completion``: scripts with which a shell asks langkeys.
 
-The scripts are Typer's, but for zsh's. Typer's completes nothing at the first Tab of a session,
-because zsh runs the file then only to define the function, and it evaluates what it is given.
+The scripts are Typer's, except for zsh. Typer's zsh script completes nothing at the first Tab of a
+session, because zsh then runs the file only to define the function; and zsh evaluates its output.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ fi
 
 
 def prepare() -> None:
-    """Let langkeys answer a shell that asks, as Typer does for a program with its own options."""
+    """Let langkeys answer a shell, as Typer does for a program with its own options."""
     _typer("completion_init")()
 
 
@@ -51,7 +51,7 @@ def install(context: typer.Context, value: bool) -> None:
 
 
 def show(context: typer.Context, value: bool) -> None:
-    """Print the script that makes the shell complete, for the shell that langkeys runs in."""
+    """Print the completion script for the shell that langkeys runs in."""
     if value and not context.resilient_parsing:
         shell, name = _shell(), str(context.find_root().info_name)
         script = (
@@ -82,5 +82,5 @@ def _say(context: typer.Context, text: str) -> None:
 
 
 def _typer(name: str) -> Any:
-    # Typer offers these by its own options alone.
+    # Typer offers these only through its own options.
     return getattr(completion, name)

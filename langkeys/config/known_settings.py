@@ -124,7 +124,7 @@ class Given(NamedTuple):
     is_expanded: bool = False
 
 
-def folded(name: str) -> str:
+def canonical_name(name: str) -> str:
     """Return the name of a setting as ``KNOWN`` spells it, for a name in any case.
 
     Except the database URL, whose name is case-sensitive.

@@ -1,7 +1,7 @@
-"""Where a Langflow server keeps its things: config folder, database, secret key.
+"""Find the config folder, the database and the secret key of a Langflow server.
 
-The rules are Langflow's own (``lfx.services.settings``), so that langkeys finds what the server
-beside it uses without being told twice.
+By Langflow's own rules (``lfx.services.settings``), so that langkeys uses what the server on the
+same machine uses, without settings of its own.
 """
 
 import importlib.util
@@ -29,38 +29,38 @@ from langkeys.text import unshowable_in
 
 DATABASE_NAME = "langflow.db"
 PRE_RELEASE_NAME = "langflow-pre.db"
-"""What a pre-release of Langflow has instead, copied from the other at its first start."""
+"""The name that pre-releases of Langflow use; they copy the other file at their first start."""
 AUDIT_LOG_NAME = "langkeys-audit.jsonl"
 SERVER_SCHEMES = frozenset(
     f"{name}{driver}"
     for name in ("postgresql", "postgres")
     for driver in ("", "+psycopg", "+psycopg2", "+psycopg_async", "+asyncpg", "+pg8000")
 )
-"""Schemes of databases on a server, with whatever driver people name."""
+"""URL schemes of databases on a server, with or without a driver."""
 ROTATION_SUFFIX = ".langkeys-rotation"
-"""Ends the names of what a rotation of the secret key leaves behind, should it die."""
+"""The end of the names of files that an interrupted rotation of the secret key leaves."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A path and the setting or rule that led to it."""
 
     path: Path
     source: str
 
 
-class DatabasePlace(NamedTuple):
+class DatabaseLocation(NamedTuple):
     """A database and the setting or rule that led to it."""
 
     target: Target
     source: str
     is_relative: bool = False
     warnings: tuple[str, ...] = ()
-    """Why a server would not start with this setting."""
+    """Reasons why a server would not start with this setting."""
 
 
 class SecretKey(NamedTuple):
-    """The text of a secret key, where it came from, and the file that holds it, if one does."""
+    """A secret key, its source, and the file that contains it, if there is one."""
 
     text: str
     source: str
@@ -70,8 +70,8 @@ class SecretKey(NamedTuple):
         return shown_without(self, "text")
 
 
-def config_folder(settings: Settings) -> Place:
-    """Return ``LANGFLOW_CONFIG_DIR``, or the cache folder that Langflow uses without it."""
+def config_folder(settings: Settings) -> Location:
+    """Return ``LANGFLOW_CONFIG_DIR``, or the cache folder that is Langflow's default."""
     value = settings.find("LANGFLOW_CONFIG_DIR")
     if value is not None:
         path = Path(value.text)
@@ -80,7 +80,7 @@ def config_folder(settings: Settings) -> Place:
                 f"LANGFLOW_CONFIG_DIR ({value.source}) is not a folder", hint=value.quotes_hint
             )
         settings.require_vouched(value, path.absolute(), "a config folder")
-        return Place(path, f"LANGFLOW_CONFIG_DIR ({value.source})")
+        return Location(path, f"LANGFLOW_CONFIG_DIR ({value.source})")
     from platformdirs import user_cache_path
 
     try:
@@ -88,21 +88,20 @@ def config_folder(settings: Settings) -> Place:
     except (RuntimeError, OSError):
         path = Path("~")
     if not path.is_absolute():
-        # Of a user without HOME and without an entry in the list of users, as in OpenShift.
+        # A user without HOME and without an entry in the list of users, as in OpenShift.
         raise ConfigError(
             "there is no config folder: LANGFLOW_CONFIG_DIR is not set, and this user has no home"
             " folder",
             hint="set LANGFLOW_CONFIG_DIR to the server's config folder",
         )
-    return Place(path, "default")
+    return Location(path, "default")
 
 
-def database(settings: Settings) -> DatabasePlace:
+def database(settings: Settings) -> DatabaseLocation:
     """Return the database in force, whether it exists or not.
 
-    Raises ConfigError for a URL that names no database, and where no setting says which
-    of two databases is meant, UnsupportedError for another
-    database engine; a password in the URL does not show.
+    Raises ConfigError for an invalid URL, and if two databases are possible and no setting decides;
+    UnsupportedError for another database engine. A password in the URL is never shown.
     """
     value = settings.find("LANGFLOW_DATABASE_URL")
     if value is not None:
@@ -114,30 +113,30 @@ def database(settings: Settings) -> DatabasePlace:
             settings.conceal(str(path))
             settings.conceal("" if path.parent == Path(path.anchor) else str(path.parent))
         settings.require_vouched(value, path.absolute(), "a database")
-        return DatabasePlace(_file(path), source, is_relative=not path.is_absolute())
+        return DatabaseLocation(_file(path), source, is_relative=not path.is_absolute())
     folder = config_folder(settings)
     if not settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
         spec = importlib.util.find_spec("langflow")
         if spec is not None and spec.origin is not None:
             path = _database_in(Path(spec.origin).resolve().parent)
             if is_file(path):
-                return DatabasePlace(_file(path), "the installed langflow package")
+                return DatabaseLocation(_file(path), "the installed langflow package")
     path = _database_in(folder.path)
     if settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
         for name in ("LANGFLOW_CONFIG_DIR", "LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
             settings.require_vouched(settings.find(name), path, "a database")
-    return DatabasePlace(_file(path), f"{path.name} in the config folder ({folder.source})")
+    return DatabaseLocation(_file(path), f"{path.name} in the config folder ({folder.source})")
 
 
 def new_database(settings: Settings) -> Target:
-    """Return where ``init`` makes a database: where settings say, else beside a new ``.env``."""
+    """Return where ``init`` creates a database: as the settings say, else beside a new ``.env``."""
     if settings.env_file is None and not is_database_given(settings):
         return _file(Path(DATABASE_NAME).absolute())
     target = database(settings).target
     return target if target.file is None else _file(target.file.absolute())
 
 
-def _on_server(value: Value, source: str, settings: Settings) -> DatabasePlace:
+def _on_server(value: Value, source: str, settings: Settings) -> DatabaseLocation:
     from langkeys.config.server_urls import BadURLError, parsed_server_url, shown_server_url
 
     try:
@@ -160,7 +159,7 @@ def _on_server(value: Value, source: str, settings: Settings) -> DatabasePlace:
         for refusal in url.refusals
     )
     target = Target("postgresql", parameters=url.parameters, url=value.text, shown=shown)
-    return DatabasePlace(target, source, warnings=warnings)
+    return DatabaseLocation(target, source, warnings=warnings)
 
 
 def _file(path: Path) -> Target:
@@ -168,7 +167,7 @@ def _file(path: Path) -> Target:
 
 
 def _database_in(folder: Path) -> Path:
-    """Return the database that a server without a URL has in a folder, there or not."""
+    """Return the database in a folder that a server without a URL uses, existing or not."""
     path, of_pre_release = folder / DATABASE_NAME, folder / PRE_RELEASE_NAME
     if not is_file(of_pre_release):
         return path
@@ -182,26 +181,26 @@ def _database_in(folder: Path) -> Path:
 
 
 def rotation_journal(settings: Settings) -> Path:
-    """Return where a rotation of the secret key keeps its journal.
+    """Return the path of the journal of a rotation of the secret key.
 
-    Beside the database's file, by its real name: a link to it must lead to the same journal. Of a
-    database on a server in the config folder.
+    It is beside the database file, under the file's real name: a link to it must lead to the same
+    journal. For a database on a server it is in the config folder.
     """
     beside = backup_base(settings)
     return beside.with_name(f".{beside.name}{ROTATION_SUFFIX}")
 
 
 def find_rotation_journal(settings: Settings) -> Path | None:
-    """Return the journal that a rotation has left or is at; None where there is none."""
+    """Return the journal of a running or interrupted rotation; None if there is none."""
     try:
         path = rotation_journal(settings)
     except ConfigError:
-        return None  # there is no config folder that it could be in
+        return None  # without a config folder there is no journal
     return path if is_there(path) else None
 
 
 def backup_base(settings: Settings) -> Path:
-    """Return the path that the names of a rotation's own backups begin with."""
+    """Return the common start of the names of a rotation's own backups."""
     target = database(settings).target
     if target.file is not None:
         return target.file.resolve()
@@ -211,14 +210,14 @@ def backup_base(settings: Settings) -> Path:
 
 
 def is_database_given(settings: Settings) -> bool:
-    """Tell whether a setting names the database, or the folder that it is in."""
+    """Tell whether a setting names the database, or its folder."""
     return settings.is_given("LANGFLOW_DATABASE_URL") or bool(
         settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR")
     )
 
 
 def database_url(target: Target) -> str:
-    """Write a new database as the URL that Langflow reads; ConfigError where no URL can hold it."""
+    """Return the URL of a new database for Langflow; ConfigError if no URL can express its path."""
     text = target.location
     if "?" in text or "${" in text or unshowable_in(text):
         raise ConfigError(
@@ -229,7 +228,7 @@ def database_url(target: Target) -> str:
 
 
 def explain_missing(settings: Settings, error: StoreError) -> None:
-    """Say of a file that is not there what its path is relative to, and what to do."""
+    """Add to an error about a missing file what its path is relative to, and what to do."""
     found = database(settings)
     if found.target.file is None or is_there(found.target.file):
         return
@@ -250,8 +249,8 @@ def _sqlite_path(value: Value, source: str) -> Path:
     if not separator:
         path_text = text if is_path(text) else ""
     elif scheme in ("sqlite", "sqlite+aiosqlite"):
-        # As SQLAlchemy: three slashes and a relative path, or four for an absolute one; a percent
-        # sign stands for itself.
+        # As in SQLAlchemy: three slashes and a relative path, or four and an absolute one; a
+        # percent sign is a plain character.
         path_text = file_of(rest)
     else:
         named = scheme_of(text)
@@ -269,15 +268,15 @@ def _sqlite_path(value: Value, source: str) -> Path:
 
 
 def secret_key_file(settings: Settings) -> Path:
-    """Return the path of the file that a server reads where ``LANGFLOW_SECRET_KEY`` is unset."""
+    """Return the path of the file that a server reads if ``LANGFLOW_SECRET_KEY`` is not set."""
     return config_folder(settings).path / SECRET_KEY_NAME
 
 
 def find_secret_key(settings: Settings) -> SecretKey | None:
-    """Return the secret key in force, or None where nobody made one yet.
+    """Return the secret key in force, or None if there is none yet.
 
     The file is read as a server reads it: a newline at its end is part of the key. Raises
-    SecretKeyError where the file is there and cannot be read.
+    SecretKeyError if the file exists but cannot be read.
     """
     value = settings.find("LANGFLOW_SECRET_KEY")
     if value is not None:
@@ -290,16 +289,16 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise SecretKeyError(f"the secret key file {path} is not UTF-8 text") from None
-    # Any newline as \n, as the server reads it.
+    # Every newline becomes \n, as on a server.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return SecretKey(text, f"file {path}", path) if text else None
 
 
 def refuse_own_file(settings: Settings, path: Path) -> None:
-    """Raise ConflictError for a file that the deployment itself lives in.
+    """Raise ConflictError for a file that the deployment itself uses.
 
-    A key that is written over the database, the settings, the secret key or the audit log would
-    cost all of it, whatever the command says about replacing.
+    Writing a key over the database, the settings, the secret key or the audit log would destroy
+    them, whatever the command says about replacing.
     """
     own: list[tuple[Path, str]] = []
     with suppress(LangkeysError):
@@ -313,8 +312,8 @@ def refuse_own_file(settings: Settings, path: Path) -> None:
         log = settings.find("LANGKEYS_AUDIT_LOG")
         own.append((Path(log.text).absolute(), "the audit log") if log else (Path(), ""))
     wanted = path.absolute()
-    for place, what in own:
-        if what and (wanted == place or _real(wanted) == _real(place)):
+    for file, what in own:
+        if what and (wanted == file or _real(wanted) == _real(file)):
             raise ConflictError(
                 f"{wanted} is {what} of this deployment, and is not overwritten",
                 hint="choose another file",
@@ -334,7 +333,7 @@ def _real(path: Path) -> Path:
 
 
 def get_secret_key(settings: Settings) -> SecretKey:
-    """Return the secret key in force; SecretKeyError where there is none."""
+    """Return the secret key in force; SecretKeyError if there is none."""
     secret_key = find_secret_key(settings)
     if secret_key is None:
         raise SecretKeyError(

@@ -1,8 +1,8 @@
-"""URLs of a database on a server, taken apart here: no driver sees them, and none can repeat one.
+"""Parse URLs of databases on a server here, so that no driver can repeat them in an error.
 
-A URL is read as servers read it (SQLAlchemy's ``make_url``), and its parameters as libpq has them.
-An error never repeats any part of the URL: where a character of a password is not percent-encoded,
-every part may be a piece of the password.
+A URL is parsed as servers parse it (SQLAlchemy's ``make_url``), and its parameters are those of
+libpq. An error never repeats any part of the URL: if a password is not percent-encoded, any part
+may belong to it.
 """
 
 import re
@@ -29,7 +29,7 @@ _OF_DRIVERS = frozenset((
     "prepare_threshold", "prepared_statement_cache_size", "statement_cache_size",
     "async_fallback", "prepared_statement_name_func",
 ))  # fmt: skip
-"""What a server's driver takes, and says nothing of where the database is."""
+"""Parameters of a server's driver that have nothing to do with the database's location."""
 
 SECRET_KEYWORDS = frozenset({"password", "sslpassword"})
 
@@ -39,11 +39,11 @@ _VALUE = re.compile(r"(?:[^%\s#@&\x00-\x20\x7f]|%[0-9A-Fa-f]{2})*")
 
 
 class BadURLError(ValueError):
-    """A URL that cannot be taken apart; its text says what to write instead, and no part of it."""
+    """A URL cannot be parsed. The text says what to write instead, without any part of the URL."""
 
 
 class ServerURL(NamedTuple):
-    """What a URL says: libpq's parameters, and why a Langflow 1.13 server would refuse it."""
+    """The libpq parameters in a URL, and why a Langflow 1.13 server would refuse it."""
 
     parameters: Mapping[str, str]
     refusals: tuple[str, ...]
@@ -53,12 +53,12 @@ class ServerURL(NamedTuple):
 
     @property
     def has_password(self) -> bool:
-        """Whether a password stands in the URL, wherever."""
+        """Whether the URL contains a password, anywhere."""
         return any(name in self.parameters for name in SECRET_KEYWORDS)
 
 
 def parsed_server_url(text: str) -> ServerURL:
-    """Take a URL apart; raises BadURLError, with no part of it."""
+    """Parse a URL; raise BadURLError, which contains no part of it."""
     written = text.partition("://")[0]
     scheme, _, driver = written.lower().partition("+")
     refusals = []
@@ -135,7 +135,7 @@ def _read_query(query: str, parameters: dict[str, str], refusals: list[str]) -> 
             raise BadURLError(f"has no valid parameter no. {number}, or it {_ENCODE}")
         name, value = _decoded(name), _decoded(text)
         if name == "ssl":
-            name = "sslmode"  # asyncpg's name for it
+            name = "sslmode"  # asyncpg's name for sslmode
             value = {"true": "require", "True": "require"}.get(value, value)
         if name in _OF_DRIVERS:
             continue
@@ -156,7 +156,7 @@ def _read_query(query: str, parameters: dict[str, str], refusals: list[str]) -> 
 
 
 def _split_ports(parameters: dict[str, str]) -> None:
-    """Take ``host=h1:5432`` apart, which SQLAlchemy takes and libpq does not."""
+    """Split ``host=h1:5432``, which SQLAlchemy accepts and libpq does not."""
     hosts = parameters["host"].split(",")
     if all(re.fullmatch(r"[^:/]+:[0-9]{1,5}", host) for host in hosts):
         parameters["host"] = ",".join(host.partition(":")[0] for host in hosts)
@@ -174,9 +174,9 @@ def _decoded(text: str) -> str:
 
 
 def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
-    """Write where a database is, as a URL with nothing in it that may be a secret.
+    """Return a URL of the database without anything that may be secret.
 
-    A user without a password beside it in the URL may be a token that somebody pasted.
+    A user without a password may be a token that somebody pasted, and is not shown.
     """
     user = parameters.get("user", "") if "password" in parameters else ""
     if not user and "@" in text:
@@ -187,7 +187,7 @@ def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
     shown = f"postgresql://{f'{user}@' if user else ''}"
     database = parameters.get("dbname", "")
     if not re.fullmatch(r"[\w.$ -]*", database):
-        database = HIDDEN  # of another form than names have: it may be a piece of a password
+        database = HIDDEN  # not in the form of a name: it may be part of a password
     query = ""
     if parameters.get("host", "").startswith("/"):
         query = f"?host={parameters['host']}" + (f"&port={ports[0]}" if ports[0] else "")

@@ -22,7 +22,7 @@ from langkeys.config.known_settings import (
     UNPREFIXED,
     Given,
     Value,
-    folded,
+    canonical_name,
     is_setting,
     require_text,
 )
@@ -56,10 +56,10 @@ class Settings:
 
     def reload(self) -> None:
         """Read the ``.env`` file again, and forget values that were looked up."""
-        self._given = {name: Given(name, text) for name, text in _folded(self.environ)}
+        self._given = {name: Given(name, text) for name, text in _canonical(self.environ)}
         self.env_file, self.is_env_file_named, self._dotenv = self._read_env_file()
         self._in_file = {
-            folded(binding.name): Given(binding.name, binding.value, binding.is_expanded)
+            canonical_name(binding.name): Given(binding.name, binding.value, binding.is_expanded)
             for binding in self._dotenv.bindings
             if binding.value
         }
@@ -377,11 +377,11 @@ class Settings:
         return value.text
 
 
-def _folded(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _canonical(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     # The later of two spellings counts, as for servers; an empty value does not.
     for name, text in environ.items():
         if text and is_setting(name):
-            yield folded(name), text
+            yield canonical_name(name), text
 
 
 def is_debugging() -> bool:

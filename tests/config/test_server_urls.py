@@ -15,7 +15,7 @@ from langkeys.errors import ConfigError, UsageError
 MARK = "Hd7qZ"
 
 
-def place_of(url: str, source: str | None = None) -> locations.DatabasePlace:
+def place_of(url: str, source: str | None = None) -> locations.DatabaseLocation:
     if source is not None:
         return locations.database(Settings({"LANGFLOW_DATABASE_URL": (url, source)}, environ={}))
     return locations.database(Settings(environ={"LANGFLOW_DATABASE_URL": url}))

@@ -1,1 +1,1 @@
-"""Help: pages of commands and topics, and hints for what was mistyped. Imported when shown."""
+"""Help pages for commands and topics, and suggestions for typing errors. Imported when needed."""

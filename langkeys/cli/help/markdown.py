@@ -1,6 +1,6 @@
-"""The Markdown of ``docs/`` as plain text for a terminal.
+"""Convert the Markdown of ``docs/`` to plain text for a terminal.
 
-Rich can show Markdown, but its tables fold words where the terminal is narrow. This knows what the
+Rich can show Markdown, but breaks words in tables on narrow terminals. This module handles what the
 topics use: headings, paragraphs, lists, fenced code and tables.
 """
 
@@ -14,12 +14,12 @@ _CODE = re.compile(r"`([^`]+)`")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _ITEM = re.compile(r"(\s*)([-*]|\d+\.) ")
 _SPACE = "\x00"
-"""Stands for a space within code, at which no line is broken."""
+"""A placeholder for a space within code, where a line must not be broken."""
 _GAP = "  "
 
 
 def plain_text(source: str, width: int) -> str:
-    """Return Markdown as text for ``width`` columns; a word is never folded."""
+    """Return Markdown as text of ``width`` columns; words are never broken."""
     lines = _COMMENT.sub("", source).splitlines()
     return "\n\n".join("\n".join(block) for block in _blocks(lines, width))
 
@@ -60,7 +60,7 @@ def _paragraph(text: str, first: str, width: int) -> list[str]:
 
 
 def _table(lines: Sequence[str], width: int) -> list[str]:
-    """Return aligned columns where they fit, else a paragraph for each row."""
+    """Return aligned columns if they fit, else a paragraph for each row."""
     titles, _, *rows = (_cells(line) for line in lines)
     widths = [max(len(row[place]) for row in (titles, *rows)) for place in range(len(titles))]
     others = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)

@@ -1,6 +1,6 @@
-"""The help of one command, read from the parser, and how a terminal shows it.
+"""The help page of a command, from the parser, and its layout on a terminal.
 
-The man page and ``docs/commands.md`` are made of the same pages, so that they cannot differ.
+The man page and ``docs/commands.md`` are made from the same pages, so that they cannot differ.
 """
 
 import inspect
@@ -15,15 +15,15 @@ from langkeys.cli.options import GlobalOption, Group, RemoteOption
 EXAMPLES = "Examples:"
 _WIDEST_NAME = 26
 _SEE_ALSO = {"REF": "references", "SPAN": "formats", "WHEN": "formats"}
-"""What a placeholder in the usage or an option means, by topic."""
+"""The topics that explain placeholders in a usage or an option."""
 
 Rows = tuple[tuple[str, str], ...]
 
 
 class Page(NamedTuple):
-    """What the help of one command says.
+    """The content of a command's help.
 
-    ``path`` is the command as it is typed, ``usage`` what may follow it. ``remote`` are the options
+    ``path`` is the command as typed, ``usage`` the arguments after it. ``remote`` are the options
     for a live server, ``shared`` the global options.
     """
 
@@ -41,7 +41,7 @@ class Page(NamedTuple):
 
 
 def page_of(context: Any) -> Page:
-    """Read the page of the command that a context belongs to."""
+    """Return the page of a context's command."""
     command = context.command
     summary, details, examples = _parts(command.help or "")
     parameters = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
@@ -77,7 +77,7 @@ def page_of(context: Any) -> Page:
 
 
 def text_of(context: Any, width: int) -> str:
-    """Return the page of a context as text for a terminal that has ``width`` columns to fill."""
+    """Return the page of a context as text of ``width`` columns."""
     page = page_of(context)
     is_root = context.parent is None
     blocks = [_wrapped(f"Usage: {page.path} {page.usage}", width, indent="    ")]
@@ -130,7 +130,7 @@ def _names(option: Any, context: Any) -> str:
 
 
 def _text(parameter: Any, context: Any) -> str:
-    """Return what a parameter is for, with its default; not the range of a number."""
+    """Return a parameter's help with its default, but without a number's range."""
     if parameter.opts == ["--help"] or "--help" in parameter.opts:
         return "Show the help of a command."
     text = (parameter.help or "").rstrip(".") + "."
@@ -143,7 +143,7 @@ def _text(parameter: Any, context: Any) -> str:
 
 
 def _definitions(rows: Rows, width: int) -> list[str]:
-    """Return names with their texts beside them, or below a name that is long."""
+    """Return names with their descriptions beside them, or below long names."""
     column = min(max(len(name) for name, _ in rows), _WIDEST_NAME) + 4
     lines = []
     for name, text in rows:

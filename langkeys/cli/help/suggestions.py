@@ -1,7 +1,7 @@
-"""What to say of a command line that does not parse: the nearest thing that there is.
+"""Errors for command lines that cannot be parsed, with suggestions.
 
-The usual words of other programs (``ls``, ``rm``, ``--ttl``) get the one of langkeys as a hint.
-They are not aliases: who types ``rm`` should read ``revoke`` before a key is gone.
+The usual words of other programs (``ls``, ``rm``, ``--ttl``) lead to a hint with langkeys' own
+word. They are not aliases: whoever types ``rm`` should read ``revoke`` before a key is gone.
 """
 
 import re
@@ -13,7 +13,7 @@ from langkeys.cli.options import GlobalOption, Group, context_of
 from langkeys.errors import UsageError
 
 _MOST = 4
-"""So many commands are suggested at the most."""
+"""The maximum number of suggested commands."""
 
 _CLOSE = 0.7
 _CLOSE_OPTION = 0.8
@@ -99,7 +99,7 @@ _OPTIONS: Mapping[str, str] = {
 def unknown_command(
     context: Any, word: str, like: Sequence[str], *, what: str = "command"
 ) -> UsageError:
-    """Return the error for a command that there is not; ``like`` are commands that may be meant."""
+    """Return the error for an unknown command; ``like`` are similar commands."""
     path = context.command_path
     shown = word if len(word) <= 40 else f"{word[:39]}…"
     return UsageError(
@@ -109,10 +109,9 @@ def unknown_command(
 
 
 def commands_like(context: Any, word: str, *, also: Iterable[str] = ()) -> list[str]:
-    """Return the commands that a mistyped word of a group may mean, the likeliest first.
+    """Return commands that a mistyped word in a group may mean, the most likely first.
 
-    Each is what follows ``langkeys``. ``also`` are more words that are right at this place; they
-    come after ``help``.
+    Each is what follows ``langkeys``. ``also`` are more valid words here, for after ``help``.
     """
     start = context.command_path.split()[1:]
     names = context.command.list_commands(context)
@@ -150,7 +149,7 @@ def _groups(context: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _same(word: str, names: Sequence[str], synonyms: Mapping[str, str]) -> list[str]:
-    """Return the names that a word is, is the plural of, or is a synonym of."""
+    """Return names that equal a word, or that it is the plural or a synonym of."""
     forms = (word, word.removesuffix("s"))
     for form in forms:
         if form in names:
@@ -165,7 +164,7 @@ def _same(word: str, names: Sequence[str], synonyms: Mapping[str, str]) -> list[
 def _close(
     word: str, names: Sequence[str], synonyms: Mapping[str, str], cutoff: float = _CLOSE
 ) -> list[str]:
-    """Return the names that a word is the start of, or differs little from."""
+    """Return names that start with a word, or that are similar to it."""
     starting = [name for name in names if word and name.startswith(word)]
     if len(starting) == 1:
         return starting
@@ -178,7 +177,7 @@ def _close(
 
 
 def parse_error(error: Any) -> UsageError:
-    """Return what Typer says of a command line in langkeys' words, with what may be meant."""
+    """Return a parsing error of Typer in langkeys' words, with suggestions."""
     context = getattr(error, "ctx", None)
     path = "langkeys" if context is None else context.command_path
     see = f"see {path} --help"
@@ -214,7 +213,7 @@ def _option_hint(context: Any, option: str, see: str) -> str:
 
 
 def _commands_with(context: Any, option: str) -> list[str]:
-    """Return the commands near this one that have an option: below it, else beside it."""
+    """Return commands near this one that have an option: below it, or else beside it."""
     around = context if isinstance(context.command, Group) else context.parent
     return [] if around is None else [*_owners(around, option)]
 

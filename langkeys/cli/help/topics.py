@@ -1,6 +1,7 @@
-"""Help topics: pages of ``docs/`` that the terminal shows, too.
+"""Help topics: pages of ``docs/`` that the terminal can show.
 
-A wheel carries copies of these pages beside this module; in a checkout they are read in ``docs/``.
+A wheel contains copies of these pages beside this module; in a checkout they are read from
+``docs/``.
 """
 
 from collections.abc import Mapping
@@ -13,10 +14,10 @@ _HERE = Path(__file__).parent
 
 
 class Topic(NamedTuple):
-    """A page of ``docs/`` by the name that ``langkeys help`` takes."""
+    """A page of ``docs/``, by the name that ``langkeys help`` accepts."""
 
     title: str
-    """What it is about, for the list of topics."""
+    """Its subject, for the list of topics."""
 
 
 TOPICS: Mapping[str, Topic] = {
