@@ -171,9 +171,11 @@ def _find_missing(context: typer.Context) -> LangkeysError | None:
         with _probe(context, Access.NOBODY) as session:
             settings, store = session.settings, session.store
             names = auto_login_name(settings, store) if settings.auto_login else settings.superuser
-            if store.find_user_named(names) is not None:
-                raise  # a wrong password does not get better by waiting
-        return error
+            if store.find_user_named(names) is None:
+                return error
+    # The user may just have been made; but a wrong password does not get better by waiting.
+    with _probe(context, Access.USER):
+        return None
 
 
 def _probe(context: typer.Context, access: Access) -> Session:
