@@ -124,6 +124,10 @@ class NoTablesError(StoreError):
     """The database is there and empty: no Langflow server has made its tables yet."""
 
 
+class LockedError(StoreError):
+    """Another process has held a lock on the database for too long."""
+
+
 class UnreadableRowError(StoreError):
     """A row cannot be read: a column has content that no server writes."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from langkeys import failpoints
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.rotation import end_superseded
-from langkeys.errors import ConflictError, LangkeysError
+from langkeys.errors import ConflictError, LangkeysError, LockedError
 from langkeys.manifest.context import Context
 from langkeys.manifest.declared import Manifest
 from langkeys.manifest.delivery import Deliveries, publish_passwords
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 ATTEMPTS = 3
-"""How often a plan that finds a conflict is made, as another run may just be at work."""
+"""How often a plan is made that finds a conflict or a lock, as another run may be at work."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,32 @@ def check_limits(found: Plan, limits: Limits, secret_key: str) -> None:
 
 
 def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) -> Plan:
-    """Bring what is stored to what is declared; return the plan that was carried out."""
-    first = plan_now(manifest, context, limits)
-    check_limits(first, limits, means.secret_key)
-    if not first.actions:
-        return first
-    require_writable(context.generation, context.store.location)
-    means.agree(first)
+    """Bring what is stored to what is declared; return the plan that was carried out.
+
+    Where others hold the lock for too long, they may be runs of the same manifest: then it is
+    planned again, and there may be nothing left to do.
+    """
+    agreed: set[tuple[str, str, str]] = set()
+    for attempt in range(ATTEMPTS):
+        first = plan_now(manifest, context, limits)
+        check_limits(first, limits, means.secret_key)
+        if not first.actions:
+            return first
+        require_writable(context.generation, context.store.location)
+        if not first.destructive <= agreed:
+            means.agree(first)
+            agreed |= first.destructive
+        try:
+            return _carry_out(first, manifest, context, limits, means)
+        except LockedError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _carry_out(
+    first: Plan, manifest: Manifest, context: Context, limits: Limits, means: Means
+) -> Plan:
     if _encrypts(first, context):
         means.check_secret_key()
     writer = Writer(context, means.cipher, means.hash_password)

@@ -1,7 +1,9 @@
 """The files of a run: complete beside their places before anything is stored, put there after."""
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -94,15 +96,26 @@ def publish_passwords(
         if action.declared is None or action.declared.target is None or action.password is None:
             continue
         target: Target = action.declared.target
-        if context.find_text(target.file, "a password") is not None:
-            continue
-        try:
-            with StagedFile(target.file, what="a password", for_server=True) as staged:
+        with (
+            StagedFile(target.file, what="a password", for_server=True) as staged,
+            _alone_in(target.file.parent),
+        ):
+            # Looked for under the lock: where another run has been faster, its password counts.
+            if context.find_text(target.file, "a password") is None:
                 staged.write(action.password)
-                # An empty file is replaced; one that has appeared meanwhile is not.
-                staged.publish(replace=target.file.exists())
-            for warning in staged.warnings:
-                warn(warning)
-        except FileExistsError:
-            continue  # another process has been faster: its password counts
+                staged.publish()
+        for warning in staged.warnings:
+            warn(warning)
         failpoints.reach("apply-password")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, on file systems that have locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -6,7 +6,7 @@ a row: an error is told by its code, or by what it begins with.
 
 from typing import Any
 
-from langkeys.errors import ConflictError, LangkeysError, StoreError, UnsupportedError
+from langkeys.errors import ConflictError, LangkeysError, LockedError, StoreError, UnsupportedError
 from langkeys.targets import Target
 
 CONNECT_SECONDS = 10
@@ -133,7 +133,7 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
             f"{location}: a row like this is there already, or must not be ({name})"
         )
     if code == "55P03":
-        return StoreError(
+        return LockedError(
             f"the database {location} is locked: another session has held a lock for"
             f" {patience:g} seconds",
             hint="try again; to see who holds it: SELECT * FROM pg_locks WHERE NOT granted",

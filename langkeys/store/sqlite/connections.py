@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from langkeys.errors import LangkeysError, StoreError
+from langkeys.errors import LangkeysError, LockedError, StoreError
 
 ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 _TRIES = 5
@@ -159,7 +159,7 @@ def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError
     """Say in words what SQLite reports; told by its text, as Python 3.10 has no error codes."""
     text = str(error)
     if "locked" in text:
-        return StoreError(
+        return LockedError(
             f"the database {path} is locked: another process has held it for"
             f" {busy_timeout:g} seconds",
             hint="try again; if it stays locked, look for a stuck process with: fuser " + str(path),
