@@ -134,6 +134,7 @@ def examine(settings: Settings, sources: Sources) -> Report:
     if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("database", lambda: _observe(report, store)),
         ("database", lambda: report.counts.update(store.counts())),
         ("acting", lambda: _acting(report, settings, store, sources)),
         ("access", lambda: _access(report, settings, generation)),
@@ -147,6 +148,11 @@ def examine(settings: Settings, sources: Sources) -> Report:
         except LangkeysError as error:
             report.fail(section, error)
     return report
+
+
+def _observe(report: Report, store: Store) -> None:
+    for level, message, hint in store.observations():
+        report.add("database", level, message, hint)
 
 
 def _settings(report: Report, settings: Settings, sources: Sources) -> None:

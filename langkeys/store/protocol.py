@@ -13,7 +13,7 @@ from typing import Protocol
 from langkeys.models import ApiKey, EncryptedValue, User, UserSummary, Variable
 from langkeys.store.generations import Generation
 from langkeys.store.key_batch import KeyBatch
-from langkeys.store.records import Cell, Change, KeyFilter, OwnedKey, RowStub
+from langkeys.store.records import Cell, Change, KeyFilter, Observation, OwnedKey, RowStub
 
 __all__ = ["Cell", "Change", "Committing", "KeyBatch", "KeyFilter", "OwnedKey", "RowStub", "Store"]
 
@@ -54,6 +54,10 @@ class Store(Protocol):
     @property
     def is_snapshot(self) -> bool:
         """Whether it is read without a lock: changes of a running server may be missing."""
+        ...
+
+    def observations(self) -> Sequence[Observation]:
+        """Return what is to be known of the server that has the database, for ``doctor``."""
         ...
 
     def is_replaced(self) -> bool:

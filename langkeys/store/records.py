@@ -28,6 +28,14 @@ class KeyFilter(NamedTuple):
     is_expired: bool = False
 
 
+class Observation(NamedTuple):
+    """What ``doctor`` shows of an engine: ``level`` is ``ok``, ``note`` or ``problem``."""
+
+    level: str
+    message: str
+    hint: str | None = None
+
+
 class OwnedKey(NamedTuple):
     """An API key and its user, None where there is no such user."""
 

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,18 @@ def test_doctor_tells_what_is_there(site: Site, server: ServerDatabase) -> None:
     report = site.call("doctor").stdout
     assert server.location in report
     assert "of Langflow 1.13" in report
+    assert "PostgreSQL 18" in report
+    assert "as langflow, schema public, no TLS" in report
+    assert "no other session is connected" in report
+    with closing(server.cluster.connect("clerk", server.name)):
+        server.rows("GRANT SELECT ON apikey TO clerk")
+        assert "1 of clerk" in site.call("doctor").stdout
+        url = server.cluster.url(server.name, "clerk")
+        lacking = site.call("doctor", LANGFLOW_DATABASE_URL=url)
+    assert lacking.code == 1
+    assert "clerk lacks rights: " in lacking.stdout
+    assert "INSERT on apikey" in lacking.stdout
+    assert "SELECT on apikey" not in lacking.stdout
 
 
 def test_the_secret_key_is_checked(site: Site, superuser: str, server: ServerDatabase) -> None:

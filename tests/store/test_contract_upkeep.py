@@ -110,5 +110,13 @@ def test_a_transaction_is_told_committed_or_aborted_where_it_has_an_id(
         assert reader.transaction_status("1") is None
 
 
+def test_what_is_observed_of_a_server_is_no_problem_where_it_is_in_order(
+    engine: Engine, writer: Store
+) -> None:
+    observed = writer.observations()
+    assert bool(observed) == engine.enforces_owners
+    assert all(level in ("ok", "note") for level, _, _ in observed)
+
+
 def test_a_store_in_order_has_no_problem_with_its_tables(writer: Store) -> None:
     assert list(writer.schema_problems) == []

@@ -5,8 +5,9 @@ from langkeys.store.postgresql.copying import Copying
 from langkeys.store.postgresql.encrypted import EncryptedValues
 from langkeys.store.postgresql.key_batches import KeyBatches
 from langkeys.store.postgresql.key_lookup import KeyLookup
+from langkeys.store.postgresql.state import ServerState
 from langkeys.store.postgresql.stubs import RowStubs
 
 
-class PostgresStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Alone, Copying):
+class PostgresStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Alone, ServerState, Copying):
     """A store on a PostgreSQL server; ``langkeys.store.protocol`` says what its methods promise."""

@@ -24,6 +24,7 @@ from langkeys.store.generations import (
     unfinished_tables,
 )
 from langkeys.store.open_store import OpenStore
+from langkeys.store.records import Observation
 from langkeys.store.sqlite.cleaning import remaining_wal
 from langkeys.store.sqlite.connections import (
     ROW_NUMBERS,
@@ -158,6 +159,9 @@ class Database(OpenStore):
     @property
     def is_snapshot(self) -> bool:
         return self._snapshot is not None
+
+    def observations(self) -> Sequence[Observation]:
+        return ()  # a file has no server
 
     def is_replaced(self) -> bool:
         try:
