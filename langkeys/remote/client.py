@@ -17,6 +17,7 @@ from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from langkeys.config.urls import shown_url
 from langkeys.errors import (
     FailedError,
     ForbiddenError,
@@ -122,7 +123,7 @@ class Client:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.address = parsed_address(url, source)
-        self.base = label or self.address.base
+        self.base = label or shown_url(self.address.base)
         self.via = via
         self.timeout = timeout
         self._warn = warn
