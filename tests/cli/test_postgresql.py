@@ -152,7 +152,7 @@ def test_doctor_tells_what_is_there(site: Site, server: ServerDatabase) -> None:
     assert "as langflow, schema public, no TLS" in report
     assert "no other session is connected" in report
     with closing(server.cluster.connect("clerk", server.name)):
-        server.rows("GRANT SELECT ON apikey TO clerk")
+        server.rows("GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk")
         assert "1 of clerk" in site.call("doctor").stdout
         url = server.cluster.url(server.name, "clerk")
         lacking = site.call("doctor", LANGFLOW_DATABASE_URL=url)
