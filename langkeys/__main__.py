@@ -53,7 +53,8 @@ def _say_interrupted() -> None:
     as_json = "--json" in sys.argv
     described = '{"error": {"code": "interrupted", "message": "interrupted", "hint": null}}'
     with suppress(OSError):  # nobody reads stderr
-        os.write(2, f"{described if as_json else 'error: interrupted'}\n".encode())
+        start = "\n" if os.isatty(2) else ""  # after the ^C that the terminal shows
+        os.write(2, f"{start}{described if as_json else 'error: interrupted'}\n".encode())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from langkeys.cli.arguments import VALUED, names_no_command, starts_with_option
 from langkeys.cli.completion import complete_users, complete_variables
 from langkeys.cli.output import Output
+from langkeys.cli.terminal import take_stdin
 from langkeys.errors import EXIT_CODES, LangkeysError, UsageError
 
 if TYPE_CHECKING:
@@ -171,6 +172,16 @@ def _write_page(context: Any, formatter: Any) -> None:
     formatter.write(text_of(context, formatter.width))
 
 
+def _reads_stdin(given: Mapping[str, Any]) -> bool:
+    """Tell whether an argument stands for stdin; for what is written, ``-`` is stdout."""
+    return any(
+        str(item) == "-"
+        for name, value in given.items()
+        if name not in ("write_to", "command") and value is not None
+        for item in (value if isinstance(value, list | tuple) else (value,))
+    )
+
+
 class Command(TyperCommand):
     """A command with the global options; its usage errors do not repeat what was typed."""
 
@@ -193,6 +204,7 @@ class Command(TyperCommand):
         self.allow_extra_args = ctx.allow_extra_args = True
         with _told_where(ctx):
             rest = super().parse_args(ctx, args)
+        take_stdin(is_data=_reads_stdin(ctx.params))
         if rest and not ctx.resilient_parsing:
             plural = "" if len(rest) == 1 else "s"
             raise UsageError(

@@ -21,7 +21,8 @@ from io import SEEK_END
 from itertools import chain
 from typing import IO, Any, NamedTuple
 
-from langkeys.errors import FailedError, LangkeysError
+from langkeys.cli.terminal import is_stderr_terminal
+from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError
 from langkeys.progress import Advance
 from langkeys.text import json_visible, visible
 
@@ -201,11 +202,10 @@ class Output:
 
     def _say_later(self) -> None:
         """Print what a table leaves out, wrapped to the width of the table."""
-        for text in self._later:
-            if not self.quiet:
-                from langkeys.cli.tables import wrapped
+        for text in () if self.quiet else self._later:
+            from langkeys.cli.tables import wrapped
 
-                _to_stderr(wrapped(f"note: {visible(text)}"))
+            _to_stderr("\n".join(wrapped(f"note: {text}", len("note: "))))
         self._later.clear()
 
     def document(self, value: Any) -> None:
@@ -254,6 +254,8 @@ class Output:
 
     def error(self, error: LangkeysError, *, details: Sequence[str] = ()) -> None:
         """Print an error and its hint; ``details`` are for finding the cause of a bug."""
+        if isinstance(error, InterruptedCommandError) and is_stderr_terminal():
+            _to_stderr("")  # after a question, or the ^C that the terminal shows
         if self.as_json:
             described: dict[str, Any] = {
                 "error": {"code": error.code, "message": error.message, "hint": error.hint}
@@ -277,7 +279,7 @@ class Output:
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
         """Show a progress bar on a terminal's stderr, for work that takes more than a moment."""
-        shown = sys.stderr is not None and sys.stderr.isatty() and not self.quiet
+        shown = is_stderr_terminal() and not self.quiet
         if not shown or total < 1000:
             yield lambda _: None
             return

@@ -1,6 +1,7 @@
 """Ask the person at the terminal, and read secrets from stdin or a file.
 
-There are prompts if stdin and stderr are terminals, whatever stdout is.
+There are prompts if stdin and stderr are terminals, whatever stdout is; where else, see
+``langkeys.cli.terminal``.
 """
 
 import getpass
@@ -8,6 +9,7 @@ import select
 import sys
 from pathlib import Path
 
+from langkeys.cli.terminal import answers, can_ask, is_interactive
 from langkeys.errors import (
     DeclinedError,
     FailedError,
@@ -17,21 +19,13 @@ from langkeys.errors import (
 from langkeys.files.staged import MAX_BYTES, read_bytes, read_secret, without_newline
 from langkeys.text import holds_several_keys, visible
 
+__all__ = ("can_ask", "is_interactive")
+
 MAX_KEY_BYTES = 64 << 20
 """The maximum size of API keys on stdin, one a line: more than a million keys."""
 
 LOOKING_UP = 0.2
 """Seconds between checks for Ctrl-C during a question."""
-
-
-def can_ask() -> bool:
-    """Tell whether there is a terminal to ask at."""
-    return (
-        sys.stdin is not None
-        and sys.stdin.isatty()
-        and sys.stderr is not None
-        and sys.stderr.isatty()
-    )
 
 
 def hidden(prompt: str) -> str | None:
@@ -76,20 +70,30 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def is_wanted(question: str) -> bool:
     """Ask a yes-or-no question at the terminal; anything but a yes means no."""
-    sys.stderr.write(f"{visible(question)} [y/N] ")
-    sys.stderr.flush()
-    # A blocking read would delay Ctrl-C until the next key, so this checks regularly.
-    while not select.select([sys.stdin], [], [], LOOKING_UP)[0]:
-        pass
-    answer = sys.stdin.readline()
+    with answers() as stream:
+        sys.stderr.write(f"{visible(question)} [y/N] ")
+        sys.stderr.flush()
+        # A blocking read would delay Ctrl-C until the next key, so this checks regularly.
+        while not select.select([stream], [], [], LOOKING_UP)[0]:
+            pass
+        answer = stream.readline()
     if not answer:
         sys.stderr.write("\n")
     return answer.strip().lower() in ("y", "yes")
 
 
+def confirm_at_terminal(question: str, *, yes: bool) -> None:
+    """Ask before access ends, where somebody can be asked; see ``confirm``.
+
+    Elsewhere nothing is asked, and none of it is refused: scripts have always done it so.
+    """
+    if can_ask():
+        confirm(question, yes=yes)
+
+
 def secret_lines(what: str) -> list[str]:
     """Read secrets from stdin, one a line, or one at a hidden prompt if stdin is a terminal."""
-    text = (hidden(what) or "") if can_ask() else _stdin_text(what, most=MAX_KEY_BYTES)
+    text = (hidden(what) or "") if is_interactive() else _stdin_text(what, most=MAX_KEY_BYTES)
     # Keys are pasted from logs, and no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -106,7 +110,7 @@ def secret_lines(what: str) -> list[str]:
 
 def secret_from_stdin(what: str) -> str:
     """Read one secret from stdin, or ask for it; exactly one trailing newline is dropped."""
-    if can_ask():
+    if is_interactive():
         text = hidden(what[:1].upper() + what[1:]) or ""
     else:
         text = without_newline(_stdin_text(what))
@@ -135,7 +139,7 @@ def exact_text(path: Path, what: str) -> str:
     """
     if str(path) != "-":
         source, content = str(path), read_bytes(path, what)
-    elif can_ask():
+    elif is_interactive():
         return hidden(what[:1].upper() + what[1:]) or ""
     else:
         source, content = "stdin", stdin_bytes(what)

@@ -11,6 +11,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from langkeys.cli.output import Head
+from langkeys.text import visible
 
 GAP = "  "
 EMPTY = ("", "-")
@@ -154,16 +155,14 @@ def _cut(text: str, width: int) -> str:
     return start + CUT + " " * (width - 1 - _width(start))
 
 
-def wrapped(text: str) -> str:
-    """Return a sentence with its prefix, wrapped at words to the terminal's width."""
+def wrapped(text: str, indent: int) -> list[str]:
+    """Return the lines of a sentence, wrapped at words to the terminal's width."""
     import textwrap
 
-    _, space, _ = text.partition(" ")
-    indent = " " * (text.index(space) + 1)
-    return textwrap.fill(
-        text,
+    return textwrap.wrap(
+        visible(text),
         _console().width,
-        subsequent_indent=indent,
+        subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

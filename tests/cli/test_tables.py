@@ -160,5 +160,10 @@ def test_a_cut_text_is_as_wide_as_its_column_and_ends_in_an_ellipsis(
 
 def test_what_is_said_below_is_broken_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    said = wrapped("note: the same in every row: user administrator, status active")
-    assert said == ("note: the same in every row:\n      user administrator,\n      status active")
+    said = wrapped("note: the same in every row: user administrator, status active", 6)
+    assert said == [
+        "note: the same in every row:",
+        "      user administrator,",
+        "      status active",
+    ]
+    assert wrapped("x" * 40, 0) == ["x" * 40]

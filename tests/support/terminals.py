@@ -27,13 +27,16 @@ _LEADER = (
     "import fcntl, os, signal, sys, termios;"
     # As a shell leaves it: what runs the tests may have turned Ctrl-C off for all it starts.
     "signal.signal(signal.SIGINT, signal.SIG_DFL);"
-    "fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
     "os.execv(sys.executable, [sys.executable, '-m', 'langkeys', *sys.argv[1:]])"
 )
 
 
 class Terminal:
-    """One langkeys process with a terminal for stdin, stderr and, unless ``piped``, stdout."""
+    """One langkeys process with a terminal for stdin, stderr and, unless ``piped``, stdout.
+
+    ``data`` is what it finds on stdin instead.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Terminal:
         *arguments: str,
         piped: bool = False,
         columns: int = 200,
+        data: str | None = None,
         **settings: str | None,
     ) -> None:
         self._master, self.device = pty.openpty()
@@ -52,11 +56,15 @@ class Terminal:
         """What went to stdout, if that was no terminal."""
         # A file and no pipe: nobody reads before the end.
         self._stdout = tempfile.TemporaryFile() if piped else None  # noqa: SIM115 - see __exit__
+        self._stdin = None if data is None else tempfile.TemporaryFile()  # noqa: SIM115 - the same
+        if self._stdin is not None and data is not None:
+            self._stdin.write(data.encode())
+            self._stdin.seek(0)
         self.process = site.spawn(
             *arguments,
             command=(sys.executable, "-c", _LEADER),
             settings={"COLUMNS": None, **settings},
-            stdin=self.device,
+            stdin=self._stdin or self.device,
             stdout=self._stdout or self.device,
             stderr=self.device,
             start_new_session=True,
@@ -68,8 +76,9 @@ class Terminal:
     def __exit__(self, *_: Any) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        if self._stdout is not None:
-            self._stdout.close()
+        for stream in (self._stdin, self._stdout):
+            if stream is not None:
+                stream.close()
         self.process.wait()
         os.close(self.device)
         os.close(self._master)

@@ -4,6 +4,7 @@ import typer
 
 from langkeys.api_keys.ending import WholeKey
 from langkeys.api_keys.lifecycle import require_key_state
+from langkeys.cli import prompts
 from langkeys.cli.api_key.selected import resolved_key
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import say_other_rows, warn_of_unreadable
@@ -13,8 +14,8 @@ from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
 
 
-def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
-    """Run ``activate`` or ``deactivate``."""
+def set_activity(context: typer.Context, ref: str, *, is_active: bool, yes: bool = False) -> None:
+    """Run ``activate`` or ``deactivate``; ``yes`` skips the question."""
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
@@ -23,7 +24,7 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool) -> None:
         if is_active:
             _activate(session, key)
         else:
-            _deactivate(session, key)
+            _deactivate(session, key, yes=yes)
         new = session.store.find_api_key(key.meant.id)
         assert new is not None
         show_plain_keys(session, out, [new], as_array=False)
@@ -40,10 +41,12 @@ def _activate(session: Session, key: WholeKey) -> None:
         session.warn(f"a server still refuses the key: {refusal}")
 
 
-def _deactivate(session: Session, key: WholeKey) -> None:
+def _deactivate(session: Session, key: WholeKey, *, yes: bool) -> None:
     named = f"API key {dashed(key.meant.id)} ({key.meant.name})"
     if not any(row.is_active for row in key.rows):
         session.note(f"{named} is already inactive")
+    else:
+        prompts.confirm_at_terminal(f"Deactivate {named}? Servers refuse it at once.", yes=yes)
     ended = session.endings.deactivate(key)
     if ended.rows:
         session.note(f"{named} is now inactive in {session.store.location}")

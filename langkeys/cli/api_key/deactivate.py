@@ -4,7 +4,7 @@ import typer
 
 from langkeys.cli.api_key.activity import set_activity
 from langkeys.cli.api_key.selected import RefArgument
-from langkeys.cli.options import JsonCommand, new_app
+from langkeys.cli.options import JsonCommand, Yes, new_app
 
 app = new_app()
 
@@ -13,14 +13,15 @@ app = new_app()
 def deactivate(
     context: typer.Context,
     ref: RefArgument,
+    yes: Yes = False,
 ) -> None:
     """Deactivate an API key until it is activated again.
 
     Exit {unsupported} on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead.
-    Piped columns: those of list.
+    On a terminal the command asks first; --yes skips the question. Piped columns: those of list.
 
     \b
     Examples:
       langkeys api-key deactivate ci
     """
-    set_activity(context, ref, is_active=False)
+    set_activity(context, ref, is_active=False, yes=yes)

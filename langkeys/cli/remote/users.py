@@ -13,6 +13,7 @@ from langkeys.cli.output import Output
 from langkeys.cli.present.paging import Paging, sliced
 from langkeys.cli.present.users import show_user, show_user_card, show_users
 from langkeys.cli.remote.connection import server_of
+from langkeys.cli.user.change import confirm_deactivation, confirm_demotion
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.models import User, UserSummary, dashed
 from langkeys.remote import users
@@ -123,6 +124,7 @@ def change(
     *,
     is_active: bool | None = None,
     is_superuser: bool | None = None,
+    yes: bool = False,
 ) -> None:
     """Activate, promote or demote a user; ``done`` and ``state`` are the words for it."""
     out = invocation(context).output
@@ -131,6 +133,8 @@ def change(
     user = users.get_user(server, name)
     if is_superuser is False:
         _check_named(context, server, user, "demote")
+        if user.is_superuser:
+            confirm_demotion(user, server.location, yes=yes)
     changed = users.change_state(server, user, is_active=is_active, is_superuser=is_superuser)
     _say_changed(out, server, user, changed, done, state)
     show_user(out, _summary(changed), now())
@@ -138,7 +142,9 @@ def change(
         _look_again(server, out)
 
 
-def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run: bool) -> None:
+def deactivate(
+    context: typer.Context, name: str, *, revoke_keys: bool, yes: bool, dry_run: bool
+) -> None:
     """Deactivate a user."""
     out = invocation(context).output
     out.require_stdout()
@@ -153,6 +159,8 @@ def deactivate(context: typer.Context, name: str, *, revoke_keys: bool, dry_run:
         out.note(f"dry run: {user.username} {already}; nothing was done")
         changed = user
     else:
+        if user.is_active:
+            confirm_deactivation(user, None, server.location, yes=yes)
         changed = users.change_state(server, user, is_active=False)
         _say_changed(out, server, user, changed, "deactivated", "inactive")
     show_user(out, _summary(changed), now(), {"revoked_keys": []})

@@ -3,12 +3,15 @@
 import typer
 
 from langkeys import users
+from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import warn_of_fate
 from langkeys.cli.options import invocation, is_remote
 from langkeys.cli.output import Output
 from langkeys.cli.present.users import show_user
+from langkeys.models import User
 from langkeys.sessions.session import Access, Session
+from langkeys.text import counted
 from langkeys.times import now
 
 
@@ -20,18 +23,27 @@ def carry_out(
     *,
     is_active: bool | None = None,
     is_superuser: bool | None = None,
+    yes: bool = False,
 ) -> None:
-    """Run a command that changes a user's state; ``done`` and ``state`` are its words."""
+    """Run a command that changes a user's state; ``done`` and ``state`` are its words.
+
+    ``yes`` skips the question before a superuser is demoted.
+    """
     if is_remote(context):
         from langkeys.cli.remote import users as over_rest
 
-        over_rest.change(context, name, done, state, is_active=is_active, is_superuser=is_superuser)
+        over_rest.change(
+            context, name, done, state, is_active=is_active, is_superuser=is_superuser, yes=yes
+        )
         return
     out = invocation(context).output
     out.require_stdout()
     with session_of(context, access=Access.WRITE) as session:
         acting = session.acting.user
         user = session.owner(name)
+        if is_superuser is False and user.is_superuser:
+            users.plan_change(session.store, session.settings, acting, user, is_superuser=False)
+            confirm_demotion(user, session.store.location, yes=yes)
         change = users.change_state(
             session.store,
             session.settings,
@@ -43,6 +55,30 @@ def carry_out(
         say_changed(session, out, change, done, state)
         show_user(out, users.get_summary(session.store, user.id), now())
         warn_of_fate(session, change.new)
+
+
+def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
+    """Ask whether a superuser is meant to be an ordinary user, where somebody can be asked."""
+    prompts.confirm_at_terminal(
+        f"Make {user.username} an ordinary user of {location}? Other users' keys, variables and"
+        " flows are out of their reach then.",
+        yes=yes,
+    )
+
+
+def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bool) -> None:
+    """Ask whether a user is meant to be kept out, where somebody can be asked.
+
+    ``keys`` is how many API keys they have, None if it is not known. Without any no program would
+    notice, and it is undone as easily: then nobody is asked.
+    """
+    if keys is None or keys:
+        many = "" if keys is None else f", who has {counted(keys, 'API key')}"
+        prompts.confirm_at_terminal(
+            f"Deactivate {user.username} of {location}{many}?"
+            " They cannot log in then, and servers refuse their keys.",
+            yes=yes,
+        )
 
 
 def say_changed(

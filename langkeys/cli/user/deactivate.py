@@ -8,9 +8,17 @@ from langkeys import users
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import plural_keys, row_named, warn_of_unreadable
-from langkeys.cli.options import DryRun, RemoteCommand, UserArgument, invocation, is_remote, new_app
+from langkeys.cli.options import (
+    DryRun,
+    RemoteCommand,
+    UserArgument,
+    Yes,
+    invocation,
+    is_remote,
+    new_app,
+)
 from langkeys.cli.present.users import show_user
-from langkeys.cli.user.change import say_changed
+from langkeys.cli.user.change import confirm_deactivation, say_changed
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.times import now
@@ -28,12 +36,15 @@ def deactivate(
             "--revoke-keys", help="Also revoke the user's API keys. This cannot be undone."
         ),
     ] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
     """Deactivate a user: they cannot log in, and their API keys are refused.
 
     On Langflow 1.5 to 1.10 the API keys of an inactive user are refused at whoami, but can still
-    run flows. There the command warns, and on a terminal asks whether to revoke them. Exit
+    run flows. There the command warns, and on a terminal asks whether to revoke them. Elsewhere it
+    asks on a terminal before a user with API keys is deactivated. --yes skips the
+    question, and revokes nothing by itself. Exit
     {conflict} for the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not
     start without it) and the acting user. Piped columns: those of list. JSON also has
     revoked_keys, a list of ids.
@@ -46,7 +57,7 @@ def deactivate(
     if is_remote(context):
         from langkeys.cli.remote import users as over_rest
 
-        over_rest.deactivate(context, user, revoke_keys=revoke_keys, dry_run=dry_run)
+        over_rest.deactivate(context, user, revoke_keys=revoke_keys, yes=yes, dry_run=dry_run)
         return
     out = invocation(context).output
     out.require_stdout()
@@ -64,10 +75,13 @@ def deactivate(
             out.note(f"dry run: {chosen.username} {already}{revoked}; nothing was done")
             planned = users.StateChange(planned.old, planned.old, keys)
         else:
-            if open_keys and not revoke_keys and prompts.can_ask():
+            if open_keys and not revoke_keys and not yes and prompts.can_ask():
                 revoke_keys = prompts.is_wanted(
                     f"{_warning(session, chosen, open_keys)}. Revoke all of the user's API keys?"
                 )
+            elif planned.old != planned.new or revoke_keys:
+                keys = users.keys_of(session.store, chosen)
+                confirm_deactivation(chosen, len(keys), session.store.location, yes=yes)
             planned = users.change_state(
                 session.store,
                 session.settings,

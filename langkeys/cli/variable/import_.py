@@ -133,7 +133,7 @@ def _read(
             )
         return settings.env_file_values, str(settings.env_file)
     if str(file) == "-":
-        if prompts.can_ask():
+        if prompts.is_interactive():
             raise UsageError(
                 "- reads a .env file from stdin, but stdin is a terminal",
                 hint="langkeys variable import - < FILE, or langkeys variable set NAME",

@@ -1,0 +1,229 @@
+"""Questions before access ends, and questions where stdin is taken for data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ..support.databases import Database
+from ..support.samples import PASSWORD
+from ..support.sites import Site
+from ..support.terminals import Terminal
+
+PROMPT = "Password of administrator"
+
+
+@pytest.fixture
+def asking(site: Site) -> Site:
+    """The site, where the superuser's password is not set."""
+    site.settings["LANGFLOW_AUTO_LOGIN"] = "false"
+    return site
+
+
+# Where access ends
+
+
+@pytest.fixture
+def ending(site: Site, database: Database, superuser: str) -> Site:
+    """A site with a key, a user with a key, and a second superuser."""
+    database.add_key(superuser, "ci")
+    database.add_key(database.add_user("alice", is_superuser=False), "hers")
+    database.add_user("bob")
+    return site
+
+
+ENDINGS = (
+    ("api-key", "revoke", "ci"),
+    ("api-key", "prune", "--user", "alice"),
+    ("api-key", "deactivate", "ci"),
+    ("user", "deactivate", "alice"),
+    ("user", "deactivate", "alice", "--revoke-keys"),
+    ("user", "demote", "bob"),
+)
+REFUSED_UNASKED = (ENDINGS[0], ENDINGS[1])
+"""What was always asked is refused where nobody can be asked."""
+
+
+@pytest.mark.parametrize("line", ENDINGS)
+def test_a_person_is_asked_before_access_ends(
+    ending: Site, database: Database, line: tuple[str, ...]
+) -> None:
+    before = database.content()
+    for answer in ("n\n", "\n", "\x04", "\x03"):
+        with Terminal(ending, *line) as terminal:
+            terminal.expect("[y/N]")
+            terminal.send(answer)
+            terminal.finish(130 if answer == "\x03" else 1)
+        assert database.content() == before
+    with Terminal(ending, *line) as terminal:
+        terminal.expect("[y/N]")
+        terminal.send("y\n")
+        terminal.finish()
+    assert database.content() != before
+
+
+@pytest.mark.parametrize("line", ENDINGS)
+def test_yes_skips_the_question(ending: Site, database: Database, line: tuple[str, ...]) -> None:
+    before = database.content()
+    with Terminal(ending, *line, "--yes") as terminal:
+        terminal.finish()
+    assert "[y/N]" not in terminal.text
+    assert database.content() != before
+
+
+@pytest.mark.parametrize("line", ENDINGS)
+def test_where_nobody_can_be_asked_all_goes_on_as_before(
+    ending: Site, database: Database, line: tuple[str, ...]
+) -> None:
+    before = database.content()
+    result = ending.call(*line)
+    if line in REFUSED_UNASKED:
+        result.failed(2, "--yes")
+        assert database.content() == before
+    else:
+        result.done()
+        assert database.content() != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("user", "deactivate", "bob"),
+        ("user", "demote", "carol"),
+        ("api-key", "activate", "ci"),
+        ("user", "deactivate", "alice", "--dry-run"),
+    ],
+)
+def test_where_nothing_ends_nobody_is_asked(
+    ending: Site, database: Database, line: tuple[str, ...]
+) -> None:
+    database.add_user("carol", is_superuser=False)
+    with Terminal(ending, *line) as terminal:
+        terminal.finish()
+    assert "[y/N]" not in terminal.text
+
+
+# Where stdin is taken
+
+
+def test_a_password_is_asked_for_at_the_terminal_where_stdin_has_a_key(
+    asking: Site, database: Database, superuser: str
+) -> None:
+    key = database.add_key(superuser, "leaked")
+    with Terminal(asking, "api-key", "show", "-", "--json", data=key.plaintext, piped=True) as at:
+        at.expect(PROMPT)
+        at.send(f"{PASSWORD}\n")
+        at.finish()
+        assert at.is_restored
+    assert json.loads(at.stdout)["name"] == "leaked"
+    assert PASSWORD not in at.screen
+
+
+@pytest.mark.parametrize("answer", ["y\n", "n\n", "\x03"])
+def test_a_question_is_asked_at_the_terminal_where_stdin_has_a_key(
+    site: Site, database: Database, superuser: str, answer: str
+) -> None:
+    key = database.add_key(superuser, "leaked")
+    with Terminal(site, "api-key", "revoke", "-", data=f"{key.plaintext}\n") as terminal:
+        terminal.expect("[y/N]")
+        terminal.send(answer)
+        terminal.finish({"y": 0, "n": 1, "\x03": 130}[answer[0]])
+    assert database.key_ids() == ([] if answer == "y\n" else [key.id])
+    assert key.plaintext not in terminal.screen
+
+
+def test_a_value_on_stdin_and_a_password_at_the_terminal(
+    asking: Site, database: Database, superuser: str
+) -> None:
+    line = ("variable", "set", "MY_TOKEN", "--value-file", "-")
+    with Terminal(asking, *line, data="a value\n") as terminal:
+        terminal.expect(PROMPT)
+        terminal.send(f"{PASSWORD}\n")
+        terminal.finish()
+    assert database.rows("SELECT name FROM variable") == [("MY_TOKEN",)]
+
+
+def test_stdin_that_is_no_data_is_no_reason_to_ask(
+    asking: Site, ending: Site, database: Database
+) -> None:
+    # As in a loop that reads a list, or with < /dev/null.
+    before = database.key_ids()
+    with Terminal(asking, "api-key", "list", data="") as terminal:
+        terminal.finish(4)
+    assert PROMPT not in terminal.text
+    asking.settings["LANGFLOW_AUTO_LOGIN"] = "true"
+    with Terminal(ending, "api-key", "revoke", "ci", data="x") as terminal:
+        terminal.finish(2)
+    with Terminal(ending, "api-key", "create", "--write-to", "-", data="x") as terminal:
+        terminal.finish()
+    assert "[y/N]" not in terminal.text
+    assert len(database.key_ids()) == len(before) + 1
+
+
+# Runs langkeys as a job in the background of a shell with a terminal, or without a terminal of its
+# own though its stderr is one, as a job of docker run -t or ssh -t may be.
+_JOB = """
+import fcntl, os, sys, termios
+how, *arguments = sys.argv[1:]
+if how == "background":
+    fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+child = os.fork()
+if child == 0:
+    if how == "background":
+        os.setpgid(0, 0)
+    os.execv(sys.executable, [sys.executable, "-m", "langkeys", *arguments])
+if how == "background":
+    os.setpgid(child, child) if os.getpgid(child) != child else None
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("how", ["background", "no terminal of its own"])
+@pytest.mark.parametrize("stdin", ["data", "terminal"])
+@pytest.mark.parametrize(
+    ("line", "code"), [(("api-key", "revoke", "-"), 2), (("api-key", "list", "--json"), 4)]
+)
+def test_a_job_that_nobody_answers_does_not_wait(
+    asking: Site, database: Database, superuser: str, how: str, stdin: str,
+    line: tuple[str, ...], code: int,
+) -> None:  # fmt: skip
+    key = database.add_key(superuser, "leaked")
+    if how != "background" and stdin == "terminal":
+        pytest.skip("then stdin and stderr are terminals that somebody may sit at")
+    if code == 2 and stdin == "terminal":
+        pytest.skip("a key in the background comes from a file")
+    settings = {"LANGFLOW_AUTO_LOGIN": "true"} if code == 2 else {}
+    with Terminal(asking, "--version") as terminal:
+        terminal.finish()
+        process = asking.spawn(
+            how, *line,
+            command=(sys.executable, "-c", _JOB),
+            settings={"COLUMNS": None, **settings},
+            stdin=subprocess.PIPE if stdin == "data" else terminal.device,
+            stdout=subprocess.PIPE, stderr=terminal.device, start_new_session=True,
+        )  # fmt: skip
+        out, _ = process.communicate(
+            key.plaintext.encode() if stdin == "data" else None, timeout=30
+        )
+        assert process.returncode == code
+        assert out == b""
+    assert database.key_ids() == [key.id]
+
+
+# Ctrl-C
+
+
+@pytest.mark.parametrize("line", [("whoami",), ("api-key", "revoke", "ci")])
+def test_ctrl_c_ends_its_line(ending: Site, line: tuple[str, ...]) -> None:
+    settings = {"LANGFLOW_AUTO_LOGIN": "false"} if line == ("whoami",) else {}
+    with Terminal(ending, *line, **settings) as terminal:
+        terminal.expect(PROMPT if settings else "[y/N]")
+        terminal.send("\x03")
+        terminal.finish(130)
+    assert terminal.text.endswith("\nerror: interrupted\n")
+    question, error = terminal.text.splitlines()[-2:]
+    assert question.rstrip("^C ").endswith((":", "[y/N]"))
+    assert error == "error: interrupted"
