@@ -102,10 +102,13 @@ def holds_several_keys(line: str) -> bool:
 _SINGULAR = {"are": "is", "have": "has"}
 
 
-def counted(number: int, noun: str, verb: str = "") -> str:
-    """Say how many: ``1 value``, ``2 values``; with the verb ``are``: ``1 value is``."""
+def counted(number: int, noun: str, verb: str = "", *, plural: str | None = None) -> str:
+    """Say how many: ``1 value``, ``2 values``; with the verb ``are``: ``1 value is``.
+
+    ``plural`` is the noun's plural if it is not one with an s.
+    """
     if number != 1:
-        noun += "s"
+        noun = plural or f"{noun}s"
     elif verb:
         verb = _SINGULAR.get(verb, f"{verb}s")
     return f"{number} {noun} {verb}".rstrip()

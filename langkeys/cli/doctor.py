@@ -1,19 +1,19 @@
 """``langkeys doctor``."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import typer
 
 from langkeys.cli.invocation import session_of
-from langkeys.cli.messages import said_count
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.output import Output
-from langkeys.diagnostics.report import Finding, Report
+from langkeys.cli.output import Head, Output
+from langkeys.cli.present import findings
+from langkeys.diagnostics.report import Report
 from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access
 from langkeys.store.generations import Generation
-from langkeys.text import counted
 
 app = new_app()
 
@@ -25,8 +25,8 @@ def doctor(context: typer.Context) -> None:
     Shows every setting and its source (secrets as a fingerprint), the database and what its
     Langflow version supports, the acting user, who could call the server without a key, file modes
     and keys at risk. It also tries to decrypt every encrypted value. Exit {failed} if a problem is
-    found. Piped columns: section, level (ok, note or problem; setting for a setting), message,
-    hint.
+    found. The first line is the verdict. Piped columns: section, level (problem, note or ok;
+    setting for a setting), message, hint.
 
     \b
     Examples:
@@ -85,55 +85,43 @@ def _generation(generation: Generation) -> dict[str, Any]:
     return generation._asdict()
 
 
-def _rows(report: Report) -> list[tuple[str | None, ...]]:
-    settings = [
-        ("settings", "setting", f"{setting.name}={setting.value}", setting.source)
-        for setting in report.settings
-        if setting.value is not None
-    ]
-    counts = [
-        ("counts", "ok", said_count(name, count), None) for name, count in report.counts.items()
-    ]
-    findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
-    cause = findings[: int(report.has_cause)]
-    return [*cause, *settings, *findings[len(cause) :], *counts]
+def _rows(report: Report) -> Iterator[findings.Row]:
+    yield from findings.rows(report.findings, _place(report))
+    for setting in report.settings:
+        if setting.value is not None:
+            yield ("settings", "setting", f"{setting.name}={setting.value}", setting.source)
+    yield from findings.count_rows(report.counts)
 
 
-_MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+def _place(report: Report) -> str | None:
+    return None if report.database is None else f"in {report.database}"
 
 
 def _show(out: Output, report: Report) -> None:
-    shown = [setting for setting in report.settings if setting.value is not None]
-    if report.has_cause:
-        out.sentence(*_lines(report.findings[0]))
-    out.table(
-        ("SETTING", "VALUE", "SOURCE"),
-        [(setting.name, setting.value or "", setting.source or "") for setting in shown],
-    )
-    lines = []
-    for finding in report.findings[int(report.has_cause) :]:
-        lines += _lines(finding)
-    if report.generation is not None:
-        lines.append("")
-        lines.extend(f"  {line}" for line in _abilities(report.generation))
-    if report.counts:
-        lines.append(
-            "  " + ", ".join(said_count(name, count) for name, count in report.counts.items())
-        )
-    problems = sum(finding.level == "problem" for finding in report.findings)
+    from langkeys.cli.tables import wrapped
+
+    lines = list(findings.sentences(report.findings, _place(report)))
     lines.append("")
-    lines.append("no problem found" if not problems else f"{counted(problems, 'problem')} found")
-    out.sentence(*lines)
+    if report.generation is not None:
+        lines += wrapped(_abilities(report.generation), 0)
+    if report.counts:
+        lines += wrapped(findings.said_counts(report.counts), 0)
+    out.sentence(*lines, "")
+    out.table(
+        (
+            Head("SETTING", is_kept=True),
+            Head("VALUE", least=8, is_kept=True),
+            Head("SOURCE", least=6),
+        ),
+        [
+            (setting.name, setting.value, setting.source or "")
+            for setting in report.settings
+            if setting.value is not None
+        ],
+    )
 
 
-def _lines(finding: Finding) -> list[str]:
-    lines = [f"{_MARKS[finding.level]}  {finding.section}: {finding.message}"]
-    if finding.hint and finding.level != "ok":
-        lines.append(f"         {finding.hint}")
-    return lines
-
-
-def _abilities(generation: Generation) -> list[str]:
+def _abilities(generation: Generation) -> str:
     """Return what a server of this generation can do with API keys."""
     keys = "encrypted" if generation.encrypts_keys else "in plaintext"
     if generation.has_key_hash:
@@ -150,4 +138,4 @@ def _abilities(generation: Generation) -> list[str]:
         if generation.honours_owner_state
         else "an inactive owner's keys still run flows"
     )
-    return [f"Langflow {generation.release} stores keys {keys}; {ends}; {owners}."]
+    return f"Langflow {generation.release} stores keys {keys}; {ends}; {owners}."

@@ -82,8 +82,3 @@ def warn_of_overwriting(session: Session, names: Sequence[str]) -> None:
             " environment has another value and it imports the name;"
             " LANGFLOW_STORE_ENVIRONMENT_VARIABLES=false prevents that"
         )
-
-
-def said_count(name: str, number: int) -> str:
-    """Return one of a report's counts with its noun: ``1 API key``, ``2 users``."""
-    return counted(number, name.removesuffix("s"))

@@ -64,11 +64,13 @@ def whoami(
     key = _presented_key(api_key, api_key_file)
     if is_remote(context):
         described, how = _from_server(context, key)
+        where = None
     else:
         access = Access.USER if key is None else Access.NOBODY
         with session_of(context, access=access) as session:
             described, how = _from_store(session, key)
-    _show(call, described, how)
+            where = session.store.location
+    _show(call, described, how, where)
     if require_superuser and described["is_superuser"] is not True:
         call.output.warn(f"{described['username']} is not a superuser")
         raise typer.Exit(FailedError.exit_code)
@@ -120,7 +122,7 @@ def _from_server(context: typer.Context, key: str | None) -> tuple[dict[str, Any
     return over_rest.whoami(context, key, _FIELDS, _TIMES)
 
 
-def _show(call: Invocation, described: dict[str, Any], how: str) -> None:
+def _show(call: Invocation, described: dict[str, Any], how: str, where: str | None) -> None:
     key = described.get("api_key") or {}
     if call.output.as_json:
         call.output.document(described)
@@ -128,6 +130,8 @@ def _show(call: Invocation, described: dict[str, Any], how: str) -> None:
         kind = "superuser" if described["is_superuser"] else "not a superuser"
         state = "active" if described["is_active"] else "INACTIVE"
         lines = [f"{described['username']}, {kind}, {state} ({how}; id {described['id']})"]
+        if where is not None:
+            lines.append(f"database {where}")
         if key:
             expiry = key["expires_at"]
             until = f", expires {relative(parsed_iso(expiry), now())}" if expiry else ""

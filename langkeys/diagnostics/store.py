@@ -1,6 +1,7 @@
 """Check a database and its rows; a part of ``langkeys.diagnostics.report``."""
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from langkeys.authentication import DEFAULT_SUPERUSER, superuser_at_risk
@@ -14,6 +15,9 @@ from langkeys.times import now
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
     from langkeys.diagnostics.report import Report, Sources
+
+UNUSED_FOR = timedelta(days=90)
+"""How long a key may be unused before that is noted."""
 
 MAX_NAMED = 20
 """How many bad values and rows are named; the others are only counted."""
@@ -61,7 +65,8 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
         report.add(
             "encrypted",
             "ok",
-            f"the secret key decrypts {counted(decrypted.total(), 'value')}, all of them",
+            f"the secret key decrypts {'' if decrypted.total() == 1 else 'all '}"
+            f"{counted(decrypted.total(), 'value')}",
         )
     for column, count in old_form.items():
         report.add(
@@ -172,3 +177,50 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
             f" {generation.release} accepts them",
             "revoke them; to see them: langkeys api-key list --status inactive --all-users",
         )
+    _note_worth_knowing(report, settings, store)
+
+
+def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> None:
+    """Note which working keys never expire, are not used, or open everything."""
+    moment = now()
+    superusers = {
+        summary.user.id
+        for summary in store.users()
+        if summary.user.is_superuser and summary.user.is_active
+    }
+    lasting = unused = powerful = 0
+    unused_since = moment - UNUSED_FOR
+    for key in store.api_keys(KeyFilter(now=moment, status="active")):
+        lasting += key.expires_at is None
+        unused += (key.last_used_at or key.created_at) <= unused_since
+        powerful += key.user_id in superusers
+    listed = "to see them: langkeys api-key list --all-users --status active"
+    section = "API keys"
+    if lasting and store.generation.has_key_expiry:
+        report.add(
+            section,
+            "note",
+            f"{counted(lasting, 'key')} never {'expires' if lasting == 1 else 'expire'}",
+            f"{listed} --sort -expires_at",
+        )
+    if unused:
+        days = UNUSED_FOR.days
+        if settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE"):
+            report.add(
+                section,
+                "note",
+                "whether keys are in use is not known: LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set",
+            )
+        elif store.has_used_api_keys():
+            verb = "was" if unused == 1 else "were"
+            report.add(
+                section,
+                "note",
+                f"{counted(unused, 'key')} {verb} not used for {days} days",
+                f"{listed} --unused-for {days}d",
+            )
+        else:
+            report.add(section, "note", "no use of any key was ever counted")
+    if powerful:
+        verb = "belongs to a superuser" if powerful == 1 else "belong to superusers"
+        report.add(section, "note", f"{counted(powerful, 'key')} {verb}: good for everything")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from langkeys.cli.present.api_keys import API_KEYS
+from langkeys.cli.present.audit import AUDIT
 from langkeys.cli.present.columns import Kind, Listing, markdown, piped_columns
 from langkeys.cli.present.users import USERS
 from langkeys.cli.present.variables import VARIABLES
@@ -103,11 +104,27 @@ def test_help_and_documents_have_the_declared_columns(path: str) -> None:
     assert re.search(rf"\| `{path}`.*\| {', '.join(PIPED[path])} \|\n", FORMATS)
 
 
+def test_the_columns_of_the_audit_trail_are_the_declared_ones(filled: Place) -> None:
+    names = [
+        "time", "outcome", "command", "user", "authenticated_by", "system_user", "error", "reason",
+        "changes",
+    ]  # fmt: skip
+    assert [column.name for column in AUDIT.piped] == names
+    assert f"Piped columns: {', '.join(names)}." in " ".join(command_named("audit").help.split())
+    assert markdown(AUDIT) in FORMATS
+    assert f"| `audit` | {', '.join(names)} |" in FORMATS
+    settings = {"LANGKEYS_AUDIT_LOG": str(filled.folder / "audit.jsonl")}
+    filled.call("api-key", "create", **settings).done()
+    assert filled.call("audit", "--header", **settings).done().rows[0] == names
+    (record,) = filled.call("audit", "--json", **settings).done().json()
+    assert set(record) <= set(AUDIT.by_name)
+
+
 def test_every_list_and_show_takes_fields() -> None:
     for path in paths():
         options = {name for p in command_named(path).params for name in p.opts}
-        is_listing = path.split()[-1] in ("list", "show")
-        assert ({"--fields", "--header"} <= options) == is_listing or path == "audit", path
+        is_listing = path.split()[-1] in ("list", "show") or path == "audit"
+        assert ({"--fields", "--header"} <= options) == is_listing, path
 
 
 @pytest.mark.parametrize("path", [*LISTINGS, *(f"{noun} show" for noun in CARDS)])

@@ -4,16 +4,13 @@ from typing import Any
 
 import typer
 
-from langkeys.cli.messages import said_count
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
+from langkeys.cli.present import findings
 from langkeys.cli.remote.connection import server_of
 from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.remote.diagnosis import RemoteReport, examine
-from langkeys.text import counted
-
-MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 
 def doctor(context: typer.Context) -> None:
@@ -26,11 +23,12 @@ def doctor(context: typer.Context) -> None:
     elif out.is_terminal:
         _show(out, report)
     else:
-        findings = [(f.section, f.level, f.message, f.hint) for f in report.findings]
-        counts = [
-            ("counts", "ok", said_count(name, count), None) for name, count in report.counts.items()
-        ]
-        out.rows([*findings, *counts])
+        out.rows(
+            [
+                *findings.rows(report.findings, f"at {report.url}"),
+                *findings.count_rows(report.counts),
+            ]
+        )
     if not report.is_sound:
         raise typer.Exit(FailedError.exit_code)
 
@@ -50,15 +48,7 @@ def _document(report: RemoteReport) -> dict[str, Any]:
 
 
 def _show(out: Output, report: RemoteReport) -> None:
-    problems = sum(finding.level == "problem" for finding in report.findings)
-    found = counted(problems, "problem") if problems else "no problem"
-    lines = [f"{found} found at {report.url}", ""]
-    for finding in report.findings:
-        lines.append(f"{MARKS[finding.level]}  {finding.section}: {finding.message}")
-        if finding.hint and finding.level != "ok":
-            lines.append(f"         {finding.hint}")
+    lines = list(findings.sentences(report.findings, f"at {report.url}"))
     if report.counts:
-        lines.append(
-            "  " + ", ".join(said_count(name, count) for name, count in report.counts.items())
-        )
+        lines += ["", findings.said_counts(report.counts)]
     out.sentence(*lines)

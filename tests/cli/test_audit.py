@@ -1,0 +1,154 @@
+"""Which entries of the audit trail are shown, and what a person reads of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from ..support import databases
+from ..support.databases import Database
+from ..support.sites import Result, Site
+from ..support.terminals import shown
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def log(site: Site) -> Path:
+    path = site.folder / "audit.jsonl"
+    site.settings["LANGKEYS_AUDIT_LOG"] = str(path)
+    return path
+
+
+@pytest.fixture
+def week(site: Site, log: Path, database: Database) -> dict[str, str]:
+    """A trail of different people and commands; returns the id and the key of ``ci``."""
+    site.settings["LANGFLOW_AUTO_LOGIN"] = "true"
+    made = site.call("api-key", "create", "--name", "ci", "--json").done().json()
+    site.call("api-key", "create", "--name", "laptop").done()
+    alice = site.call("api-key", "create", "--name", "hers", "--json").done().json()
+    site.call("user", "create", "alice", "--superuser", "--random").done()
+    database.rows("UPDATE apikey SET user_id = (SELECT id FROM user WHERE username = 'alice')"
+                  " WHERE name = 'hers'")  # fmt: skip
+    hers = {"LANGKEYS_API_KEY": alice["api_key"]}
+    site.call("api-key", "update", "laptop", "--name", "ci-old", **hers).done()
+    site.call("api-key", "revoke", "ci", "--yes", "--reason", "left", **hers).done()
+    site.call("api-key", "revoke", "nobody", "--yes").failed(3)
+    other = site.folder / "other.db"
+    databases.made(other).add_user("administrator")
+    site.call("user", "create", "bob", "--random", "--database", str(other)).done()
+    return {"id": made["id"], "api_key": made["api_key"], "hers": alice["id"]}
+
+
+def commands(call: Call, *options: str, stdin: str = "") -> list[str]:
+    """Return the commands of the entries that are shown, piped, and hold that JSON has the same."""
+    piped = [row[2] for row in call("audit", *options, stdin=stdin).done().rows]
+    records: list[dict[str, Any]] = call("audit", *options, "--json", stdin=stdin).done().json()
+    assert [record["command"] for record in records] == piped
+    return piped
+
+
+CREATE, REVOKE, UPDATE, USER = "api-key create", "api-key revoke", "api-key update", "user create"
+
+
+def test_this_databases_entries_are_shown_and_the_others_are_counted(
+    call: Call, week: dict[str, str]
+) -> None:
+    every = [CREATE, CREATE, CREATE, USER, UPDATE, REVOKE, REVOKE]
+    assert commands(call) == every
+    assert "note: 1 entry of other databases or servers left out" in call("audit").stderr
+    assert commands(call, "--all-databases") == [*every, USER]
+    assert "left out" not in call("audit", "--all-databases").stderr
+    call("audit", LANGFLOW_DATABASE_URL="mysql://x/y").failed(2)
+    assert call("audit", "--all-databases", LANGFLOW_DATABASE_URL="mysql://x/y").done().rows
+
+
+def test_a_database_is_the_same_by_whatever_path_it_is_named(
+    site: Site, week: dict[str, str]
+) -> None:
+    (site.folder / "link").symlink_to(site.folder)
+    for url in (site.path, f"link/{site.path}", f"./{site.path}"):
+        assert len(site.call("audit", "--database", str(url)).done().rows) == 7
+    assert len(site.call("audit", "--database", "other.db").done().rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--user", "alice"), [UPDATE, REVOKE]),
+        (("--user", "administrator"), [CREATE, CREATE, CREATE, USER, REVOKE]),
+        (("--user", "Alice"), []),
+        (("--command", "api-key revoke"), [REVOKE, REVOKE]),
+        (("--command", "revoke"), [REVOKE, REVOKE]),
+        (("--command", "user"), [USER]),
+        (("--command", "create"), [CREATE, CREATE, CREATE, USER]),
+        (("--command", "key"), []),
+        (("--failed",), [REVOKE]),
+        (("--failed", "--user", "alice"), []),
+        (("--limit", "2"), [REVOKE, REVOKE]),
+        (("--limit", "3", "--user", "administrator"), [CREATE, USER, REVOKE]),
+        (("--limit", "0"), []),
+        (("--limit", "100"), [CREATE, CREATE, CREATE, USER, UPDATE, REVOKE, REVOKE]),
+        (("--key", "ci"), [CREATE, REVOKE]),
+        (("--key", "ci-old"), [UPDATE]),
+        (("--key", "nobody"), []),
+        (("--since", "1h", "--command", "user"), [USER]),
+    ],
+)
+@pytest.mark.usefixtures("week")
+def test_entries_are_selected(call: Call, options: tuple[str, ...], expected: list[str]) -> None:
+    assert commands(call, *options) == expected
+
+
+def test_a_key_is_found_by_its_id_by_itself_and_as_the_one_that_acted(
+    call: Call, week: dict[str, str]
+) -> None:
+    for ref in (week["id"], week["id"].replace("-", ""), week["id"][:8], week["id"][:8].upper()):
+        assert commands(call, "--key", ref) == [CREATE, REVOKE]
+    assert commands(call, "--key", "-", stdin=week["api_key"]) == [REVOKE]
+    assert week["api_key"] not in call("audit", "--key", "-", stdin=week["api_key"]).stderr
+    assert commands(call, "--key", week["hers"]) == [CREATE, UPDATE, REVOKE]
+    call("audit", "--key", week["api_key"]).failed(2)
+    call("audit", "--key", "-", stdin="a\nb").failed(2, "2 lines")
+
+
+def test_a_user_is_found_by_id(call: Call, week: dict[str, str], database: Database) -> None:
+    (user_id,) = database.rows("SELECT id FROM user WHERE username = 'alice'")[0]
+    assert commands(call, "--user", user_id) == [UPDATE, REVOKE]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_person_reads_what_was_changed_in_one_line_each(
+    site: Site, week: dict[str, str], width: int
+) -> None:
+    terminal = shown(site, "audit", columns=width)
+    lines = [line for line in terminal.text.splitlines() if "other databases" not in line]
+    assert all(cell_len(line) <= width for line in lines)
+    assert len([line for line in lines if "api-key" in line or "user cr" in line]) == 7
+    if width == 200:
+        assert f"deleted key ci ({week['id'][:8]})" in terminal.text
+        assert f"created key ci ({week['id'][:8]})" in terminal.text
+        for word in ("refused", "not_found", "left", "alice", "BY"):
+            assert word in terminal.text or "same in every row" in terminal.text
+    assert week["id"] not in terminal.text
+
+
+def test_fields_of_entries_are_picked(call: Call, week: dict[str, str], log: Path) -> None:
+    rows = call("audit", "--fields", "system_user,changes", "--header").done().rows
+    assert rows[0] == ["system_user", "changes"]
+    assert f"insert api_key {week['id']} (ci)" in rows[1][1]
+    record = json.loads(log.read_text().splitlines()[0])
+    described = call("audit", "--fields", "changes,pid", "--json").done().json()[0]
+    assert described == {"changes": record["changes"], "pid": record["pid"]}
+
+
+def test_init_sets_where_the_trail_is(empty_site: Site) -> None:
+    empty_site.call("init").done()
+    empty_site.call("api-key", "create").done()
+    assert f"LANGKEYS_AUDIT_LOG={empty_site.folder}" in (empty_site.folder / ".env").read_text()
+    assert commands(empty_site.call) == ["init", "api-key create"]

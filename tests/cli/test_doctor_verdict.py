@@ -1,0 +1,123 @@
+"""doctor: the verdict first, causes before symptoms, and what is worth knowing of the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ..support.databases import Database, ago, ahead
+from ..support.samples import OTHER_SECRET_KEY, PASSWORD
+from ..support.sites import Result, Site
+from ..support.terminals import Terminal
+
+Call = Callable[..., Result]
+
+
+def notes(site: Site, **settings: str) -> list[str]:
+    found = site.call("doctor", "--json", **settings).done().json()["findings"]
+    return [f["message"] for f in found if (f["section"], f["level"]) == ("API keys", "note")]
+
+
+def at_terminal(site: Site, code: int, columns: int = 80) -> list[str]:
+    with Terminal(site, "doctor", columns=columns) as terminal:
+        return terminal.finish(code).text.splitlines()
+
+
+@pytest.mark.parametrize("problems", [0, 1, 2])
+def test_the_first_line_is_the_verdict(
+    site: Site, database: Database, superuser: str, problems: int
+) -> None:
+    database.add_key(superuser, "fine")
+    for number in range(problems):
+        database.add_key(superuser, f"closed {number}", secret_key=OTHER_SECRET_KEY)
+    said = ("no problem", "1 problem", "2 problems")[problems]
+    verdict = f"{said} found in {database.path}"
+    code = 1 if problems else 0
+    rows = site.call("doctor")
+    assert rows.code == code
+    assert rows.rows[0] == ["verdict", "problem" if problems else "ok", verdict, ""]
+    levels = [row[1] for row in rows.rows[1:] if row[0] not in ("settings", "counts")]
+    assert levels == sorted(levels, key=["problem", "note", "ok"].index)
+    lines = at_terminal(site, code)
+    assert lines[0] == verdict
+    marks = [line.split()[0] for line in lines[1:] if line.startswith(("PROBLEM", "note", "ok"))]
+    assert marks == sorted(marks, key=["PROBLEM", "note", "ok"].index)
+    assert marks.count("PROBLEM") == problems
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_folded_inside_a_word(site: Site, width: int) -> None:
+    for line in at_terminal(site, 0, columns=width)[1:]:
+        assert len(line) <= width or " " not in line.strip(), line
+
+
+@pytest.mark.parametrize("release", ["1.13", "1.8"])
+def test_a_wrong_secret_key_is_one_finding_though_a_key_acts(
+    site_of: Callable[[str], Site], release: str
+) -> None:
+    site = site_of(release)
+    owner = str(site.database.rows("SELECT id FROM user WHERE username = 'administrator'")[0][0])
+    key = site.database.add_key(owner, hashed=release == "1.13")
+    site.database.add_key(owner)
+    settings = {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY, "LANGKEYS_API_KEY": key.plaintext}
+    result = site.call("doctor", "--json", **settings)
+    problems = [f for f in result.json()["findings"] if f["level"] == "problem"]
+    assert [problem["section"] for problem in problems] == ["secret key"]
+    assert "can decrypt none of the 2 encrypted values" in problems[0]["message"]
+    assert site.call("doctor", **settings).rows[1][0] == "secret key"
+
+
+def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
+    site: Site, database: Database, superuser: str
+) -> None:
+    alice = database.add_user("alice", is_superuser=False)
+    database.add_key(alice, "used", created_at=ago(days=200), last_used_at=ago(days=1),
+                     total_uses=3, expires_at=ahead(days=9))  # fmt: skip
+    assert notes(site) == []
+    database.add_key(alice, "lasting")
+    assert notes(site) == ["1 key never expires"]
+    database.add_key(superuser, "old", created_at=ago(days=91), expires_at=ahead(days=9))
+    database.add_key(
+        superuser, "older", created_at=ago(days=300), last_used_at=ago(days=90, hours=1)
+    )
+    database.add_key(superuser, "young", created_at=ago(days=89), expires_at=ahead(days=9))
+    # What lets nobody in is not worth knowing.
+    database.add_key(superuser, "expired", created_at=ago(days=300), expires_at=ago(days=1))
+    database.add_key(superuser, "inactive", created_at=ago(days=300), is_active=False)
+    assert notes(site) == [
+        "2 keys never expire",
+        "2 keys were not used for 90 days",
+        "3 keys belong to superusers: good for everything",
+    ]
+    hints = {
+        f["hint"].partition("langkeys ")[2]
+        for f in site.call("doctor", "--json").json()["findings"]
+        if f["section"] == "API keys" and f["hint"]
+    }
+    listed = [[row[1] for row in site.call(*hint.split()).done().rows] for hint in sorted(hints)]
+    assert listed[1] == ["old", "older"]
+
+
+def test_keys_whose_use_nobody_counts_are_not_called_unused(site: Site, database: Database) -> None:
+    alice = database.add_user("alice", is_superuser=False)
+    database.add_key(alice, created_at=ago(days=200), expires_at=ahead(days=9))
+    assert notes(site) == ["no use of any key was ever counted"]
+    (said,) = notes(site, LANGFLOW_DISABLE_TRACK_APIKEY_USAGE="true")
+    assert "not known" in said
+
+
+def test_counts_are_english(site: Site, database: Database, superuser: str) -> None:
+    database.add_key(superuser)
+    said = [row[2] for row in site.call("doctor").rows if row[0] == "counts"]
+    assert {"1 user", "1 API key", "1 active superuser", "0 variables"} <= set(said)
+    text = "\n".join(at_terminal(site, 0))
+    assert "the secret key decrypts 1 value" in text
+    assert "1 user, " in text
+
+
+def test_whoami_names_the_database_to_a_person(site: Site, database: Database) -> None:
+    site.settings |= {"LANGFLOW_AUTO_LOGIN": "false", "LANGFLOW_SUPERUSER_PASSWORD": PASSWORD}
+    with Terminal(site, "whoami") as terminal:
+        text = terminal.finish().text
+    assert f"database {database.path}" in text.splitlines()
