@@ -118,7 +118,7 @@ def means(**more: Any) -> Means:
     return Means(
         **{
             "cipher": stores.cipher,
-            "hashed_password": hash_password,
+            "hash_password": hash_password,
             "check_secret_key": lambda: None,
             "agree": lambda _: None,
             "warn": lambda _: None,
