@@ -66,6 +66,15 @@ def checked_name(name: str) -> str:
     return name
 
 
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be encoded: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def visible(text: str) -> str:
     """Write what cannot be shown as ``\\x1b``, ``\\n``, ``\\u202e`` and so on."""
     if text.isascii() and text.isprintable():

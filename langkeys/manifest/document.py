@@ -19,10 +19,13 @@ TEXT, NULL, BOOLEAN, INTEGER, FLOAT, MAP, LIST = (
 )  # fmt: skip
 WORD = "word"
 """A bare yes, no, on, off, y or n: text in YAML 1.2 and a boolean for older readers."""
+MERGE = "merge"
+"""A bare <<: text in YAML 1.2, and for older readers a map to take over."""
 
 NAMED = {
     TEXT: "text",
     WORD: "a word that must be quoted",
+    MERGE: "a merge key (<<)",
     NULL: "nothing",
     BOOLEAN: "true or false",
     INTEGER: "a number",
@@ -45,8 +48,9 @@ _RESOLVED = (
         ),
     ),
     (WORD, re.compile("yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|y|Y|n|N")),
+    (MERGE, re.compile("<<")),
 )
-_MAY_BE_RESOLVED = frozenset("~nNtTfF-+.0123456789yYoO")
+_MAY_BE_RESOLVED = frozenset("~nNtTfF-+.0123456789yYoO<")
 
 # What PyYAML calls it, and what it is for somebody who has written it.
 _SYNTAX = (

@@ -13,8 +13,9 @@ from langkeys.manifest.plan_keys import is_servers_own
 from langkeys.manifest.problems import looks_secret
 from langkeys.models import CREDENTIAL, GENERIC, ApiKey, User, Variable
 from langkeys.store.records import KeyFilter
-from langkeys.text import MAX_NAME_LENGTH
+from langkeys.text import MAX_NAME_LENGTH, is_utf8
 from langkeys.times import iso
+from langkeys.variables.environment_names import is_credential
 from langkeys.variables.lifecycle import is_touched
 
 _ENVIRONMENT_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
@@ -109,17 +110,24 @@ class Exporter:
             value = self._value(rows) if self._reveal and is_generic else None
             if value is not None:
                 found["value"] = value
-        elif _ENVIRONMENT_NAME.fullmatch(name):
-            found["value_from"] = {"env": name, "optional": True}
         else:
-            file = _NOT_IN_FILE_NAMES.sub("_", name)
-            found["value_from"] = {"file": f"secrets/{file}", "optional": True}
+            found["value_from"] = {**self._source(name), "optional": True}
         names = first.default_fields or ()
-        if names and _is_same(row.default_fields for row in rows) and all(map(str.strip, names)):
-            found["default_fields"] = list(dict.fromkeys(names))
-            if len(found["default_fields"]) != len(names):
-                del found["default_fields"]
+        if names and _is_same(row.default_fields for row in rows) and _can_be_declared(names):
+            found["default_fields"] = list(names)
         return found
+
+    def _source(self, name: str) -> dict[str, str]:
+        """Say where a Credential's value could come from: the environment, if it can be there.
+
+        A name such as PATH or HOME is there with a value of its own.
+        """
+        is_taken = name in self._context.settings.environ and not is_credential(name)
+        if _ENVIRONMENT_NAME.fullmatch(name) and not is_taken:
+            return {"env": name}
+        file = _NOT_IN_FILE_NAMES.sub("_", name)
+        # . and .. are folders.
+        return {"file": f"secrets/{file if file.strip('.') else '_' * len(file)}"}
 
     def _value(self, rows: Sequence[Variable]) -> str | None:
         """Return the value of a Generic variable, where it can stand in a manifest and is kept."""
@@ -136,6 +144,12 @@ class Exporter:
             return value
         # A plan would take it from the server's environment.
         return None if rows[0].name in context.imported else value
+
+
+def _can_be_declared(names: Sequence[str]) -> bool:
+    """Tell whether a manifest takes these names of fields: whole texts, none empty, none twice."""
+    is_text = all(name.strip() and is_utf8(name) for name in names)
+    return is_text and len(set(names)) == len(names)
 
 
 def _is_same(values: Iterable[Any]) -> bool:

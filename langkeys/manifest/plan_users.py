@@ -33,13 +33,16 @@ class UserPlanner:
         self._context = context
         self._plan = plan
         self._prune = prune
+        self._first_alike: dict[str, DeclaredUser] = {}
 
     def planned(self) -> dict[str, PlannedUser]:
         """Return all users that count, as they are to be; actions go into the plan."""
         found: dict[str, PlannedUser] = {}
         for name, declared in self._manifest.users.items():
+            other = self._first_alike.setdefault(name.lower(), declared)
             user = self._stored.users.get(name)
-            planned = self._new(declared) if user is None else self._changed(declared, user)
+            # Where names that differ only in case are stored, both can be declared.
+            planned = self._new(declared, other) if user is None else self._changed(declared, user)
             if planned is not None:
                 found[name] = planned
         for name, user in self._stored.users.items():
@@ -50,7 +53,7 @@ class UserPlanner:
     def _add(self, declared: DeclaredUser, what: str, *, code: str = USAGE) -> None:
         self._plan.problems.add(declared.place, declared.path, what, code=code)
 
-    def _new(self, declared: DeclaredUser) -> PlannedUser | None:
+    def _new(self, declared: DeclaredUser, other: DeclaredUser) -> PlannedUser | None:
         context, settings = self._context, self._context.settings
         password = self._new_password(declared)
         alike = self._stored.alike.get(declared.name.lower(), ())
@@ -60,6 +63,13 @@ class UserPlanner:
                 f"there is no user of this name; did you mean {joined('', alike[0])}? User names"
                 " are unique regardless of case",
                 code=USAGE if password is None else CONFLICT,
+            )
+            return None
+        if other is not declared:
+            self._add(
+                declared,
+                f"differs only in case from {joined('', other.name)} in {other.place}; user names"
+                " are unique regardless of case",
             )
             return None
         if password is None:

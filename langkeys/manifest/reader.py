@@ -5,6 +5,7 @@ All problems are found in one run: of the form, of what does not go together, of
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from os.path import realpath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from langkeys.manifest.declared import (
     Target,
 )
 from langkeys.manifest.document import MAP, Node, node_of
-from langkeys.manifest.problems import Place, Problems, joined
+from langkeys.manifest.problems import Place, Problems
 from langkeys.manifest.secrets_of import Secrets
 from langkeys.manifest.walker import Object, Value, Walker
 from langkeys.models import GENERIC
@@ -156,16 +157,6 @@ class _Reader:
 
     def joined(self) -> Manifest:
         """Return all files as one manifest."""
-        alike: dict[str, DeclaredUser] = {}
-        for user in self._users.values():
-            other = alike.setdefault(user.name.lower(), user)
-            if other is not user:
-                self._add(
-                    user.place,
-                    user.path,
-                    f"differs only in case from {joined('', other.name)} in {other.place}; user"
-                    " names are unique regardless of case",
-                )
         self._check_targets()
         return Manifest(
             name=None if self._name is None else self._name.value,
@@ -176,19 +167,20 @@ class _Reader:
         )
 
     def _check_targets(self) -> None:
-        first: dict[Path, Target] = {}
+        # Whatever links and .. lead there: the last one written would be all that is left.
+        first: dict[str, Target] = {}
         for user in self._users.values():
             targets = [user.target, *(key.target for key in user.api_keys.values())]
             for target in filter(None, targets):
-                other = first.setdefault(target.file, target)
+                other = first.setdefault(realpath(target.file), target)
                 if other is not target:
                     what = f"the same file as {other.path} in {other.place}"
                     self._add(target.place, target.path, what)
         for source in self._secrets.asked:
-            if source.file is not None and source.file in first:
-                target = first[source.file]
+            target_here = None if source.file is None else first.get(realpath(source.file))
+            if target_here is not None:
                 what = f"the same file as {source.path} in {source.place}, which is read"
-                self._add(target.place, target.path, what)
+                self._add(target_here.place, target_here.path, what)
 
     def _user(self, name: str, value: Value) -> DeclaredUser:
         fields: Object = value.value
@@ -232,8 +224,6 @@ class _Reader:
         )
         if _value(fields, "state") == schema.ABSENT:
             return replace(variable, is_absent=True)
-        if "=" in name:
-            self._add(value.place, value.path, "the name of a variable cannot have a =")
         source, text = self._secret(fields, "value_from")
         if "value" in fields:
             text = fields["value"].value

@@ -14,7 +14,7 @@ from langkeys.manifest import document, schema
 from langkeys.manifest.document import Node
 from langkeys.manifest.problems import Place, Problems, joined, looks_secret
 from langkeys.manifest.schema import FORMS, Field, Form
-from langkeys.text import MAX_NAME_LENGTH
+from langkeys.text import MAX_NAME_LENGTH, is_utf8
 from langkeys.times import NEVER, parsed_iso, parsed_span
 
 _TRUE = ("true", "True", "TRUE")
@@ -108,17 +108,17 @@ class Walker:
                     f'write "{key.text}" in quotes: without them, other programs read it as'
                     " true or false",
                 )
+            elif key.kind == document.MERGE:
+                self.add(key.place, path, "merge keys (<<) are not supported; quote a name")
+                continue
             elif key.kind != document.TEXT:
                 what = f"a name must be text, not {document.NAMED[key.kind]}: quote it"
                 self.add(key.place, path, what)
                 continue
-            elif key.text == "<<":
-                self.add(key.place, path, "merge keys (<<) are not supported")
-                continue
             elif looks_secret(key.text):
                 self.add(key.place, path, "a name looks like a secret, which must not stand here")
                 continue
-            elif not key.text or len(key.text) > MAX_NAME_LENGTH or not _is_utf8(key.text):
+            elif not key.text or len(key.text) > MAX_NAME_LENGTH or not is_utf8(key.text):
                 what = f"a name must have 1 to {MAX_NAME_LENGTH} characters of Unicode"
                 self.add(key.place, path, what)
                 continue
@@ -151,7 +151,7 @@ class Walker:
             self.add(node.place, path, f"expected text, not {document.NAMED[node.kind]}: quote it")
         elif not node.text:
             self.add(node.place, path, "is empty")
-        elif not _is_utf8(node.text):
+        elif not is_utf8(node.text):
             self.add(node.place, path, "has an escape of half a character (\\uD800 to \\uDFFF)")
         else:
             return node.text
@@ -238,11 +238,3 @@ def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     if not near:
         return ""
     return f"; did you mean {next(k for k in known if k.lower() == near[0])}?"
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

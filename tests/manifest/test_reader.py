@@ -215,14 +215,6 @@ WRONG_FIELDS = {
         f"users: {{a: {{password_from: {{file: sk-{'A' * 43}}}}}}}",
         "the name of the file looks like a secret",
     ),
-    "names that differ in case": (
-        "users: {Bob: {is_active: true}, bob: {is_active: true}}",
-        "users.bob: differs only in case from Bob in m.yaml:2:9",
-    ),
-    "a variable's name with =": (
-        "users: {a: {variables: {A=B: {}}}}",
-        "the name of a variable cannot have a =",
-    ),
     "an unknown list": ("complete: [user]", "complete: expected users; did you mean users?"),
     "keys of one who shall have none": (
         "users: {a: {revoke_keys: true, api_keys: {k: {}}}}",
