@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from langkeys.api_keys import lifecycle as api_keys
-from langkeys.api_keys.lifetimes import is_working, lasting, new_expiry
+from langkeys.api_keys.lifetimes import Replacements, is_working, lasting, new_expiry
 from langkeys.api_keys.verification import representative, verify_rows
 from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, InvalidKeyError, LangkeysError
@@ -157,6 +157,7 @@ class OneKey:
                 what = f"this API key is {dashed(row.id)}, which is declared by its own name"
                 self._add(what, field="value_from", code=CONFLICT)
                 return
+            self._warn_of_end(row)
             self._finish(row, is_delivered=False, same=same)
         elif self.declared.is_active is False:
             self._add("there is no such API key that could be inactive", field="is_active")
@@ -165,6 +166,17 @@ class OneKey:
             self._add(what, field="value_from", code=CONFLICT)
         else:
             self._new(RENEW if self._working else ADD, value, self._working[-1:])
+
+    def _warn_of_end(self, row: ApiKey) -> None:
+        """Warn where the source has gone back to a key that ends with its grace."""
+        newer = Replacements(self.rows).find_newer(row)
+        is_kept = self.declared.expires is None and self.declared.expires_at is None
+        if newer is not None and row.expires_at is not None and is_kept:
+            what = (
+                f"{self.declared.path}: this API key was replaced by {dashed(newer.id)} and works"
+                f" until {iso(row.expires_at)} only; with expires or expires_at it is kept"
+            )
+            self.plan.warnings[what] = None
 
     # What they share
 

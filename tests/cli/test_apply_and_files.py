@@ -1,0 +1,58 @@
+"""The files of apply: each has one key, and a source that goes back to an old key is told of."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..conftest import SUPERUSER
+from ..support.manifests import Declared, new_key
+from ..support.sites import Site
+
+
+@pytest.fixture
+def declared(site: Site) -> Declared:
+    found = Declared(site)
+    (site.folder / "sub").mkdir()
+    (site.folder / "link").symlink_to("out")
+    return found
+
+
+@pytest.mark.parametrize("other", ["sub/../out/key", "link/key", "./out//key", "{folder}/out/key"])
+def test_two_keys_in_one_file_are_refused_however_it_is_named(
+    declared: Declared, other: str
+) -> None:
+    other = other.format(folder=declared.site.folder)
+    declared.write(
+        f"users: {{{SUPERUSER}: {{api_keys: {{a: {{write_to: {{file: out/key}}}},"
+        f" b: {{write_to: {{file: {other}}}}}}}}}}}"
+    )
+    declared.apply().failed(2, "api_keys.b.write_to: the same file as users.")
+    assert declared.keys("a") == declared.keys("b") == []
+
+
+def test_a_file_that_is_read_is_not_written_however_it_is_named(declared: Declared) -> None:
+    declared.write(
+        f"users: {{{SUPERUSER}: {{api_keys: {{a: {{write_to: {{file: link/key}}}}}},"
+        " variables: {A: {value_from: {file: out/key, optional: true}}}}}"
+    )
+    declared.apply().failed(2, "api_keys.a.write_to: the same file as users.", "which is read")
+
+
+def test_a_source_that_goes_back_to_a_key_in_its_grace_is_warned_about(
+    declared: Declared,
+) -> None:
+    given = "{value_from: {file: p}, grace: 24h%s}"
+    text = f"users: {{{SUPERUSER}: {{api_keys: {{partner: {given}}}}}}}"
+    old, new = new_key(), new_key()
+    for value in (old, new):
+        declared.write(text % "", p=value)
+        assert "replaced by" not in declared.apply().done().stderr
+    declared.write(text % "", p=old)
+    (_, (newer, _)) = declared.keys("partner")
+    warning = declared.plan().done().stderr
+    assert "this API key was replaced by" in warning
+    assert newer.replace("-", "")[:8] in warning.replace("-", "")
+    declared.write(text % ", expires: 90d", p=old)
+    assert "was replaced by" not in declared.apply().done().stderr
+    declared.works(old, SUPERUSER)
+    declared.settled()
