@@ -382,3 +382,21 @@ def test_on_sqlite_the_driver_is_not_loaded(tmp_path: Path) -> None:
         "api-key", "list", command=(sys.executable, "-c", program), LANGFLOW_AUTO_LOGIN="true",
         LANGFLOW_DATABASE_URL=database.url, LANGFLOW_SUPERUSER="administrator",
     ).done()  # fmt: skip
+
+
+def test_a_manifest_is_planned_applied_and_exported(site: Site, server: ServerDatabase) -> None:
+    exported = site.folder / "exported.yaml"
+    site.call("api-key", "create", "--name", "ci").done()
+    exported.write_text(site.call("manifest").done().stdout)
+    site.call("plan", "-f", str(exported), "--exit-code").done()
+    wanted = site.folder / "wanted.yaml"
+    wanted.write_text(
+        "version: 1\nusers:\n  administrator:\n    api_keys:\n      app:\n"
+        "        write_to: {file: app.key}\n"
+    )
+    assert site.call("plan", "-f", str(wanted), "--exit-code").code == 8
+    site.call("apply", "-f", str(wanted), "--yes").done()
+    assert len(server.key_ids()) == 2
+    site.call("plan", "-f", str(wanted), "--exit-code").done()
+    key = (site.folder / "app.key").read_text()
+    site.call("whoami", "--api-key", "-", stdin=key).done()
