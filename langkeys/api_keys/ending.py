@@ -315,7 +315,7 @@ class Endings:
         return self.whole_key(row)
 
     def update_rows(self, rows: Iterable[ApiKey]) -> None:
-        """Write rows within a transaction; raise NotFoundError where one is gone."""
+        """Write rows within a transaction; raise NotFoundError if one is gone."""
         for row in rows:
             if not self._store.update_api_key(row):
                 raise NotFoundError(

@@ -71,10 +71,10 @@ def find_api_key(path: Path) -> str | None:
 def find_stored(
     store: Store, finder: KeyFinder, name: str, owner: User, warn: Callable[[str], None]
 ) -> str | None:
-    """Return the only working API key of this name and owner, to be delivered again.
+    """Return the only working API key of this name and owner, to be written to the file again.
 
-    None where there is none, or more than one: nobody could say which was in the file. One that
-    cannot be decrypted is told to ``warn``.
+    None if there is no such key, or more than one: it is unknown which of them was in the file.
+    ``warn`` is called for a key that cannot be decrypted.
     """
     moment = now()
     rows = list(store.api_keys(KeyFilter(now=moment, user_id=owner.id, name=name)))
@@ -92,11 +92,10 @@ def find_stored(
 
 
 def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) -> str:
-    """Put an API key into the file that is missing, and return what is in the file.
+    """Write an API key to the missing file, and return the key that is in the file.
 
-    A new key, where ``value`` is None. Where another process has been faster, what is in the file
-    is its key. For a new key nothing of this needs a database: a crash after it leaves a file that
-    the next run makes work.
+    ``value``, or a new key if it is None; or another process's key if that was faster. A new key
+    needs no database: after a crash here the next run makes the key in the file work.
     """
     value = value or f"sk-{secrets.token_urlsafe(32)}"
     try:
@@ -126,10 +125,9 @@ def ensure(
 ) -> EnsureResult:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
-    ``expires_at`` counts only where the row is made. ``is_delivered``: the key was there, and has
-    been written to the file again, which is a change. Raises ConflictError for a key that is
-    expired, inactive, revoked before (as ``was_revoked`` knows it) or somebody else's: it is not
-    brought back, and not taken over.
+    ``expires_at`` counts only for a new row. ``is_delivered``: the existing key has been written to
+    the file again, which is a change. Raises ConflictError if the key is expired, inactive, revoked
+    before (according to ``was_revoked``) or another user's: it is neither restored nor taken over.
     """
     api_keys.require_working_owner(store.generation, owner)
     finder = KeyFinder(store, cipher)

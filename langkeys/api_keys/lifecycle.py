@@ -128,7 +128,7 @@ def check_stored(store: Store, batch: KeyBatch) -> None:
 
 
 def check_accepted(fresh: Store, rows: Iterable[ApiKey]) -> None:
-    """Raise ConflictError where a server with the database ``fresh`` would refuse a new key."""
+    """Raise ConflictError if a server with the database ``fresh`` would refuse a new key."""
     for row in rows:
         try:
             verify_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))

@@ -47,13 +47,13 @@ class Replacements:
 
 
 def lasting(keys: Sequence[ApiKey]) -> list[ApiKey]:
-    """Return those of all keys of one name and owner that no newer one has replaced."""
+    """Return the keys, of all keys of one name and owner, that no newer one has replaced."""
     replaced = Replacements(keys)
     return [key for key in keys if replaced.find_newer(key) is None]
 
 
 def is_working(key: ApiKey, generation: Generation, moment: datetime) -> bool:
-    """Tell whether a server of this generation takes the row for one that works."""
+    """Tell whether a server of this generation accepts a row by its state and expiry."""
     return not generation.honours_key_state or key.status(moment) == "active"
 
 

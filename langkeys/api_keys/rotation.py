@@ -239,9 +239,9 @@ def end_superseded(
     *,
     may_be_gone: bool = False,
 ) -> None:
-    """End keys, all or none: at the end of their grace, or else by deleting them.
+    """End keys, all or none: with an expiry at the end of the grace, or by deletion.
 
-    Raises NotFoundError for a key that is gone, unless it ``may_be_gone``.
+    Raises NotFoundError if a key is gone, unless it ``may_be_gone``.
     """
     expiring: list[ApiKey] = []
     deleted: list[WholeKey] = []

@@ -222,7 +222,7 @@ class Verifier:
 
 
 def find_key_hash(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
-    """Return the hash of a stored API key, None where it cannot be decrypted."""
+    """Return the hash of a stored API key; None if it cannot be decrypted."""
     if key.hash is not None:
         return key.hash
     is_encrypted = key.at_rest == "fernet"

@@ -1,1 +1,1 @@
-"""Settings, .env files, and where things are: the config folder, the secret key, the database."""
+"""Settings, .env files, and the locations of config folder, secret key and database."""

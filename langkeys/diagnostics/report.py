@@ -193,7 +193,7 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
             )
     for warning in settings.warnings:
         report.add("settings", "note", warning)
-    with suppress(LangkeysError):  # it is told where the database is opened
+    with suppress(LangkeysError):  # reported where the database is opened
         for warning in locations.database(settings).warnings:
             report.add("settings", "note", warning)
     if settings.env_file is None:

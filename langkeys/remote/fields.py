@@ -38,7 +38,7 @@ def text_in(document: Any, name: str) -> str:
 
 
 def find_text_in(document: Any, name: str) -> str | None:
-    """Return a field that is a text, or None where it is null or missing."""
+    """Return a field that is a text, or None if it is null or missing."""
     return (
         None
         if isinstance(document, dict) and document.get(name) is None
@@ -83,7 +83,7 @@ def time_in(document: Any, name: str) -> datetime:
 
 
 def find_time_in(document: Any, name: str) -> datetime | None:
-    """Return a field that is a time, or None where it is null or missing."""
+    """Return a field that is a time, or None if it is null or missing."""
     return (
         None
         if isinstance(document, dict) and document.get(name) is None

@@ -50,7 +50,7 @@ class Entry:
     old_key_file: str
     samples: tuple[CellSample, ...] = field(default=())
     transaction: str | None = None
-    """By which the database tells whether it was committed, if it can."""
+    """Identifies the transaction, so that the database may tell whether it was committed."""
 
 
 def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...]:

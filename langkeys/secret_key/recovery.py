@@ -93,7 +93,7 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
 
 
 def _is_committed_by_samples(entry: Entry, store: Store) -> bool | None:
-    """Tell by the first cell that is as before the commit or as after it; None if none is."""
+    """Compare the sampled cells; None if none is as before the commit or as after it."""
     for sample in entry.samples:
         text = store.find_text(sample.cell)
         found = None if text is None else digest(text)
