@@ -21,6 +21,7 @@ from langkeys.manifest.plans import (
     API_KEY,
     CHANGE,
     DELIVER,
+    REMOVE,
     RENEW,
     KeyAction,
     Plan,
@@ -117,7 +118,8 @@ def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) ->
         check_limits(first, limits, means.secret_key)
         if not first.actions:
             return first
-        require_writable(context.generation, context.store.location)
+        if any(action.action != REMOVE for action in first.actions):
+            require_writable(context.generation, context.store.location)
         if not first.destructive <= agreed:
             means.agree(first)
             agreed |= first.destructive

@@ -14,6 +14,7 @@ from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.crypto import password_rules
 from langkeys.errors import ConflictError, LangkeysError
+from langkeys.files.staged import without_newline
 from langkeys.manifest import targets
 from langkeys.models import ApiKey, User, new_id
 from langkeys.store.generations import Generation
@@ -115,3 +116,10 @@ class Context:
         if path.resolve() in self.read_files:
             raise ConflictError(f"{path} is a manifest, and is not overwritten")
         return targets.find_text(path, what)
+
+    def find_password(self, path: Path) -> str | None:
+        """Return the password in a file, or None where there is none.
+
+        Without one trailing newline, which whoever writes it by hand leaves.
+        """
+        return without_newline(self.find_text(path, "a password") or "") or None

@@ -101,7 +101,7 @@ def publish_passwords(
             _alone_in(target.file.parent),
         ):
             # Looked for under the lock: where another run has been faster, its password counts.
-            if context.find_text(target.file, "a password") is None:
+            if context.find_password(target.file) is None:
                 staged.write(action.password)
                 staged.publish()
         for warning in staged.warnings:

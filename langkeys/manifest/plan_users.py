@@ -109,7 +109,7 @@ class UserPlanner:
 
     def _in_file(self, target: Target) -> str | None:
         try:
-            text = self._context.find_text(target.file, "a password")
+            text = self._context.find_password(target.file)
         except LangkeysError as error:
             code = code_of(error)
             self._plan.problems.add(target.place, target.path, error.message, code=code)

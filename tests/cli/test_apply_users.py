@@ -49,11 +49,11 @@ def test_a_password_is_set_when_the_account_is_made_and_not_again(declared: Decl
 
 def test_a_generated_password_is_that_of_its_file(declared: Declared) -> None:
     declared.write("users: {alice: {password_to: {file: out/p}, set_password: always}}")
-    (declared.site.folder / "out/p").write_text("")
+    (declared.site.folder / "out/p").write_text("\n")  # as good as nothing
     declared.apply().done()
     assert logs_in(declared, "alice", declared.out("p"))
     declared.settled()
-    (declared.site.folder / "out/p").write_text("left by a run that died")
+    (declared.site.folder / "out/p").write_text("left by a run that died\n")
     declared.apply().done()
     assert logs_in(declared, "alice", "left by a run that died")
     (declared.site.folder / "out/p").unlink()
