@@ -14,7 +14,7 @@ import pytest
 
 from ..docs.markdown import ROOT, blocks
 from ..support import databases, postgresql, server_databases
-from ..support.databases import SHAPES, Database
+from ..support.databases import SHAPES
 from ..support.postgresql import PASSWORD
 from ..support.server_databases import ServerDatabase
 from ..support.sites import Result, Site
@@ -364,24 +364,6 @@ def test_every_generation_is_told(site: Site) -> None:
             assert f"of Langflow {release}" in report
         finally:
             database.drop()
-
-
-def test_on_sqlite_the_driver_is_not_loaded(tmp_path: Path) -> None:
-    empty = Site(tmp_path)
-    database = databases.made(tmp_path / "langflow.db")
-    assert isinstance(database, Database)
-    program = (
-        "import sys; from langkeys.cli import main\n"
-        "try:\n    main()\nfinally:\n"
-        "    loaded = [name for name in sys.modules if 'psycopg' in name or 'postgresql' in name"
-        " or name.endswith('server_urls')]\n"
-        "    assert loaded == [], loaded\n"
-    )
-    database.add_user("administrator")
-    empty.run(
-        "api-key", "list", command=(sys.executable, "-c", program), LANGFLOW_AUTO_LOGIN="true",
-        LANGFLOW_DATABASE_URL=database.url, LANGFLOW_SUPERUSER="administrator",
-    ).done()  # fmt: skip
 
 
 def test_a_manifest_is_planned_applied_and_exported(site: Site, server: ServerDatabase) -> None:

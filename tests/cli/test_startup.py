@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from ..support import databases
 from ..support.databases import Database
 from ..support.samples import PASSWORD
 from ..support.servers import serving
@@ -17,6 +19,7 @@ SLOW = ("rich", "cryptography", "dotenv", "bcrypt", "urllib.request", "platformd
 # Runs langkeys and says on stderr's last line which of the slow modules were imported.
 _PROGRAM = f"""
 import sys
+from pathlib import Path
 from langkeys.cli import main
 code = main()
 sys.stderr.write(" ".join(["imported:", *(m for m in {SLOW} if m in sys.modules)]) + "\\n")
@@ -123,3 +126,21 @@ def test_importing_langkeys_is_light() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_on_sqlite_the_driver_is_not_loaded(tmp_path: Path) -> None:
+    empty = Site(tmp_path)
+    database = databases.made(tmp_path / "langflow.db")
+    assert isinstance(database, Database)
+    program = (
+        "import sys; from langkeys.cli import main\n"
+        "try:\n    main()\nfinally:\n"
+        "    loaded = [name for name in sys.modules if 'psycopg' in name or 'postgresql' in name"
+        " or name.endswith('server_urls')]\n"
+        "    assert loaded == [], loaded\n"
+    )
+    database.add_user("administrator")
+    empty.run(
+        "api-key", "list", command=(sys.executable, "-c", program), LANGFLOW_AUTO_LOGIN="true",
+        LANGFLOW_DATABASE_URL=database.url, LANGFLOW_SUPERUSER="administrator",
+    ).done()  # fmt: skip
