@@ -111,7 +111,8 @@ def show_plan(
     for warning in plan.warnings:
         out.warn(warning)
     for unlisted in plan.not_listed:
-        out.note(f"not listed: {_unlisted_named(unlisted)}; --prune removes it")
+        does = "deactivates" if unlisted.kind == USER else "removes"
+        out.note(f"not listed: {_unlisted_named(unlisted)}; --prune {does} it")
     if out.is_terminal:
         out.sentence(*_lines(plan))
     else:

@@ -33,10 +33,15 @@ class KeyFile:
         if key is None:
             what = "the file holds something that is not an API key; it is not replaced"
             self._add(what, CONFLICT)
-        elif all(
-            (row.key.user_id, row.key.name) != (owner.id, name)
-            for row in self._context.endings.finder.find_all(key)
-        ):
+            return
+        rows = self._context.endings.finder.find_all(key)
+        if not rows:
+            what = (
+                "the file holds an API key that is not of this name and user: it is not in the"
+                " database. Remove the file to get a key that works"
+            )
+            self._add(what, CONFLICT)
+        elif all((row.key.user_id, row.key.name) != (owner.id, name) for row in rows):
             what = "the file holds an API key that is not of this name and user; it is not replaced"
             self._add(what, CONFLICT)
 

@@ -158,6 +158,7 @@ class _Reader:
     def joined(self) -> Manifest:
         """Return all files as one manifest."""
         self._check_targets()
+        self._check_values()
         return Manifest(
             name=None if self._name is None else self._name.value,
             every_user=self._every_user,
@@ -181,6 +182,14 @@ class _Reader:
             if target_here is not None:
                 what = f"the same file as {source.path} in {source.place}, which is read"
                 self._add(target_here.place, target_here.path, what)
+
+    def _check_values(self) -> None:
+        """Refuse one API key for two entries: servers refuse a key that is stored twice."""
+        first: dict[str, DeclaredKey] = {}
+        for key in (key for user in self._users.values() for key in user.api_keys.values()):
+            if key.value is not None and (other := first.setdefault(key.value, key)) is not key:
+                what = f"the same API key as {other.path} in {other.place}"
+                self._add(key.field_places["value_from"], f"{key.path}.value_from", what)
 
     def _user(self, name: str, value: Value) -> DeclaredUser:
         fields: Object = value.value

@@ -56,3 +56,34 @@ def test_a_source_that_goes_back_to_a_key_in_its_grace_is_warned_about(
     assert "was replaced by" not in declared.apply().done().stderr
     declared.works(old, SUPERUSER)
     declared.settled()
+
+
+def test_one_key_for_two_entries_is_refused_before_it_is_stored(declared: Declared) -> None:
+    declared.database.add_user("alice", is_superuser=False)
+    both = "{api_keys: {k: {value_from: {file: p}}}}"
+    value = new_key()
+    declared.write(f"users: {{{SUPERUSER}: {both}, alice: {both}}}", p=value)
+    for result in (declared.plan(), declared.apply()):
+        result.failed(2, "users.alice.api_keys.k.value_from: the same API key as users.admin")
+    declared.write(f"users: {{alice: {both}}}", p=value)
+    declared.apply().done()
+    declared.works(value, "alice")
+
+
+def test_a_file_with_a_key_that_is_gone_is_left_and_the_way_out_is_said(
+    declared: Declared,
+) -> None:
+    declared.write(f"users: {{{SUPERUSER}: {{api_keys: {{k: {{write_to: {{file: out/key}}}}}}}}}}")
+    declared.apply().done()
+    declared.site.call("api-key", "revoke", "k", "--yes").done()
+    declared.apply().failed(5, "it is not in the database", "Remove the file to get")
+    (declared.site.folder / "out/key").unlink()
+    declared.apply().done()
+    declared.the_key_is_that_of("k", SUPERUSER)
+
+
+def test_users_that_are_not_listed_are_said_to_be_deactivated(declared: Declared) -> None:
+    declared.database.add_user("alice", is_superuser=False)
+    declared.write("complete: [users]")
+    assert "user alice" in (said := declared.plan().done().stderr)
+    assert "--prune deactivates it" in said
