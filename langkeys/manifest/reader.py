@@ -70,6 +70,10 @@ def _contents(
             seen.add(Path(STDIN))
             found.append(("stdin", Path.cwd(), read_stdin()))
             continue
+        if not text:
+            # An unset variable of a shell, and not the folder that Path makes of it.
+            problems.add(Place("-f"), "", "the name of a manifest is empty")
+            continue
         for path in _files_at(Path(text), problems):
             try:
                 if path.resolve() in seen:
@@ -284,6 +288,9 @@ class _Reader:
         file, env = _value(found, "file"), _value(found, "env")
         if (file is None) == (env is None):
             return None, None  # which is a problem already
+        if file is not None and "\0" in file:
+            self._add(fields[name].place, fields[name].path, "is not the name of a file")
+            return None, None
         source = Source(
             fields[name].place,
             fields[name].path,

@@ -8,6 +8,9 @@ from ..conftest import SUPERUSER
 from ..support.manifests import Declared, new_key
 from ..support.sites import Site
 
+VARIABLE = f"users: {{{SUPERUSER}: {{variables: {{A: {{value_from: %s}}}}}}}}"
+KEY = f"users: {{{SUPERUSER}: {{api_keys: {{a: {{value_from: %s}}}}}}}}"
+
 
 @pytest.fixture
 def declared(site: Site) -> Declared:
@@ -87,3 +90,14 @@ def test_users_that_are_not_listed_are_said_to_be_deactivated(declared: Declared
     declared.write("complete: [users]")
     assert "user alice" in (said := declared.plan().done().stderr)
     assert "--prune deactivates it" in said
+
+
+@pytest.mark.parametrize("where", ["users: {a: {password_from: %s}}", VARIABLE, KEY])
+def test_a_name_with_a_nul_is_no_file(declared: Declared, where: str) -> None:
+    declared.write(where % '{file: "p\\0", optional: true}')
+    declared.apply().failed(2, "is not the name of a file")
+
+
+def test_an_empty_name_of_a_manifest_is_not_the_current_folder(declared: Declared) -> None:
+    declared.write("users: {a: {password_to: {file: out/p}}}")
+    declared.site.call("plan", "-f", "").failed(2, "the name of a manifest is empty")
