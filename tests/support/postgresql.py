@@ -63,7 +63,8 @@ class Cluster:
 
 def prepare() -> None:
     """Name the folder of this run's cluster; the first process of the run does."""
-    os.environ.setdefault(FOLDER, str(Path(tempfile.gettempdir()) / f"lkpg-{secrets.token_hex(4)}"))
+    name = f"lkpg-{os.getpid()}-{secrets.token_hex(4)}"
+    os.environ.setdefault(FOLDER, str(Path(tempfile.gettempdir()) / name))
 
 
 def stop() -> None:
@@ -127,6 +128,7 @@ def _started(folder: Path) -> int:
             [binaries / "pg_ctl", "-D", data, "-w", "-t", "60", "-o", settings, "start"],
             check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options,
         )  # fmt: skip
+    _stop_with_the_run(folder)
     found = Cluster(binaries, port)
     for statement in (
         f"CREATE ROLE langflow LOGIN PASSWORD '{PASSWORD}'",
@@ -139,6 +141,25 @@ def _started(folder: Path) -> int:
     ):
         found.rows(statement)
     return port
+
+
+# Waits for the end of the process that began the run: killed, it cannot stop the cluster itself.
+_WATCH = """
+while kill -0 "$1" 2>/dev/null; do sleep 1; done
+kill -INT "$(head -n 1 "$2/data/postmaster.pid" 2>/dev/null)" 2>/dev/null && sleep 2
+rm -rf "$2"
+"""
+
+
+def _stop_with_the_run(folder: Path) -> None:
+    run = folder.name.split("-")[1]
+    if run.isdigit():
+        subprocess.run(
+            # In the background of a shell that ends at once: nobody has to wait for it.
+            ["sh", "-c", 'sh -c "$0" watch "$1" "$2" &', _WATCH, run, folder],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
 
 
 def _copied(folder: Path) -> Path:
