@@ -14,8 +14,8 @@ from langkeys.cli.declared import (
     Files,
     Prune,
     context_of,
+    plan_id_key,
     read_manifest,
-    secret_key_text,
     show_plan,
 )
 from langkeys.cli.invocation import session_of, settings_of
@@ -102,7 +102,7 @@ def apply(
         _wait_until_ready(context, span)
     with session_of(context, access=Access.READ if dry_run else Access.WRITE) as session:
         planner = context_of(session, manifest, files or ())
-        key = secret_key_text(session)
+        key = plan_id_key(session)
         if dry_run:
             found = plan_now(manifest, planner, limits)
             check_limits(found, limits, key)

@@ -87,12 +87,16 @@ def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Co
     )
 
 
-def secret_key_text(session: Session) -> str:
-    """Return what keys the ids of plans: nothing where there is no secret key."""
+def plan_id_key(session: Session) -> str:
+    """Return what keys the ids of plans: the secret key, or the hash of the acting user's password.
+
+    Declared values go into an id: with a key that is known, they could be guessed from it.
+    """
     with suppress(LangkeysError):
         found = locations.find_secret_key(session.settings)
-        return "" if found is None else found.text
-    return ""
+        if found is not None:
+            return found.text
+    return session.acting.user.password_hash
 
 
 def limits_of(*, prune: bool) -> Limits:
@@ -104,7 +108,7 @@ def show_plan(
     out: Output, session: Session, plan: Plan, *, dry_run: bool, is_done: bool = False
 ) -> None:
     """Show a plan, before or after it was carried out: as JSON, as lines, or for a person."""
-    plan_id = plan.plan_id(secret_key_text(session))
+    plan_id = plan.plan_id(plan_id_key(session))
     if out.as_json:
         out.document(_document(plan, plan_id, dry_run=dry_run))
         return

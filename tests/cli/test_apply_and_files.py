@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from langkeys.crypto.passwords import hash_password
+
 from ..conftest import SUPERUSER
 from ..support.manifests import Declared, new_key
+from ..support.samples import PASSWORD
 from ..support.sites import Site
 
 VARIABLE = f"users: {{{SUPERUSER}: {{variables: {{A: {{value_from: %s}}}}}}}}"
@@ -101,3 +104,22 @@ def test_a_name_with_a_nul_is_no_file(declared: Declared, where: str) -> None:
 def test_an_empty_name_of_a_manifest_is_not_the_current_folder(declared: Declared) -> None:
     declared.write("users: {a: {password_to: {file: out/p}}}")
     declared.site.call("plan", "-f", "").failed(2, "the name of a manifest is empty")
+
+
+def test_the_id_of_a_plan_is_no_way_to_guess_a_password(declared: Declared) -> None:
+    declared.database.add_user("alice", is_superuser=False)
+    user = "{password_from: {file: p}, set_password: always}"
+    declared.write(f"users: {{alice: {user}}}", p="a password")
+
+    def plan_id() -> str:
+        plan = declared.plan("--json", LANGFLOW_SECRET_KEY=None).done().json()
+        return str(plan["plan_id"])
+
+    first = plan_id()
+    assert plan_id() == first
+    # Whoever has only the id does not know this hash.
+    declared.database.rows(
+        "UPDATE user SET password = ? WHERE username = ?",
+        (hash_password(PASSWORD), SUPERUSER),
+    )
+    assert plan_id() != first
