@@ -30,6 +30,11 @@ VARIABLE = f"V{RAW}\\x"
 Arguments = tuple[str, ...]
 
 
+def quoted(text: str) -> str:
+    """Return a text as YAML can write any: each character escaped."""
+    return '"' + "".join(f"\\U{ord(character):08X}" for character in text) + '"'
+
+
 @dataclass(frozen=True)
 class Ids:
     """What the commands are tried on."""
@@ -66,6 +71,16 @@ def hostile(site: Site, superuser: str) -> tuple[Site, Ids]:
         TERM="dumb",
     )
     (site.folder / "values").write_text("V_KEY=x\n")
+    (site.folder / "names.yaml").write_text(
+        f"{{version: 1, name: {quoted(NAME)}, users: {{"
+        f"{quoted(USER)}: {{api_keys: {{{quoted(NAME)}: {{state: absent}}}}}},"
+        f"{quoted('a' + USER)}: {{variables: {{{quoted('K' + RAW)}: {{state: absent}}}}}}}}}}"
+    )
+    (site.folder / "wrong.yaml").write_text(
+        f"{{version: 1, {quoted(RAW)}: 1, users: {{{quoted(USER + '?')}: {{{quoted(RAW)}: 1,"
+        f" variables: {{{quoted(VARIABLE)}: {{type: {quoted(RAW)},"
+        f" value_from: {{file: {quoted(NAME)}}}}}}}}}}}}}"
+    )
     return site, Ids(superuser, user, keys[0].id, variable)
 
 
@@ -94,11 +109,19 @@ LINES: dict[str, Callable[[Ids], list[Arguments]]] = {
     ],
     "api-key show": lambda ids: [(ids.key,), (NAME,), (f"{NAME}?",), ("sk-" + RAW,)],
     "api-key update": lambda ids: [(ids.key, "--expires", "1d"), (ids.key, "--name", NAME)],
+    "apply": lambda ids: [
+        ("-f", "names.yaml", "--dry-run"), ("-f", "names.yaml", "--yes"), ("-f", "wrong.yaml"),
+        ("-f", NAME),
+    ],
     "audit": lambda ids: [(), ("--since", "1d")],
     "backup": lambda ids: [(NAME[:40],), (f"{NAME}/{NAME}",)],
     "doctor": lambda ids: [()],
     "help": lambda ids: [(), (NAME,), ("api-key", RAW)],
     "init": lambda ids: [()],
+    "manifest": lambda ids: [(), ("--reveal",), ("--user", USER), ("--user", f"{USER}?")],
+    "plan": lambda ids: [
+        ("-f", "names.yaml"), ("-f", "wrong.yaml"), ("-f", NAME), ("-f", f"{NAME}/{NAME}"),
+    ],
     "run": lambda ids: [
         ("--", "true"), ("--only", f"{VARIABLE}?", "--", "true"), ("--", NAME),
         ("--only", f"C{RAW}", "--", "true"), ("--user", USER, "--", "true"),
@@ -162,6 +185,14 @@ def raw_in(text: str, structure: str) -> set[str]:
 
 def lines(path: str, ids: Ids) -> list[Arguments]:
     return [(*path.split(), *arguments) for arguments in LINES[path](ids)]
+
+
+def test_a_manifest_with_hostile_names_is_carried_out(hostile: tuple[Site, Ids]) -> None:
+    # Otherwise its commands would only show what is refused.
+    site, _ = hostile
+    before = site.database.rows("SELECT id FROM apikey")
+    assert site.call("apply", "-f", "names.yaml", "--yes").code == 0
+    assert len(site.database.rows("SELECT id FROM apikey")) < len(before)
 
 
 def test_every_command_is_walked() -> None:
