@@ -11,6 +11,7 @@ import typer
 from langkeys.audit import log as trail
 from langkeys.audit import reading
 from langkeys.cli import prompts
+from langkeys.cli.completion import complete_api_keys, complete_users
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import MAX_ROWS, JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
@@ -44,7 +45,11 @@ def audit(
     ] = None,
     user: Annotated[
         str | None,
-        typer.Option(metavar="USER", help="Only what this user did, by user name or id."),
+        typer.Option(
+            metavar="USER",
+            help="Only what this user did, by user name or id.",
+            autocompletion=complete_users,
+        ),
     ] = None,
     command: Annotated[
         str | None,
@@ -56,6 +61,7 @@ def audit(
             metavar="REF",
             help="Only what was done to an API key, or with it: its name, its id or a prefix of"
             " that, or - to read the whole key from stdin.",
+            autocompletion=complete_api_keys,
         ),
     ] = None,
     failed: Annotated[
