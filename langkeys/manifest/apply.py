@@ -19,7 +19,6 @@ from langkeys.manifest.planner import plan
 from langkeys.manifest.plans import (
     ADD,
     API_KEY,
-    CHANGE,
     DELIVER,
     REMOVE,
     RENEW,
@@ -183,7 +182,7 @@ def _delivered(found: Plan) -> list[KeyAction]:
 
 def _encrypts(found: Plan, context: Context) -> bool:
     return any(
-        (isinstance(action, VariableAction) and action.action in (ADD, CHANGE))
+        (isinstance(action, VariableAction) and action.encrypts(context.generation))
         or (
             isinstance(action, KeyAction)
             and action.action in (ADD, RENEW)

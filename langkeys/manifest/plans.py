@@ -11,7 +11,8 @@ from typing import Any
 
 from langkeys.manifest.declared import DeclaredKey, DeclaredUser, DeclaredVariable
 from langkeys.manifest.problems import Problems
-from langkeys.models import ApiKey, User, Variable, dashed
+from langkeys.models import GENERIC, ApiKey, User, Variable, dashed
+from langkeys.store.generations import Generation
 from langkeys.times import iso_or_none
 
 ADD, CHANGE, RENEW, DELIVER, REMOVE = "add", "change", "renew", "deliver", "remove"
@@ -83,6 +84,13 @@ class VariableAction(Action):
     def id(self) -> str | None:
         """The id of the first row."""
         return self.rows[0].id if self.rows else None
+
+    def encrypts(self, generation: Generation) -> bool:
+        """Tell whether a value is written encrypted; a Generic one needs no secret key."""
+        if self.declared is None or self.action not in (ADD, CHANGE):
+            return False
+        kinds = {self.declared.type or row.type for row in self.rows} or {self.declared.type}
+        return generation.encrypts_generic or kinds != {GENERIC}
 
     def touched(self) -> Iterator[Any]:
         """Yield the rows, and what is declared."""

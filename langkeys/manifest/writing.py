@@ -73,9 +73,10 @@ class Writer:
                 hashes = pool.map(self._hashed_password, passwords)
                 self._hashes.update(zip(passwords, hashes, strict=True))
         for action in plan.actions:
-            declared = action.declared if isinstance(action, VariableAction) else None
-            if declared is not None and declared.value is not None:
-                self._token(declared.value)
+            if isinstance(action, VariableAction) and action.encrypts(self._context.generation):
+                declared = action.declared
+                if declared is not None and declared.value is not None:
+                    self._token(declared.value)
 
     def _hash(self, password: str) -> str:
         if password not in self._hashes:
@@ -153,9 +154,8 @@ class Writer:
         if value is None and row is not None:
             value = self._context.find_plaintext(row.stored) if row.is_encrypted else row.stored
         assert value is not None
-        return VariableUpdate(
-            declared.name, value, self._token(value), declared.type, declared.default_fields
-        )
+        token = self._token(value) if action.encrypts(self._context.generation) else ""
+        return VariableUpdate(declared.name, value, token, declared.type, declared.default_fields)
 
     def _write_keys(self, actions: Sequence[KeyAction]) -> None:
         endings = self._context.endings

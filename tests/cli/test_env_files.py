@@ -180,7 +180,7 @@ def test_a_password_that_was_set_with_the_newline_is_tried_and_told(
     settings = {
         "LANGFLOW_SUPERUSER_PASSWORD_FILE": str(bare.folder / "password"),
     }
-    assert bare.call("api-key", "list", **settings).done().stderr == ""
+    assert bare.call("api-key", "list", **settings).done().stderr == "note: no API keys\n"
     bare.database.rows("UPDATE user SET password = ?", (password_hash(f"{PASSWORD}{newline}"),))
     assert "newline" in bare.call("api-key", "list", **settings).done().stderr
     bare.call("api-key", "list").failed(4)  # of .env, without one

@@ -26,7 +26,7 @@ READING_SECRETS = frozenset(
 SILENT = frozenset(
     (
         "api-key list", "audit", "secret-key generate", "variable explain", "user list",
-        "user show", "whoami",
+        "user show", "whoami", "help", "manifest", "plan",
     )
 )  # fmt: skip
 """Commands that write nothing and have nothing here to decrypt, or say so in their answer."""
@@ -75,6 +75,26 @@ def test_what_encrypts_is_refused_and_writes_nothing(
     result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).failed(7)
     assert "--accept-secret-key" in result.stderr
     assert (lost_site.database.content(), _names(lost_site)) == before
+
+
+def manifest_of(value: str) -> str:
+    return f"version: 1\nusers:\n  {USER}:\n    variables: {{NEW: {value}}}\n"
+
+
+def test_apply_is_refused_only_where_it_encrypts(lost_site: Site) -> None:
+    (lost_site.folder / "value").write_text(CREDENTIAL)
+    secret = manifest_of("{value_from: {file: value}}")
+    plain = manifest_of("{type: Generic, value: '1'}")
+    before = lost_site.database.content()
+    lost = LOST["wrong"]
+    refused = lost_site.call("apply", "-f", "-", stdin=secret, **lost).failed(7)
+    assert "--accept-secret-key" in refused.stderr
+    assert lost_site.database.content() == before
+    assert "cannot decrypt" in lost_site.call("apply", "-f", "-", stdin=plain, **lost).done().stderr
+    accepted = ("apply", "-f", "-", "--accept-secret-key", "--yes")
+    lost_site.call(*accepted, stdin=secret.replace("NEW", "OTHER"), **lost).done()
+    (value,) = lost_site.database.rows("SELECT value FROM variable WHERE name = 'OTHER'")[0]
+    assert _opens(value)
 
 
 def _names(site: Site) -> set[str]:

@@ -295,7 +295,9 @@ def test_doctor_reports_a_broken_off_rotation_and_changes_nothing(filled: Vault)
     assert left
     found = filled.site.call("doctor")
     assert found.code == 1
-    assert found.stdout.startswith("rotation\tproblem\t")
+    verdict, cause, *_ = found.stdout.splitlines()
+    assert verdict.startswith("verdict\tproblem\t")
+    assert cause.startswith("rotation\tproblem\t")
     assert "is unfinished" in found.stdout
     assert "If it is lost" not in found.stdout
     assert filled.leftovers() == left

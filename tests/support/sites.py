@@ -22,6 +22,15 @@ from langkeys.cli import main
 from .databases import NEWEST, Database, Shape
 from .samples import assert_no_secret
 
+
+def heed_interrupts() -> None:
+    """Let Ctrl-C end a process, also where the tests run in the background of a shell.
+
+    A shell without job control has what it starts with ``&`` ignore SIGINT, and that is inherited.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 LANGKEYS = (sys.executable, "-m", "langkeys")
 _CHECKOUT = str(Path(langkeys.__file__).resolve().parents[1])
 
@@ -117,6 +126,7 @@ class Site:
             [*command, *arguments],
             cwd=self.folder,
             env=self.environment(settings),
+            preexec_fn=heed_interrupts,
             **options,
         )
 
