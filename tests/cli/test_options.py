@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -254,5 +255,7 @@ def test_completion_knows_commands_and_verbs(empty_site: Site) -> None:
 
 def test_completion_can_be_installed(empty_site: Site) -> None:
     assert "--install-completion" in empty_site.call("--help").done().stdout
-    script = empty_site.run("--show-completion", "bash", SHELL="/bin/bash")
+    # The shell is known by its process: below one, also where the tests are below none.
+    below = ("bash", "-c", '"$0" -m langkeys "$@"; exit $?', sys.executable)
+    script = empty_site.run("--show-completion", command=below)
     assert "_LANGKEYS_COMPLETE" in script.done().stdout

@@ -122,11 +122,11 @@ class Site:
         """Start langkeys, with pipes for streams where ``options`` do not say otherwise."""
         for stream in ("stdin", "stdout", "stderr"):
             options.setdefault(stream, subprocess.PIPE)
+        options.setdefault("preexec_fn", heed_interrupts)
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
             env=self.environment(settings),
-            preexec_fn=heed_interrupts,
             **options,
         )
 
