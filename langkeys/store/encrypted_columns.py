@@ -1,17 +1,17 @@
-"""The tables and columns that hold what the secret key opens."""
+"""The tables and columns that hold what the secret key decrypts."""
 
 import re
 
 from langkeys.models import FERNET_PREFIX
 
-Place = tuple[str, str, str, str]
+EncryptedColumn = tuple[str, str, str, str]
 """Table, column, and the columns of the row's id and name (``NULL`` where it has none)."""
 
 PAST_FERNET = FERNET_PREFIX[:-1] + chr(ord(FERNET_PREFIX[-1]) + 1)
 """Every Fernet token sorts below this and not below its prefix."""
 
 # Where Langflow stores a Fernet token as a column's value.
-ENCRYPTED_COLUMNS: tuple[Place, ...] = (
+ENCRYPTED_COLUMNS: tuple[EncryptedColumn, ...] = (
     ("apikey", "api_key", "id", "name"),
     ("variable", "value", "id", "name"),
     ("user", "store_api_key", "id", "username"),
@@ -21,12 +21,19 @@ ENCRYPTED_COLUMNS: tuple[Place, ...] = (
     ("trigger_cleanup", "encrypted_credential", "id", "kind"),
 )
 # Where it stores them inside JSON text.
-ENCRYPTED_JSON_COLUMNS: tuple[Place, ...] = (
+ENCRYPTED_JSON_COLUMNS: tuple[EncryptedColumn, ...] = (
     ("folder", "auth_settings", "id", "name"),
     ("mcp_server", "config", "id", "name"),
 )
 # Where it stores an AES-GCM envelope (langflow.services.database.models.auth.sso_secret).
-ENVELOPE_COLUMNS: tuple[Place, ...] = (("sso_config", "client_secret_encrypted", "id", "slug"),)
+ENVELOPE_COLUMNS: tuple[EncryptedColumn, ...] = (
+    ("sso_config", "client_secret_encrypted", "id", "slug"),
+)
+
+_KNOWN = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
+KNOWN_TABLES = frozenset(table for table, *_ in _KNOWN)
+"""The tables that have such columns, on any generation."""
+
 FERNET_TOKEN = re.compile(FERNET_PREFIX + "[A-Za-z0-9_-]+={0,2}")
 
 KINDS = {
@@ -35,3 +42,8 @@ KINDS = {
     **{(table, column): "envelope" for table, column, *_ in ENVELOPE_COLUMNS},
 }
 """What is in a known column; see ``langkeys.store.protocol.Cell``."""
+
+
+def find_row_columns(table: str) -> tuple[str, str] | None:
+    """Return the columns of a row's id and name in a known table, None for any other."""
+    return next(((row_id, name) for known, _, row_id, name in _KNOWN if known == table), None)

@@ -13,6 +13,7 @@ from langkeys.store.changes import (
     key_update,
     unreadable_key_deletion,
 )
+from langkeys.store.key_columns import KEY_COLUMNS
 from langkeys.store.postgresql.database import PAGE_ROWS, Database
 from langkeys.store.postgresql.spool import Row
 from langkeys.store.postgresql.values import (
@@ -28,13 +29,6 @@ from langkeys.store.postgresql.values import (
 )
 from langkeys.store.records import Change, KeyFilter
 
-KEY_COLUMNS = (
-    "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at", "total_uses",
-    "is_active", "expires_at",
-)  # fmt: skip
-"""The columns of an API key, those that a generation lacks among them."""
-KEY_CELLS = len(KEY_COLUMNS) + 1
-"""How many cells of a row make an API key: its columns, and its owner's name."""
 JOINED_OWNER = ' LEFT JOIN "user" u ON u.id = k.user_id'
 IS_TOKEN = f"starts_with({{}}, '{FERNET_PREFIX}')"
 """SQL for whether a column is encrypted: a range of texts would follow the collation."""

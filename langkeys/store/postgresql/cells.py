@@ -7,12 +7,7 @@ from typing import NamedTuple
 
 from langkeys.errors import StoreError
 from langkeys.models import FERNET_PREFIX
-from langkeys.store.encrypted_columns import (
-    ENCRYPTED_COLUMNS,
-    ENCRYPTED_JSON_COLUMNS,
-    ENVELOPE_COLUMNS,
-    KINDS,
-)
+from langkeys.store.encrypted_columns import KINDS, find_row_columns
 from langkeys.store.postgresql.database import Database
 from langkeys.store.postgresql.sql import quoted
 from langkeys.store.records import Cell
@@ -137,10 +132,8 @@ class Cells(Database):
 def _described(
     name: str, texts: tuple[str, ...], key: tuple[str, ...], columns: set[str], rows: int
 ) -> _Table:
-    places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
-    known = next((place[2:] for place in places if place[0] == name), None)
     # Where columns are missing, an old generation's table of that name has others.
-    label, title = known or ("id", "NULL")
+    label, title = find_row_columns(name) or ("id", "NULL")
     if label not in columns:
         label = key[0] if key else texts[0]
     return _Table(

@@ -8,11 +8,7 @@ from typing import IO, Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import LangkeysError, NoTablesError, StoreError, UnreadableRowError
-from langkeys.store.encrypted_columns import (
-    ENCRYPTED_COLUMNS,
-    ENCRYPTED_JSON_COLUMNS,
-    ENVELOPE_COLUMNS,
-)
+from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
     Generation,
     require_writable,
@@ -113,7 +109,6 @@ class Database(OpenStore):
 
     def _read_types(self) -> dict[str, dict[str, str]]:
         """Return the types of the known tables' columns; other tables only by name."""
-        places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
         types: dict[str, dict[str, str]] = {}
         for table, column, column_type in self._rows(
             "SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c"
@@ -122,7 +117,7 @@ class Database(OpenStore):
             " WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)"
             " AND c.relnamespace NOT IN ('pg_catalog'::regnamespace,"
             " 'information_schema'::regnamespace)",
-            (sorted({table for table, *_ in places}),),
+            (sorted(KNOWN_TABLES),),
         ):
             found = types.setdefault(table, {})
             if column is not None:

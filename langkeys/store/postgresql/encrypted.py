@@ -9,7 +9,7 @@ from langkeys.store.encrypted_columns import (
     ENCRYPTED_JSON_COLUMNS,
     ENVELOPE_COLUMNS,
     FERNET_TOKEN,
-    Place,
+    EncryptedColumn,
 )
 from langkeys.store.postgresql.api_keys import IS_TOKEN
 from langkeys.store.postgresql.database import PAGE_ROWS, Database
@@ -81,8 +81,8 @@ class EncryptedValues(Database):
         )  # fmt: skip
         return dict(zip(names, map(int, rows[0]), strict=True))
 
-    def _present(self, places: tuple[Place, ...]) -> Iterator[Place]:
-        for table, column, row_id, name in places:
+    def _present(self, known: tuple[EncryptedColumn, ...]) -> Iterator[EncryptedColumn]:
+        for table, column, row_id, name in known:
             if self._has(table, column):
                 # sso_config of 1.8 has the secret, and no slug yet.
                 yield table, column, row_id, name if self._has(table, name) else "NULL"

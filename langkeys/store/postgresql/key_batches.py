@@ -13,7 +13,8 @@ from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
 from langkeys.store.changes import key_deletion, key_insertions
-from langkeys.store.postgresql.api_keys import KEY_COLUMNS, ApiKeyTable, key_row
+from langkeys.store.key_columns import KEY_COLUMNS
+from langkeys.store.postgresql.api_keys import ApiKeyTable, key_row
 from langkeys.store.postgresql.database import PAGE_ROWS
 from langkeys.store.postgresql.spool import Row, Spool
 from langkeys.store.postgresql.values import shown_id

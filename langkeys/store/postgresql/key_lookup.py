@@ -6,7 +6,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from langkeys.models import User
-from langkeys.store.postgresql.api_keys import IS_TOKEN, JOINED_OWNER, KEY_CELLS, ApiKeyTable
+from langkeys.store.key_columns import KEY_CELLS
+from langkeys.store.postgresql.api_keys import IS_TOKEN, JOINED_OWNER, ApiKeyTable
 from langkeys.store.postgresql.database import PAGE_ROWS
 from langkeys.store.postgresql.users import UserTable
 from langkeys.store.postgresql.values import HEX_ID, stored_time

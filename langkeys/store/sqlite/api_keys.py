@@ -15,6 +15,7 @@ from langkeys.store.changes import (
     unreadable_key_deletion,
 )
 from langkeys.store.encrypted_columns import PAST_FERNET
+from langkeys.store.key_columns import KEY_COLUMNS
 from langkeys.store.records import Change, KeyFilter
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
@@ -29,14 +30,6 @@ from langkeys.store.sqlite.values import (
     sql_time,
     stored_time,
 )
-
-KEY_COLUMNS = (
-    "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at", "total_uses",
-    "is_active", "expires_at",
-)  # fmt: skip
-"""The columns of an API key, those that a generation lacks among them."""
-KEY_CELLS = len(KEY_COLUMNS) + 1
-"""How many cells of a row make an API key: its columns, and its owner's name."""
 
 
 class ApiKeyTable(Database):

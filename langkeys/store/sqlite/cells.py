@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 
 from langkeys.errors import StoreError
 from langkeys.models import FERNET_PREFIX
-from langkeys.store.encrypted_columns import (
-    ENCRYPTED_COLUMNS,
-    ENCRYPTED_JSON_COLUMNS,
-    ENVELOPE_COLUMNS,
-    KINDS,
-)
+from langkeys.store.encrypted_columns import KINDS, find_row_columns
 from langkeys.store.protocol import Cell
 from langkeys.store.sqlite.connections import ROW_NUMBERS
 from langkeys.store.sqlite.database import PAGE_ROWS, Database
@@ -114,10 +109,8 @@ class Cells(Database):
                 f"{self.location}: the rows of table {name} cannot be identified: its"
                 " columns use all names of SQLite's row number"
             )
-        places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
-        known = next((place[2:] for place in places if place[0] == name), None)
         # Where columns are missing, an old generation's table of that name has others.
-        label, title = known or ("id" if "id" in columns else key[0], "NULL")
+        label, title = find_row_columns(name) or ("id" if "id" in columns else key[0], "NULL")
         return _Table(
             name,
             columns,

@@ -11,11 +11,7 @@ from typing import Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
-from langkeys.store.encrypted_columns import (
-    ENCRYPTED_COLUMNS,
-    ENCRYPTED_JSON_COLUMNS,
-    ENVELOPE_COLUMNS,
-)
+from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
     Generation,
     refused_write,
@@ -264,9 +260,7 @@ class Database(OpenStore):
         columns: dict[str, frozenset[str]] = {}
         for (table,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
             columns[shown_name(table)] = frozenset()
-        places = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
-        known = {table for table, *_ in places}
-        for table in known & columns.keys():
+        for table in KNOWN_TABLES & columns.keys():
             rows = self._rows("SELECT name FROM pragma_table_info(?)", (table,))
             columns[table] = frozenset(shown_name(name) for (name,) in rows)
         return columns

@@ -10,7 +10,7 @@ from langkeys.store.encrypted_columns import (
     ENVELOPE_COLUMNS,
     FERNET_TOKEN,
     PAST_FERNET,
-    Place,
+    EncryptedColumn,
 )
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import name_or_none, shown_cell
@@ -86,8 +86,8 @@ class EncryptedValues(Database):
         }
         return {name: int(self._rows(query)[0][0]) for name, query in sql.items()}
 
-    def _present(self, places: tuple[Place, ...]) -> Iterator[Place]:
-        for table, column, row_id, name in places:
+    def _present(self, known: tuple[EncryptedColumn, ...]) -> Iterator[EncryptedColumn]:
+        for table, column, row_id, name in known:
             columns = self._columns.get(table, frozenset())
             if column in columns:
                 # sso_config of 1.8 has the secret, and no slug yet.

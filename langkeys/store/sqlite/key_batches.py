@@ -16,13 +16,9 @@ from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
 from langkeys.store.changes import key_deletion, key_insertions
 from langkeys.store.encrypted_columns import PAST_FERNET
+from langkeys.store.key_columns import KEY_CELLS, KEY_COLUMNS
 from langkeys.store.records import Change, KeyFilter
-from langkeys.store.sqlite.api_keys import (
-    KEY_CELLS,
-    KEY_COLUMNS,
-    ApiKeyTable,
-    key_row,
-)
+from langkeys.store.sqlite.api_keys import ApiKeyTable, key_row
 from langkeys.store.sqlite.database import MORE_CACHE, PAGE_ROWS
 from langkeys.store.sqlite.values import JOINED_OWNER
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from langkeys.models import FERNET_PREFIX, User
 from langkeys.store.encrypted_columns import PAST_FERNET
+from langkeys.store.key_columns import KEY_CELLS
 from langkeys.store.protocol import OwnedKey
-from langkeys.store.sqlite.api_keys import KEY_CELLS, ApiKeyTable
+from langkeys.store.sqlite.api_keys import ApiKeyTable
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS
 from langkeys.store.sqlite.users import UserTable
 from langkeys.store.sqlite.values import JOINED_OWNER, stored_time
