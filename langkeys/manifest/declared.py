@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from langkeys.manifest.problems import Place
+from langkeys.manifest.problems import Position
 from langkeys.manifest.schema import BARE
 
 
@@ -14,7 +14,7 @@ from langkeys.manifest.schema import BARE
 class Source:
     """Where a secret comes from: a file, or a variable of the process's environment."""
 
-    place: Place
+    position: Position
     path: str
     file: Path | None = None
     env: str | None = None
@@ -25,7 +25,7 @@ class Source:
 class Target:
     """A file that a new password or an API key is written to, and in which form."""
 
-    place: Place
+    position: Position
     path: str
     file: Path
     format: str = BARE
@@ -40,7 +40,7 @@ class Entry:
     """What every part of a manifest has: a name, and where it stands."""
 
     name: str
-    place: Place
+    position: Position
     path: str
 
 
@@ -69,7 +69,7 @@ class DeclaredKey(Entry):
     source: Source | None = None
     value: str | None = field(default=None, repr=False)
     target: Target | None = None
-    field_places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    field_positions: Mapping[str, Position] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

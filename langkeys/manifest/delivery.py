@@ -1,4 +1,4 @@
-"""The files of a run: complete beside their places before anything is stored, put there after."""
+"""The files of a run: staged before anything is stored, and published after that."""
 
 import fcntl
 import os
@@ -64,7 +64,7 @@ class Deliveries:
             self._staged[path] = staged, text
 
     def publish(self, actions: Iterable[KeyAction]) -> None:
-        """Put the files in their places; what does not arrive is delivered by the next run."""
+        """Publish the files; the next run delivers what could not be published."""
         for action in actions:
             assert action.declared is not None
             assert action.declared.target is not None

@@ -1,4 +1,4 @@
-"""The text of a manifest as nodes with their places: YAML 1.2 in a strict form, and so JSON.
+"""The text of a manifest as nodes with their positions: YAML 1.2 in a strict form, and so JSON.
 
 The only importer of PyYAML, which reads nothing but events here: no object of the document's choice
 is ever made, nothing is nested deeper than a manifest can be, and no error repeats a source line.
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from langkeys.manifest.problems import Place, Problems
+from langkeys.manifest.problems import Position, Problems
 
 MOST_LEVELS = 16
 """Maps and lists within each other; a manifest has nine."""
@@ -80,13 +80,13 @@ class Node(NamedTuple):
     """A part of a document: text, or pairs of nodes of a map, or the nodes of a list."""
 
     kind: str
-    place: Place
+    position: Position
     text: str = ""
     pairs: "tuple[tuple[Node, Node], ...]" = ()
     items: "tuple[Node, ...]" = ()
 
     def __repr__(self) -> str:
-        return f"Node({self.kind}, {self.place})"  # it may hold a secret
+        return f"Node({self.kind}, {self.position})"  # it may hold a secret
 
 
 class _RefusedError(Exception):
@@ -99,15 +99,15 @@ def node_of(content: bytes, file: str, problems: Problems) -> Node | None:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8", "replace")
-        problems.add(_place_of_end(file, before), "", "not UTF-8 text")
+        problems.add(_position_of_end(file, before), "", "not UTF-8 text")
         return None
     for pattern, what in (
         (_NOT_YAML, "is not allowed here; write it as an escape in double quotes"),
         (_NOT_A_BREAK, "is a line break for some programs; write it as an escape in double quotes"),
     ):
         if (found := pattern.search(text)) is not None:
-            place = _place_of_end(file, text[: found.start()])
-            problems.add(place, "", f"the character U+{ord(found[0]):04X} {what}")
+            position = _position_of_end(file, text[: found.start()])
+            problems.add(position, "", f"the character U+{ord(found[0]):04X} {what}")
             return None
     try:
         return _Composer(file, problems).compose(_as_yaml(text))
@@ -115,9 +115,9 @@ def node_of(content: bytes, file: str, problems: Problems) -> Node | None:
         return None
 
 
-def _place_of_end(file: str, before: str) -> Place:
+def _position_of_end(file: str, before: str) -> Position:
     lines = re.split("\r\n|\r|\n", before)
-    return Place(file, len(lines), len(lines[-1]) + 1)
+    return Position(file, len(lines), len(lines[-1]) + 1)
 
 
 def _as_yaml(text: str) -> str:
@@ -168,9 +168,9 @@ class _Composer:
             mark = error.problem_mark
             if mark is None or said.endswith("not closed"):
                 mark = error.context_mark or mark  # where it begins
-            raise self._refused(self._place(mark), said) from None
+            raise self._refused(self._position(mark), said) from None
         except (self._yaml.YAMLError, RecursionError):
-            raise self._refused(Place(self._file), "not valid YAML") from None
+            raise self._refused(Position(self._file), "not valid YAML") from None
         finally:
             loader.dispose()
 
@@ -178,44 +178,45 @@ class _Composer:
         event_after()  # the start of the stream
         event = event_after()
         if isinstance(event, self._yaml.StreamEndEvent):
-            raise self._refused(Place(self._file, 1, 1), "the file is empty")
+            raise self._refused(Position(self._file, 1, 1), "the file is empty")
         node = self._node(event_after(), event_after, 0)
         event_after()  # the end of the document
         event = event_after()
         if not isinstance(event, self._yaml.StreamEndEvent):
             raise self._refused(
-                self._place(event.start_mark), "a second document; use a file for each"
+                self._position(event.start_mark), "a second document; use a file for each"
             )
         return node
 
     def _node(self, event: Any, event_after: Callable[[], Any], level: int) -> Node:
-        place = self._place(event.start_mark)
+        position = self._position(event.start_mark)
         if isinstance(event, self._yaml.AliasEvent) or event.anchor is not None:
             raise self._refused(
-                place, "anchors and aliases are not supported; quote text that starts with & or *"
+                position,
+                "anchors and aliases are not supported; quote text that starts with & or *",
             )
         if event.tag is not None:
-            raise self._refused(place, "tags are not supported; quote text that starts with !")
+            raise self._refused(position, "tags are not supported; quote text that starts with !")
         if isinstance(event, self._yaml.ScalarEvent):
-            return Node(_kind_of(event), place, event.value)
+            return Node(_kind_of(event), position, event.value)
         if level >= MOST_LEVELS:
-            raise self._refused(place, "nested too deeply")
+            raise self._refused(position, "nested too deeply")
         parts: list[Node] = []
         is_map = isinstance(event, self._yaml.MappingStartEvent)
         end = self._yaml.MappingEndEvent if is_map else self._yaml.SequenceEndEvent
         while not isinstance(part := event_after(), end):
             parts.append(self._node(part, event_after, level + 1))
         if not is_map:
-            return Node(LIST, place, items=tuple(parts))
-        return Node(MAP, place, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
+            return Node(LIST, position, items=tuple(parts))
+        return Node(MAP, position, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
 
-    def _place(self, mark: Any) -> Place:
+    def _position(self, mark: Any) -> Position:
         if mark is None:
-            return Place(self._file)
-        return Place(self._file, mark.line + 1, mark.column + 1)
+            return Position(self._file)
+        return Position(self._file, mark.line + 1, mark.column + 1)
 
-    def _refused(self, place: Place, what: str) -> _RefusedError:
-        self._problems.add(place, "", what)
+    def _refused(self, position: Position, what: str) -> _RefusedError:
+        self._problems.add(position, "", what)
         return _RefusedError()
 
 

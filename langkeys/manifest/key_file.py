@@ -23,7 +23,7 @@ class KeyFile:
             self._add(error.message, code_of(error))
 
     def _add(self, what: str, code: str) -> None:
-        self._problems.add(self._target.place, self._target.path, what, code=code)
+        self._problems.add(self._target.position, self._target.path, what, code=code)
 
     def check(self, owner: User, name: str) -> None:
         """Refuse a file that holds anything but a key of this name and owner."""

@@ -52,19 +52,19 @@ class KeyPlanner:
 
     def _check_generation(self, key: DeclaredKey) -> None:
         generation = self._context.generation
-        for field, place in key.field_places.items():
+        for field, position in key.field_positions.items():
             if field in _NEEDS_EXPIRY and not generation.has_key_expiry:
                 what = f"Langflow {generation.release} does not support the expiry of API keys"
             elif field == "is_active" and not generation.honours_key_state:
                 what = f"Langflow {generation.release} ignores whether an API key is active"
             else:
                 continue
-            self._plan.problems.add(place, f"{key.path}.{field}", what, code=UNSUPPORTED)
+            self._plan.problems.add(position, f"{key.path}.{field}", what, code=UNSUPPORTED)
 
     def _revoke_all(self, declared: DeclaredUser, user: User, rows: Sequence[ApiKey]) -> None:
         if self._context.is_acting_in(rows):
             what = "would revoke the API key that langkeys acts by"
-            self._plan.problems.add(declared.place, declared.path, what, code=CONFLICT)
+            self._plan.problems.add(declared.position, declared.path, what, code=CONFLICT)
         for row in rows:
             self._remove(user, row, "revoke_keys")
 

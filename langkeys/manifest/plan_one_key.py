@@ -64,9 +64,9 @@ class OneKey:
         return [row for row in self._lasting if self._works(row)]
 
     def _add(self, what: str, *, field: str = "", code: str = USAGE) -> None:
-        place = self.declared.field_places.get(field, self.declared.place)
+        position = self.declared.field_positions.get(field, self.declared.position)
         path = f"{self.declared.path}.{field}" if field else self.declared.path
-        self.plan.problems.add(place, path, what, code=code)
+        self.plan.problems.add(position, path, what, code=code)
 
     def plan_it(self) -> None:
         """Put what is to be done into the plan."""

@@ -51,7 +51,7 @@ class UserPlanner:
         return found
 
     def _add(self, declared: DeclaredUser, what: str, *, code: str = USAGE) -> None:
-        self._plan.problems.add(declared.place, declared.path, what, code=code)
+        self._plan.problems.add(declared.position, declared.path, what, code=code)
 
     def _new(self, declared: DeclaredUser, other: DeclaredUser) -> PlannedUser | None:
         context, settings = self._context, self._context.settings
@@ -68,8 +68,8 @@ class UserPlanner:
         if other is not declared:
             self._add(
                 declared,
-                f"differs only in case from {joined('', other.name)} in {other.place}; user names"
-                " are unique regardless of case",
+                f"differs only in case from {joined('', other.name)} in {other.position}; user"
+                " names are unique regardless of case",
             )
             return None
         if password is None:
@@ -112,12 +112,12 @@ class UserPlanner:
             text = self._context.find_password(target.file)
         except LangkeysError as error:
             code = code_of(error)
-            self._plan.problems.add(target.place, target.path, error.message, code=code)
+            self._plan.problems.add(target.position, target.path, error.message, code=code)
             return None
         refusal = None if text is None else password_rules.refusal(text)
         if refusal is not None:
             what = f"the password in the file {refusal}; it is not replaced"
-            self._plan.problems.add(target.place, target.path, what, code=CONFLICT)
+            self._plan.problems.add(target.position, target.path, what, code=CONFLICT)
         return text
 
     def _changed(self, declared: DeclaredUser, user: User) -> PlannedUser:

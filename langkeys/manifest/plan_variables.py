@@ -41,7 +41,7 @@ class VariablePlanner:
 
     def _add(self, declared: DeclaredVariable, what: str, *, code: str = "usage") -> None:
         self._refused.add(declared.path)
-        self._plan.problems.add(declared.place, declared.path, what, code=code)
+        self._plan.problems.add(declared.position, declared.path, what, code=code)
 
     def _plan_one(self, user: User, declared: DeclaredVariable, rows: list[Variable]) -> None:
         if declared.is_absent:

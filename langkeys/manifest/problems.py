@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[^\s.:\"'\[\]{},#]+")
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{16,}|gAAAAA")
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where something stands: file, line and column, both from 1; no line: the file itself."""
 
     file: str
@@ -45,14 +45,14 @@ class Place(NamedTuple):
 class Problem(NamedTuple):
     """One thing that is wrong; ``code`` is that of the error that it makes."""
 
-    place: Place
+    position: Position
     path: str
     what: str
     code: str = USAGE
 
     def __str__(self) -> str:
         path = f"{self.path}: " if self.path else ""
-        return f"{self.place}: {path}{self.what}"
+        return f"{self.position}: {path}{self.what}"
 
 
 def looks_secret(text: str) -> bool:
@@ -78,9 +78,9 @@ class Problems:
     def __len__(self) -> int:
         return len(self.found)
 
-    def add(self, place: Place, path: str, what: str, *, code: str = USAGE) -> None:
+    def add(self, position: Position, path: str, what: str, *, code: str = USAGE) -> None:
         """Add a problem; ``what`` never repeats a value of the file."""
-        self.found.append(Problem(place, path, what, code))
+        self.found.append(Problem(position, path, what, code))
 
     def require_none(self) -> None:
         """Raise the error of all problems together, each with its line, if there are any."""
@@ -101,7 +101,7 @@ def error_of(problems: Iterable[Problem]) -> LangkeysError:
         lines.append(f"and {len(ordered) - MOST_SHOWN} more")
     codes = {problem.code for problem in ordered}
     kind = next(error for code, error in _ERRORS.items() if code in codes)
-    files = list(dict.fromkeys(problem.place.file for problem in ordered))
+    files = list(dict.fromkeys(problem.position.file for problem in ordered))
     where = files[0] if len(files) == 1 else f"{len(files)} files"
     return kind(
         f"{counted(len(ordered), 'problem')} in {where}; nothing was done", candidates=tuple(lines)

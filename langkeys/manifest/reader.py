@@ -24,7 +24,7 @@ from langkeys.manifest.declared import (
     Target,
 )
 from langkeys.manifest.document import MAP, Node, node_of
-from langkeys.manifest.problems import Place, Problems
+from langkeys.manifest.problems import Position, Problems
 from langkeys.manifest.secrets_of import Secrets
 from langkeys.manifest.walker import Object, Value, Walker
 from langkeys.models import GENERIC
@@ -65,25 +65,25 @@ def _contents(
     for text in paths:
         if text == STDIN:
             if Path(STDIN) in seen:
-                problems.add(Place("stdin"), "", "stdin can only be read once")
+                problems.add(Position("stdin"), "", "stdin can only be read once")
                 continue
             seen.add(Path(STDIN))
             found.append(("stdin", Path.cwd(), read_stdin()))
             continue
         if not text:
             # An unset variable of a shell, and not the folder that Path makes of it.
-            problems.add(Place("-f"), "", "the name of a manifest is empty")
+            problems.add(Position("-f"), "", "the name of a manifest is empty")
             continue
         for path in _files_at(Path(text), problems):
             try:
                 if path.resolve() in seen:
-                    problems.add(Place(str(path)), "", "the file is given twice")
+                    problems.add(Position(str(path)), "", "the file is given twice")
                     continue
                 seen.add(path.resolve())
                 content = files.read_bytes(path, "a manifest")
             except (LangkeysError, OSError, RuntimeError) as error:
                 said = error.message if isinstance(error, LangkeysError) else str(error)
-                problems.add(Place(str(path)), "", said)
+                problems.add(Position(str(path)), "", said)
             else:
                 found.append((str(path), path.absolute().parent, content))
     return found
@@ -100,10 +100,10 @@ def _files_at(path: Path, problems: Problems) -> list[Path]:
             if found.suffix in SUFFIXES and not found.name.startswith(".")
         )
     except (OSError, ValueError) as error:
-        problems.add(Place(str(path)), "", f"cannot be read: {error}")
+        problems.add(Position(str(path)), "", f"cannot be read: {error}")
         return []
     if not inside:
-        problems.add(Place(str(path)), "", f"no manifest in this folder ({', '.join(SUFFIXES)})")
+        problems.add(Position(str(path)), "", f"no manifest in this folder ({', '.join(SUFFIXES)})")
     return inside
 
 
@@ -119,8 +119,8 @@ class _Reader:
         self._every_user: dict[str, DeclaredVariable] = {}
         self._users: dict[str, DeclaredUser] = {}
 
-    def _add(self, place: Place, path: str, what: str) -> None:
-        self._problems.add(place, path, what)
+    def _add(self, position: Position, path: str, what: str) -> None:
+        self._problems.add(position, path, what)
 
     def read(self, content: bytes, label: str, folder: Path) -> None:
         """Read one file, and join it to those before."""
@@ -143,19 +143,21 @@ class _Reader:
     def _is_manifest(self, node: Node) -> bool:
         known = schema.FORMS["manifest"].fields
         if node.kind != MAP or not any(key.text in known for key, _ in node.pairs):
-            self._add(node.place, "", f"not a manifest of langkeys, which has {', '.join(known)}")
+            self._add(
+                node.position, "", f"not a manifest of langkeys, which has {', '.join(known)}"
+            )
             return False
         return True
 
     def _once(self, before: Value | None, found: Value | None) -> Value | None:
         if before is not None and found is not None:
-            self._add(found.place, found.path, f"is in {before.place} already")
+            self._add(found.position, found.path, f"is in {before.position} already")
         return found or before
 
     def _join(self, all_: dict[str, Some], found: Mapping[str, Some]) -> None:
         for name, entry in found.items():
             if name in all_:
-                self._add(entry.place, entry.path, f"is in {all_[name].place} already")
+                self._add(entry.position, entry.path, f"is in {all_[name].position} already")
             else:
                 all_[name] = entry
 
@@ -179,21 +181,21 @@ class _Reader:
             for target in filter(None, targets):
                 other = first.setdefault(realpath(target.file), target)
                 if other is not target:
-                    what = f"the same file as {other.path} in {other.place}"
-                    self._add(target.place, target.path, what)
+                    what = f"the same file as {other.path} in {other.position}"
+                    self._add(target.position, target.path, what)
         for source in self._secrets.asked:
             target_here = None if source.file is None else first.get(realpath(source.file))
             if target_here is not None:
-                what = f"the same file as {source.path} in {source.place}, which is read"
-                self._add(target_here.place, target_here.path, what)
+                what = f"the same file as {source.path} in {source.position}, which is read"
+                self._add(target_here.position, target_here.path, what)
 
     def _check_values(self) -> None:
         """Refuse one API key for two entries: servers refuse a key that is stored twice."""
         first: dict[str, DeclaredKey] = {}
         for key in (key for user in self._users.values() for key in user.api_keys.values()):
             if key.value is not None and (other := first.setdefault(key.value, key)) is not key:
-                what = f"the same API key as {other.path} in {other.place}"
-                self._add(key.field_places["value_from"], f"{key.path}.value_from", what)
+                what = f"the same API key as {other.path} in {other.position}"
+                self._add(key.field_positions["value_from"], f"{key.path}.value_from", what)
 
     def _user(self, name: str, value: Value) -> DeclaredUser:
         fields: Object = value.value
@@ -201,15 +203,15 @@ class _Reader:
         if password is not None:
             refusal = password_rules.refusal(password)
             if refusal is not None:
-                self._add(fields["password_from"].place, f"{value.path}.password_from", refusal)
+                self._add(fields["password_from"].position, f"{value.path}.password_from", refusal)
         keys = {key: self._api_key(key, found) for key, found in _part(fields, "api_keys").items()}
         revoke_keys = bool(_value(fields, "revoke_keys"))
         if revoke_keys and not all(key.is_absent for key in keys.values()):
             what = "revokes all API keys of the user, and there are api_keys"
-            self._add(fields["revoke_keys"].place, fields["revoke_keys"].path, what)
+            self._add(fields["revoke_keys"].position, fields["revoke_keys"].path, what)
         return DeclaredUser(
             name,
-            value.place,
+            value.position,
             value.path,
             is_active=_value(fields, "is_active"),
             is_superuser=_value(fields, "is_superuser"),
@@ -230,7 +232,7 @@ class _Reader:
         fields: Object = value.value
         variable = DeclaredVariable(
             name,
-            value.place,
+            value.position,
             value.path,
             type=_value(fields, "type"),
             default_fields=_value(fields, "default_fields"),
@@ -240,27 +242,31 @@ class _Reader:
         source, text = self._secret(fields, "value_from")
         if "value" in fields:
             text = fields["value"].value
-            place, path = fields["value"].place, fields["value"].path
+            position, path = fields["value"].position, fields["value"].path
             if variable.type is not None and variable.type != GENERIC:
-                self._add(place, path, f"requires type {GENERIC}: use value_from for a Credential")
+                self._add(
+                    position, path, f"requires type {GENERIC}: use value_from for a Credential"
+                )
             elif text.startswith(("sk-", "gAAAAA")):
-                self._add(place, path, "looks like a secret: use value_from and type Credential")
+                self._add(position, path, "looks like a secret: use value_from and type Credential")
         for name_ in variable.default_fields or ():
             if not name_.strip():
-                self._add(value.place, f"{value.path}.default_fields", "has a field without a name")
+                self._add(
+                    value.position, f"{value.path}.default_fields", "has a field without a name"
+                )
         return replace(variable, source=source, value=text)
 
     def _api_key(self, name: str, value: Value) -> DeclaredKey:
         fields: Object = value.value
         if _value(fields, "state") == schema.ABSENT:
-            return DeclaredKey(name, value.place, value.path, is_absent=True)
+            return DeclaredKey(name, value.position, value.path, is_absent=True)
         source, text = self._secret(fields, "value_from")
         if text is not None and not is_api_key(text):
             what = "is not an API key: sk- and at least 32 more characters, on one line"
-            self._add(fields["value_from"].place, fields["value_from"].path, what)
+            self._add(fields["value_from"].position, fields["value_from"].path, what)
         key = DeclaredKey(
             name,
-            value.place,
+            value.position,
             value.path,
             is_active=_value(fields, "is_active"),
             expires=_value(fields, "expires"),
@@ -271,14 +277,14 @@ class _Reader:
             source=source,
             value=text,
             target=self._target(fields, "write_to"),
-            field_places={field: found.place for field, found in fields.items()},
+            field_positions={field: found.position for field, found in fields.items()},
         )
         if key.expires and key.renew_before and key.renew_before >= key.expires:
             what = "must be less than expires: the key would be renewed in every run"
-            self._add(fields["renew_before"].place, fields["renew_before"].path, what)
+            self._add(fields["renew_before"].position, fields["renew_before"].path, what)
         if key.grace is not None and "value_from" not in fields and "write_to" not in fields:
             what = "requires write_to or value_from: else no key is replaced"
-            self._add(fields["grace"].place, fields["grace"].path, what)
+            self._add(fields["grace"].position, fields["grace"].path, what)
         return key
 
     def _secret(self, fields: Object, name: str) -> tuple[Source | None, str | None]:
@@ -289,10 +295,10 @@ class _Reader:
         if (file is None) == (env is None):
             return None, None  # which is a problem already
         if file is not None and "\0" in file:
-            self._add(fields[name].place, fields[name].path, "is not the name of a file")
+            self._add(fields[name].position, fields[name].path, "is not the name of a file")
             return None, None
         source = Source(
-            fields[name].place,
+            fields[name].position,
             fields[name].path,
             file=None if file is None else self._path(file),
             env=env,
@@ -307,20 +313,20 @@ class _Reader:
     def _target(self, fields: Object, name: str) -> Target | None:
         if name not in fields:
             return None
-        place, path, found = fields[name].place, fields[name].path, fields[name].value
+        position, path, found = fields[name].position, fields[name].path, fields[name].value
         file = _value(found, "file")
         if file is None:
             return None
         if "\0" in file or file.endswith("/") or file == STDIN:
-            self._add(place, path, "is not the name of a file")
+            self._add(position, path, "is not the name of a file")
             return None
         format_ = _value(found, "format") or schema.BARE
         secret: Object = _part(found, "secret")
         for field, wanted in (("variable", schema.DOTENV), ("secret", schema.K8S_SECRET)):
             if field in found and format_ != wanted:
-                self._add(found[field].place, found[field].path, f"requires format: {wanted}")
+                self._add(found[field].position, found[field].path, f"requires format: {wanted}")
         target = Target(
-            place,
+            position,
             path,
             self._path(file),
             format_,
@@ -339,7 +345,7 @@ class _Reader:
             if target.secret_key is not None:
                 check_kubernetes_key(target.secret_key)
         except LangkeysError as error:
-            self._add(target.place, target.path, error.message)
+            self._add(target.position, target.path, error.message)
 
 
 def _value(fields: Object, name: str) -> Any:

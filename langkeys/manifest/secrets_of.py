@@ -27,11 +27,11 @@ class Secrets:
         try:
             value = self._from_env(source) if source.file is None else self._from_file(source.file)
         except LangkeysError as error:
-            self._problems.add(source.place, source.path, error.message)
+            self._problems.add(source.position, source.path, error.message)
             return None
         except _MissingError as error:
             if not source.optional:
-                self._problems.add(source.place, source.path, str(error))
+                self._problems.add(source.position, source.path, str(error))
             return None
         return value
 

@@ -1,6 +1,6 @@
 """From nodes to values by the table of ``langkeys.manifest.schema``, strictly.
 
-Every problem is told with its place, and none with a value: what stands in the wrong field may be a
+Each problem is reported with its position and without a value: what is in the wrong field may be a
 secret.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from langkeys.errors import LangkeysError
 from langkeys.manifest import document, schema
 from langkeys.manifest.document import Node
-from langkeys.manifest.problems import Place, Problems, joined, looks_secret
+from langkeys.manifest.problems import Position, Problems, joined, looks_secret
 from langkeys.manifest.schema import FORMS, Field, Form
 from langkeys.text import MAX_NAME_LENGTH, is_utf8
 from langkeys.times import NEVER, parsed_iso, parsed_span
@@ -22,10 +22,10 @@ _SPAN = re.compile(schema.SPAN_FORM)
 
 
 class Value(NamedTuple):
-    """A field's value, the place of its name, and its path."""
+    """A field's value, the position of its name, and its path."""
 
     value: Any
-    place: Place
+    position: Position
     path: str
 
     def __repr__(self) -> str:
@@ -54,15 +54,15 @@ class Walker:
             schema.VERSION: self._version,
         }
 
-    def add(self, place: Place, path: str, what: str) -> None:
+    def add(self, position: Position, path: str, what: str) -> None:
         """Tell of a problem."""
-        self._problems.add(place, path, what)
+        self._problems.add(position, path, what)
 
     def object(self, node: Node, form_name: str, path: str) -> Object | None:
         """Read a node as an object of this form; None where it is none."""
         form = FORMS[form_name]
         if node.kind != document.MAP:
-            self.add(node.place, path, f"expected a map, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected a map, not {document.NAMED[node.kind]}")
             return None
         found: dict[str, Value] = {}
         names: set[str] = set()
@@ -71,11 +71,11 @@ class Walker:
             where = joined(path, name)
             field = form.fields.get(name)
             if field is None:
-                self.add(key.place, where, f"unknown field{did_you_mean(name, form.fields)}")
+                self.add(key.position, where, f"unknown field{did_you_mean(name, form.fields)}")
                 continue
             read = self._kinds[field.kind](value, where, field)
             if read is not None:
-                found[name] = Value(read, key.place, where)
+                found[name] = Value(read, key.position, where)
         self._check(form, node, path, names, found)
         return found
 
@@ -87,79 +87,83 @@ class Walker:
             return
         for fields in form.exclusive:
             if names.issuperset(fields):
-                place = found[fields[-1]].place if fields[-1] in found else node.place
-                self.add(place, path, f"{' and '.join(fields)} cannot be used together")
+                position = found[fields[-1]].position if fields[-1] in found else node.position
+                self.add(position, path, f"{' and '.join(fields)} cannot be used together")
         for name, others in form.requires:
             missing = [other for other in others if other not in names]
             if name in names and missing:
-                place = found[name].place if name in found else node.place
-                self.add(place, joined(path, name), f"requires {' and '.join(missing)}")
+                position = found[name].position if name in found else node.position
+                self.add(position, joined(path, name), f"requires {' and '.join(missing)}")
         if form.needed and not names.intersection(form.needed):
-            self.add(node.place, path, f"{' or '.join(form.needed)} is missing")
+            self.add(node.position, path, f"{' or '.join(form.needed)} is missing")
 
     def _entries(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
         """Yield the names of a map with their nodes, each name once."""
-        first: dict[str, Place] = {}
+        first: dict[str, Position] = {}
         for key, value in node.pairs:
             if key.kind == document.WORD:
                 self.add(
-                    key.place,
+                    key.position,
                     joined(path, key.text),
                     f'write "{key.text}" in quotes: without them, other programs read it as'
                     " true or false",
                 )
             elif key.kind == document.MERGE:
-                self.add(key.place, path, "merge keys (<<) are not supported; quote a name")
+                self.add(key.position, path, "merge keys (<<) are not supported; quote a name")
                 continue
             elif key.kind != document.TEXT:
                 what = f"a name must be text, not {document.NAMED[key.kind]}: quote it"
-                self.add(key.place, path, what)
+                self.add(key.position, path, what)
                 continue
             elif looks_secret(key.text):
-                self.add(key.place, path, "a name looks like a secret, which must not stand here")
+                self.add(
+                    key.position, path, "a name looks like a secret, which must not stand here"
+                )
                 continue
             elif not key.text or len(key.text) > MAX_NAME_LENGTH or not is_utf8(key.text):
                 what = f"a name must have 1 to {MAX_NAME_LENGTH} characters of Unicode"
-                self.add(key.place, path, what)
+                self.add(key.position, path, what)
                 continue
             if key.text in first:
                 before = first[key.text]
                 what = f"is there twice, first in line {before.line}, column {before.column}"
-                self.add(key.place, joined(path, key.text), what)
+                self.add(key.position, joined(path, key.text), what)
                 continue
-            first[key.text] = key.place
+            first[key.text] = key.position
             yield key.text, key, value
 
     def _map(self, node: Node, path: str, field: Field) -> dict[str, Value] | None:
         if node.kind != document.MAP:
-            self.add(node.place, path, f"expected a map, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected a map, not {document.NAMED[node.kind]}")
             return None
         found = {}
         for name, key, value in self._entries(node, path):
             where = joined(path, name)
             read = self.object(value, field.part, where)
             if read is not None:
-                found[name] = Value(read, key.place, where)
+                found[name] = Value(read, key.position, where)
         return found
 
     def _text(self, node: Node, path: str, _: Field | None = None) -> str | None:
         if node.kind == document.WORD:
-            self.add(node.place, path, "yes, no, on, off, y and n must be quoted to be text")
+            self.add(node.position, path, "yes, no, on, off, y and n must be quoted to be text")
         elif node.kind in (document.MAP, document.LIST):
-            self.add(node.place, path, f"expected text, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected text, not {document.NAMED[node.kind]}")
         elif node.kind != document.TEXT:
-            self.add(node.place, path, f"expected text, not {document.NAMED[node.kind]}: quote it")
+            self.add(
+                node.position, path, f"expected text, not {document.NAMED[node.kind]}: quote it"
+            )
         elif not node.text:
-            self.add(node.place, path, "is empty")
+            self.add(node.position, path, "is empty")
         elif not is_utf8(node.text):
-            self.add(node.place, path, "has an escape of half a character (\\uD800 to \\uDFFF)")
+            self.add(node.position, path, "has an escape of half a character (\\uD800 to \\uDFFF)")
         else:
             return node.text
         return None
 
     def _boolean(self, node: Node, path: str, _: Field) -> bool | None:
         if node.kind != document.BOOLEAN:
-            self.add(node.place, path, "expected true or false, without quotes")
+            self.add(node.position, path, "expected true or false, without quotes")
             return None
         return node.text in _TRUE
 
@@ -172,7 +176,9 @@ class Walker:
                 return parsed_span(text, path)
         except LangkeysError:
             pass
-        self.add(node.place, path, "not a span: write a number and a unit: 45s, 30m, 12h, 90d, 2w")
+        self.add(
+            node.position, path, "not a span: write a number and a unit: 45s, 30m, 12h, 90d, 2w"
+        )
         return None
 
     def _when(self, node: Node, path: str, _: Field) -> datetime | Literal["never"] | None:
@@ -185,7 +191,7 @@ class Walker:
             return parsed_iso(text)
         except (ValueError, OverflowError):
             self.add(
-                node.place,
+                node.position,
                 path,
                 "not a time: write never, or a time as ISO 8601, such as 2027-01-31T18:00:00Z",
             )
@@ -197,7 +203,7 @@ class Walker:
             return None
         if text not in field.choices:
             what = f"expected {' or '.join(field.choices)}{did_you_mean(text, field.choices)}"
-            self.add(node.place, path, what)
+            self.add(node.position, path, what)
             return None
         return text
 
@@ -211,13 +217,13 @@ class Walker:
         self, node: Node, path: str, read: Callable[[Node], str | None]
     ) -> tuple[str, ...] | None:
         if node.kind != document.LIST:
-            self.add(node.place, path, f"expected a list, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected a list, not {document.NAMED[node.kind]}")
             return None
-        found = [(read(item), item.place) for item in node.items]
+        found = [(read(item), item.position) for item in node.items]
         texts: list[str] = []
-        for text, place in found:
+        for text, position in found:
             if text is not None and text in texts:
-                self.add(place, path, "has the same twice")
+                self.add(position, path, "has the same twice")
             elif text is not None:
                 texts.append(text)
         return tuple(texts)
@@ -225,7 +231,7 @@ class Walker:
     def _version(self, node: Node, path: str, _: Field) -> int | None:
         # Without a look at how large a number it is.
         if node.kind != document.INTEGER or node.text != str(schema.FORM):
-            self.add(node.place, path, f"expected the number {schema.FORM}, without quotes")
+            self.add(node.position, path, f"expected the number {schema.FORM}, without quotes")
             return None
         return schema.FORM
 
