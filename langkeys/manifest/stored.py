@@ -22,10 +22,6 @@ class Stored:
     api_keys: dict[str, list[ApiKey]] = field(default_factory=dict)
     variables: dict[str, dict[str, list[Variable]]] = field(default_factory=dict)
 
-    def keys_named(self, user: User, name: str) -> list[ApiKey]:
-        """Return a user's API keys of a name, oldest first."""
-        return [row for row in self.api_keys.get(user.id, ()) if row.name == name]
-
 
 def stored_for(store: Store, manifest: Manifest, moment: datetime) -> Stored:
     """Read what there is of what a manifest declares."""
