@@ -12,6 +12,7 @@ from langkeys.progress import Advance
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyBatch, KeyFilter, OwnedKey, RowStub, Store
 from langkeys.store.read_back import require_deleted, require_stored
+from langkeys.store.unreadable import delete_unreadable
 from langkeys.text import counted
 
 FEW = 500
@@ -114,7 +115,7 @@ class Endings:
             self.delete_rows(keys)
             gone = {stub.position for key in keys for stub in key.stubs}
             named = [stub for stub in stubs if stub.position not in gone]
-            self._delete_stubs(named)
+            delete_unreadable(self._store, named)
         self.prove_revoked(keys)
         self.unreadable = self.finder.count_unreadable()
         return keys
@@ -129,15 +130,7 @@ class Endings:
                 f" {self._store.location}; nothing was done",
                 hint="run the command again",
             )
-        self._delete_stubs([stub for key in keys for stub in key.stubs])
-
-    def _delete_stubs(self, stubs: Sequence[RowStub]) -> None:
-        if stubs and self._store.delete_stubs(stubs) != len(stubs):
-            raise NotFoundError(
-                f"not all of {counted(len(stubs), 'row', 'are')} still in"
-                f" {self._store.location}; nothing was done",
-                hint="run the command again",
-            )
+        delete_unreadable(self._store, [stub for key in keys for stub in key.stubs])
 
     def prove_revoked(self, keys: Sequence[WholeKey]) -> None:
         """Raise FailedError if a row is still there, or if a server still accepts a key."""

@@ -13,6 +13,7 @@ from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, RowStub, Store
+from langkeys.store.unreadable import choose_unreadable
 from langkeys.times import now, person_iso
 
 if TYPE_CHECKING:
@@ -91,13 +92,7 @@ def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
     """
     found = store.api_key_stubs(key_id=parsed_id(ref) or ref)
     found = found or store.api_key_stubs(name=ref)
-    if len(found) > 1 and any(stub.problem is not None for stub in found):
-        raise AmbiguousError(
-            f"{ref!r} matches {len(found)} API keys in {store.location}",
-            hint="use the id of one of them",
-            candidates=tuple(f"{dashed(stub.id)}  {stub.name}" for stub in found[:MAX_CANDIDATES]),
-        )
-    return [stub for stub in found if stub.problem is not None]
+    return choose_unreadable(store, found, ref, "API key")
 
 
 def find_value_stubs(finder: KeyFinder, api_key: str) -> Sequence[RowStub]:

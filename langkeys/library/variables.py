@@ -7,6 +7,7 @@ from langkeys.errors import SecretKeyError, UsageError
 from langkeys.library.acting import Sessions
 from langkeys.models import CREDENTIAL, GENERIC, Variable
 from langkeys.sessions.session import Access, Session
+from langkeys.variables import deletion
 from langkeys.variables import lifecycle as variables
 
 
@@ -71,10 +72,12 @@ class Variables:
             return value
 
     def delete(self, *names: str, user: str | None = None) -> Sequence[Variable]:
-        """Delete variables, all or none, and return them as they were."""
+        """Delete variables, all or none, and return them as they were.
+
+        A row that cannot be read is deleted, too, and not returned.
+        """
         with self._session("variable delete", access=Access.WRITE) as session:
             owner = session.owner(user)
-            found = [variables.get_variable(session.store, owner, name) for name in names]
-            rows = tuple({row.id: row for row in found}.values())
-            variables.delete(session.store, rows)
-            return rows
+            rows, stubs = deletion.find_rows(session.store, owner, names)
+            deletion.delete(session.store, rows, stubs)
+            return tuple(rows)

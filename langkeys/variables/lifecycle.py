@@ -31,8 +31,8 @@ from langkeys.models import (
 from langkeys.store.generations import Generation
 from langkeys.store.owners import get_owner
 from langkeys.store.protocol import Store
-from langkeys.store.read_back import require_deleted, require_stored
-from langkeys.text import checked_name, counted, unshowable_in
+from langkeys.store.read_back import require_stored
+from langkeys.text import checked_name, unshowable_in
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -317,23 +317,6 @@ def get_variable(store: Store, owner: User, name: str) -> Variable:
             ),
         )
     return matches[0]
-
-
-def delete(store: Store, variables: Sequence[Variable]) -> None:
-    """Delete variables, all or none, and check through a fresh connection that they are gone."""
-    with store.transaction():
-        deleted = store.delete_variables([row.id for row in variables])
-        if deleted != len(variables):
-            raise NotFoundError(
-                f"{len(variables) - deleted} of {counted(len(variables), 'variable', 'have')}"
-                f" just been deleted from {store.location} by another process; nothing"
-                " was done",
-                hint="run the command again",
-            )
-    with store.reopened() as fresh:
-        gone = {row.id for row in variables}
-        for row in fresh.variables_named({row.name for row in variables}):
-            require_deleted(f"variable {row.name}", store.location, is_deleted=row.id not in gone)
 
 
 def find_value(variable: Variable, cipher: Callable[[], "Cipher"]) -> str | None:

@@ -139,3 +139,42 @@ def test_a_name_of_two_rows_is_ambiguous_where_one_cannot_be_read(
     odd_rows.add_key(database, superuser, "odd", **ODD)
     call("api-key", "revoke", "odd", "--yes").failed(3)
     assert len(database.key_ids()) == 2
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_a_variable_that_cannot_be_read_is_deleted(
+    call: Call, database: Database, good: str, superuser: str, by: str
+) -> None:
+    ((row_id,),) = database.rows("SELECT id FROM variable WHERE name = 'ODD'")
+    ref = row_id if by == "id" else "ODD"
+    before = database.rows("SELECT name FROM variable ORDER BY name")
+    assert "1 variable of" in call("variable", "delete", ref, "--dry-run").done().stderr
+    assert database.rows("SELECT name FROM variable ORDER BY name") == before
+    result = call("variable", "delete", ref, "GOOD", "--yes").done()
+    assert "2 variables of administrator" in result.stderr
+    assert "default_fields" in result.stderr
+    assert [row[1] for row in result.rows] == ["GOOD"]
+    assert database.rows("SELECT name FROM variable") == []
+
+
+def test_a_variable_of_two_rows_is_ambiguous_where_one_cannot_be_read(
+    call: Call, database: Database, good: str, superuser: str
+) -> None:
+    database.add_variable(superuser, "ODD", "x", "Generic")
+    ((row_id,),) = database.rows("SELECT id FROM variable WHERE default_fields = '['")
+    call("variable", "delete", "ODD", "--yes").failed(3)
+    assert len(database.rows("SELECT 1 FROM variable")) == 3
+    call("variable", "delete", row_id, "--yes").done()
+    assert database.rows("SELECT default_fields FROM variable WHERE name = 'ODD'") != [("[",)]
+    assert len(database.rows("SELECT 1 FROM variable")) == 2
+
+
+def test_a_variable_of_another_user_is_not_deleted_because_it_cannot_be_read(
+    call: Call, database: Database, superuser: str
+) -> None:
+    alice = database.add_user("alice", is_superuser=False)
+    odd_rows.add_variable(database, alice, "ODD", default_fields="'['")
+    call("variable", "delete", "ODD", "--yes").failed(3)
+    assert len(database.rows("SELECT 1 FROM variable")) == 1
+    call("variable", "delete", "ODD", "--user", "alice", "--yes").done()
+    assert database.rows("SELECT 1 FROM variable") == []

@@ -12,6 +12,7 @@ from langkeys.errors import (
 )
 from langkeys.models import Variable
 from langkeys.store.protocol import Store
+from langkeys.variables import deletion
 from langkeys.variables import lifecycle as variables
 
 from ..support import variable_rows
@@ -74,9 +75,9 @@ def test_variables_are_deleted_all_or_none(
     a, b, c = writer.variables()
     database.rows("DELETE FROM variable WHERE name = 'B'")
     with pytest.raises(NotFoundError):
-        variables.delete(writer, [a, b])
+        deletion.delete(writer, [a, b])
     assert [row.name for row in variable_rows.rows(database)] == ["A", "C"]
-    variables.delete(writer, [a, c])
+    deletion.delete(writer, [a, c])
     assert variable_rows.rows(database) == []
 
 

@@ -18,8 +18,9 @@ from langkeys.cli.options import (
 )
 from langkeys.cli.present.variables import show_variables, with_values
 from langkeys.sessions.session import Access
+from langkeys.text import counted
 from langkeys.times import now
-from langkeys.variables import lifecycle as variables
+from langkeys.variables import deletion
 from langkeys.variables.environment_names import imported_names
 
 app = new_app()
@@ -61,21 +62,25 @@ def delete(
     access = Access.READ if dry_run else Access.WRITE
     with variable_session(context, access=access) as session:
         owner = session.owner(user)
-        found = [variables.get_variable(session.store, owner, name) for name in names]
-        rows = list({row.id: row for row in found}.values())
-        many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {owner.username}"
+        rows, stubs = deletion.find_rows(session.store, owner, names)
+        many = f"{counted(len(rows) + len(stubs), 'variable')} of {owner.username}"
         pairs = list(with_values(session, rows))
         if dry_run:
             out.note(
                 f"dry run: {many} in {session.store.location} would be deleted; nothing was done"
             )
         else:
-            listed = ", ".join(row.name for row in rows[:10])
-            more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
+            every = [*(row.name for row in rows), *(f"row {stub.id}" for stub in stubs)]
+            listed = ", ".join(every[:10])
+            more = "" if len(every) <= 10 else f" and {len(every) - 10} more"
             prompts.confirm(f"Delete {listed}{more} of {owner.username}?", yes=yes)
-            variables.delete(session.store, rows)
+            deletion.delete(session.store, rows, stubs)
             out.note(f"deleted {many} in {session.store.location}")
             again = sorted({row.name for row in rows} & set(imported_names(session.settings)))
             if again and session.settings.flag("LANGFLOW_STORE_ENVIRONMENT_VARIABLES"):
                 out.note(f"a server creates {', '.join(again)} again if its environment has it")
+        for stub in stubs:
+            session.warn(
+                f"row {stub.id} ({stub.name}) cannot be read: its {stub.problem} is malformed"
+            )
         show_variables(out, session, pairs, now())
