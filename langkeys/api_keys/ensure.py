@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,12 +32,14 @@ _KEY = re.compile(r"sk-[!-~]{32,}")
 class EnsureResult:
     """The result of ``ensure``: the key's row, and other keys of the same name.
 
-    ``renamed_from`` is the previous name of the key, if it had another.
+    ``revoked`` are those of the others that were revoked. ``renamed_from`` is the previous name of
+    the key, if it had another.
     """
 
     row: ApiKey
     changed: bool
     others: tuple[ApiKey, ...]
+    revoked: tuple[ApiKey, ...] = ()
     renamed_from: str | None = None
 
 
@@ -91,6 +93,15 @@ def find_stored(
     return value
 
 
+def others_named(
+    store: Store, name: str, owner: User, rows: Iterable[OwnedKey]
+) -> tuple[ApiKey, ...]:
+    """Return the owner's keys with a name, except these rows of the key in the file."""
+    own = {row.key.id for row in rows}
+    named = store.api_keys(KeyFilter(now=now(), user_id=owner.id, name=name))
+    return tuple(key for key in named if key.id not in own)
+
+
 def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) -> str:
     """Write an API key to the missing file, and return the key that is in the file.
 
@@ -118,16 +129,17 @@ def ensure(
     name: str,
     owner: User,
     expires_at: datetime | None,
-    replace_others: bool,
+    may_revoke: Callable[[ApiKey], bool],
     is_delivered: bool = False,
     was_revoked: Callable[[str], bool] = lambda _: False,
     judge: Judge = NOTHING_SET,
 ) -> EnsureResult:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
-    ``expires_at`` counts only for a new row. ``is_delivered``: the existing key has been written to
-    the file again, which is a change. Raises ConflictError if the key is expired, inactive, revoked
-    before (according to ``was_revoked``) or another user's: it is neither restored nor taken over.
+    ``expires_at`` counts only for a new row. ``may_revoke`` says which of the owner's other keys
+    with that name are revoked. ``is_delivered``: the existing key has been written to the file
+    again, which is a change. Raises ConflictError if the key is expired, inactive, revoked before
+    (according to ``was_revoked``) or another user's: it is neither restored nor taken over.
     """
     api_keys.require_working_owner(store.generation, owner)
     finder = KeyFinder(store, cipher)
@@ -160,13 +172,10 @@ def ensure(
             )
             row, changed = made.row, True
             store.insert_api_keys([row])
-        own = {row.id, *(found.key.id for found in rows)}
-        others = tuple(
-            key
-            for key in store.api_keys(KeyFilter(now=now(), user_id=owner.id, name=name))
-            if key.id not in own
-        )
-        ended = endings.whole_keys(others) if replace_others else []
+        others = others_named(store, name, owner, rows)
+        others = tuple(key for key in others if key.id != row.id)
+        revoked = tuple(filter(may_revoke, others))
+        ended = endings.whole_keys(revoked)
         if ended:
             endings.delete_rows(ended)
             changed = True
@@ -186,7 +195,7 @@ def ensure(
             else _NEW_KEY_HINT,
         )
     endings.prove_revoked(ended)
-    return EnsureResult(row, changed, others, renamed_from)
+    return EnsureResult(row, changed, others, revoked, renamed_from)
 
 
 def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | None:

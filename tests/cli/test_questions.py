@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from ..support.databases import Database
-from ..support.samples import PASSWORD
+from ..support.databases import Database, ago, ahead
+from ..support.samples import PASSWORD, encrypted, new_api_key
 from ..support.sites import Site
 from ..support.terminals import Terminal
 
@@ -28,8 +28,10 @@ def asking(site: Site) -> Site:
 
 @pytest.fixture
 def ending(site: Site, database: Database, superuser: str) -> Site:
-    """A site with a key, a user with a key, and a second superuser."""
+    """A site with two keys, one of which expires, a user with a key, and a second superuser."""
     database.add_key(superuser, "ci")
+    database.add_key(superuser, "dated", expires_at=ahead(days=3))
+    (site.folder / "given-key").write_text(new_api_key())
     database.add_key(database.add_user("alice", is_superuser=False), "hers")
     database.add_user("bob")
     return site
@@ -39,6 +41,10 @@ ENDINGS = (
     ("api-key", "revoke", "ci"),
     ("api-key", "prune", "--user", "alice"),
     ("api-key", "deactivate", "ci"),
+    ("api-key", "update", "ci", "--expires", "30d"),
+    ("api-key", "update", "dated", "--expires", "2d", "--name", "dated"),
+    ("api-key", "ensure", "ci", "--value-file", "new-key", "--new", "--replace"),
+    ("api-key", "ensure", "ci", "--value-file", "given-key", "--replace"),
     ("user", "deactivate", "alice"),
     ("user", "deactivate", "alice", "--revoke-keys"),
     ("user", "demote", "bob"),
@@ -58,6 +64,7 @@ def test_a_person_is_asked_before_access_ends(
             terminal.send(answer)
             terminal.finish(130 if answer == "\x03" else 1)
         assert database.content() == before
+        assert not (ending.folder / "new-key").exists()
     with Terminal(ending, *line) as terminal:
         terminal.expect("[y/N]")
         terminal.send("y\n")
@@ -95,15 +102,49 @@ def test_where_nobody_can_be_asked_all_goes_on_as_before(
         ("user", "demote", "carol"),
         ("api-key", "activate", "ci"),
         ("user", "deactivate", "alice", "--dry-run"),
+        ("api-key", "update", "dated", "--expires", "4d"),
+        ("api-key", "update", "dated", "--expires", "never"),
+        ("api-key", "update", "over", "--expires", "1d"),
+        ("api-key", "update", "ci", "--name", "other"),
+        ("api-key", "ensure", "ci", "--value-file", "new-key", "--new"),
+        ("api-key", "ensure", "new", "--value-file", "new-key", "--replace"),
+        ("api-key", "ensure", "over", "--value-file", "new-key", "--replace"),
+        ("variable", "set", "TOKEN", "--value-file", "given-key"),
     ],
 )
 def test_where_nothing_ends_nobody_is_asked(
-    ending: Site, database: Database, line: tuple[str, ...]
+    ending: Site, database: Database, superuser: str, line: tuple[str, ...]
 ) -> None:
     database.add_user("carol", is_superuser=False)
+    database.add_key(superuser, "over", expires_at=ago(days=1))
+    database.add_variable(superuser, "TOKEN", encrypted("x"))
     with Terminal(ending, *line) as terminal:
         terminal.finish()
     assert "[y/N]" not in terminal.text
+
+
+def test_only_the_keys_that_were_there_at_the_question_are_revoked(
+    ending: Site, database: Database, superuser: str
+) -> None:
+    line = ("api-key", "ensure", "ci", "--value-file", "given-key", "--replace")
+    with Terminal(ending, *line) as terminal:
+        terminal.expect("Revoke 1 API key of administrator named ci")
+        added = database.add_key(superuser, "ci")
+        terminal.send("y\n")
+        terminal.finish()
+    assert f"there are other keys of that name: {added.dashed}" in terminal.text
+    assert database.rows("SELECT count(*) FROM apikey WHERE name = 'ci'") == [(2,)]
+    ending.call("whoami", "--api-key", "-", stdin=added.plaintext).done()
+
+
+def test_a_person_sees_that_a_stored_value_is_replaced(
+    ending: Site, database: Database, superuser: str
+) -> None:
+    database.add_variable(superuser, "TOKEN", encrypted("x"))
+    with Terminal(ending, "variable", "set", "TOKEN") as terminal:
+        terminal.expect("Value of TOKEN, instead of the stored one: ")
+        terminal.send("y\n")
+        terminal.finish()
 
 
 # Where stdin is taken

@@ -8,17 +8,20 @@ import typer
 
 from langkeys.api_keys import ensure as ensuring
 from langkeys.api_keys import lifecycle as api_keys
+from langkeys.api_keys.lifetimes import is_working
 from langkeys.api_keys.verification import Judge
+from langkeys.cli import prompts
 from langkeys.cli.delivery import warn_of_owner
 from langkeys.cli.invocation import refuse_own_file, session_of
-from langkeys.cli.options import EncryptingCommand, UserOption, invocation, new_app
+from langkeys.cli.messages import plural_keys
+from langkeys.cli.options import EncryptingCommand, UserOption, Yes, invocation, new_app
 from langkeys.cli.present.api_keys import key_object, show_plain_keys
 from langkeys.files.staged import OTHERS
-from langkeys.models import dashed, masked
-from langkeys.sessions.session import Access
+from langkeys.models import User, dashed, masked
+from langkeys.sessions.session import Access, Session
 from langkeys.store.generations import require_writable
 from langkeys.text import checked_name
-from langkeys.times import parsed_expiry
+from langkeys.times import now, parsed_expiry
 
 app = new_app()
 
@@ -49,14 +52,15 @@ def ensure(
         bool,
         typer.Option("--new", help="If FILE is missing, create a new key, whatever is stored."),
     ] = False,
+    yes: Yes = False,
 ) -> None:
     """Make sure that the key in a file works and is named NAME; for start-up scripts.
 
     The command can be run any number of times, and by several processes at once. If FILE is missing
     and the user has exactly one working key named NAME, that key is written to it again; otherwise
     it is created with a new key. A key that is expired, inactive, previously revoked (according to
-    the audit trail) or owned by another user is not restored (exit {conflict}). Piped columns:
-    those of list.
+    the audit trail) or owned by another user is not restored (exit {conflict}). On a terminal the
+    command asks before --replace revokes keys that work. Piped columns: those of list.
 
     \b
     Examples:
@@ -75,10 +79,11 @@ def ensure(
             api_keys.require_expiry(session.generation)
         value = ensuring.find_api_key(path)
         is_new_file, stored = value is None, None
+        finder = session.endings.finder
+        if is_new_file and not new:
+            stored = ensuring.find_stored(session.store, finder, name, owner, out.warn)
+        asked = _ask(session, name, owner, value or stored, yes=yes) if replace else None
         if value is None:
-            if not new:
-                finder = session.endings.finder
-                stored = ensuring.find_stored(session.store, finder, name, owner, out.warn)
             if stored is None:
                 # A key that is there already is not encrypted again.
                 session.check_secret_key(encrypts=session.generation.encrypts_keys)
@@ -93,7 +98,7 @@ def ensure(
             name=name,
             owner=owner,
             expires_at=expires_at,
-            replace_others=replace,
+            may_revoke=lambda key: replace and (asked is None or key.id in asked),
             is_delivered=value == stored,
             was_revoked=session.was_revoked,
             judge=Judge.by(session.settings),
@@ -107,10 +112,11 @@ def ensure(
         out.note(f"{what} works in {where}{'' if result.changed else '; nothing was changed'}")
         if result.renamed_from is not None:
             out.note(f"it was renamed from {result.renamed_from!r} before")
-        if result.others:
-            ids = ", ".join(dashed(key.id) for key in result.others)
-            said = "revoked" if replace else "there are"
-            out.note(f"{said} other keys of that name: {ids}")
+        left = [key for key in result.others if key not in result.revoked]
+        for said, keys in (("revoked", result.revoked), ("there are", left)):
+            if keys:
+                ids = ", ".join(dashed(key.id) for key in keys)
+                out.note(f"{said} other keys of that name: {ids}")
         warn_of_owner(session, owner)
         if out.as_json:
             described = key_object(result.row, masked(value))
@@ -121,3 +127,24 @@ def ensure(
             out.document(described)
         else:
             show_plain_keys(session, out, [result.row], as_array=False)
+
+
+def _ask(
+    session: Session, name: str, owner: User, value: str | None, *, yes: bool
+) -> set[str] | None:
+    """Ask before keys that work are revoked, where somebody can be asked.
+
+    Return the ids that may be revoked; None if nobody was asked, so that all of them may.
+    """
+    store = session.store
+    rows = () if value is None else session.endings.finder.find_all(value)
+    others = ensuring.others_named(store, name, owner, rows)
+    working = [key for key in others if is_working(key, store.generation, now())]
+    if yes or not working or not prompts.can_ask():
+        return None
+    prompts.confirm(
+        f"Revoke {plural_keys(working)} of {owner.username} named {name} in {store.location}?"
+        f" Servers refuse {'it' if len(working) == 1 else 'them'} at once.",
+        yes=False,
+    )
+    return {key.id for key in others}

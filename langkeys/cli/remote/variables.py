@@ -54,6 +54,11 @@ def set_(
         _show(out, [(row, None if row.type == CREDENTIAL else value)], as_array=False)
 
 
+def is_stored(server: Server, name: str) -> bool:
+    """Tell whether the acting user has a variable with this name."""
+    return any(row.name == name for row, _ in variables.list_variables(server))
+
+
 def _not_shown(row: Variable) -> str:
     return "; the server never shows its value" if row.type == CREDENTIAL else ""
 

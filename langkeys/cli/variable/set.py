@@ -1,5 +1,6 @@
 """``langkeys variable set``."""
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -89,7 +90,13 @@ def set_(
             context,
             server,
             name,
-            _value(settings_of(context), name, value_file, from_env),
+            _value(
+                settings_of(context),
+                name,
+                value_file,
+                from_env,
+                is_stored=lambda: over_rest.is_stored(server, name),
+            ),
             type_=None if type_ is None else type_.value,
             apply_to=apply_to,
         )
@@ -98,7 +105,13 @@ def set_(
         owner = session.owner(user)
         is_plain = type_ is Type.GENERIC and not session.generation.encrypts_generic
         session.check_secret_key(encrypts=not is_plain)
-        value = _value(session.settings, name, value_file, from_env)
+        value = _value(
+            session.settings,
+            name,
+            value_file,
+            from_env,
+            is_stored=lambda: bool(session.store.variables_named([name], owner.id)),
+        )
         update = variables.new_update(
             session.generation,
             lambda: session.cipher,
@@ -120,7 +133,14 @@ def set_(
             show_variables(call.output, session, with_values(session, [row]), now(), as_array=False)
 
 
-def _value(settings: Settings, name: str, value_file: Path | None, from_env: bool) -> str:
+def _value(
+    settings: Settings,
+    name: str,
+    value_file: Path | None,
+    from_env: bool,
+    *,
+    is_stored: Callable[[], bool],
+) -> str:
     what = f"the value of {name}"
     if value_file is not None and from_env:
         raise UsageError("--value-file and --from-env cannot be used together")
@@ -142,4 +162,5 @@ def _value(settings: Settings, name: str, value_file: Path | None, from_env: boo
             f"no value given for {name}, and no terminal to ask for one",
             hint="use --value-file FILE, --value-file - for stdin, or --from-env",
         )
-    return prompts.hidden(f"Value of {name}") or ""
+    replaces = ", instead of the stored one" if is_stored() else ""
+    return prompts.hidden(f"Value of {name}{replaces}") or ""
