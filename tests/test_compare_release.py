@@ -65,5 +65,5 @@ def test_the_entry_that_is_given_is_the_generation() -> None:
     names: dict[str, Any] = {"_next": generations._next, "_1_13": NEWEST}
     exec(code, names)
     assert names["_1_14"] == NEWEST._replace(
-        release="1.14", heads=("abc",), told_by="user.blocked", open_mcp=True
+        release="1.14", heads=("abc",), introduced="user.blocked", open_mcp=True
     )

@@ -184,7 +184,7 @@ class Recorder:
         self._audit_log.check()
 
     @contextmanager
-    def committing(self, changes: Iterable[Change]) -> Iterator[None]:
+    def commit_context(self, changes: Iterable[Change]) -> Iterator[None]:
         """Context manager around COMMIT; writes the audit line first, another if it fails."""
         with self.record_write(map(self._described, changes)):
             yield
@@ -193,7 +193,7 @@ class Recorder:
     def record_write(
         self, changes: Iterable[Mapping[str, Any]]
     ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-        """Context manager around another kind of write; see ``committing``.
+        """Context manager around another kind of write; see ``commit_context``.
 
         Yields a function that adds a second part to the line, for what is only known later.
         """

@@ -150,7 +150,7 @@ def rotate(
 
     acting = session.acting
     session.recorder.check()
-    committing = session.store.committing
+    commit_context = session.store.commit_context
     session.close_store()
     if is_running(plan.journal):
         _refuse_second(plan)
@@ -166,7 +166,7 @@ def rotate(
         with ExitStack() as stack:
             stack.callback(store.close)
             _require_unchanged(session, store, plan, acting.user.id)
-            store.committing = committing
+            store.commit_context = commit_context
             rotated = rotation.run()
     except BaseException as raised:  # noqa: BLE001 - raised again, with a hint on what has become of it
         error = raised

@@ -160,7 +160,7 @@ class Session:
         # Opening may have waited for the end of a rotation.
         self.settings.reload_if_changed()
         if self._access is Access.WRITE:
-            store.committing = self.recorder.committing
+            store.commit_context = self.recorder.commit_context
             store.before_encrypted = self._require_secret_key
         if store.generation.note:
             self.note(f"{store.location}: {store.generation.note}")

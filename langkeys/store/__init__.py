@@ -1,1 +1,1 @@
-"""The store: what services may ask of a Langflow database, and the engines that answer."""
+"""The store: the interface to a Langflow database, and the engines that implement it."""

@@ -1,16 +1,16 @@
-"""The tables and columns that hold what the secret key decrypts."""
+"""The tables and columns that hold values encrypted with the secret key."""
 
 import re
 
 from langkeys.models import FERNET_PREFIX
 
 EncryptedColumn = tuple[str, str, str, str]
-"""Table, column, and the columns of the row's id and name (``NULL`` where it has none)."""
+"""Table, column, and the columns with the row's id and name (``NULL`` if it has no name)."""
 
 PAST_FERNET = FERNET_PREFIX[:-1] + chr(ord(FERNET_PREFIX[-1]) + 1)
-"""Every Fernet token sorts below this and not below its prefix."""
+"""The exclusive upper bound of all Fernet tokens; ``FERNET_PREFIX`` is the lower bound."""
 
-# Where Langflow stores a Fernet token as a column's value.
+# Columns whose whole value is a Fernet token.
 ENCRYPTED_COLUMNS: tuple[EncryptedColumn, ...] = (
     ("apikey", "api_key", "id", "name"),
     ("variable", "value", "id", "name"),
@@ -20,19 +20,19 @@ ENCRYPTED_COLUMNS: tuple[EncryptedColumn, ...] = (
     ("trigger", "signing_secret_encrypted", "id", "name"),
     ("trigger_cleanup", "encrypted_credential", "id", "kind"),
 )
-# Where it stores them inside JSON text.
+# Columns with JSON that contains Fernet tokens.
 ENCRYPTED_JSON_COLUMNS: tuple[EncryptedColumn, ...] = (
     ("folder", "auth_settings", "id", "name"),
     ("mcp_server", "config", "id", "name"),
 )
-# Where it stores an AES-GCM envelope (langflow.services.database.models.auth.sso_secret).
+# Columns with an AES-GCM envelope (langflow.services.database.models.auth.sso_secret).
 ENVELOPE_COLUMNS: tuple[EncryptedColumn, ...] = (
     ("sso_config", "client_secret_encrypted", "id", "slug"),
 )
 
 _KNOWN = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
 KNOWN_TABLES = frozenset(table for table, *_ in _KNOWN)
-"""The tables that have such columns, on any generation."""
+"""The tables that have such columns in any generation."""
 
 FERNET_TOKEN = re.compile(FERNET_PREFIX + "[A-Za-z0-9_-]+={0,2}")
 
@@ -41,9 +41,9 @@ KINDS = {
     **{(table, column): "json" for table, column, *_ in ENCRYPTED_JSON_COLUMNS},
     **{(table, column): "envelope" for table, column, *_ in ENVELOPE_COLUMNS},
 }
-"""What is in a known column; see ``langkeys.store.protocol.Cell``."""
+"""The kind of content of each known column; see ``langkeys.store.records.Cell``."""
 
 
 def find_row_columns(table: str) -> tuple[str, str] | None:
-    """Return the columns of a row's id and name in a known table, None for any other."""
+    """Return the columns with a row's id and name in a known table; None for any other table."""
     return next(((row_id, name) for known, _, row_id, name in _KNOWN if known == table), None)

@@ -1,4 +1,4 @@
-"""The engines: the only module that names them. Each is imported when a database of its is used."""
+"""The only module that names engines; each is imported when a database of its kind is used."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -10,18 +10,18 @@ from langkeys.targets import Target
 
 
 class Engine(Protocol):
-    """What the module ``engine`` of an engine's package has."""
+    """What the module ``engine`` of each engine's package provides."""
 
     def open_store(self, target: Target, *, writable: bool, cache_kib: int | None) -> Store:
-        """Open a database that exists."""
+        """Open an existing database."""
         ...
 
     def take_alone(self, target: Target, *, patience: float, ignored: Collection[str]) -> Store:
-        """Open a database for writing, and lock everybody else out until it is closed."""
+        """Open a database for writing, and keep others out until it is closed."""
         ...
 
     def create_store(self, target: Target, superuser: User) -> str | None:
-        """Make a database with one user; all of it or nothing."""
+        """Create a database with one user, completely or not at all."""
         ...
 
 
@@ -38,26 +38,26 @@ def _engine(target: Target) -> Engine:
 
 
 def open_store(target: Target, *, writable: bool = False, cache_kib: int | None = None) -> Store:
-    """Open a Langflow database that exists; StoreError where it cannot be opened.
+    """Open an existing Langflow database; raise StoreError if it cannot be opened.
 
-    ``cache_kib`` is how much of it may be kept in memory, if not the engine's own default.
+    ``cache_kib`` is the size of the page cache in KiB; None is the engine's default.
     """
     return _engine(target).open_store(target, writable=writable, cache_kib=cache_kib)
 
 
 def take_alone(target: Target, *, patience: float, ignored: Collection[str] = ()) -> Store:
-    """Open a database for writing that nobody else has open, and keep others out until the close.
+    """Open a database that nobody else has open for writing; keep others out until it is closed.
 
-    Raises StoreError where others still have it open after ``patience`` seconds. Sessions of the
-    roles ``ignored`` do not count, where there are roles.
+    Raises StoreError if others still have it open after ``patience`` seconds. Sessions of the roles
+    in ``ignored`` do not count; an engine without roles raises UnsupportedError for them.
     """
     return _engine(target).take_alone(target, patience=patience, ignored=ignored)
 
 
 def create_store(target: Target, superuser: User) -> str | None:
-    """Make a database with the tables of Langflow 1.13 and one user; all of it or nothing.
+    """Create a database with Langflow 1.13's tables and one user, completely or not at all.
 
-    Returns what is to be warned of. Raises ConflictError where there is one already, StoreError
-    where it cannot be made, UnsupportedError where the engine leaves that to a server.
+    Returns a warning, or None. Raises ConflictError if the database exists, StoreError if it cannot
+    be created, and UnsupportedError if with this engine only a server creates the tables.
     """
     return _engine(target).create_store(target, superuser)

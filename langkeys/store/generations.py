@@ -1,7 +1,8 @@
-"""Which Langflow wrote this database, and what a server of that generation can do.
+"""The generations of Langflow: how to recognize each by its database, and what its servers do.
 
-Columns decide wherever they tell; tables and the Alembic revision only where they cannot (1.5 to
-1.8 have the same key columns). Measured on live servers and read from the releases' migrations.
+Columns decide wherever they differ. Tables and the Alembic revision decide only where columns do
+not: the table ``apikey`` has the same columns from 1.5 to 1.8. The facts were measured on live
+servers and read from the releases' migrations.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,62 +14,62 @@ from langkeys.errors import StoreError, UnsupportedError
 class Generation(NamedTuple):
     """What a server of one Langflow generation stores, accepts and does.
 
-    ``release`` is the Langflow release, ``note`` what the operator should know about how it was
-    told (an unknown revision, say).
+    ``release`` is the first Langflow release of the generation. ``note`` tells the operator how the
+    generation was recognized, if there was a doubt (an unknown revision, for example).
     """
 
     release: str
     encrypts_keys: bool
-    """API keys are at rest as Fernet tokens; before, a server refuses such a row."""
+    """API keys are stored as Fernet tokens; older servers refuse a key that is stored so."""
     has_key_hash: bool
     has_key_expiry: bool
     honours_key_state: bool
     """An inactive or expired key is refused."""
     honours_owner_state: bool
-    """An inactive owner's keys are refused everywhere, not at ``whoami`` alone."""
+    """An inactive owner's keys are refused by every endpoint, not only by ``whoami``."""
     short_keys_by_prng: bool | None
-    """Writes the old derivation of a secret key shorter than 32 characters; None: may or not."""
+    """Uses the old derivation of a secret key with under 32 characters; None: some releases do."""
     pads_always: bool
-    """Appends 1 to 4 = to a long secret key, so that a newline at its end does no harm."""
+    """Appends 1 to 4 = to a long secret key; then a newline at its end does no harm."""
     reads_old_short_keys: bool
-    """Reads the old derivation of a short secret key, whatever it writes."""
+    """Decrypts values of the old derivation of a short secret key, even if it writes the new."""
     encrypts_generic: bool
     """Variables of type Generic are encrypted too."""
     auto_login_is_named: bool
-    """AUTO_LOGIN logs in the user that LANGFLOW_SUPERUSER names, and not always ``langflow``."""
+    """AUTO_LOGIN logs in the user that LANGFLOW_SUPERUSER names; otherwise always ``langflow``."""
     deletes_default_superuser: bool
-    """With AUTO_LOGIN=false a start or stop deletes a ``langflow`` that never logged in."""
+    """With AUTO_LOGIN=false a start or stop deletes a user ``langflow`` that never logged in."""
     reads_env_key: bool
-    """Knows LANGFLOW_API_KEY_SOURCE=env."""
+    """Supports LANGFLOW_API_KEY_SOURCE=env."""
     auto_login_default: bool
     skip_auth_default: bool
-    """Its default of LANGFLOW_SKIP_AUTH_AUTO_LOGIN."""
+    """The default of LANGFLOW_SKIP_AUTH_AUTO_LOGIN."""
     reads_skip_auth: bool
-    """Knows that setting; before, AUTO_LOGIN=true opens everything."""
+    """Supports that setting; without it, AUTO_LOGIN=true means that no key is needed anywhere."""
     open_mcp: bool
-    """With AUTO_LOGIN=true the MCP endpoints ask for no key, whatever SKIP_AUTH_AUTO_LOGIN is."""
+    """With AUTO_LOGIN=true the MCP endpoints need no API key, whatever SKIP_AUTH_AUTO_LOGIN is."""
     open_webhooks: bool
-    """Webhooks ask for no key unless WEBHOOK_AUTH_ENABLE is set."""
+    """Webhooks need no API key unless WEBHOOK_AUTH_ENABLE is set."""
     has_environment_managed: bool
-    """``variable.is_environment_managed`` is there."""
+    """The column ``variable.is_environment_managed`` exists."""
     keeps_set_variables: bool
-    """A variable set by a person survives a start with another value in the environment."""
+    """A start with another value in the environment keeps a variable that a person has set."""
     tweak_is_a_name: bool
-    """The text of a tweak for a field that takes a variable is the name of another variable."""
+    """A tweak of a field that takes a variable is the name of another variable, not a value."""
     falls_back: bool
-    """A variable that the store lacks is taken from the environment, unless that is turned off."""
-    unopened_falls_back: bool
-    """So is a Credential that the secret key does not open; before, it is empty or an error."""
+    """A variable that is not stored is read from the environment, unless that is turned off."""
+    undecryptable_falls_back: bool
+    """So is a Credential that cannot be decrypted; without this, it is empty or an error."""
     guards_environment: bool
-    """Names of its own settings and of known secrets are never taken from the environment."""
+    """Langflow's own settings and known secrets are never read from the environment."""
     revision: str | None = None
     note: str | None = None
     heads: tuple[str, ...] = ()
     """The Alembic heads of its releases."""
-    told_by: str | None = None
-    """The column, or else the table, that came with it; None: only its heads tell it."""
-    only_ends: bool = False
-    """langkeys reads such a database and deletes rows of it, and writes nothing else to it."""
+    introduced: str | None = None
+    """A column, or else a table, that it introduced; None: only its heads identify it."""
+    delete_only: bool = False
+    """langkeys only reads such a database and deletes rows; it writes nothing else."""
 
 
 _1_5 = Generation(
@@ -96,7 +97,7 @@ _1_5 = Generation(
     # From lfx.interface.initialize.loading, lfx.processing.process and, before 1.7, langflow's own.
     tweak_is_a_name=True,
     falls_back=False,
-    unopened_falls_back=False,
+    undecryptable_falls_back=False,
     guards_environment=False,
 )
 
@@ -105,21 +106,21 @@ def _next(
     before: Generation,
     release: str,
     heads: tuple[str, ...],
-    told_by: str | None = None,
+    introduced: str | None = None,
     **changes: Any,
 ) -> Generation:
-    """Describe a generation by what changed since the one before."""
-    return before._replace(release=release, heads=heads, told_by=told_by, **changes)
+    """Return a generation, described by what it changed in the one before."""
+    return before._replace(release=release, heads=heads, introduced=introduced, **changes)
 
 
 _1_6 = _next(_1_5, "1.6", ("d37bc4322900",), skip_auth_default=False, falls_back=True)
-# LANGFLOW_API_KEY_SOURCE is read in the wheel of 1.7.3: it goes in wherever it might.
+# Only the wheel of 1.7.3 was seen to read LANGFLOW_API_KEY_SOURCE; assume it for all of 1.7.
 _1_7 = _next(_1_6, "1.7", ("182e5471b900",), falls_back=False, reads_env_key=True)
 _1_8 = _next(
     _1_7,
     "1.8",
     ("59a272d6669a",),
-    told_by="sso_config",
+    introduced="sso_config",
     encrypts_keys=True,
     encrypts_generic=False,
     keeps_set_variables=True,
@@ -130,12 +131,12 @@ _1_9 = _next(
     _1_8,
     "1.9",
     ("d306e5c17c41",),
-    told_by="apikey.api_key_hash",
+    introduced="apikey.api_key_hash",
     has_key_hash=True,
     pads_always=False,
     open_webhooks=False,
 )
-# 1.10.0 and 1.10.1 have one revision and different derivations of short secret keys.
+# 1.10.0 and 1.10.1 have the same revision but different derivations of short secret keys.
 _1_10_0 = _next(
     _1_9,
     "1.10.0",
@@ -148,7 +149,7 @@ _1_10_2 = _next(
     _1_10_0,
     "1.10.2",
     ("e1705947c729", "d49cbced8696"),
-    told_by="apikey.expires_at",
+    introduced="apikey.expires_at",
     short_keys_by_prng=False,
     reads_old_short_keys=False,
     auto_login_is_named=True,
@@ -157,26 +158,26 @@ _1_11 = _next(
     _1_10_2,
     "1.11",
     ("d19e7b3c5a42",),
-    told_by="a2a_tasks",
+    introduced="a2a_tasks",
     reads_old_short_keys=True,
     honours_owner_state=True,
     open_mcp=False,
-    unopened_falls_back=True,
-    guards_environment=True,  # 1.10.3 does so, too, and has the columns of 1.10.2
+    undecryptable_falls_back=True,
+    guards_environment=True,  # 1.10.3 does, too, but its columns are those of 1.10.2
 )
 _1_12_0 = _next(_1_11, "1.12.0", ("c6d8e0f2a4b7",))
 _1_12_1 = _next(
     _1_12_0,
     "1.12.1",
     ("d7e9f1a3b5c8", "a1b2c9d3e4f5", "386662af02e9"),
-    told_by="variable.is_environment_managed",
+    introduced="variable.is_environment_managed",
     has_environment_managed=True,
 )
 _1_13 = _next(
     _1_12_1,
     "1.13",
     ("e5a7c9b1d3f2",),
-    told_by="user.retired_at",
+    introduced="user.retired_at",
     deletes_default_superuser=False,
     auto_login_default=False,
 )
@@ -184,12 +185,12 @@ _1_13 = _next(
 GENERATIONS = (
     _1_5, _1_6, _1_7, _1_8, _1_9, _1_10_0, _1_10_2, _1_11, _1_12_0, _1_12_1, _1_13,
 )  # fmt: skip
-"""Oldest first, each up to the next; the one table of what each generation can do."""
+"""All generations, oldest first. Each covers the releases up to the next one."""
 
 NEWEST = GENERATIONS[-1]
 
-# The heads of the last releases before 1.5. They look a key up as 1.5 does, by its row alone, which
-# was seen on a live 1.4.3 and read from the wheels of the others.
+# The heads of the last releases before 1.5. They look up an API key as 1.5 does, by its row alone:
+# seen on a live 1.4.3, and read from the wheels of the others.
 _BEFORE_1_5: Mapping[str, str] = {
     "5ace73a7f223": "1.0",
     "1eab2c3eb45e": "1.1",
@@ -199,7 +200,7 @@ _BEFORE_1_5: Mapping[str, str] = {
 }
 
 MIGRATION_TABLE = "_alembic_tmp_"
-"""How the names of tables begin that a migration has while it rewrites another one."""
+"""The prefix of the temporary tables in which a migration rewrites another table."""
 
 REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     "user": frozenset(
@@ -219,20 +220,20 @@ REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     ),
     "variable": frozenset(("id", "name", "value", "type", "created_at", "updated_at", "user_id")),
 }
-"""What makes a database Langflow's, by table; every generation from 1.5 on has them."""
+"""The columns, by table, that identify a Langflow database; all generations have them."""
 
 
 def unfinished_tables(tables: Iterable[str]) -> list[str]:
-    """Return the tables that a migration has left which did not come to its end."""
+    """Return the temporary tables that an unfinished migration has left."""
     return sorted(table for table in tables if table.startswith(MIGRATION_TABLE))
 
 
 def schema_problems(
     columns: Mapping[str, frozenset[str]], revisions: Sequence[str], generation: Generation
 ) -> list[str]:
-    """Say what is wrong with a database's tables and revisions, as sentences without its name.
+    """Describe what is wrong with the tables and revisions, in sentences that omit the database.
 
-    ``revisions`` are the rows of ``alembic_version``, if there is such a table.
+    ``revisions`` are the rows of ``alembic_version``; empty if there is no such table.
     """
     problems = [
         f"table {table} is left from an unfinished migration of Langflow"
@@ -250,15 +251,14 @@ def schema_problems(
     return problems
 
 
-def told_from(
+def get_generation(
     columns: Mapping[str, frozenset[str]], revision: str | None, location: str
 ) -> Generation:
-    """Return the generation that ``columns`` by table and the Alembic ``revision`` tell.
+    """Return the generation of a database, from its columns by table and its Alembic revision.
 
-    ``revision`` is None where there is no ``alembic_version`` (a database that ``langkeys init``
-    made), or not one row in it; ``location`` names the database in errors. Raises StoreError where
-    it is not Langflow's, UnsupportedError where it is older than 1.5 or of a shape that no
-    generation has.
+    ``revision`` is None if ``alembic_version`` does not exist (as after ``langkeys init``) or does
+    not have exactly one row. ``location`` names the database in errors. Raises StoreError if it is
+    not a Langflow database, UnsupportedError if its columns and revision match no known generation.
     """
     for table, required in REQUIRED_COLUMNS.items():
         missing = required - columns.get(table, frozenset())
@@ -289,7 +289,7 @@ def told_from(
             f" {GENERATIONS[-1].release}; upgrade Langflow and start it once",
         )
     if revision is None:
-        # What ``langkeys init`` made, which stays what it is when a newer generation is added.
+        # Created by ``langkeys init``: it does not change when langkeys learns a newer generation.
         return by_columns
     if known is not None:
         return by_columns._replace(
@@ -299,7 +299,7 @@ def told_from(
             f" Langflow {by_columns.release}",
         )
     later = GENERATIONS[GENERATIONS.index(by_columns) + 1 :]
-    is_newest = not any(one.told_by for one in later)
+    is_newest = not any(one.introduced for one in later)
     treated = GENERATIONS[-1] if is_newest else by_columns
     return treated._replace(
         revision=revision,
@@ -314,13 +314,13 @@ def _before_1_5(release: str, revision: str) -> Generation:
         heads=(revision,),
         revision=revision,
         reads_skip_auth=False,
-        only_ends=True,
+        delete_only=True,
         note=f"Langflow {release}: langkeys only reads, revokes and deletes here",
     )
 
 
-def refused_write(generation: Generation, location: str) -> UnsupportedError:
-    """Return the error for a write to a database of a generation that ``only_ends``."""
+def unsupported_write_error(generation: Generation, location: str) -> UnsupportedError:
+    """Return the error for a write to a database whose generation is ``delete_only``."""
     return UnsupportedError(
         f"{location} is a database of Langflow {generation.release}, where langkeys"
         " only reads, revokes and deletes; nothing was written",
@@ -329,9 +329,9 @@ def refused_write(generation: Generation, location: str) -> UnsupportedError:
 
 
 def require_writable(generation: Generation, location: str) -> None:
-    """Raise UnsupportedError where a write is refused, before anything else is done."""
-    if generation.only_ends:
-        raise refused_write(generation, location)
+    """Raise UnsupportedError if langkeys does not write to this generation."""
+    if generation.delete_only:
+        raise unsupported_write_error(generation, location)
 
 
 def _find_by_head(revision: str | None) -> Generation | None:
@@ -348,16 +348,16 @@ def _fits(generation: Generation, columns: Mapping[str, frozenset[str]]) -> bool
 
 
 def _by_columns(columns: Mapping[str, frozenset[str]]) -> Generation | None:
-    """Return the generation that tables and columns alone tell, or None before 1.8.
+    """Return the generation that tables and columns identify; None before 1.8.
 
-    A column that is missing ends the search; a table may be missing, as a database that ``langkeys
-    init`` made has no others than those with users, keys and variables.
+    A missing column ends the search. A missing table does not: ``langkeys init`` creates only the
+    tables of users, API keys and variables.
     """
     found = None
     for generation in GENERATIONS:
-        if generation.told_by is None:
+        if generation.introduced is None:
             continue
-        table, _, column = generation.told_by.partition(".")
+        table, _, column = generation.introduced.partition(".")
         if column in columns.get(table, ()) or (not column and table in columns):
             found = generation
         elif column:

@@ -1,4 +1,4 @@
-"""What services may ask of a batch of API keys, however many; see ``Store.key_batch``."""
+"""The interface of a batch of API keys; see ``Store.key_batch``."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
@@ -9,10 +9,10 @@ from langkeys.store.records import KeyFilter
 
 
 class KeyBatch(Protocol):
-    """API keys that are prepared to be added or deleted, however many: they are not in memory.
+    """API keys to insert or delete, however many: they are not kept in memory.
 
-    They are kept with the connection, outside of the database, and cost nobody a lock. Iterated
-    they come in the order in which they were put in.
+    They belong to the connection and are not part of the database, so no lock is held. Iteration
+    yields them in the order in which they were added.
     """
 
     def __len__(self) -> int: ...
@@ -20,40 +20,40 @@ class KeyBatch(Protocol):
     def __iter__(self) -> Iterator[ApiKey]: ...
 
     def add(self, keys: Iterable[ApiKey]) -> None:
-        """Put new API keys in."""
+        """Add new API keys to the batch."""
         ...
 
     def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
-        """Put the database's keys in that match, except the one with the id ``spared``."""
+        """Add the keys in the database that match, except the one with the id ``spared``."""
         ...
 
     def ids_among(self, key_ids: Collection[str]) -> set[str]:
-        """Return those of the ids that are in the batch."""
+        """Return which of the ids are in the batch."""
         ...
 
     def discard(self, key_ids: Collection[str]) -> None:
-        """Take API keys out of the batch again."""
+        """Remove API keys from the batch."""
         ...
 
     def insert(self) -> None:
-        """Add all of them to the database, within a transaction."""
+        """Insert all keys of the batch into the database, within a transaction."""
         ...
 
     def find_unwritten(self) -> str | None:
-        """Return the id of a key that a fresh connection does not read as it was inserted."""
+        """Return the id of a key that a fresh connection cannot read back as inserted, or None."""
         ...
 
     def keep_matching(self, wanted: KeyFilter | None = None) -> None:
-        """Take out of the batch what is not in the database, or does not match, any more."""
+        """Remove from the batch the keys that have left the database or no longer match."""
         ...
 
     def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
-        """Delete those from the database that are there and still match, within a transaction.
+        """Delete from the database the keys that still exist and match, within a transaction.
 
-        Afterwards the batch holds what was deleted. ``done`` gets the number deleted so far.
+        Afterwards the batch holds the deleted keys. ``done`` gets the number deleted so far.
         """
         ...
 
     def find_undeleted(self) -> str | None:
-        """Return the id of a key that a fresh connection finds in the database."""
+        """Return the id of a key that a fresh connection still finds in the database, or None."""
         ...

@@ -1,9 +1,9 @@
-"""The columns of Langflow's ``apikey`` table, in the order in which every engine reads them."""
+"""The columns of Langflow's ``apikey`` table, in the order in which all engines read them."""
 
 KEY_COLUMNS = (
     "id", "name", "user_id", "api_key", "api_key_hash", "created_at", "last_used_at", "total_uses",
     "is_active", "expires_at",
 )  # fmt: skip
-"""The columns of an API key, those that a generation lacks among them."""
+"""All columns of an API key; older generations lack some of them."""
 KEY_CELLS = len(KEY_COLUMNS) + 1
-"""How many cells of a row make an API key: its columns, and its owner's name."""
+"""The number of cells in a row that is read: the columns, then the owner's name."""

@@ -1,4 +1,4 @@
-"""The user that a row belongs to."""
+"""The owners of rows."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from langkeys.store.protocol import OwnedKey, Store
 def get_owner(store: Store, user_id: str, username: str | None = None) -> User:
     """Return the user with this id; raise NotFoundError, naming ``username`` if it is known.
 
-    A name is never looked up: anybody who signs up can take another user's id for a name.
+    Never looks up a name: anybody who signs up can choose another user's id as a name.
     """
     owner = store.find_user(user_id)
     if owner is None:
@@ -22,5 +22,5 @@ def get_owner(store: Store, user_id: str, username: str | None = None) -> User:
 
 
 def with_owners(store: Store, rows: Iterable[ApiKey]) -> list[OwnedKey]:
-    """Return rows of API keys with their owners, None where an owner does not exist."""
+    """Return rows of API keys with their owners; an owner that does not exist is None."""
     return [OwnedKey(row, store.find_user(row.user_id)) for row in rows]

@@ -1,7 +1,7 @@
-"""What the services may ask of a store: one Protocol that every database engine implements.
+"""The Protocol of a store, which every database engine implements and all services use.
 
-Ids are 32 hex digits and times aware UTC, whatever the engine makes of them. A store holds and
-returns values as they are at rest; it never encrypts or decrypts.
+Ids are 32 hex digits and times are aware UTC, however the engine stores them. A store takes and
+returns values as they are stored; it never encrypts or decrypts.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,80 +15,90 @@ from langkeys.store.generations import Generation
 from langkeys.store.key_batch import KeyBatch
 from langkeys.store.records import Cell, Change, KeyFilter, Observation, OwnedKey, RowStub
 
-__all__ = ["Cell", "Change", "Committing", "KeyBatch", "KeyFilter", "OwnedKey", "RowStub", "Store"]
+__all__ = [
+    "Cell",
+    "Change",
+    "CommitContext",
+    "KeyBatch",
+    "KeyFilter",
+    "OwnedKey",
+    "RowStub",
+    "Store",
+]
 
 
-Committing = Callable[[Iterable[Change]], AbstractContextManager[None]]
-"""What a commit takes place in: it is entered before, and left with what the commit raises.
+CommitContext = Callable[[Iterable[Change]], AbstractContextManager[None]]
+"""Returns a context manager around COMMIT; an error of the commit is raised inside it.
 
-It gets the changes one by one, and each once: there may be a million of them.
+It gets the changes of the transaction, and can iterate them once: there may be a million of them.
 """
 
 
 class Store(Protocol):
-    """A Langflow database. Every method raises StoreError where the database cannot answer.
+    """A Langflow database. Every method raises StoreError if the database fails.
 
-    A row that makes no value is left out where several are asked for, and listeners are warned. Who
-    asks for one, by id, name, hash or stored form, gets an UnreadableRowError: it is there.
+    Methods that return several rows leave out an unreadable row and warn the listeners. Methods
+    that look up one row, by id, name, hash or stored form, raise UnreadableRowError for it.
 
-    Several threads may use one store; a transaction keeps the others waiting.
+    Several threads may use one store; a transaction makes the others wait.
     """
 
-    committing: Committing | None
-    """Set by whoever keeps an audit trail; the methods that write then note what they change."""
+    commit_context: CommitContext | None
+    """Set by the audit trail. If it is set, each method that writes notes its changes."""
 
     before_encrypted: Callable[[], None] | None
-    """Set by whoever knows the secret key, and called in a transaction before it writes what is
-    encrypted. It raises where that must not be: what only ends or deletes is not stopped by it."""
+    """Checks the secret key; called once a transaction before the first encrypted value is written.
+
+    It raises if nothing may be encrypted. A transaction that only deletes never calls it."""
 
     @property
     def location(self) -> str:
-        """The database's path or URL without a password, to name it in messages."""
+        """The database's path, or its URL without the password, for messages."""
         ...
 
     @property
     def generation(self) -> Generation:
-        """Which Langflow wrote it."""
+        """The generation of Langflow that the database belongs to."""
         ...
 
     @property
     def is_snapshot(self) -> bool:
-        """Whether it is read without a lock: changes of a running server may be missing."""
+        """Whether it is read without a lock, so that changes of a running server may be missing."""
         ...
 
     def observations(self) -> Sequence[Observation]:
-        """Return what is to be known of the server that has the database, for ``doctor``."""
+        """Return the state of the database server, for ``doctor``; empty if there is no server."""
         ...
 
     def is_replaced(self) -> bool:
-        """Tell whether another database is at its place by now; StoreError where there is none."""
+        """Tell whether another database has replaced this one; StoreError if there is none now."""
         ...
 
     def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
-        """Tell these what a person should know of this store: a sentence each, without a secret.
+        """Send messages for the user to these callbacks: sentences without secrets.
 
-        What has come up before is told at once. ``warn`` gets what may be missing from an answer,
-        ``note`` what else is worth knowing, when the store is closed, too.
+        Earlier messages are sent at once. ``warn`` gets what may make an answer incomplete,
+        ``note`` everything else. ``close`` may send messages, too.
         """
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Hold the write lock: commit at the end of the block, roll back where it raises."""
+        """Hold the write lock; commit at the end of the block, or roll back if it raises."""
         ...
 
     def transaction_id(self) -> str | None:
-        """Return what ``transaction_status`` tells the transaction by; None if by nothing."""
+        """Return the id of the transaction for ``transaction_status``; None if there are no ids."""
         ...
 
     def transaction_status(self, transaction_id: str) -> str | None:
-        """Tell whether a transaction is ``committed``, ``aborted`` or ``in progress``.
+        """Return ``committed``, ``aborted`` or ``in progress``.
 
-        None where the database does not know: it is another one, or it was long ago.
+        None if the database does not know the transaction: it was on another database, or long ago.
         """
         ...
 
     def note(self, change: Change) -> None:
-        """Add what else the transaction means to what its commit is told of."""
+        """Add a change to those that the commit reports, beside those of the methods that write."""
         ...
 
     def reopened(self) -> AbstractContextManager["Store"]:
@@ -96,22 +106,23 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the connection back; harmless when repeated.
+        """Close the connection; may be called again.
 
-        What was deleted is gone from the disk then, or listeners get a note until when it is not.
+        Deleted values are then gone from the disk, or listeners get a note that says until when
+        they remain.
         """
         ...
 
     @property
     def schema_problems(self) -> Sequence[str]:
-        """What is wrong with the tables, as sentences; listeners are warned of it, too.
+        """What is wrong with the tables, as sentences.
 
-        Except of what is the generation's ``note``.
+        Listeners are warned of each, except of the generation's ``note``.
         """
         ...
 
     def unreadable_rows(self) -> Iterator[RowStub]:
-        """Read every user, API key and variable; yield those rows that make none."""
+        """Read every user, API key and variable; yield the rows that cannot be read."""
         ...
 
     def api_key_stubs(
@@ -122,7 +133,7 @@ class Store(Protocol):
         key_hash: str | None = None,
         stored: str | None = None,
     ) -> Sequence[RowStub]:
-        """Return the rows of API keys that have one of these, whether they can be read or not.
+        """Return the rows of API keys that match any argument, readable or not.
 
         ``key_id`` is 32 hex digits, or an id as UnreadableRowError names it.
         """
@@ -135,9 +146,9 @@ class Store(Protocol):
         ...
 
     def delete_stubs(self, stubs: Sequence[RowStub]) -> int:
-        """Delete rows of API keys and variables, within a transaction; return how many there were.
+        """Delete rows of API keys and variables within a transaction; return how many were deleted.
 
-        Only what is still at its position by the same id.
+        A row is only deleted if its position still has the same id.
         """
         ...
 
@@ -156,11 +167,11 @@ class Store(Protocol):
         ...
 
     def usernames_like(self, username: str) -> Sequence[str]:
-        """Return the user names that are this one in lower case, by Unicode's rules."""
+        """Return the user names that equal this one in lower case, by Unicode's rules."""
         ...
 
     def has_other_superuser(self, user_id: str) -> bool:
-        """Tell whether there is an active superuser besides the user with this id."""
+        """Tell whether there is an active superuser other than the user with this id."""
         ...
 
     def insert_user(self, user: User) -> None:
@@ -172,13 +183,13 @@ class Store(Protocol):
         ...
 
     def delete_user(self, user_id: str) -> None:
-        """Delete a user who has nothing yet, within a transaction."""
+        """Delete a user who owns nothing, within a transaction."""
         ...
 
     def api_keys(
         self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
     ) -> Iterator[ApiKey]:
-        """Yield API keys in the order of their creation, read in pages that hold no lock."""
+        """Yield API keys in the order of their creation; no lock is held between pages."""
         ...
 
     def find_api_key(self, key_id: str) -> ApiKey | None:
@@ -186,11 +197,11 @@ class Store(Protocol):
         ...
 
     def api_keys_named(self, name: str, limit: int) -> Sequence[ApiKey]:
-        """Return at most ``limit`` API keys with exactly this name, anybody's."""
+        """Return at most ``limit`` API keys with exactly this name, of all users."""
         ...
 
     def api_keys_by_id_start(self, hex_digits: str, limit: int) -> Sequence[ApiKey]:
-        """Return at most ``limit`` API keys whose id starts so."""
+        """Return at most ``limit`` API keys whose id starts with these digits."""
         ...
 
     def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
@@ -198,19 +209,19 @@ class Store(Protocol):
         ...
 
     def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
-        """Return the API keys whose stored form is exactly ``value``: a token, or plaintext."""
+        """Return the API keys that are stored exactly as ``value``, a token or plaintext."""
         ...
 
     def rows_of_key(self, key_hash: str, stored: Collection[str]) -> Sequence[OwnedKey]:
-        """Return the API keys with this hash, and those without one that are stored as given.
+        """Return the API keys with this hash, and those without a hash that are stored as given.
 
-        In the order in which servers read them, and those that can be read. ``stored`` are forms as
-        in ``owned_stored_as``.
+        They are in the order in which servers read them; unreadable rows are left out. ``stored``
+        are values as in ``owned_stored_as``.
         """
         ...
 
     def unhashed_plaintexts(self) -> Iterator[Sequence[str]]:
-        """Yield the stored forms of plaintext API keys without a hash, in pages as ``api_keys``."""
+        """Yield pages of plaintext API keys that have no hash; no lock is held between pages."""
         ...
 
     def repeated_hashes(self) -> Sequence[str]:
@@ -218,14 +229,14 @@ class Store(Protocol):
         ...
 
     def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:
-        """Return at most ``limit`` API keys whose stored form starts so: plaintext rows."""
+        """Return at most ``limit`` API keys that are stored as plaintext with this start."""
         ...
 
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
-        """Yield the stored forms of encrypted API keys, to be decrypted, in pages as ``api_keys``.
+        """Yield pages of the tokens of encrypted API keys; no lock is held between pages.
 
-        ``unhashed_only``: those that ``owned_by_hash`` cannot find. ``owned_stored_as`` finds the
-        row of one.
+        ``unhashed_only`` selects those that ``owned_by_hash`` cannot find. ``owned_stored_as``
+        finds the row of a token.
         """
         ...
 
@@ -234,19 +245,19 @@ class Store(Protocol):
         ...
 
     def version(self) -> int:
-        """Return a number that changes whenever another connection has committed anything.
+        """Return a number that changes whenever another connection commits.
 
-        It costs less than to look anything up. What this store itself writes does not change it.
-        Where an engine cannot tell so cheaply, it is another number each time.
+        It costs less than a lookup. Writes through this store do not change it. An engine that has
+        no cheap way to know returns a new number each time.
         """
         ...
 
     def schema_version(self) -> int:
-        """Return a number that changes whenever somebody has changed tables or columns."""
+        """Return a number that changes whenever tables or columns change."""
         ...
 
     def count_use(self, key_id: str, moment: datetime) -> bool:
-        """Count one use of an API key, at once, as a server does; False if the key is gone."""
+        """Count one use of an API key, in a transaction of its own; False if the key is gone."""
         ...
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
@@ -254,7 +265,7 @@ class Store(Protocol):
         ...
 
     def update_api_key(self, key: ApiKey) -> bool:
-        """Write a key's name, expiry and activity, within a transaction; False if it is gone."""
+        """Write a key's name, expiry and state within a transaction; False if it is gone."""
         ...
 
     def has_used_api_keys(self) -> bool:
@@ -262,23 +273,23 @@ class Store(Protocol):
         ...
 
     def key_batch(self) -> AbstractContextManager[KeyBatch]:
-        """Make an empty batch, one at a time, which ends with the block."""
+        """Create an empty batch that lasts until the end of the block; only one at a time."""
         ...
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
-        """Delete API keys by id, within a transaction; return how many there were."""
+        """Delete API keys by id within a transaction; return how many were deleted."""
         ...
 
     def variables(self, user_id: str | None = None) -> Iterator[Variable]:
-        """Yield a user's variables, or everybody's, in the order of their creation, in pages."""
+        """Yield the variables of a user, or of all, in the order of their creation, in pages."""
         ...
 
     def variables_named(
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
-        """Return a user's or everybody's variables of these names, first the one a server reads.
+        """Return the variables with these names of a user, or of all; first the one servers read.
 
-        Servers make several of one name and user themselves, and read the one created first.
+        Servers can create several with one name and user, and read the one created first.
         """
         ...
 
@@ -287,80 +298,80 @@ class Store(Protocol):
         ...
 
     def update_variables(self, variables: Iterable[Variable]) -> int:
-        """Write variables anew by id, within a transaction; return how many there were."""
+        """Replace variables by id within a transaction; return how many were replaced."""
         ...
 
     def delete_variables(self, variable_ids: Sequence[str]) -> int:
-        """Delete variables by id, within a transaction; return how many there were."""
+        """Delete variables by id within a transaction; return how many were deleted."""
         ...
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
-        """Yield a few encrypted values of each known column, API keys first."""
+        """Yield a few encrypted values of each known column, those of API keys first."""
         ...
 
     def encrypted_values(self) -> Iterator[EncryptedValue]:
-        """Yield every encrypted value of the known columns, read in pages as ``api_keys``."""
+        """Yield every encrypted value of the known columns; no lock is held between pages."""
         ...
 
     def cells(self, progress: Callable[[int], None]) -> Iterator[Sequence[Cell]]:
-        """Yield every text with a token or an envelope in it, of any table, in small batches.
+        """Yield every text that contains a token or an envelope, of all tables, in small batches.
 
-        In the same order each time, so long as nobody else writes; ``replace_cells`` may be called
-        between two batches. ``progress`` gets the number of rows passed, out of ``rows_to_pass``.
+        The order is always the same unless others write. ``replace_cells`` may be called between
+        two batches. ``progress`` gets the number of rows passed, out of ``rows_to_pass``.
         """
         ...
 
     def rows_to_pass(self) -> int:
-        """Return about how many rows ``cells`` passes."""
+        """Return roughly how many rows ``cells`` passes."""
         ...
 
     def replace_cells(self, changes: Sequence[tuple[Cell, bytes]]) -> None:
-        """Write other texts into cells, within a transaction."""
+        """Replace the texts of cells, within a transaction."""
         ...
 
     def find_text(self, cell: Cell) -> bytes | None:
-        """Return what stands in a cell now, or None where its row is gone."""
+        """Return the present text of a cell, or None if its row is gone."""
         ...
 
     def copy_size(self) -> int:
-        """Return about how much ``copy_to`` copies, in the unit that its ``progress`` gets."""
+        """Return roughly how much ``copy_to`` copies, in the unit of its ``progress``."""
         ...
 
     def copy_to(
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
-        """Copy the database as of now into a new file, 0600, and check the copy.
+        """Copy the database as it is now into a new file, 0600, and check the copy.
 
-        Nothing that was deleted is in it.
-        ``with_indexes``: hold each index against its table, too, which takes ten times as long.
-        ``progress`` gets how much is copied, and of how much in all. Raises ConflictError where
-        ``path`` exists, FailedError where it cannot be written.
+        The copy contains no deleted values. ``with_indexes`` also compares each index with its
+        table, which takes ten times as long. ``progress`` gets the amount copied and the total.
+        Raises ConflictError if ``path`` exists, FailedError if it cannot be written.
         """
         ...
 
     def clean_free_pages(self, temporary: Sequence[str]) -> None:
-        """Remove from the disk what anybody has deleted before, in a database held alone.
+        """Remove values that were deleted earlier from the disk, after ``take_alone``.
 
-        ``temporary`` are folders for temporary files: the first that can be written is taken.
-        Raises nothing of ours: where it cannot be done, listeners are warned.
+        Temporary files go into the first folder of ``temporary`` that is writable. A failure is
+        not raised: listeners are warned.
         """
         ...
 
     def counts(self) -> Mapping[str, int]:
-        """Count users, superusers, API keys and variables, as ``doctor`` names them."""
+        """Return the number of users, superusers, API keys and variables by ``doctor``'s names."""
         ...
 
     def plaintext_api_keys(self) -> Iterator[ApiKey]:
-        """Yield the API keys that are at rest as plaintext, read in pages as ``api_keys``."""
+        """Yield the API keys that are stored as plaintext; no lock is held between pages."""
         ...
 
     def plaintext_credentials(self) -> int:
-        """Count the variables of type Credential that are at rest as plaintext."""
+        """Count the variables of type Credential that are stored as plaintext."""
         ...
 
     def replace_stored(self, changes: Sequence[tuple[ApiKey, ApiKey]]) -> int:
-        """Give rows the stored form and hash of the second of each pair, within a transaction.
+        """Change the stored form and hash of API keys, within a transaction.
 
-        Only rows that are still as the first of the pair; returns how many were.
+        ``changes`` are pairs of old and new. Changes only rows that still equal the old; returns
+        how many.
         """
         ...

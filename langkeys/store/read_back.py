@@ -1,4 +1,4 @@
-"""What a write must hold when it is read back through a fresh connection."""
+"""Checks of a write, after it was read back through a fresh connection."""
 
 from langkeys.errors import FailedError
 
@@ -13,7 +13,7 @@ def require_stored(what: str, location: str, *, is_stored: bool) -> None:
 
 
 def require_deleted(what: str, location: str, *, is_deleted: bool) -> None:
-    """Raise FailedError unless ``what`` is gone."""
+    """Raise FailedError unless ``what`` was deleted."""
     if not is_deleted:
         raise FailedError(
             f"{what} is still in {location}",

@@ -1,4 +1,4 @@
-"""The values that services and stores pass to each other, beside those of ``langkeys.models``."""
+"""Values that services and stores exchange, in addition to those of ``langkeys.models``."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,12 +9,12 @@ from langkeys.models import ApiKey, User, shown_without
 
 
 class KeyFilter(NamedTuple):
-    """Which API keys are meant; conditions combine with *and*, None is no condition.
+    """A selection of API keys. Conditions combine with *and*; None is no condition.
 
-    ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``: not
-    used since then, and not created since then either. ``never_used_since``: created since then,
-    and not used yet. ``expires_before`` means between ``now``
-    and then, ``is_expired`` before ``now``, active or not.
+    ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``
+    selects keys neither used nor created since then, ``never_used_since`` keys created since then
+    and never used. ``expires_before`` selects keys that expire between ``now`` and then,
+    ``is_expired`` keys that expired before ``now``, active or not.
     """
 
     now: datetime
@@ -29,7 +29,7 @@ class KeyFilter(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What ``doctor`` shows of an engine: ``level`` is ``ok``, ``note`` or ``problem``."""
+    """A finding about an engine for ``doctor``; ``level`` is ``ok``, ``note`` or ``problem``."""
 
     level: str
     message: str
@@ -37,18 +37,19 @@ class Observation(NamedTuple):
 
 
 class OwnedKey(NamedTuple):
-    """An API key and its user, None where there is no such user."""
+    """An API key and its owner; None if the owner does not exist."""
 
     key: ApiKey
     owner: User | None
 
 
 class Change(NamedTuple):
-    """What a transaction does to one thing, for the audit trail; ``details`` hold no secret.
+    """One change of a transaction, for the audit trail; ``details`` contain no secret.
 
-    ``action`` is ``insert``, ``update`` or ``delete``, ``kind`` ``api_key``, ``user`` or
-    ``variable``. ``ended`` is the row of an API key that is deleted. Of things that differ in
-    nothing but their ids, ``id`` is the first, and ``more_ids`` are the others.
+    ``action`` is ``insert``, ``update`` or ``delete``, ``kind`` is ``api_key``, ``user`` or
+    ``variable``; services add others with ``Store.note``. ``ended`` is the row of a deleted API
+    key. One change can describe several rows that differ only in their ids: ``id`` is the first,
+    ``more_ids`` are the others.
     """
 
     action: str
@@ -62,11 +63,11 @@ class Change(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A text in the database that has something in it that a secret key may open.
+    """A text in the database that may contain encrypted values.
 
-    ``kind`` is ``value`` (a known column whose value is a token), ``json`` (a known column with
-    tokens in it), ``envelope`` (one of ``langkeys.crypto.cipher``), or ``other``: a token in a
-    column that none should be in. ``position`` finds the row again.
+    ``kind`` is ``value`` (a known column whose value is a token), ``json`` (a known column that
+    contains tokens), ``envelope`` (see ``langkeys.crypto.cipher``), or ``other`` (a token in a
+    column that should not contain one). ``position`` identifies the row to the engine.
     """
 
     table: str
@@ -82,10 +83,10 @@ class Cell(NamedTuple):
 
 
 class RowStub(NamedTuple):
-    """What can be told of a row that may make no API key, user or variable, to end it by.
+    """What can be read of a row of an API key, user or variable, even if the row is unreadable.
 
-    ``id`` and ``name`` are as they can be shown; ``problem`` is the column that is not as a server
-    writes it, None where the row can be read. ``position`` finds the row again.
+    ``id`` and ``name`` are for display. ``problem`` is the column with a value that no server
+    writes; None if the row can be read. ``position`` identifies the row to the engine.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""Rows that cannot be read, because a cell is not as a server writes it: they can be deleted."""
+"""Deletion of rows that cannot be read because a cell holds a value that no server writes."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from langkeys.text import counted
 def choose_unreadable(
     store: Store, found: Sequence[RowStub], ref: str, noun: str
 ) -> Sequence[RowStub]:
-    """Return the unreadable row among those that a reference matches, or nothing.
+    """Return the one row that a reference matches, if it is unreadable; else an empty sequence.
 
-    Raises AmbiguousError if several rows match, readable or not, and one of them is unreadable.
+    Raises AmbiguousError if several rows match and at least one of them is unreadable.
     """
     unreadable = [stub for stub in found if stub.problem is not None]
     if unreadable and len(found) > 1:
@@ -27,7 +27,7 @@ def choose_unreadable(
 
 
 def delete_unreadable(store: Store, stubs: Sequence[RowStub]) -> None:
-    """Delete rows within a transaction; raise NotFoundError if one has gone or changed."""
+    """Delete rows within a transaction; raise NotFoundError if one is gone or has changed."""
     if stubs and store.delete_stubs(stubs) != len(stubs):
         raise NotFoundError(
             f"not all of {counted(len(stubs), 'row', 'are')} still in {store.location};"

@@ -80,7 +80,7 @@ def explain(
         kept = not is_imported or is_kept(stored, generation)
     # Older servers do not fall back to the environment if a stored token cannot be decrypted.
     falls_back = no_fallback is None and (
-        stored is None or not stored.is_encrypted or generation.unopened_falls_back
+        stored is None or not stored.is_encrypted or generation.undecryptable_falls_back
     )
     is_used = {
         "tweak": has_tweak,

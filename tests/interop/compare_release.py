@@ -92,15 +92,15 @@ def entry(new: Observation, old: Observation, base: Generation) -> Iterator[str]
     release = new.version.rpartition(".")[0]
     changes = {name: value for name, value in new.facts.items() if getattr(base, name) != value}
     name, before = (f"_{one.replace('.', '_')}" for one in (release, base.release))
-    told_by = telling_column(old.schema, new.schema)
+    introduced = telling_column(old.schema, new.schema)
     yield "```python"
     yield f"{name} = _next("
     yield f"    {before},"
     yield f'    "{release}",'
     heads = "".join(f'"{head}", ' for head in new.schema.revisions)
     yield f"    ({heads.strip()}),"
-    if told_by is not None:
-        yield f'    told_by="{told_by}",'
+    if introduced is not None:
+        yield f'    introduced="{introduced}",'
     yield from (f"    {field}={value}," for field, value in sorted(changes.items()))
     yield ")"
     yield "```"

@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.interop)
         only = item.get_closest_marker("only_with")
-        is_of_it = version in only.args if only else not EXPECTED[version].only_ends
+        is_of_it = version in only.args if only else not EXPECTED[version].delete_only
         (kept if is_of_it else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -45,13 +45,13 @@ class Expected:
     """Whether the text of a tweak is a value, or the name of another variable."""
     falls_back: bool
     """Whether a variable that is not stored is taken from the server's environment."""
-    unopened_falls_back: bool
+    undecryptable_falls_back: bool
     """Whether one is, too, that is stored and cannot be decrypted."""
     guards_environment: bool
     """Whether its own settings are never taken from there."""
     names_ignore_case: bool = False
     """Whether a user is refused whose name differs from another's in case alone."""
-    only_ends: bool = False
+    delete_only: bool = False
     """Whether langkeys reads and ends keys there and writes nothing else: other tests hold that."""
 
 
@@ -72,7 +72,7 @@ _1_5 = Expected(
     overwrites_variables=True,
     tweak_is_a_value=False,
     falls_back=False,
-    unopened_falls_back=False,
+    undecryptable_falls_back=False,
     guards_environment=False,
 )
 _1_6 = replace(_1_5, generation="1.6", whoami_without_key=403, run_without_key=403, falls_back=True)
@@ -94,14 +94,14 @@ _1_11 = replace(
     generation="1.11",
     inactive_owner_at_run=403,
     open_mcp=False,
-    unopened_falls_back=True,
+    undecryptable_falls_back=True,
 )
 _1_12_0 = replace(_1_11, generation="1.12.0")
 _1_12_1 = replace(_1_11, generation="1.12.1")
 _1_13 = replace(_1_11, generation="1.13", deletes_default_superuser=False, names_ignore_case=True)
 
 EXPECTED = {
-    "0.4.3": replace(_1_5, generation="1.4", only_ends=True),
+    "0.4.3": replace(_1_5, generation="1.4", delete_only=True),
     "0.5.1": _1_5,
     "0.6.9": _1_6,
     "0.7.3": _1_7,

@@ -159,7 +159,7 @@ def _observe_variables(server: LangflowServer, key: str, token: str, found: Obse
     stray = Fernet(Fernet.generate_key()).encrypt(b"x").decode()
     _until(lambda: bool(database.query("SELECT 1 FROM variable WHERE name = ?", _UNSTORED)))
     database.execute("UPDATE variable SET value = ? WHERE name = ?", stray, _UNSTORED)
-    facts["unopened_falls_back"] = flows.value_of(_UNSTORED) == "environment"
+    facts["undecryptable_falls_back"] = flows.value_of(_UNSTORED) == "environment"
 
     # A person changes what was imported; then the server starts with another environment.
     sql = (

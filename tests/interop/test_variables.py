@@ -256,7 +256,7 @@ def test_a_server_falls_back_to_its_environment_where_explain_says_so(
     sql = "UPDATE variable SET value = ? WHERE name = ?"
     place.database.execute(sql, stray, ONLY_IN_ENVIRONMENT)
     assert taken(place, flows, ONLY_IN_ENVIRONMENT) == (
-        "from-the-environment" if expected.unopened_falls_back else None
+        "from-the-environment" if expected.undecryptable_falls_back else None
     )
     place.langkeys("variable", "delete", ONLY_IN_ENVIRONMENT, "--yes").done()
 

@@ -191,11 +191,11 @@ def noted(store: Store) -> list[Change]:
     changes: list[Change] = []
 
     @contextmanager
-    def committing(noted: Iterable[Change]) -> Iterator[None]:
+    def commit_context(noted: Iterable[Change]) -> Iterator[None]:
         changes.extend(noted)
         yield
 
-    store.committing = committing
+    store.commit_context = commit_context
     return changes
 
 

@@ -33,11 +33,11 @@ def committed(store: Store) -> list[list[Change]]:
     commits: list[list[Change]] = []
 
     @contextlib.contextmanager
-    def committing(changes: Iterable[Change]) -> Iterator[None]:
+    def commit_context(changes: Iterable[Change]) -> Iterator[None]:
         commits.append(list(changes))
         yield
 
-    store.committing = committing
+    store.commit_context = commit_context
     return commits
 
 

@@ -56,11 +56,11 @@ def test_rows_are_told_and_ended_without_being_read(writer: Store, reader: Store
     changes: list[Change] = []
 
     @contextmanager
-    def committing(noted: Iterable[Change]) -> Iterator[None]:
+    def commit_context(noted: Iterable[Change]) -> Iterator[None]:
         changes.extend(noted)
         yield
 
-    writer.committing = committing
+    writer.commit_context = commit_context
     with writer.transaction():
         assert writer.delete_stubs([stub]) == 1
         assert writer.delete_stubs([stub]) == 0

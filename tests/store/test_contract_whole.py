@@ -35,7 +35,7 @@ def used(names: set[str]) -> set[str]:
 
 
 def test_the_protocols_are_seen() -> None:
-    assert {"committing", "generation", "transaction", "copy_to"} <= members(Store)
+    assert {"commit_context", "generation", "transaction", "copy_to"} <= members(Store)
     assert {"add", "find_undeleted"} <= members(KeyBatch)
 
 

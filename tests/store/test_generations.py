@@ -177,21 +177,21 @@ def test_a_revision_that_is_not_one_counts_as_none(tmp_path: Path, revisions: li
 # A generation that is added after 1.13
 
 
-LATER = NEWEST._replace(release="1.14", heads=("fedcba987654",), told_by=None)
+LATER = NEWEST._replace(release="1.14", heads=("fedcba987654",), introduced=None)
 
 
 @pytest.fixture(params=[None, "apikey.scopes", "new_table"])
 def later(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generation:
     """1.14, with nothing to tell it by but its head, or with a new column or table."""
-    added = LATER._replace(told_by=request.param, honours_owner_state=False)
+    added = LATER._replace(introduced=request.param, honours_owner_state=False)
     monkeypatch.setattr(generations, "GENERATIONS", (*GENERATIONS, added))
     return added
 
 
 def add_what_tells(database: databases.Database, later: Generation) -> None:
-    if later.told_by == "apikey.scopes":
+    if later.introduced == "apikey.scopes":
         database.rows("ALTER TABLE apikey ADD COLUMN scopes JSON")
-    elif later.told_by == "new_table":
+    elif later.introduced == "new_table":
         database.rows("CREATE TABLE new_table (id CHAR(32))")
 
 
@@ -230,7 +230,7 @@ def test_the_hint_names_the_newest(tmp_path: Path, later: Generation) -> None:
 
 def test_each_head_and_each_mark_is_of_one_generation() -> None:
     heads = [head for generation in GENERATIONS for head in generation.heads]
-    marks = [generation.told_by for generation in GENERATIONS if generation.told_by]
+    marks = [generation.introduced for generation in GENERATIONS if generation.introduced]
     assert all(generation.heads for generation in GENERATIONS)
     assert len(heads) == len(set(heads))
     assert len(marks) == len(set(marks))

@@ -84,12 +84,12 @@ def test_a_key_that_cannot_be_read_can_be_deleted(
     changes: list[Change] = []
 
     @contextmanager
-    def committing(noted: object) -> Iterator[None]:
+    def commit_context(noted: object) -> Iterator[None]:
         changes.extend(noted)  # type: ignore[call-overload]
         yield
 
     with stores.opened(made, writable=True) as store:
-        store.committing = committing
+        store.commit_context = commit_context
         stub = the_stub(store)
         if by == "id" and not (column == "id" and sql == odd_rows.BAD_UTF8):
             assert store.api_key_stubs(key_id=stub.id) == [stub]

@@ -114,7 +114,7 @@ def _stored(found: Explanation) -> Iterator[str]:
     if not found.can_decrypt:
         and_then = (
             ""
-            if found.generation.unopened_falls_back
+            if found.generation.undecryptable_falls_back
             else f", and a Langflow {release} server then has an empty value or fails"
         )
         yield f"It cannot be decrypted with the secret key{and_then}."

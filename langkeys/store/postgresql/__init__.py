@@ -1,6 +1,6 @@
-"""Langflow's tables in PostgreSQL: all of its SQL, and the only package that imports psycopg2.
+"""The PostgreSQL engine: all SQL for PostgreSQL, and the only package that imports psycopg2.
 
-Nothing is added to the database, and no schema is named: names are found by the role's search_path,
-as a server finds them. Nothing is kept in a session that a pooler could give to somebody else: what
-is set is set for one transaction, and nothing is prepared.
+It adds nothing to the database. It names no schema: the role's search_path finds the tables, as for
+servers. It keeps no state in a session, which a pooler could give to another client: settings last
+for one transaction, and there are no prepared statements.
 """

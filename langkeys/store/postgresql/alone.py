@@ -1,4 +1,4 @@
-"""Having a database to oneself: nobody else is connected, and a server that starts waits."""
+"""Exclusive use of a database: no other session is connected, and starting servers wait."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -10,23 +10,23 @@ from langkeys.store.postgresql.database import OUR_LOCK
 from langkeys.store.postgresql.sql import quoted
 
 MIGRATION_LOCK = 0x4C616E67666C6F77
-"""Langflow's own advisory lock, from 1.11 on: a server that starts waits for whoever has it."""
+"""Langflow's own advisory lock, from 1.11 on: a starting server waits for its holder."""
 _LOOK_SECONDS = 0.1
 _MOST_NAMED = 10
 
 
 class Alone(Cells):
-    """The part of a store that keeps others out, for as long as it is open.
+    """The part of a store that keeps others out while it is open.
 
-    No lock keeps a session from connecting: so it is looked before the work, under the locks, and
-    right before the commit.
+    No lock prevents a session from connecting. So other sessions are looked for before the work,
+    while the locks are held, and right before the commit.
     """
 
     _is_alone = False
     _ignored: tuple[str, ...] = ()
 
     def take_alone(self, patience: float, ignored: Collection[str]) -> None:
-        """Take the locks that last until the connection is closed; raises where others are here."""
+        """Take locks until the connection is closed; StoreError if others stay connected."""
         self._require_no_pooler()
         self._ignored = tuple(ignored)
         ((own,),) = self._rows("SELECT current_user::text")
@@ -59,7 +59,7 @@ class Alone(Cells):
         with super().transaction():
             if self._is_alone:
                 tables = ", ".join(quoted(table.name) for table in self._text_tables)
-                # Reading goes on: servers older than 1.11 wait here with their first write.
+                # Others can still read; a server older than 1.11 waits at its first write.
                 self._rows(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
                 self._require_alone()
             yield
@@ -70,7 +70,7 @@ class Alone(Cells):
         super()._commit()
 
     def _require_no_pooler(self) -> None:
-        # A pooler names a process of its own when a session begins, and may change the server's.
+        # A pooler reports a process id of its own, and may change the server process.
         ((process,),) = self._rows("SELECT pg_backend_pid()")
         if process != self._connection.info.backend_pid:
             raise UnsupportedError(
@@ -85,11 +85,11 @@ class Alone(Cells):
             raise self._in_use(others)
 
     def _others(self) -> list[tuple[str, int]]:
-        # Background processes have no user, and a role with few rights does not see what they are.
+        # Background processes have no user; a role with few rights does not see their type.
         return [
             (str(user), int(process))
             for user, process in self._rows(
-                # Within a transaction the first look would be the answer to all.
+                # Otherwise all queries of a transaction get the snapshot of the first.
                 "SELECT pg_stat_clear_snapshot(); SELECT usename::text, pid FROM pg_stat_activity"
                 " WHERE datname = current_database()"
                 " AND pid != pg_backend_pid() AND usesysid IS NOT NULL"

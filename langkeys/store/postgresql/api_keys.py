@@ -31,13 +31,13 @@ from langkeys.store.records import Change, KeyFilter
 
 JOINED_OWNER = ' LEFT JOIN "user" u ON u.id = k.user_id'
 IS_TOKEN = f"starts_with({{}}, '{FERNET_PREFIX}')"
-"""SQL for whether a column is encrypted: a range of texts would follow the collation."""
+"""SQL that tells whether a column is encrypted; a range would depend on the collation."""
 _TIMES = ("created_at", "last_used_at", "expires_at")
 _DELETED_AT_ONCE = 5000
 
 
 class ApiKeyTable(Database):
-    """The part of a store that is about API keys."""
+    """The part of a store for API keys."""
 
     def api_keys(
         self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
@@ -62,7 +62,7 @@ class ApiKeyTable(Database):
         now = naive_time(wanted.now)
         created_at, used_at = self._key_time("created_at"), self._key_time("last_used_at")
         expires_at = self._key_time("expires_at")
-        # A time that is missing is never before another: the comparison is NULL.
+        # A comparison with a missing time is NULL, which counts as false.
         expired = f"coalesce({expires_at} < %s, false)"
         conditions: list[tuple[str, list[object]]] = [("true", [])]
         if wanted.user_id is not None:
@@ -122,7 +122,7 @@ class ApiKeyTable(Database):
             yield from self._readable(rows, self._api_key)
 
     def _key_pages(self, condition: str) -> Iterator[list[Row]]:
-        """Yield pages of rows in the order of their ids, which an index has."""
+        """Yield pages of rows in the order of their ids, which have an index."""
         last: str | None = None
         while True:
             beyond = "" if last is None else "k.id > %s AND "
@@ -200,8 +200,8 @@ class ApiKeyTable(Database):
         return deleted
 
     def _delete_keys(self, ids: Sequence[str], where: str, parameters: Sequence[object]) -> int:
-        """Delete those of the keys that match, and note each as it was."""
-        if self.committing is not None:
+        """Delete the keys that match, and note each deleted row."""
+        if self.commit_context is not None:
             rows = self._rows(
                 f"{self._key_select} WHERE k.id = ANY(%s::uuid[]) AND {where} FOR UPDATE OF k",
                 (list(ids), *parameters),
@@ -257,7 +257,7 @@ class ApiKeyTable(Database):
         return f"SELECT {self._key_columns} FROM apikey k{JOINED_OWNER}"
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
-        # By position, in the order of KEY_COLUMNS: a million may be listed, or verified.
+        # By position, in the order of KEY_COLUMNS, for speed: a list may have a million keys.
         row_id, name, user_id, stored, key_hash, created, used, uses, is_active, expires = row[:10]
         try:
             return ApiKey(

@@ -1,4 +1,4 @@
-"""Texts that may have something in them for the secret key, in whatever table they are."""
+"""Find and replace Fernet tokens and envelopes in any text column."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -19,16 +19,16 @@ PAGE_CELLS = 200
 class _Table(NamedTuple):
     name: str
     columns: tuple[str, ...]
-    """Those that can hold a text, and are no part of the primary key."""
+    """The columns that can contain text and are not part of the primary key."""
     key: tuple[str, ...]
     label: str
     title: str
     rows: int
-    """About how many rows it has, as the server's statistics say."""
+    """The approximate number of rows, from the server's statistics."""
 
 
 class Cells(Database):
-    """The part of a store that finds tokens wherever they are, and replaces them."""
+    """The part of a store that finds and replaces encrypted values in any table."""
 
     def cells(self, progress: Callable[[int], None]) -> Iterator[Sequence[Cell]]:
         passed = 0
@@ -132,7 +132,7 @@ class Cells(Database):
 def _described(
     name: str, texts: tuple[str, ...], key: tuple[str, ...], columns: set[str], rows: int
 ) -> _Table:
-    # Where columns are missing, an old generation's table of that name has others.
+    # An old generation's table of this name may lack these columns.
     label, title = find_row_columns(name) or ("id", "NULL")
     if label not in columns:
         label = key[0] if key else texts[0]
@@ -149,14 +149,14 @@ def _cells(table: _Table, rows: Sequence[Sequence[str | None]], first_text: int)
             if text is not None:
                 kind = KINDS.get((table.name, column), "other")
                 if kind == "value" and not text.startswith(FERNET_PREFIX):
-                    kind = "other"  # plaintext, to Langflow, with a token in its midst
+                    kind = "other"  # Langflow reads it as plaintext that contains a token
                 position = tuple(row[2:first_text])
                 cells.append(Cell(table.name, column, label, title, kind, position, text.encode()))
     return cells
 
 
 def _shown(value: str | None) -> str | None:
-    """Return an id or a name as it may be shown: not where it is a token itself."""
+    """Return an id or a name for messages; a token is hidden."""
     if value is None:
         return None
     return "(a token)" if FERNET_PREFIX in value else value

@@ -1,7 +1,7 @@
-"""Connecting to a database on a server, and what goes wrong there in words.
+"""Connect to a database server, and translate the errors of the driver and the server.
 
-What the driver and the server say is never repeated where it could hold a part of the setting or of
-a row: an error is told by its code, or by what it begins with.
+Their messages are not repeated if they could contain a part of the URL or of a row. An error is
+recognized by its code, or by a phrase in its message.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _INSTALL = "pip install psycopg2-binary, where langkeys is; or pip install '.[po
 _NO_HOST = "none of its hosts is what target_session_attrs asks for"
 _NOT_READY = "the server is starting up, shutting down or recovering"
 
-# By what libpq says before there is a session, which has no error code.
+# Errors of libpq before there is a session have no code: a phrase, its meaning, and its hint.
 _REFUSALS = (
     ("password authentication failed", "it refuses the user or the password", "password"),
     ("no password supplied", "it asks for a password, and none is set", "password"),
@@ -57,7 +57,7 @@ _HINTS = {
 
 
 def driver() -> Any:
-    """Return psycopg2; UnsupportedError where it is not installed."""
+    """Return the module psycopg2; raise UnsupportedError if it is not installed."""
     try:
         import psycopg2
         import psycopg2.extensions
@@ -70,7 +70,7 @@ def driver() -> Any:
 
 
 def connected(target: Target) -> Any:
-    """Connect; StoreError where that is not possible, in words without a secret."""
+    """Connect to a database; raise StoreError, with a message without secrets, if that fails."""
     psycopg2 = driver()
     parameters: dict[str, object] = {
         "connect_timeout": CONNECT_SECONDS,
@@ -88,13 +88,13 @@ def connected(target: Target) -> Any:
             hint="check LANGFLOW_DATABASE_URL",
         ) from None
     _keep_times_and_json_as_text(psycopg2, connection)
-    # A statement is a transaction of its own unless one is begun.
+    # Outside an explicit transaction, each statement is its own transaction.
     connection.autocommit = True
     return connection
 
 
 def _keep_times_and_json_as_text(psycopg2: Any, connection: Any) -> None:
-    """Read times and JSON as they are written: infinity and 44 BC are no Python values."""
+    """Make psycopg2 return times and JSON as text: Python has no infinity and no 44 BC."""
     numbers = (114, 1082, 1114, 1184, 3802)
     as_text = psycopg2.extensions.new_type(numbers, "LANGKEYS_TEXT", lambda value, _: value)
     psycopg2.extensions.register_type(as_text, connection)
@@ -114,7 +114,7 @@ def _cannot_connect(location: str, said: str) -> StoreError:
 
 
 def is_lost(psycopg2: Any, error: Exception) -> bool:
-    """Tell whether the connection is gone, and a new one may do."""
+    """Tell whether the connection was lost, so that a new one may succeed."""
     code = getattr(error, "pgcode", None)
     if code is not None:
         return code.startswith("08") or code in ("57P01", "57P02", "57P03")
@@ -122,7 +122,7 @@ def is_lost(psycopg2: Any, error: Exception) -> bool:
 
 
 def store_error(psycopg2: Any, error: Exception, location: str, patience: float) -> LangkeysError:
-    """Say in words what the server reports, by its code."""
+    """Translate an error of the server, by its code."""
     code = getattr(error, "pgcode", None) or ""
     diagnostics = getattr(error, "diag", None)
     name = getattr(diagnostics, "constraint_name", None) or "a constraint"
@@ -171,5 +171,5 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
 
 
 def _primary(diagnostics: Any) -> str:
-    # Only of errors whose text names tables, columns and settings, and no values.
+    # Used only for errors whose text names tables, columns and settings, and no values.
     return str(getattr(diagnostics, "message_primary", None) or "no reason was given")

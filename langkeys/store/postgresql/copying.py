@@ -13,14 +13,14 @@ from langkeys.files.staged import sync_folder
 from langkeys.store.postgresql.database import Database
 
 BLOCK = 8192
-"""The size of a server's pages, to show how far a copy is."""
+"""The page size of a server in bytes, to report progress."""
 LOOK_SECONDS = 0.1
 _LOCK_WAIT = "10s"
 _DUMP, _RESTORE = "pg_dump", "pg_restore"
 
 
 class Copying(Database):
-    """The part of a store that makes a copy of it."""
+    """The part of a store that copies the database."""
 
     def copy_size(self) -> int:
         rows = self._rows("SELECT pg_database_size(current_database()) / %s", (BLOCK,))
@@ -29,7 +29,7 @@ class Copying(Database):
     def copy_to(
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
-        del with_indexes  # a dump has the rows, and makes the indexes anew
+        del with_indexes  # a dump contains no indexes; a restore creates them
         path = path.absolute()
         dump, restore = _client(_DUMP), _client(_RESTORE)
         if path.exists() or path.is_symlink():
@@ -44,7 +44,7 @@ class Copying(Database):
                 self._dump(dump, descriptor, progress)
                 os.fsync(descriptor)
                 self._check(restore, staged)
-                os.link(staged, path)  # unlike a rename, never replaces what came in between
+                os.link(staged, path)  # unlike a rename, never replaces a file
             finally:
                 os.close(descriptor)
                 staged.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ class Copying(Database):
         return FailedError(f"{_DUMP} could not copy {location}")
 
     def _check(self, restore: str, staged: Path) -> None:
-        """Read the list of what is in the copy."""
+        """Check that the copy's table of contents is readable and has Langflow's tables."""
         listed = subprocess.run(  # noqa: S603 - PostgreSQL's own client, without a shell
             [restore, "--list", str(staged)],
             stdin=subprocess.DEVNULL,
@@ -143,7 +143,7 @@ def _client(name: str) -> str:
 
 
 def _connection_string(parameters: Mapping[str, str]) -> str:
-    """Write libpq's parameters without a password: a client's arguments can be seen by anybody."""
+    """Return libpq's parameters without passwords: anybody can see a program's arguments."""
     shown = {
         name: text for name, text in parameters.items() if name not in ("password", "sslpassword")
     }
@@ -155,13 +155,13 @@ def _connection_string(parameters: Mapping[str, str]) -> str:
 
 
 def _environment(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without what is langkeys' own, and with the password."""
+    """Return this process's environment without Langflow's settings, and with the password."""
     environment = {
         name: text
         for name, text in os.environ.items()
         if not name.upper().startswith(("LANGFLOW_", "LANGKEYS_"))
     }
-    environment["LC_ALL"] = "C"  # its messages are told by their words
+    environment["LC_ALL"] = "C"  # its messages are recognized by their text
     if "password" in parameters:
         environment["PGPASSWORD"] = parameters["password"]
     return environment

@@ -1,4 +1,4 @@
-"""A connection to a Langflow database on a server: statements, transactions, the catalogue."""
+"""A connection to a Langflow database on a server: statements, transactions, the catalog."""
 
 import itertools
 import threading
@@ -8,15 +8,15 @@ from typing import IO, Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import LangkeysError, NoTablesError, StoreError, UnreadableRowError
+from langkeys.store.base import BaseStore
 from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
     Generation,
+    get_generation,
     require_writable,
     schema_problems,
-    told_from,
     unfinished_tables,
 )
-from langkeys.store.open_store import OpenStore
 from langkeys.store.postgresql.connections import connected, driver, is_lost, store_error
 from langkeys.store.postgresql.spool import Row, Spool
 from langkeys.store.postgresql.values import BadCellError, shown_id, utc_time
@@ -27,14 +27,14 @@ PATIENCE = 10.0
 PAGE_ROWS = 500
 CURSOR_ROWS = 2000
 OUR_LOCK = 0x4C4B6579
-"""The class of the advisory lock that keeps one langkeys from another; servers take other forms."""
+"""The first number of langkeys' advisory locks; servers use locks with a single number."""
 
 Parameters = Sequence[object] | Mapping[str, object]
 Own = TypeVar("Own", bound="Database")
 
 
-class Database(OpenStore):
-    """What the tables of a store share: the connection, its columns, and its generation."""
+class Database(BaseStore):
+    """The part of a store that all tables share: connection, columns and generation."""
 
     def __init__(
         self, target: Target, *, writable: bool = False, patience: float = PATIENCE
@@ -44,7 +44,7 @@ class Database(OpenStore):
         self._writable = writable
         self._patience = patience
         self._psycopg2 = driver()
-        # Held for a statement, or for a whole transaction: several threads share the connection.
+        # Held for a statement or a whole transaction: several threads share the connection.
         self._lock = threading.RLock()
         self._in_transaction = False
         self._is_closed = False
@@ -71,7 +71,7 @@ class Database(OpenStore):
             raise self._no_tables(columns)
         revisions = self._read_revisions(columns)
         revision = revisions[0] if len(revisions) == 1 else None
-        self._generation = told_from(columns, revision, self.location)
+        self._generation = get_generation(columns, revision, self.location)
         self._schema_problems = schema_problems(columns, revisions, self._generation)
         if self._writable and (left := unfinished_tables(columns)):
             raise StoreError(
@@ -80,7 +80,7 @@ class Database(OpenStore):
                 hint="restore the copy from before the upgrade, or let the server finish it",
             )
         for problem in self._schema_problems:
-            if problem != self._generation.note:  # which is told by whoever opens it
+            if problem != self._generation.note:  # the session shows the note
                 self._tell(f"{self.location}: {problem}", is_warning=True)
 
     def _no_tables(self, columns: dict[str, frozenset[str]]) -> StoreError:
@@ -108,7 +108,7 @@ class Database(OpenStore):
         )
 
     def _read_types(self) -> dict[str, dict[str, str]]:
-        """Return the types of the known tables' columns; other tables only by name."""
+        """Return the column types of all tables; tables that are not known have no columns."""
         types: dict[str, dict[str, str]] = {}
         for table, column, column_type in self._rows(
             "SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c"
@@ -149,8 +149,8 @@ class Database(OpenStore):
         return False
 
     def version(self) -> int:
-        # Every cheap counter of a server changes each second, as servers write heartbeats: what was
-        # read before is never known to be current.
+        # Langflow servers write a heartbeat each second, so every cheap counter changes all the
+        # time: nothing that was read before is known to be current.
         return next(self._versions)
 
     def schema_version(self) -> int:
@@ -185,7 +185,7 @@ class Database(OpenStore):
                     raise self._as_ours(error) from None
             except (ValueError, UnicodeError) as error:
                 raise self._as_ours(error) from None
-            # The server has been restarted, or has ended an idle session: nothing was under way.
+            # The server was restarted or ended an idle session. No transaction was active: retry.
             self._connection = connected(self._target)
             with self._translated():
                 return self._fetched(sql, parameters)
@@ -206,7 +206,7 @@ class Database(OpenStore):
             raise StoreError(f"{self.location} was opened for reading; nothing was written")
 
     def _require_more_than_ends(self) -> None:
-        """Raise UnsupportedError where this generation is only read, revoked and deleted from."""
+        """Raise UnsupportedError if langkeys does not write to this generation."""
         require_writable(self._generation, self.location)
 
     def _copy(self, sql: str, lines: IO[str]) -> None:
@@ -233,10 +233,10 @@ class Database(OpenStore):
         self, sql: str, parameters: Sequence[object] = (), *, order: str, limit: int | None,
         offset: int = 0,
     ) -> Iterator[Row]:  # fmt: skip
-        """Yield rows in an order that no index has, however many and however slowly taken.
+        """Yield rows in an order that has no index, however many and however slowly consumed.
 
-        They are read at once, into a file where they are many: an open cursor would keep the server
-        from cleaning up, and from a migration, for as long as a pipe is slow.
+        All rows are read at once; many go into a temporary file. An open cursor would block the
+        server's VACUUM, and migrations, for as long as the consumer is slow.
         """
         ordered = f"{sql} ORDER BY {order}"
         if limit is not None and limit <= CURSOR_ROWS:
@@ -259,7 +259,7 @@ class Database(OpenStore):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Hold a transaction for reading, or the one that is under way."""
+        """Run the block in a read-only transaction, or in the one that is active already."""
         if self._in_transaction:
             yield
             return
@@ -272,7 +272,7 @@ class Database(OpenStore):
             self._end("COMMIT")
 
     def _end(self, sql: str) -> None:
-        with suppress(self._psycopg2.Error):  # the error that led here is the one to tell
+        with suppress(self._psycopg2.Error):  # report the first error instead
             self._fetched(sql, ())
 
     # Transactions
@@ -286,8 +286,8 @@ class Database(OpenStore):
         self._require_writable()
         milliseconds = max(1, int(self._patience * 1000))
         try:
-            # READ COMMITTED: a snapshot that is taken before the lock would not see what the
-            # session has written that held it. What acts on what it read says so in its condition.
+            # READ COMMITTED: a snapshot taken before the lock would not see what the previous
+            # holder wrote. Statements that rely on an earlier read repeat it in their condition.
             self._rows(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;"
                 " SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = 0;"
@@ -316,7 +316,7 @@ class Database(OpenStore):
         return str(number)
 
     def transaction_status(self, transaction_id: str) -> str | None:
-        with suppress(LangkeysError):  # of another server, or of long ago
+        with suppress(LangkeysError):  # the id is from another server, or too old
             ((status,),) = self._rows("SELECT pg_xact_status(%s::xid8)", (transaction_id,))
             return None if status is None else str(status)
         return None
@@ -332,7 +332,7 @@ class Database(OpenStore):
         self._in_transaction = False
 
     def _has_committed(self, number: str) -> bool:
-        """Ask whether a transaction was committed whose connection was lost at its commit."""
+        """Reconnect, and tell whether a transaction was committed."""
         self._in_transaction = False
         with suppress(self._psycopg2.Error):
             self._connection.close()
@@ -349,7 +349,7 @@ class Database(OpenStore):
     # Columns
 
     def _utc(self, table: str, column: str, alias: str) -> str:
-        """Return SQL for a column of times as UTC without a zone, NULL where it is missing."""
+        """Return SQL for a time column as UTC without a zone; NULL if there is no such column."""
         column_type = self._types[table].get(column)
         return (
             "NULL::timestamp" if column_type is None else utc_time(f"{alias}.{column}", column_type)

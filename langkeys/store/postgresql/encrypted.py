@@ -1,4 +1,4 @@
-"""Where Langflow keeps what the secret key opens."""
+"""The encrypted values of the columns that are known to have them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,16 +16,16 @@ from langkeys.store.postgresql.database import PAGE_ROWS, Database
 from langkeys.store.postgresql.values import shown_id
 
 SAMPLE_ROWS = 4
-"""Encrypted values taken from each end of each known column."""
+"""How many encrypted values are taken from each end of a known column."""
 
 
 class EncryptedValues(Database):
-    """The part of a store that is about encrypted values, whatever table they are in."""
+    """The part of a store for encrypted values, in all tables."""
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
-            # A token begins with the time it was made. Both ends: where somebody has changed the
-            # secret key by hand, they differ.
+            # Tokens sort by the time of encryption. Both ends: they differ if somebody has changed
+            # the secret key by hand.
             for direction in ("DESC", "ASC"):
                 rows = self._rows(
                     f'SELECT {row_id}, {name}, {column} FROM "{table}"'
@@ -84,7 +84,7 @@ class EncryptedValues(Database):
     def _present(self, known: tuple[EncryptedColumn, ...]) -> Iterator[EncryptedColumn]:
         for table, column, row_id, name in known:
             if self._has(table, column):
-                # sso_config of 1.8 has the secret, and no slug yet.
+                # In 1.8 sso_config has the secret but no slug.
                 yield table, column, row_id, name if self._has(table, name) else "NULL"
 
     def _value_pages(

@@ -1,6 +1,6 @@
-"""API keys that are to be added or deleted, in a file of this machine: a million are not in memory.
+"""Batches of API keys in a local temporary file, so that a million are not in memory.
 
-A temporary table would be gone with a pooler's next transaction, and needs a right of its own.
+A temporary table would not survive a pooler's next transaction, and needs an additional right.
 """
 
 import io
@@ -26,7 +26,7 @@ _NAME, _USER, _STORED, _HASH, _EXPIRES, _USERNAME = 1, 2, 3, 4, 9, 10
 
 
 class KeyBatches(ApiKeyTable):
-    """The part of a store that makes batches."""
+    """The part of a store that creates batches."""
 
     @contextmanager
     def key_batch(self) -> Iterator["ServerKeyBatch"]:
@@ -46,7 +46,7 @@ class ServerKeyBatch:
         self._discarded: set[str] = set()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Delete the temporary file."""
         self._spool.close()
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class ServerKeyBatch:
         self._spool.add(self._readable(self._store._matching_rows(wanted), spared))
 
     def _readable(self, rows: Iterable[Row], spared: str | None) -> Iterator[Row]:
-        """Leave rows out that make no API key: nobody can say that a filter means them."""
+        """Leave out unreadable rows: it cannot be known whether they match the filter."""
         for row in rows:
             try:
                 key = self._store._api_key(row)
@@ -150,7 +150,7 @@ class ServerKeyBatch:
     def _still_matching(self, wanted: KeyFilter | None) -> Iterator[Row]:
         store = self._store
         where, parameters = ("true", []) if wanted is None else store._conditions(wanted)
-        # Within a transaction they stay as they are until its end.
+        # Within a transaction, lock the rows so that they do not change before its end.
         locked = " FOR UPDATE" if store._in_transaction else ""
         for rows in in_batches(self._rows(), _AT_ONCE):
             found = store._rows(
@@ -192,7 +192,7 @@ _TIME_CELLS = frozenset(
 
 
 def _as_read(row: tuple[object, ...]) -> Row:
-    """Return a row that is to be stored in the form in which one is read: times without a zone."""
+    """Convert a row from the form to be stored to the form that is read: times without a zone."""
     return tuple(
         str(cell).removesuffix("+00") if index in _TIME_CELLS and cell is not None else cell
         for index, cell in enumerate(row)
@@ -200,7 +200,7 @@ def _as_read(row: tuple[object, ...]) -> Row:
 
 
 def _copied(cell: object, column: str) -> str:
-    """Write a cell for COPY; a time in UTC, whatever the session's time zone is."""
+    """Format a cell for COPY; a time gets its offset, as the session may have another zone."""
     if cell is None:
         return "\\N"
     if isinstance(cell, bool):

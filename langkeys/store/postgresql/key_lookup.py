@@ -1,4 +1,4 @@
-"""Finding the rows of API keys that somebody presents, with their users, and counting their use."""
+"""Find the rows of presented API keys with their owners, and count uses."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -14,11 +14,11 @@ from langkeys.store.postgresql.values import HEX_ID, stored_time
 from langkeys.store.records import OwnedKey
 
 USERS = 16_384
-"""Users whose rows are kept as they were read, some 20 MB of them."""
+"""How many users are cached, by their whole row; about 20 MB."""
 
 
 class KeyLookup(ApiKeyTable, UserTable):
-    """The part of a store that answers whose API key this is."""
+    """The part of a store that looks up API keys."""
 
     def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
         if not self._generation.has_key_hash:
@@ -73,7 +73,7 @@ class KeyLookup(ApiKeyTable, UserTable):
         if not HEX_ID(key_id):
             return False
         self._require_writable()
-        # Again on a new connection where this one is lost: rather counted twice than not at all.
+        # Retried on a new connection if this one is lost: a use may be counted twice, but not lost.
         counted = self._rows(
             "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = %s WHERE id = %s"
             " RETURNING 1",
@@ -95,8 +95,8 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     @cached_property
     def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
-        # By the whole row, so that what has changed is read anew: a user has many keys, and making
-        # sense of their row takes as long as finding it.
+        # Cached by the whole row, so that a changed row is parsed again. A user may have many keys,
+        # and parsing a row takes as long as finding it.
         return lru_cache(maxsize=USERS)(self._user)
 
     def _owned(self, sql: str, value: str) -> list[OwnedKey]:

@@ -1,4 +1,4 @@
-"""Rows beyond what should be in memory, in a temporary file without a name."""
+"""A list of rows that moves to an unnamed temporary file if it is large."""
 
 import io
 import marshal
@@ -10,14 +10,14 @@ from langkeys.batches import in_batches
 from langkeys.errors import StoreError
 
 IN_MEMORY = 1 << 20
-"""Bytes that are kept in memory before there is a file."""
+"""The size, in bytes, above which rows move to a file."""
 _BLOCK_ROWS = 500
 
 Row = tuple[Any, ...]
 
 
 class Spool:
-    """Rows of texts, numbers, booleans and None, in their order; a file takes what is too many."""
+    """Rows of texts, numbers, booleans and None, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] = io.BytesIO()
@@ -29,7 +29,7 @@ class Spool:
         return self._count
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Put rows in, behind those that are there."""
+        """Append rows; raise StoreError if the temporary file cannot be written."""
         try:
             for block in in_batches(rows, _BLOCK_ROWS):
                 data = marshal.dumps(block)
@@ -49,11 +49,11 @@ class Spool:
             ) from None
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield the rows; several may be at it, and rows may be added meanwhile."""
+        """Yield the rows that are there now; several iterations may overlap."""
         for start, size in tuple(self._blocks):
             self._file.seek(start)
             yield from marshal.loads(self._file.read(size))  # noqa: S302 - of our own writing
 
     def close(self) -> None:
-        """Give the file back."""
+        """Delete the temporary file."""
         self._file.close()

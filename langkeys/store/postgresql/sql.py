@@ -1,7 +1,7 @@
-"""Writing SQL with names that come from the catalogue."""
+"""Names from the catalog in SQL."""
 
 
 def quoted(name: str) -> str:
-    """Write the name of a table or column, whatever it is made of."""
-    # A percent sign would be a parameter's mark.
+    """Return the name of a table or column, quoted for SQL with parameters."""
+    # psycopg2 would take a percent sign for a parameter.
     return '"' + name.replace('"', '""').replace("%", "%%") + '"'

@@ -1,4 +1,4 @@
-"""What there is to know of a server and of this session, for ``doctor``."""
+"""The state of the server and of this session, for ``doctor``."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _WRITTEN = ("apikey", "user", "variable")
 
 
 class ServerState(Cells):
-    """The part of a store that tells what its server is like."""
+    """The part of a store that describes its server."""
 
     def observations(self) -> Sequence[Observation]:
         ((version, number, user, schema, tls, standby),) = self._rows(

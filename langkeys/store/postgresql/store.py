@@ -1,4 +1,4 @@
-"""The whole store, put together of its tables."""
+"""The complete store, assembled from its parts."""
 
 from langkeys.store.postgresql.alone import Alone
 from langkeys.store.postgresql.copying import Copying
@@ -10,4 +10,4 @@ from langkeys.store.postgresql.stubs import RowStubs
 
 
 class PostgresStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Alone, ServerState, Copying):
-    """A store on a PostgreSQL server; ``langkeys.store.protocol`` says what its methods promise."""
+    """A store on a PostgreSQL server; ``langkeys.store.protocol`` documents its methods."""

@@ -1,4 +1,4 @@
-"""Rows as far as they can be told, whatever is in them: so that each can be named and deleted."""
+"""Stubs of rows, readable or not, so that each row can be named and deleted."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _KEY, _VARIABLE = "apikey", "variable"
 
 
 class RowStubs(ApiKeyTable, UserTable, VariableTable):
-    """The part of a store that is about rows which may make no value."""
+    """The part of a store for rows that may be unreadable."""
 
     def unreadable_rows(self) -> Iterator[RowStub]:
         users = f'SELECT {self._user_columns} FROM "user" u'

@@ -23,7 +23,7 @@ _ORDER = "u.create_at, u.id"
 
 
 class UserTable(Database):
-    """The part of a store that is about users."""
+    """The part of a store for users."""
 
     @cached_property
     def _user_columns(self) -> str:
@@ -70,15 +70,15 @@ class UserTable(Database):
         yield from self._readable(rows, lambda row: UserSummary(self._user(row), row[-2], row[-1]))
 
     def usernames_like(self, username: str) -> Sequence[str]:
-        # The server's own lower() follows the locale of the database.
+        # The server's lower() depends on the locale of the database.
         wanted = username.lower()
         names = (row[0] for row in self._rows('SELECT username FROM "user"'))
         return [name for name in names if name.lower() == wanted]
 
     def has_other_superuser(self, user_id: str) -> bool:
         rows = self._rows(
-            # In a transaction they stay superusers until its end. Not FOR UPDATE, which would keep
-            # servers from adding a key of theirs.
+            # Within a transaction, lock the rows so that they stay superusers until its end. FOR
+            # UPDATE would prevent servers from adding API keys for these users.
             'SELECT id FROM "user" WHERE is_active AND is_superuser ORDER BY id'
             f"{' FOR NO KEY UPDATE' if self._in_transaction and self._writable else ''}"
         )
@@ -86,7 +86,7 @@ class UserTable(Database):
 
     def update_user(self, user: User) -> None:
         self._require_more_than_ends()
-        old = None if self.committing is None else self.find_user(user.id)
+        old = None if self.commit_context is None else self.find_user(user.id)
         if old is not None:
             self._note([user_update(old, user)])
         self._rows(
@@ -102,7 +102,7 @@ class UserTable(Database):
         )
 
     def delete_user(self, user_id: str) -> None:
-        user = None if self.committing is None else self.find_user(user_id)
+        user = None if self.commit_context is None else self.find_user(user_id)
         self._note([] if user is None else [user_change("delete", user)])
         self._rows('DELETE FROM "user" WHERE id = %s', (user_id,))
 

@@ -1,7 +1,7 @@
-"""Cells as the server sends them, and the values that they become.
+"""Conversion between cells and values.
 
-Column types keep most of what would make no value out. What is left (a time of infinity, JSON of
-another form) is a ``BadCellError``, which names the column and never the content.
+Column types exclude most invalid cells. The rest (a time of infinity, JSON of another form) raise
+``BadCellError``, which names the column and never the content.
 """
 
 import json
@@ -16,7 +16,7 @@ WITH_ZONE = "timestamp with time zone"
 
 
 class BadCellError(Exception):
-    """A cell holds what no server writes there."""
+    """A cell holds a value that no server writes there."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -25,7 +25,7 @@ class BadCellError(Exception):
 
 @lru_cache(maxsize=64)  # many rows are written with the same times
 def stored_time(moment: datetime | None) -> str | None:
-    """Write a time as UTC, in a form that a column with a zone and one without read alike.
+    """Format a time as UTC, so that columns with and without a zone read it in the same way.
 
     A column without a zone ignores the offset, whatever the session's time zone is.
     """
@@ -35,21 +35,21 @@ def stored_time(moment: datetime | None) -> str | None:
 
 
 def naive_time(moment: datetime) -> str:
-    """Write a time as UTC without an offset."""
+    """Format a time as UTC without an offset."""
     naive = moment.astimezone(timezone.utc).replace(tzinfo=None)
     return naive.isoformat(sep=" ", timespec="microseconds")
 
 
 def utc_time(column: str, column_type: str | None) -> str:
-    """Return SQL for a column of times as UTC without a zone, whatever its type is."""
+    """Return SQL for a time column as UTC without a zone; ``column_type`` may have one."""
     return f"({column} AT TIME ZONE 'UTC')" if column_type == WITH_ZONE else column
 
 
 def loaded_time(text: Any, column: str) -> datetime:
-    """Read a time that ``utc_time`` has selected. Raises BadCellError."""
+    """Parse a time that ``utc_time`` has selected. Raises BadCellError."""
     try:
         if len(text) < 26:
-            # The server leaves zeros at the end of a fraction out, and a fraction of zeros.
+            # The server omits trailing zeros of a fraction.
             whole, _, fraction = text.partition(".")
             text = f"{whole}.{fraction:0<6}"
         return datetime.fromisoformat(f"{text}+00:00")
@@ -58,19 +58,19 @@ def loaded_time(text: Any, column: str) -> datetime:
 
 
 def loaded_time_or_none(text: Any, column: str) -> datetime | None:
-    """Read a time that may be missing; see ``loaded_time``."""
+    """Parse a time that may be NULL; see ``loaded_time``."""
     return None if text is None else loaded_time(text, column)
 
 
 def loaded_id(value: Any, column: str) -> str:
-    """Return a uuid as 32 hex digits."""
+    """Return a UUID as 32 hex digits; raise BadCellError for NULL."""
     if value is None:
         raise BadCellError(column)
     return str(value).replace("-", "")
 
 
 def loaded_json(text: Any, column: str) -> Any:
-    """Read JSON; None where there is none."""
+    """Parse JSON; NULL is None. Raises BadCellError."""
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):
@@ -78,15 +78,15 @@ def loaded_json(text: Any, column: str) -> Any:
 
 
 def shown_id(value: Any) -> str:
-    """Return an id for a message."""
+    """Return an id, which may be NULL, as 32 hex digits for messages."""
     return "" if value is None else str(value).replace("-", "")
 
 
 def ids_only(ids: Sequence[str]) -> list[str]:
-    """Leave out what is no id, and so is none of a row: the server would refuse all of them."""
+    """Leave out texts that are not ids: one of them would make the server refuse the statement."""
     return [row_id for row_id in ids if HEX_ID(row_id)]
 
 
 def id_range(hex_digits: str) -> tuple[str, str]:
-    """Return the first and the last id that start with these hex digits."""
+    """Return the lowest and the highest id that start with these hex digits."""
     return f"{hex_digits:0<32}", f"{hex_digits:f<32}"

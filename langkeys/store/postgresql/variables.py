@@ -26,7 +26,7 @@ _ORDER = "v.created_at NULLS FIRST, v.id"
 
 
 class VariableTable(Database):
-    """The part of a store that is about variables."""
+    """The part of a store for variables."""
 
     def variables(self, user_id: str | None = None) -> Iterator[Variable]:
         if user_id is not None and not HEX_ID(user_id):
@@ -42,8 +42,8 @@ class VariableTable(Database):
     def variables_named(
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
-        # Langflow asks for one row without an order, and PostgreSQL promises none: most often it is
-        # the oldest that has not been changed since.
+        # Langflow selects one row without an order. PostgreSQL guarantees none; mostly it returns
+        # the oldest row that has not been changed.
         if user_id is not None and not HEX_ID(user_id):
             return []
         rows = self._rows(
@@ -78,7 +78,7 @@ class VariableTable(Database):
 
     def delete_variables(self, variable_ids: Sequence[str]) -> int:
         ids = ids_only(variable_ids)
-        if self.committing is not None:
+        if self.commit_context is not None:
             rows = self._rows(f"{self._variable_select} WHERE v.id = ANY(%s::uuid[])", (ids,))
             self._note(map(self._noted_variable_end, rows))
         return self._changed_rows("DELETE FROM variable WHERE id = ANY(%s::uuid[])", (ids,))

@@ -1,5 +1,5 @@
-"""Langflow's tables in SQLite: all of its SQL, and the only package that imports sqlite3.
+"""The SQLite engine: all SQL for SQLite, and the only package that imports sqlite3.
 
-Nothing is added to the database: no table, no column, no index, and its journal mode stays as it
-is. Column order differs between databases, so columns are always named.
+It adds no table, column or index to the database, and keeps its journal mode. Column order differs
+between databases, so columns are always named.
 """

@@ -33,7 +33,7 @@ from langkeys.store.sqlite.values import (
 
 
 class ApiKeyTable(Database):
-    """The part of a store that is about API keys."""
+    """The part of a store for API keys."""
 
     def api_keys(
         self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
@@ -61,8 +61,8 @@ class ApiKeyTable(Database):
         conditions: list[tuple[str, list[object]]] = [("1", [])]
         user_column, name_column = "k.user_id", "k.name"
         if wanted.user_id is not None and wanted.name is not None:
-            # Of two indexes the shorter part: one user may own a million keys, and a million may
-            # have one name. A plus keeps SQLite from the other index.
+            # Use the index that matches fewer rows: one user may own a million keys, or a million
+            # keys may have one name. A plus keeps SQLite from using an index.
             if self._is_short("name", wanted.name):
                 user_column = "+k.user_id"
             else:
@@ -204,7 +204,7 @@ class ApiKeyTable(Database):
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
         self._has_removed = True
-        if self.committing is not None:
+        if self.commit_context is not None:
             ended = self._rows(
                 f"{self._key_select} WHERE k.id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(key_ids)),),
@@ -256,7 +256,7 @@ class ApiKeyTable(Database):
         return f"SELECT {self._key_columns}, {self._key_row} FROM apikey k{JOINED_OWNER}"
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
-        # By position, in the order of KEY_COLUMNS: a million may be listed, or verified.
+        # By position, in the order of KEY_COLUMNS, for speed: a list may have a million keys.
         row_id, name, user_id, stored, key_hash, created, used, uses, is_active, expires = row[:10]
         try:
             if type(uses) is not int:
@@ -270,7 +270,7 @@ class ApiKeyTable(Database):
                 loaded_time(created, "created_at"),
                 None if used is None else loaded_time(used, "last_used_at"),
                 uses,
-                is_active == 1,  # a server takes nothing else for true
+                is_active == 1,  # servers treat no other value as true
                 None if expires is None else loaded_time(expires, "expires_at"),
                 name_or_none(row[10]),
             )

@@ -1,4 +1,4 @@
-"""Texts that may have something in them for the secret key, in whatever table they are."""
+"""Find and replace Fernet tokens and envelopes in any text column."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from langkeys.store.sqlite.database import PAGE_ROWS, Database
 from langkeys.store.sqlite.values import shown_name, text_or_bytes
 
 PAGE_BYTES = 8 << 20
-"""Text read at a time: flows and messages may be large, and many."""
+"""The amount of text read at a time: flows and messages may be large, and many."""
 
 _PREFIX = FERNET_PREFIX.encode()
 
@@ -24,11 +24,13 @@ class _Table(NamedTuple):
     name: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
-    """What finds a row: the rowid, or the primary key where there is none."""
+    """The columns that identify a row: the rowid, or the primary key if there is no rowid."""
     has_numbers: bool
-    """The key is the rowid, by the name that is left for it."""
+    """Whether ``key`` is the rowid, under a name that no column has taken."""
     label: str
+    """SQL for the row's id in messages."""
     title: str
+    """SQL for the row's name in messages."""
 
     @property
     def quoted_key(self) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ class _Table(NamedTuple):
 
 
 class Cells(Database):
-    """The part of a store that finds tokens wherever they are, and replaces them."""
+    """The part of a store that finds and replaces encrypted values in any table."""
 
     def cells(self, progress: Callable[[int], None]) -> Iterator[Sequence[Cell]]:
         before = 0
@@ -53,8 +55,8 @@ class Cells(Database):
         self._has_removed = True
         keys = {table.name: table.quoted_key for table in self._tables}
         values = [(cell, self._text_parameter(text_or_bytes(text))) for cell, text in changes]
-        for (table, column, kind), some in groupby(values, _written_where):
-            # As text in the database's own encoding, and untouched where it is not valid.
+        for (table, column, kind), some in groupby(values, _statement_key):
+            # The value stays text in the database's encoding, even if its bytes are not valid.
             mark = "?" if kind is str else "CAST(? AS TEXT)"
             where = " AND ".join(f"{name} = ?" for name in keys[table])
             rows = [(value, *cell.position) for cell, value in some]
@@ -80,20 +82,20 @@ class Cells(Database):
     @cached_property
     def _tables(self) -> list[_Table]:
         rows = self._rows("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        rows = [(self._named(name), shown_name(sql or "")) for name, sql in rows]
+        rows = [(self._text_name(name), shown_name(sql or "")) for name, sql in rows]
         virtual = tuple(
             f"{name}_" for name, sql in rows if sql.upper().startswith("CREATE VIRTUAL")
         )
         return [
-            self._described(name)
+            self._table(name)
             for name, _ in rows
-            # An index of full texts and its shadow tables are not to be written behind its back.
+            # Writing to a virtual table's shadow tables would corrupt it.
             if not name.startswith("sqlite_") and not f"{name}_".startswith(virtual)
         ]
 
-    def _described(self, name: str) -> _Table:
+    def _table(self, name: str) -> _Table:
         info = self._rows("SELECT name, pk FROM pragma_table_info(?)", (name,))
-        columns = tuple(self._named(column) for column, _ in info)
+        columns = tuple(self._text_name(column) for column, _ in info)
         folded = {column.lower() for column in columns}
         primary = tuple(column for column, pk in sorted(info, key=lambda row: row[1]) if pk)
         key, has_numbers = primary, False
@@ -109,7 +111,7 @@ class Cells(Database):
                 f"{self.location}: the rows of table {name} cannot be identified: its"
                 " columns use all names of SQLite's row number"
             )
-        # Where columns are missing, an old generation's table of that name has others.
+        # An old generation's table of this name may lack these columns.
         label, title = find_row_columns(name) or ("id" if "id" in columns else key[0], "NULL")
         return _Table(
             name,
@@ -120,8 +122,8 @@ class Cells(Database):
             _quoted(title) if title in columns else "NULL",
         )
 
-    def _named(self, name: str | bytes) -> str:
-        """Return the name of a table or column, by which its texts can be asked for."""
+    def _text_name(self, name: str | bytes) -> str:
+        """Return the name of a table or column as text; StoreError if it is not UTF-8."""
         if isinstance(name, str):
             return name
         raise StoreError(
@@ -143,11 +145,11 @@ class Cells(Database):
                 if KINDS.get((table.name, column)) == "envelope"
                 else f"instr({_quoted(column)}, '{FERNET_PREFIX}')"
             )
-            # Known ones first: where one of them is found, the others are not asked for the row.
+            # Known columns first: if one matches, SQLite does not evaluate the others.
             for column in sorted(
                 table.columns, key=lambda column: (table.name, column) not in KINDS
             )
-            # What finds a row must stay: no table of Langflow's has its rows by tokens.
+            # Columns that identify a row must not change; Langflow has no tokens in them.
             if column not in table.key
         }
         if not conditions:
@@ -161,8 +163,8 @@ class Cells(Database):
         marks = ", ".join("?" * len(table.key))
         first_text = 2 + len(table.key)
         columns = [
-            (place, column, KINDS.get((table.name, column), "other"))
-            for place, column in enumerate(conditions, first_text)
+            (index, column, KINDS.get((table.name, column), "other"))
+            for index, column in enumerate(conditions, first_text)
         ]
         after: tuple[object, ...] = ()
         passed = 0
@@ -183,7 +185,7 @@ class Cells(Database):
     def _byte_page(
         self, sql: str, parameters: Sequence[object], first_text: int
     ) -> list[tuple[Any, ...]]:
-        """Read so many rows as make a page; texts are bytes: one that is no UTF-8 must survive."""
+        """Read a page of rows; texts are bytes, to preserve those that are not UTF-8."""
         rows = []
         size = 0
         with self._texts_as(bytes):
@@ -207,11 +209,11 @@ def _cells(
         position = row[2:first_text]
         if len(position) > 1 or not isinstance(position[0], int):
             position = tuple(map(_decoded, position))
-        for place, column, kind in columns:
-            text = row[place]
+        for index, column, kind in columns:
+            text = row[index]
             if text is not None:
                 if kind == "value" and not text.startswith(_PREFIX):
-                    kind = "other"  # plaintext, to Langflow, with a token in its midst
+                    kind = "other"  # Langflow reads it as plaintext that contains a token
                 cells.append(Cell(table, column, label, title, kind, position, text))
     return cells
 
@@ -220,13 +222,13 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _written_where(change: tuple[Cell, object]) -> tuple[str, str, type]:
+def _statement_key(change: tuple[Cell, object]) -> tuple[str, str, type]:
     cell, value = change
     return cell.table, cell.column, type(value)
 
 
 def _shown(value: object) -> str | None:
-    """Return an id or a name as it may be shown: not where it is a token itself."""
+    """Return an id or a name for messages; a token is hidden."""
     if value is None:
         return None
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -1,25 +1,25 @@
-"""What is deleted is gone from the write-ahead log, too, as soon as nobody reads it any more."""
+"""Remove deleted values from the write-ahead log, as soon as no other process reads it."""
 
 import os
 import sqlite3
 from pathlib import Path
 
 WAIT_MS = 100
-"""How long others are waited for, and kept waiting, to empty the log."""
+"""How long to wait for other processes, and make them wait, to truncate the log."""
 
 
-def remaining_wal(connection: sqlite3.Connection, path: Path) -> Path | None:
-    """Empty the write-ahead log of a database; return its path where that is not possible now.
+def truncate_wal(connection: sqlite3.Connection, path: Path) -> Path | None:
+    """Truncate the write-ahead log of a database; return its path if that is not possible now.
 
-    Until then the log has pages as they were, and the database may have what was deleted since.
-    Raises nothing: what was to be done has been done, and this alone has not.
+    Until it is truncated, deleted values remain in the log, and may remain in the database file.
+    Never raises: the change itself is committed, and only the cleaning has failed.
     """
     wal = Path(f"{os.path.realpath(path)}-wal")
     try:
         if wal.stat().st_size == 0:
             return None
     except OSError:
-        return None  # in another journal mode there is none
+        return None  # other journal modes have no such file
     try:
         connection.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
         row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,4 +1,4 @@
-"""Rewriting a whole database, so that nothing is left in it of what was deleted long ago."""
+"""Rewrite a whole database, so that its free pages contain no deleted values."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from langkeys import failpoints
 from langkeys.errors import LangkeysError
 from langkeys.store.sqlite.database import Database
 
-STEPS = 100_000
-"""Steps of SQLite's machine between two looks at whether somebody has pressed Ctrl-C."""
+STEPS_PER_CHECK = 100_000
+"""Instructions of SQLite's virtual machine between two checks for Ctrl-C."""
 
 
 class Compacting(Database):
@@ -23,9 +23,9 @@ class Compacting(Database):
             if problem is None:
                 failpoints.reach("before-cleaning")
                 with self._lock:
-                    # In a callback Python sees Ctrl-C, and SQLite stops with "interrupted". It goes
-                    # no further: what led here is done, and whoever waits for it is to be told so.
-                    self._connection.set_progress_handler(lambda: 0, STEPS)
+                    # Python handles Ctrl-C only in a callback; SQLite then stops as interrupted. It
+                    # is not raised: the rotation is complete, and its result must be reported.
+                    self._connection.set_progress_handler(lambda: 0, STEPS_PER_CHECK)
                     try:
                         self._connection.execute("VACUUM")
                     finally:
@@ -44,7 +44,7 @@ class Compacting(Database):
             )
 
     def _missing_space(self, temporary: Sequence[str]) -> str | None:
-        """Say where there is no room for a VACUUM: a copy, and a journal as large."""
+        """Say where there is no space for a VACUUM, which needs a copy and a journal as large."""
         pages, page_size = (
             int(self._rows(f"PRAGMA {what}")[0][0]) for what in ("page_count", "page_size")
         )

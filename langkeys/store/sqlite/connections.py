@@ -1,4 +1,4 @@
-"""Opening a database file, as it is or as it was at one moment, and its errors in words."""
+"""Open a database file, or a snapshot of it, and translate SQLite's errors."""
 
 import os
 import sqlite3
@@ -12,15 +12,15 @@ ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 _TRIES = 5
 
 
-class Opened(NamedTuple):
-    """A connection, and the inode and device of the file that it has open."""
+class FileConnection(NamedTuple):
+    """A connection, and the inode and device of the open file."""
 
     connection: sqlite3.Connection
     identity: tuple[int, int]
 
 
-def opened(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -> Opened:
-    """Open a database that exists; SQLite itself falls back to reading where it cannot write."""
+def open_connection(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -> FileConnection:
+    """Open an existing database; SQLite itself opens it read-only if it cannot be written."""
     for _ in range(_TRIES):
         before = _status_of_database(path)
         try:
@@ -35,8 +35,8 @@ def opened(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -> Opened:
             raise store_error(error, path, busy_timeout) from None
         after = _status_of_database(path)
         if (before.st_ino, before.st_dev) == (after.st_ino, after.st_dev):
-            return Opened(connection, (after.st_ino, after.st_dev))
-        connection.close()  # another file has come in between
+            return FileConnection(connection, (after.st_ino, after.st_dev))
+        connection.close()  # the file was replaced meanwhile
     raise StoreError(f"the database {path} keeps being replaced")
 
 
@@ -44,7 +44,7 @@ def _status_of_database(path: Path) -> os.stat_result:
     try:
         status = path.stat()
     except OSError as error:
-        raise no_database(path, error) from None
+        raise missing_database_error(path, error) from None
     if not path.is_file():
         raise StoreError(f"the database {path} is not a file")
     if status.st_size == 0:
@@ -55,8 +55,8 @@ def _status_of_database(path: Path) -> os.stat_result:
     return status
 
 
-def no_database(path: Path, error: OSError) -> StoreError:
-    """Say why there is no database at a path."""
+def missing_database_error(path: Path, error: OSError) -> StoreError:
+    """Return the error for a path at which no database can be opened."""
     if not isinstance(error, FileNotFoundError):
         return StoreError(f"cannot open the database {path}: {error.strerror}")
     return StoreError(
@@ -67,16 +67,16 @@ def no_database(path: Path, error: OSError) -> StoreError:
 
 
 class Snapshot:
-    """A database in WAL mode that lies where SQLite can make no -shm, read as an immutable file.
+    """A database in WAL mode in a read-only folder, opened as an immutable file.
 
-    That is only true for as long as nobody has it open: a server that does keeps its changes in
-    -wal. So after each read it is looked whether there is one, and whether the file is the same.
+    SQLite cannot create the -shm file there. The file is only immutable as long as no server has it
+    open: its changes go to a -wal file. So ``check`` must be called after each read.
     """
 
     MODE = "mode=ro&immutable=1"
 
     def __init__(self, path: Path, identity: tuple[int, int]) -> None:
-        """Raise StoreError where it cannot be read so."""
+        """Raise StoreError if the database has a -wal or -journal file, or has changed."""
         self._path = path
         real = os.path.realpath(path)
         self._beside = [Path(f"{real}-wal"), Path(f"{real}-journal")]
@@ -93,7 +93,7 @@ class Snapshot:
             raise self._changed()
 
     def check(self) -> None:
-        """Raise StoreError unless what has just been read was all there was."""
+        """Raise StoreError if the database has changed since it was opened."""
         if any(map(os.path.lexists, self._beside)) or self._read_state() != self._state:
             raise self._changed()
 
@@ -101,7 +101,7 @@ class Snapshot:
         try:
             status = self._path.stat()
         except OSError as error:
-            raise no_database(self._path, error) from None
+            raise missing_database_error(self._path, error) from None
         return status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns
 
     def _changed(self) -> StoreError:
@@ -112,7 +112,7 @@ class Snapshot:
 
 
 def is_wal(path: Path) -> bool:
-    """Tell by its header whether a database is in WAL mode."""
+    """Tell from its header whether a database is in WAL mode."""
     try:
         with path.open("rb") as file:
             return file.read(20)[18:20] == b"\2\2"
@@ -120,35 +120,36 @@ def is_wal(path: Path) -> bool:
         return False
 
 
-class Overwriting:
-    """Notices that another database has been copied over a file that is open.
+class OverwriteDetector:
+    """Detects that another database was copied over an open file.
 
-    SQLite tells a commit by a counter in the file, and two branches of one backup may have the same
-    counter. In WAL mode the file changes with every checkpoint: there it is SQLite's to tell.
+    SQLite recognizes a commit by a counter in the file, but two copies of one backup may have the
+    same counter after different commits. In WAL mode every checkpoint changes the file, so nothing
+    is detected there.
     """
 
     version = -1
-    """SQLite's data_version when the file was last looked at."""
-    is_own = False
-    """Something has been written by this connection since, which its data_version does not tell."""
-    _is_seen = False
+    """SQLite's data_version at the last check."""
+    has_own_write = False
+    """Whether this connection has written since; data_version ignores its own writes."""
+    _was_overwritten = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             self._stamp = _stamp(path.stat())
         except OSError as error:
-            raise no_database(path, error) from None
+            raise missing_database_error(path, error) from None
 
-    def is_seen(self, status: os.stat_result, data_version: Callable[[], int]) -> bool:
-        """Tell whether the file has changed, and not by a commit, since it was opened."""
+    def was_overwritten(self, status: os.stat_result, data_version: Callable[[], int]) -> bool:
+        """Tell whether the file has changed since it was opened other than by a commit."""
         stamp = _stamp(status)
-        if stamp != self._stamp and not self._is_seen:
+        if stamp != self._stamp and not self._was_overwritten:
             version = data_version()
-            is_commit = version != self.version or self.is_own
-            self._stamp, self.version, self.is_own = stamp, version, False
-            self._is_seen = not is_commit and not is_wal(self._path)
-        return self._is_seen
+            is_commit = version != self.version or self.has_own_write
+            self._stamp, self.version, self.has_own_write = stamp, version, False
+            self._was_overwritten = not is_commit and not is_wal(self._path)
+        return self._was_overwritten
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
@@ -156,7 +157,7 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
 
 
 def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError:
-    """Say in words what SQLite reports; told by its text, as Python 3.10 has no error codes."""
+    """Translate an error of SQLite, by its text: in Python 3.10 errors have no codes."""
     text = str(error)
     if "locked" in text:
         return LockedError(
@@ -184,18 +185,18 @@ def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError
     return StoreError(f"the database {path} failed: {text}")
 
 
-def cannot_open(error: LangkeysError) -> bool:
-    """Tell whether SQLite could not make or read what it needs beside a database."""
+def is_open_error(error: LangkeysError) -> bool:
+    """Tell whether SQLite could not open or create the files that it needs beside a database."""
     return "readonly" in error.message or "unable to open" in error.message
 
 
-def only_ends(
+def authorize_delete_only(
     action: int, table: str | None, column: str | None, database: str | None, _: str | None
 ) -> int:
-    """Let a statement read, delete, and count the uses of a key, in the database itself."""
+    """Allow statements that read, delete, or count the uses of an API key; deny other writes."""
     counts = table == "apikey" and column in ("total_uses", "last_used_at")
     is_write = action == sqlite3.SQLITE_INSERT or (action == sqlite3.SQLITE_UPDATE and not counts)
-    # SQLite's own tables: its functions on JSON write to the schema in memory.
+    # SQLite's own tables are exempt: its JSON functions update the schema table in memory.
     if is_write and database == "main" and not str(table).startswith("sqlite_"):
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK

@@ -1,4 +1,4 @@
-"""Copies of a live database, without what was deleted from it."""
+"""Copies of a live database, without the values that were deleted from it."""
 
 import os
 import secrets
@@ -15,12 +15,12 @@ from langkeys.store.sqlite.database import Database
 from langkeys.store.sqlite.values import text_or_bytes
 
 STEP_PAGES = 2000
-STEPS = 20_000
-"""Steps of SQLite's machine between two looks at how far it is, and at Ctrl-C."""
+STEPS_PER_CHECK = 20_000
+"""Instructions of SQLite's virtual machine between two checks for progress and Ctrl-C."""
 
 
 class Copying(Database):
-    """The part of a store that makes a copy of it."""
+    """The part of a store that copies the database."""
 
     def copy_size(self) -> int:
         return int(self._rows("PRAGMA page_count")[0][0])
@@ -63,7 +63,7 @@ class Copying(Database):
                 except sqlite3.OperationalError as error:
                     if "no such" not in str(error):
                         raise
-                    # The tables need what this SQLite does not have: they are copied as they are.
+                    # This SQLite lacks a module or collation of the tables: copy the pages as is.
                     os.truncate(staged, 0)
                     self._copy_pages(staged, progress)
                     self._tell(
@@ -88,7 +88,7 @@ class Copying(Database):
             raise store_error(error, self._path, self._busy_timeout) from None
 
     def _vacuum_into(self, staged: Path, progress: Callable[[int, int], None]) -> None:
-        """Write the database as of now anew, page by page: its free pages stay behind."""
+        """Rewrite the database as it is now into a new file, without its free pages."""
         (size,) = self._rows("PRAGMA page_size")[0]
         (total,) = self._rows("PRAGMA page_count")[0]
 
@@ -96,9 +96,9 @@ class Copying(Database):
             progress(min(staged.stat().st_size // size, total), total)
             return 0
 
-        # It writes to another file, but is a statement that writes.
+        # It writes only to another file, but SQLite counts it as a write.
         self._rows("PRAGMA query_only = OFF")
-        self._connection.set_progress_handler(tell, STEPS)
+        self._connection.set_progress_handler(tell, STEPS_PER_CHECK)
         try:
             self._connection.execute("VACUUM INTO ?", (str(staged),))
         finally:
@@ -108,7 +108,7 @@ class Copying(Database):
         progress(total, total)
 
     def _copy_pages(self, staged: Path, progress: Callable[[int, int], None]) -> None:
-        # One read transaction for all of it: else each write by a server would start it anew.
+        # One read transaction for the whole copy: otherwise each write by a server restarts it.
         self._rows("BEGIN")
         try:
             self._rows("SELECT 1 FROM sqlite_master")
@@ -123,9 +123,9 @@ class Copying(Database):
                 self._connection.rollback()
 
     def _check_copy(self, staged: Path, *, with_indexes: bool) -> None:
-        """Open the copy and hold that it is whole and the same database."""
+        """Check that the copy is intact and has the same schema."""
         try:
-            # Immutable: a copy of a database in WAL mode would get its -shm and -wal files.
+            # Immutable: opening a copy in WAL mode otherwise creates -shm and -wal files.
             with closing(
                 sqlite3.connect(f"{staged.as_uri()}?mode=ro&immutable=1", uri=True)
             ) as copy:

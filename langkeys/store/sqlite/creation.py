@@ -1,4 +1,4 @@
-"""Making a database that a Langflow 1.13 server adopts."""
+"""Create a database that a Langflow 1.13 server can use."""
 
 import os
 import secrets
@@ -16,11 +16,11 @@ from langkeys.store.sqlite.store import SqliteStore
 
 
 def create_database(path: Path, superuser: User) -> str | None:
-    """Make a database with Langflow 1.13's tables and one user, 0600; all of it or nothing.
+    """Create a database, 0600, with Langflow 1.13's tables and one user, completely or not at all.
 
-    What root makes belongs to the owner of the folder, as SQLite does with ``-wal``; returns what
-    is to be warned of where that cannot be. Raises ConflictError where ``path`` exists, StoreError
-    where it cannot be made.
+    If root creates it, it gets the owner of the folder, as SQLite does with ``-wal``. Returns a
+    warning if that fails, else None. Raises ConflictError if ``path`` exists, StoreError if it
+    cannot be created.
     """
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")

@@ -1,4 +1,4 @@
-"""A connection to a Langflow database file: opening it, transactions, and errors in words."""
+"""A connection to a Langflow database file: opening, transactions, and translated errors."""
 
 import os
 import sqlite3
@@ -11,26 +11,26 @@ from typing import Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
+from langkeys.store.base import BaseStore
 from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
     Generation,
-    refused_write,
+    get_generation,
     schema_problems,
-    told_from,
     unfinished_tables,
+    unsupported_write_error,
 )
-from langkeys.store.open_store import OpenStore
 from langkeys.store.records import Observation
-from langkeys.store.sqlite.cleaning import remaining_wal
+from langkeys.store.sqlite.cleaning import truncate_wal
 from langkeys.store.sqlite.connections import (
     ROW_NUMBERS,
-    Overwriting,
+    OverwriteDetector,
     Snapshot,
-    cannot_open,
+    authorize_delete_only,
+    is_open_error,
     is_wal,
-    no_database,
-    only_ends,
-    opened,
+    missing_database_error,
+    open_connection,
     store_error,
 )
 from langkeys.store.sqlite.values import (
@@ -46,20 +46,20 @@ BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process's write lock."""
 
 MORE_CACHE = "PRAGMA main.cache_size = -8192"
-"""For many rows at once: 8 MB, and as much again to sort in, where SQLite has 2 by itself."""
+"""A page cache of 8 MB, and as much again for sorting, for many rows; SQLite's default is 2."""
 
 PAGE_ROWS = 500
-"""Rows read at a time; between pages no lock is held, however slowly they are consumed."""
+"""Rows read at a time. No lock is held between pages, however slowly they are consumed."""
 
 FIRST_ROW = -(1 << 63)
-"""The number before those of all rows: they may be below 0."""
+"""A row number below all others, which may be negative."""
 
 Own = TypeVar("Own", bound="Database")
 _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError)
 
 
-class Database(OpenStore):
-    """What the tables of a store share: the connection, its columns, and its generation."""
+class Database(BaseStore):
+    """The part of a store that all tables share: connection, columns and generation."""
 
     def __init__(
         self,
@@ -76,25 +76,25 @@ class Database(OpenStore):
         self._busy_timeout = busy_timeout
         self._has_written = False
         self._has_removed = False
-        """Something was deleted or replaced that nobody should find any more."""
-        # Held for a statement, or for a whole transaction: several threads share the connection.
+        """Whether this connection has deleted or replaced values, which must leave the disk."""
+        # Held for a statement or a whole transaction: several threads share the connection.
         self._lock = threading.RLock()
-        self._place = str(self._path)
+        self._path_text = str(self._path)
         self._snapshot: Snapshot | None = None
-        self._connection, self._identity = opened(self._path, busy_timeout)
-        self._overwriting = Overwriting(self._path)
+        self._connection, self._identity = open_connection(self._path, busy_timeout)
+        self._overwrites = OverwriteDetector(self._path)
         try:
             self._prepare(alone=alone, cache_kib=cache_kib)
-            self._overwriting.version = self._data_version()
+            self._overwrites.version = self._data_version()
         except LangkeysError as error:
             self._connection.close()
-            if writable or not cannot_open(error) or not is_wal(self._path):
+            if writable or not is_open_error(error) or not is_wal(self._path):
                 raise
             self._open_snapshot(cache_kib)
 
     def _open_snapshot(self, cache_kib: int | None) -> None:
         snapshot = Snapshot(self._path, self._identity)
-        self._connection, self._identity = opened(
+        self._connection, self._identity = open_connection(
             self._path, self._busy_timeout, mode=Snapshot.MODE
         )
         self._snapshot = snapshot
@@ -110,7 +110,7 @@ class Database(OpenStore):
         )
 
     def _prepare(self, *, alone: bool, cache_kib: int | None) -> None:
-        # Whatever this SQLite was compiled with: what is deleted is overwritten.
+        # Overwrite deleted values, whatever the default of this SQLite build is.
         self._rows("PRAGMA secure_delete = ON" if self._writable else "PRAGMA query_only = ON")
         if cache_kib is not None:
             self._rows(f"PRAGMA cache_size = -{cache_kib:d}")
@@ -126,9 +126,9 @@ class Database(OpenStore):
         self._columns = self._read_columns()
         revisions = self._read_revisions()
         revision = revisions[0] if len(revisions) == 1 else None
-        self._generation = told_from(self._columns, revision, self.location)
-        if self._generation.only_ends:
-            self._connection.set_authorizer(only_ends)
+        self._generation = get_generation(self._columns, revision, self.location)
+        if self._generation.delete_only:
+            self._connection.set_authorizer(authorize_delete_only)
         self._schema_problems = schema_problems(self._columns, revisions, self._generation)
         if self._writable and (left := unfinished_tables(self._columns)):
             raise StoreError(
@@ -137,7 +137,7 @@ class Database(OpenStore):
                 hint="restore the copy from before the upgrade, or let the server finish it",
             )
         for problem in self._schema_problems:
-            if problem != self._generation.note:  # which is told by whoever opens it
+            if problem != self._generation.note:  # the session shows the note
                 self._tell(f"{self.location}: {problem}", is_warning=True)
 
     @property
@@ -161,12 +161,12 @@ class Database(OpenStore):
 
     def is_replaced(self) -> bool:
         try:
-            status = os.stat(self._place)  # noqa: PTH116 - for each API key that is verified
+            status = os.stat(self._path_text)  # noqa: PTH116 - for each API key that is verified
         except OSError as error:
-            raise no_database(self._path, error) from None
+            raise missing_database_error(self._path, error) from None
         if (status.st_ino, status.st_dev) != self._identity:
             return True
-        return self._overwriting.is_seen(status, self._data_version)
+        return self._overwrites.was_overwritten(status, self._data_version)
 
     def _data_version(self) -> int:
         return int(self._rows("PRAGMA data_version")[0][0])
@@ -195,7 +195,7 @@ class Database(OpenStore):
             remaining = None
             if self._has_written and not self._connection.in_transaction:
                 self._has_written = False
-                remaining = remaining_wal(self._connection, self._path)
+                remaining = truncate_wal(self._connection, self._path)
             self._connection.close()
         if remaining is not None and self._has_removed:
             self._tell(
@@ -206,16 +206,16 @@ class Database(OpenStore):
             )
 
     def _take_alone(self) -> None:
-        """Lock everybody else out until the connection is closed.
+        """Keep others out until the connection is closed; StoreError if others have it open.
 
-        Asked for before the first access, it fails beside every other connection to a database in
-        WAL mode, idle ones too; in another mode only beside one that is at work.
+        It must come before the first access. In WAL mode it fails if any other connection is open,
+        even an idle one; in other modes only if another connection is in use.
         """
         self._rows("PRAGMA locking_mode = EXCLUSIVE")
         try:
             self._connection.execute("BEGIN EXCLUSIVE")
-            self._connection.execute("COMMIT")  # the lock stays: that is what the mode means
-            # In WAL mode a commit is otherwise not on the disk when it returns.
+            self._connection.execute("COMMIT")  # in this mode the lock stays
+            # Otherwise a commit in WAL mode may return before it is on the disk.
             self._connection.execute("PRAGMA synchronous = EXTRA")
             self._connection.execute(MORE_CACHE)
         except sqlite3.Error as error:
@@ -242,21 +242,21 @@ class Database(OpenStore):
                 with self._translated():
                     failpoints.reach("before-commit")
                 self._rows("COMMIT")
-                self._has_written = self._overwriting.is_own = True
+                self._has_written = self._overwrites.has_own_write = True
         finally:
             if self._connection.in_transaction:
-                with suppress(sqlite3.Error):  # the error that led here is the one to tell
+                with suppress(sqlite3.Error):  # report the first error instead
                     self._connection.rollback()
 
     def transaction_id(self) -> str | None:
-        return None  # what is stored tells
+        return None  # recovery compares the stored values instead
 
     def transaction_status(self, transaction_id: str) -> str | None:
         del transaction_id
         return None
 
     def _read_columns(self) -> dict[str, frozenset[str]]:
-        # The known tables' columns; other tables only by name, as the generation is told by both.
+        # Other tables only by name: that is all the generation is recognized by.
         columns: dict[str, frozenset[str]] = {}
         for (table,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
             columns[shown_name(table)] = frozenset()
@@ -266,7 +266,7 @@ class Database(OpenStore):
         return columns
 
     def _row_number(self, table: str) -> str:
-        """Return the name by which a table's rows have their number: a column may have taken it."""
+        """Return the name of a table's row number; a column may have taken the usual one."""
         columns = {column.lower() for column in self._columns.get(table, ())}
         name = next((name for name in ROW_NUMBERS if name not in columns), None)
         if name is None:
@@ -279,7 +279,7 @@ class Database(OpenStore):
         return [shown_cell(row[0]) for row in self._rows("SELECT version_num FROM alembic_version")]
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
-        # Not by _translated(): API keys are verified through here, tens of thousands a second.
+        # Without _translated(), for speed: this runs for each API key that is verified.
         try:
             with self._lock:
                 rows = self._connection.execute(sql, parameters).fetchall()
@@ -289,13 +289,13 @@ class Database(OpenStore):
         except _FAILURES as error:
             if "decode" not in str(error):
                 raise self._as_ours(error) from None
-        # A text that is no UTF-8 is bytes, and no other row is lost for it.
+        # One text is not UTF-8: read it as bytes, so that the other rows are not lost.
         with self._texts_as(text_or_bytes):
             return self._connection.execute(sql, parameters).fetchall()
 
     @contextmanager
     def _texts_as(self, factory: Callable[[bytes], object]) -> Iterator[None]:
-        with self._lock:  # no other thread may read meanwhile
+        with self._lock:  # other threads must not read with this factory
             self._connection.text_factory = factory
             try:
                 with self._translated():
@@ -306,7 +306,10 @@ class Database(OpenStore):
                 self._connection.text_factory = str
 
     def _text_parameter(self, value: object) -> object:
-        """Return a text as bytes that ``CAST(? AS TEXT)`` makes the same text of."""
+        """Return a value such that ``CAST(? AS TEXT)`` restores the same text.
+
+        Bytes are UTF-8 and are converted to the database's encoding.
+        """
         if isinstance(value, bytes) and self._encoding != "UTF-8":
             text = value.decode("utf-8", "surrogatepass")
             return text.encode(self._encoding, "surrogatepass")
@@ -327,5 +330,5 @@ class Database(OpenStore):
         if isinstance(error, sqlite3.IntegrityError):
             return ConflictError(f"{self.location}: {error}")
         if "not authorized" in str(error):
-            return refused_write(self._generation, self.location)
+            return unsupported_write_error(self._generation, self.location)
         return store_error(error, self._path, self._busy_timeout)

@@ -1,4 +1,4 @@
-"""Where Langflow keeps what the secret key opens."""
+"""The encrypted values of the columns that are known to have them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,17 +16,17 @@ from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import name_or_none, shown_cell
 
 SAMPLE_ROWS = 4
-"""Encrypted values taken from each end of each known column."""
+"""How many encrypted values are taken from each end of a known column."""
 
 
 class EncryptedValues(Database):
-    """The part of a store that is about encrypted values, whatever table they are in."""
+    """The part of a store for encrypted values, in all tables."""
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
-            # Only apikey has an index on its ciphertext, which starts with the time it was made.
+            # Only apikey has an index on its tokens, which sort by the time of encryption.
             order = column if table == "apikey" else self._row_number(table)
-            # Both ends: where somebody has changed the secret key by hand, they differ.
+            # Both ends: they differ if somebody has changed the secret key by hand.
             for direction in ("DESC", "ASC"):
                 rows = self._rows(
                     f'SELECT {row_id}, {name}, {column} FROM "{table}"'
@@ -90,7 +90,7 @@ class EncryptedValues(Database):
         for table, column, row_id, name in known:
             columns = self._columns.get(table, frozenset())
             if column in columns:
-                # sso_config of 1.8 has the secret, and no slug yet.
+                # In 1.8 sso_config has the secret but no slug.
                 yield table, column, row_id, name if name in columns else "NULL"
 
     def _pages(
@@ -121,5 +121,5 @@ def _value(table: str, column: str, row: Sequence[Any]) -> EncryptedValue:
 
 
 def _text(value: str | bytes) -> str:
-    # What is no UTF-8 opens with no key, and is to be named as one that does not.
+    # A value that is not UTF-8 cannot be decrypted; it must still be reported.
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value

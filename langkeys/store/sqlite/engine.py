@@ -1,4 +1,4 @@
-"""SQLite behind the door of ``langkeys.store.engines``: a target is a file."""
+"""The functions of ``langkeys.store.engines`` for SQLite, where a target is a file."""
 
 from collections.abc import Collection
 from pathlib import Path

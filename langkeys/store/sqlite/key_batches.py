@@ -1,7 +1,7 @@
-"""API keys that are to be added or deleted, in a temporary table: a million are not in memory.
+"""Batches of API keys in a temporary table, so that a million are not in memory.
 
-A temporary table belongs to the connection and is in a file of its own, if it is large, which
-SQLite makes without a name: nothing is added to Langflow's database.
+A temporary table belongs to the connection. If it is large, SQLite keeps it in an unnamed file of
+its own: nothing is added to Langflow's database.
 """
 
 import json
@@ -29,7 +29,7 @@ _MANY = 1000
 
 
 class KeyBatches(ApiKeyTable):
-    """The part of a store that makes batches."""
+    """The part of a store that creates batches."""
 
     @contextmanager
     def key_batch(self) -> Iterator["SqliteKeyBatch"]:
@@ -39,15 +39,15 @@ class KeyBatches(ApiKeyTable):
             try:
                 yield SqliteKeyBatch(self)
             finally:
-                # Where no folder takes temporary files it may stay, until the connection ends: what
-                # was to be done is done, or has said why not.
+                # A failure (no space for temporary files) is harmless: the table ends with the
+                # connection, and the command's own result must be reported.
                 with suppress(LangkeysError):
                     self._rows(f"DROP TABLE {_TABLE}")
 
 
 @contextmanager
 def _in_temporary_file(store: KeyBatches) -> Iterator[None]:
-    """Say of what fails where it fails: the database itself has been opened long ago."""
+    """Explain a failure to write the temporary file, which SQLite reports like the database's."""
     try:
         yield
     except StoreError as error:
@@ -77,7 +77,7 @@ class SqliteKeyBatch:
     def add(self, keys: Iterable[ApiKey]) -> None:
         store = self._store
         rows = [(*key_row(key), key.username) for key in keys]
-        # One transaction for all of them, which locks nothing: the table is this connection's own.
+        # One transaction for all; it takes no lock, as the table belongs to this connection.
         with _in_temporary_file(store), store._translated():
             store._connection.execute("BEGIN")
             try:
@@ -85,7 +85,7 @@ class SqliteKeyBatch:
                     f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * KEY_CELLS)})", rows
                 )
             except BaseException:
-                store._connection.rollback()  # a full disk has done that already
+                store._connection.rollback()  # a full disk already rolls back by itself
                 raise
             store._connection.execute("COMMIT")
         self._count += len(rows)
@@ -104,7 +104,7 @@ class SqliteKeyBatch:
             self._leave_out_unreadable(before)
 
     def _leave_out_unreadable(self, before: int) -> None:
-        """Take rows out again that make no API key: nobody can say that a filter means them."""
+        """Remove unreadable rows: it cannot be known whether they match the filter."""
         unreadable = []
         for row in self._rows(_CELLS, before):
             try:
@@ -140,8 +140,7 @@ class SqliteKeyBatch:
             )
         )
         (self._before,) = store._rows(f"SELECT coalesce(max({store._key_row}), 0) FROM apikey k")[0]
-        # OR FAIL: what fails undoes the whole transaction, so that SQLite need not keep what it
-        # takes to undo the statement alone.
+        # OR FAIL avoids SQLite's statement journal: a failure rolls back the whole transaction.
         store._rows(
             f"INSERT OR FAIL INTO apikey ({columns})"
             f" SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
@@ -175,8 +174,8 @@ class SqliteKeyBatch:
 
     @property
     def _order(self) -> str:
-        # The indexes on hash and id are in no order that anybody knows: a large batch goes in by
-        # the order of one of them, which halves the pages that are read and written.
+        # Hashes and ids are random. Inserting a large batch in the order of one of their indexes
+        # halves the number of pages that are read and written.
         if self._count < _MANY:
             return "rowid"
         return "api_key_hash" if self._store.generation.has_key_hash else "id"
@@ -189,7 +188,7 @@ class SqliteKeyBatch:
             f"SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
         )
         with self._store.reopened() as fresh:
-            # In one transaction rows are numbered without a gap.
+            # Rows inserted in one transaction have consecutive numbers.
             last = self._before + self._count
             for row in range(self._before, last, PAGE_ROWS):
                 theirs = fresh._rows(

@@ -1,4 +1,4 @@
-"""Finding the rows of API keys that somebody presents, with their users, and counting their use."""
+"""Find the rows of presented API keys with their owners, and count uses."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,11 +16,11 @@ from langkeys.store.sqlite.users import UserTable
 from langkeys.store.sqlite.values import JOINED_OWNER, stored_time
 
 USERS = 16_384
-"""Users whose rows are kept as they were read, some 20 MB of them."""
+"""How many users are cached, by their whole row; about 20 MB."""
 
 
 class KeyLookup(ApiKeyTable, UserTable):
-    """The part of a store that answers whose API key this is."""
+    """The part of a store that looks up API keys."""
 
     def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
         if not self._generation.has_key_hash:
@@ -35,13 +35,13 @@ class KeyLookup(ApiKeyTable, UserTable):
         found = f"SELECT {number} FROM apikey WHERE api_key IN (SELECT value FROM json_each(?))"
         parameters = [json.dumps(list(stored))]
         if self._generation.has_key_hash:
-            # The plus keeps SQLite from the index on the hash, where there may be a million NULL.
+            # The plus keeps SQLite from using the index on the hash: a million may be NULL.
             found = (
                 f"{found} AND +api_key_hash IS NULL"
                 f" UNION SELECT {number} FROM apikey WHERE api_key_hash = ?"
             )
             parameters.append(key_hash)
-        # Servers take the first row that they come to.
+        # Servers use the first row that they find.
         where = f"{self._key_row} IN ({found}) ORDER BY {self._key_row}"
         rows = self._rows(f"{self._owned_select} WHERE {where}", parameters)
         return list(self._readable(rows, self._owned_key))
@@ -73,15 +73,15 @@ class KeyLookup(ApiKeyTable, UserTable):
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
         number = self._row_number("apikey")
         if unhashed_only and self._generation.has_key_hash:
-            # By the index on the hash, which has its rows in order: there may be few of them among
-            # a million. The plus keeps SQLite from the index on api_key, which has all of them.
+            # Use the index on the hash: few of a million keys may lack one. The plus keeps SQLite
+            # from using the index on api_key, which contains all keys.
             sql = (
                 f"SELECT api_key, {number} FROM apikey WHERE api_key_hash IS NULL AND {number} > ?"
                 f" AND +api_key >= ? AND +api_key < ? ORDER BY {number} LIMIT ?"
             )
             last: object = FIRST_ROW
         else:
-            # From the index on api_key alone: the rows themselves are not read.
+            # Reads only the index on api_key, and no rows.
             sql = (
                 "SELECT api_key, api_key FROM apikey WHERE api_key > CAST(? AS TEXT)"
                 " AND api_key >= ? AND api_key < ? ORDER BY api_key LIMIT ?"
@@ -105,7 +105,7 @@ class KeyLookup(ApiKeyTable, UserTable):
             "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = ? WHERE id = ?",
             (stored_time(moment), key_id),
         )
-        self._has_written = self._overwriting.is_own = True
+        self._has_written = self._overwrites.has_own_write = True
         return counted == 1
 
     @cached_property
@@ -122,8 +122,8 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     @cached_property
     def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
-        # By the whole row, so that what has changed is read anew: a user has many keys, and making
-        # sense of their row takes as long as finding it.
+        # Cached by the whole row, so that a changed row is parsed again. A user may have many keys,
+        # and parsing a row takes as long as finding it.
         return lru_cache(maxsize=USERS)(self._user)
 
     def _owned(self, sql: str, value: str) -> list[OwnedKey]:

@@ -1,4 +1,4 @@
-"""The whole store, put together of its tables."""
+"""The complete store, assembled from its parts."""
 
 from langkeys.store.sqlite.cells import Cells
 from langkeys.store.sqlite.compacting import Compacting
@@ -10,4 +10,4 @@ from langkeys.store.sqlite.stubs import RowStubs
 
 
 class SqliteStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Cells, Copying, Compacting):
-    """A store on a SQLite file; ``langkeys.store.protocol`` says what its methods promise."""
+    """A store in a SQLite file; ``langkeys.store.protocol`` documents its methods."""

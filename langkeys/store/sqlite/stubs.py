@@ -1,4 +1,4 @@
-"""Rows as far as they can be told, whatever is in them: so that each can be named and deleted."""
+"""Stubs of rows, readable or not, so that each row can be named and deleted."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _KEY, _VARIABLE = "apikey", "variable"
 
 
 class RowStubs(ApiKeyTable, UserTable, VariableTable):
-    """The part of a store that is about rows which may make no value."""
+    """The part of a store for rows that may be unreadable."""
 
     def unreadable_rows(self) -> Iterator[RowStub]:
         user_row = f"u.{self._row_number('user')}"
@@ -85,7 +85,7 @@ class RowStubs(ApiKeyTable, UserTable, VariableTable):
             is_key = stub.table == _KEY
             select = self._key_select if is_key else self._variable_select
             name, number = ("k", self._key_row) if is_key else ("v", self._variable_row)
-            # A text that is no UTF-8 came as bytes, and is the same as bytes.
+            # Compared as bytes: an id that is not UTF-8 was read as bytes.
             same = f"{number} = ? AND CAST({name}.id AS BLOB) IS CAST(? AS BLOB)"
             rows = self._rows(f"{select} WHERE {same}", stub.position)
             if rows:
@@ -135,7 +135,7 @@ def _problem(row: Sequence[Any], load: Callable[[Sequence[Any]], object]) -> str
 
 
 def _as_stored(shown_id: str) -> list[object]:
-    """Return what may stand in a database for an id as it is shown."""
+    """Return the values that an id for display may have in the database."""
     try:
         return [shown_id, bytes.fromhex(shown_id)]
     except ValueError:

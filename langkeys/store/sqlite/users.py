@@ -20,7 +20,7 @@ from langkeys.store.sqlite.values import (
 
 
 class UserTable(Database):
-    """The part of a store that is about users."""
+    """The part of a store for users."""
 
     @cached_property
     def _user_columns(self) -> str:
@@ -49,7 +49,7 @@ class UserTable(Database):
         last_row, number = FIRST_ROW, self._row_number("user")
         while limit is None or limit > 0:
             page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
-            # Variables have no index on their owner: one pass over them for the whole page.
+            # Variables have no index on their owner: scan them once for the whole page.
             rows = self._rows(
                 f"WITH page AS (SELECT {self._user_columns}, {number} AS position"
                 f' FROM "user" u WHERE {number} > ? {only}ORDER BY {number} LIMIT ? OFFSET ?)'
@@ -68,7 +68,7 @@ class UserTable(Database):
             limit = None if limit is None else limit - page
 
     def usernames_like(self, username: str) -> Sequence[str]:
-        # SQLite's own lower() only knows ASCII.
+        # SQLite's lower() handles only ASCII.
         wanted = username.lower()
         names = (row[0] for row in self._rows('SELECT username FROM "user"'))
         return [name for name in names if isinstance(name, str) and name.lower() == wanted]
@@ -76,7 +76,7 @@ class UserTable(Database):
     def has_other_superuser(self, user_id: str) -> bool:
         return bool(
             self._rows(
-                # Nobody logs in by a row that cannot be read.
+                # Nobody can log in with an unreadable row.
                 'SELECT 1 FROM "user" WHERE is_active = 1 AND is_superuser = 1 AND id != ?'
                 " AND typeof(id) = 'text' AND typeof(username) = 'text'"
                 " AND typeof(password) = 'text' LIMIT 1",
@@ -86,7 +86,7 @@ class UserTable(Database):
 
     def update_user(self, user: User) -> None:
         self._has_removed = True
-        old = None if self.committing is None else self.find_user(user.id)
+        old = None if self.commit_context is None else self.find_user(user.id)
         if old is not None:
             self._note([user_update(old, user)])
         self._rows(
@@ -103,7 +103,7 @@ class UserTable(Database):
 
     def delete_user(self, user_id: str) -> None:
         self._has_removed = True
-        user = None if self.committing is None else self.find_user(user_id)
+        user = None if self.commit_context is None else self.find_user(user_id)
         self._note([] if user is None else [user_change("delete", user)])
         self._rows('DELETE FROM "user" WHERE id = ?', (user_id,))
 
@@ -127,7 +127,7 @@ class UserTable(Database):
                 id=loaded_id(row[0], "id"),
                 username=loaded_text(row[1], "username"),
                 password_hash=loaded_text(row[2], "password"),
-                is_active=row[3] == 1,  # a server takes nothing else for true
+                is_active=row[3] == 1,  # servers treat no other value as true
                 is_superuser=row[4] == 1,
                 created_at=loaded_time(row[5], "create_at"),
                 updated_at=loaded_time(row[6], "updated_at"),

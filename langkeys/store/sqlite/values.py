@@ -1,7 +1,7 @@
-"""Cells as they are stored, and the values that they become: each is checked, none is believed.
+"""Conversion between cells and values.
 
-SQLite keeps whatever is put into a column. What makes no value is a ``BadCellError``, which names
-the column and never the content: that may be a secret.
+SQLite stores anything in any column, so each cell is checked. A cell that is not valid raises
+``BadCellError``, which names the column and never the content, as that may be a secret.
 """
 
 import re
@@ -13,14 +13,14 @@ from langkeys.models import parsed_id
 from langkeys.times import parsed_iso
 
 HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
-"""Matches an id as servers store it."""
+"""Matches an id in the form in which servers store it."""
 
 _STORED_LENGTH = len("2026-01-31 12:34:56.123456")
 _USUAL = "????-??-?? ??:??:??.??????"
 
 
 class BadCellError(Exception):
-    """A cell holds what no server writes there."""
+    """A cell holds a value that no server writes there."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -29,7 +29,7 @@ class BadCellError(Exception):
 
 @lru_cache(maxsize=64)  # many rows are written with the same times
 def stored_time(moment: datetime | None) -> str | None:
-    """Write a time as SQLAlchemy does: naive UTC text with six digits of fraction."""
+    """Format a time as SQLAlchemy does: naive UTC text with six fractional digits."""
     if moment is None:
         return None
     naive = moment.astimezone(timezone.utc).replace(tzinfo=None)
@@ -37,10 +37,10 @@ def stored_time(moment: datetime | None) -> str | None:
 
 
 def loaded_time(text: Any, column: str) -> datetime:
-    """Read a stored time; naive means UTC. Raises BadCellError."""
+    """Parse a stored time; naive means UTC. Raises BadCellError."""
     try:
         if len(text) == _STORED_LENGTH and text[10] == " " and text[19] == ".":
-            # The usual form, in half the time.
+            # A shortcut for the usual form, which takes half the time.
             return datetime.fromisoformat(text + "+00:00")
         return parsed_iso(text)
     except (ValueError, TypeError, OverflowError, AttributeError):
@@ -48,19 +48,19 @@ def loaded_time(text: Any, column: str) -> datetime:
 
 
 def loaded_time_or_none(text: Any, column: str) -> datetime | None:
-    """Read a stored time that may be missing; see ``loaded_time``."""
+    """Parse a stored time that may be NULL; see ``loaded_time``."""
     return None if text is None else loaded_time(text, column)
 
 
 def loaded_id(value: Any, column: str) -> str:
-    """Hold that a cell is an id as servers store it."""
+    """Return an id in the form in which servers store it; else raise BadCellError."""
     if type(value) is not str or HEX_ID(value) is None:
         raise BadCellError(column)
     return value
 
 
 def loaded_reference(value: Any, column: str) -> str:
-    """Read the id of another row, in any spelling: servers read it so when they look for it."""
+    """Return the id of another row, dashed or not and in any case, as servers accept it."""
     if type(value) is str and HEX_ID(value) is not None:
         return value
     found = parsed_id(value) if isinstance(value, str) else None
@@ -70,26 +70,26 @@ def loaded_reference(value: Any, column: str) -> str:
 
 
 JOINED_OWNER = " LEFT JOIN \"user\" u ON u.id = lower(replace(k.user_id, '-', ''))"
-"""SQL for the owner of an API key, by an id in any spelling; see ``loaded_reference``."""
+"""SQL that joins the owner of an API key; see ``loaded_reference`` for the forms of the id."""
 
 
 def loaded_text(value: Any, column: str) -> str:
-    """Hold that a cell is text."""
+    """Return a text; raise BadCellError for any other type."""
     if type(value) is not str:
         raise BadCellError(column)
     return value
 
 
 def loaded_text_or_none(value: Any, column: str) -> str | None:
-    """Hold that a cell is text or empty."""
+    """Return a text or NULL; raise BadCellError for any other type."""
     return None if value is None else loaded_text(value, column)
 
 
 def sql_time(column: str) -> str:
-    """Return SQL for a time in the form that compares as text, NULL where it is none.
+    """Return SQL for a time in a form that can be compared as text; NULL if it is not a time.
 
-    By hand and by other tools a time may be stored with a ``T``, a ``Z``, an offset or without a
-    fraction. A million rows of the usual form are told by their form alone.
+    People and other tools may store a time with a ``T``, a ``Z``, an offset or without a fraction.
+    The pattern avoids a call to Python for each row that has the usual form.
     """
     return (
         f"CASE WHEN {column} GLOB '{_USUAL}' THEN {column}"
@@ -98,7 +98,7 @@ def sql_time(column: str) -> str:
 
 
 def comparable_time(data: bytes | None, encoding: str) -> str | None:
-    """Return the bytes of a stored time in the usual form; None where it is none."""
+    """Return a stored time, given as bytes, in the usual form; None if it is not a time."""
     try:
         return stored_time(loaded_time((data or b"").decode(encoding), ""))
     except (BadCellError, UnicodeDecodeError):
@@ -106,22 +106,22 @@ def comparable_time(data: bytes | None, encoding: str) -> str | None:
 
 
 def shown_cell(value: object) -> str:
-    """Return an id or a name for a message, whatever stands there: bytes as hex digits."""
+    """Return a cell with an id or a name for messages, of any type; bytes as hex digits."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def name_or_none(value: object) -> str | None:
-    """Return a name for a message, None where it is no text."""
+    """Return a cell with a name for messages; None if it is not text."""
     return value if isinstance(value, str) else None
 
 
 def shown_name(name: str | bytes) -> str:
-    """Return the name of a table or column, which may be no UTF-8."""
+    """Return the name of a table or column for messages; it may not be UTF-8."""
     return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
 
 
 def text_or_bytes(text: bytes) -> str | bytes:
-    """Read a text, or leave it as it is where it is no UTF-8."""
+    """Decode a text; return the bytes if it is not UTF-8."""
     try:
         return text.decode()
     except UnicodeDecodeError:

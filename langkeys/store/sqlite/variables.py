@@ -25,7 +25,7 @@ _COLUMNS = ("name", "value", "type", "default_fields", "created_at", "updated_at
 
 
 class VariableTable(Database):
-    """The part of a store that is about variables."""
+    """The part of a store for variables."""
 
     def variables(self, user_id: str | None = None) -> Iterator[Variable]:
         owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
@@ -43,8 +43,8 @@ class VariableTable(Database):
     def variables_named(
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
-        # Langflow asks for one row without an order: SQLite gives it the lowest rowid, as no index
-        # covers name or owner. For the same reason many names are looked for in one pass.
+        # Langflow selects one row without an order. SQLite returns the one with the lowest rowid,
+        # as no index covers name or owner. For the same reason all names are found in one scan.
         owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
         rows = self._rows(
             f"{self._variable_select} WHERE v.name IN (SELECT value FROM json_each(?)){owned}"
@@ -85,7 +85,7 @@ class VariableTable(Database):
 
     def delete_variables(self, variable_ids: Sequence[str]) -> int:
         self._has_removed = True
-        if self.committing is not None:
+        if self.commit_context is not None:
             rows = self._rows(
                 f"{self._variable_select} WHERE v.id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(variable_ids)),),
