@@ -3,7 +3,6 @@
 Existing settings are never changed.
 """
 
-import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from langkeys.authentication import DEFAULT_SUPERUSER
 from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.crypto import password_rules
+from langkeys.crypto.hashes import new_secret_key
 from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import ownership
 from langkeys.files.staged import write_new
@@ -73,7 +73,7 @@ def plan_init(settings: Settings) -> InitPlan:
     if found is not None:
         secret_key, source = found.text, found.source
     else:
-        secret_key = secrets.token_urlsafe(32)
+        secret_key = new_secret_key()
         if new_env:
             source = str(env_path)
             lines.append(("LANGFLOW_SECRET_KEY", secret_key))

@@ -5,8 +5,8 @@ NamedTuples. Frozen dataclasses take seven times as long to create, which was a 
 command's whole time.
 """
 
+import os
 import re
-import secrets
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -136,7 +136,7 @@ def new_id() -> str:
 
     The same as ``uuid.uuid4().hex``, in a quarter of the time, and without the 3 ms for its import.
     """
-    digits = secrets.token_hex(16)
+    digits = os.urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:12]}4{digits[13:16]}{variant}{digits[17:]}"
 

@@ -1,9 +1,8 @@
 """Create users, and change their password and state."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from langkeys.api_keys.ending import Endings, WholeKey
 from langkeys.authentication import DEFAULT_SUPERUSER, auto_login_name
 from langkeys.config.settings import Settings
 from langkeys.errors import ConflictError, FailedError, NotFoundError, UsageError
@@ -13,6 +12,9 @@ from langkeys.store.protocol import KeyFilter, Store
 from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.text import checked_name
 from langkeys.times import now
+
+if TYPE_CHECKING:
+    from langkeys.api_keys.ending import Endings, WholeKey
 
 
 def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
@@ -204,7 +206,7 @@ def change_state(
     is_active: bool | None = None,
     is_superuser: bool | None = None,
     revoke_keys: bool = False,
-    endings: Endings | None = None,
+    endings: "Endings | None" = None,
 ) -> StateChange:
     """Activate, deactivate, promote or demote a user, and read the row back.
 

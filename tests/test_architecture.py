@@ -301,8 +301,10 @@ def test_only_settings_and_ownership_read_the_environment() -> None:
         )
     }
     # Ownership asks sudo who called it, for files that are read before there are settings; the
-    # programs that copy a database get this environment without what is langkeys' own.
+    # programs that copy a database get this environment without what is langkeys' own. Before
+    # anything is parsed, the root looks whether a shell asks for completions.
     assert readers == {
+        "langkeys.cli",
         "langkeys.config.settings",
         "langkeys.files.ownership",
         "langkeys.failpoints",

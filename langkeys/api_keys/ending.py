@@ -1,13 +1,13 @@
 """Revoke, expire and deactivate API keys with all their rows; prove that servers refuse them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.verification import Judge, Verified, verify_rows
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, NotFoundError
-from langkeys.models import ApiKey, dashed
+from langkeys.models import ApiKey, dashed, shown_without
 from langkeys.progress import Advance
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyBatch, KeyFilter, OwnedKey, RowStub, Store
@@ -23,8 +23,7 @@ Expiry = Callable[[ApiKey], datetime | None]
 """Returns the new expiry of a row."""
 
 
-@dataclass(frozen=True)
-class WholeKey:
+class WholeKey(NamedTuple):
     """An API key: the row that the caller named, and every row of the same key that can be found.
 
     ``hashed`` is the hash of the key; None if the secret key cannot decrypt the only row known.
@@ -34,9 +33,12 @@ class WholeKey:
 
     meant: ApiKey
     rows: tuple[ApiKey, ...]
-    hashed: str | None = field(repr=False)
-    plaintext: str | None = field(default=None, repr=False)
+    hashed: str | None
+    plaintext: str | None = None
     stubs: tuple[RowStub, ...] = ()
+
+    def __repr__(self) -> str:
+        return shown_without(self, "hashed", "plaintext")
 
     @property
     def others(self) -> tuple[ApiKey, ...]:

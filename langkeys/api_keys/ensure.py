@@ -1,7 +1,6 @@
 """Make the key in a file work under a given name: for start-up scripts."""
 
 import re
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.lifetimes import is_working, lasting
 from langkeys.api_keys.verification import NOTHING_SET, Judge, representative, verify_rows
-from langkeys.crypto.hashes import api_key_hash
+from langkeys.crypto.hashes import api_key_hash, new_api_key
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
 from langkeys.files.staged import find_bytes, without_newline, write_new
 from langkeys.models import ApiKey, User, dashed
@@ -108,7 +107,7 @@ def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) ->
     ``value``, or a new key if it is None; or another process's key if that was faster. A new key
     needs no database: after a crash here the next run makes the key in the file work.
     """
-    value = value or f"sk-{secrets.token_urlsafe(32)}"
+    value = value or new_api_key()
     try:
         warnings = write_new(path, value, what="an API key", for_server=True)
     except ConflictError:

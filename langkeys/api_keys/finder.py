@@ -1,8 +1,8 @@
 """Find the rows of an API key: by hash, as plaintext, and by decrypting."""
 
-import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
+from hmac import compare_digest
 from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -78,7 +78,7 @@ class KeyFinder:
             found = [
                 row
                 for row in self._unhashed_stored_as(api_key)
-                if secrets.compare_digest(row.key.stored.encode(), api_key.encode())
+                if compare_digest(row.key.stored.encode(), api_key.encode())
             ]
         return found or self._encrypted(hashed)
 

@@ -1,6 +1,5 @@
 """Create API keys, deliver them, and revoke those that could not be delivered."""
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.api_keys.verification import verify_rows
 from langkeys.batches import in_batches
-from langkeys.crypto.hashes import api_key_hash
+from langkeys.crypto.hashes import api_key_hash, new_api_key
 from langkeys.errors import (
     ConflictError,
     FailedError,
@@ -82,7 +81,7 @@ def new_api_keys(
     created_at = created_at or now()
     encrypt = cipher().encrypt if generation.encrypts_keys else str
     for _ in range(count):
-        plaintext = value or f"sk-{secrets.token_urlsafe(32)}"
+        plaintext = value or new_api_key()
         yield NewApiKey(
             ApiKey(
                 id=new_id(),

@@ -1,7 +1,7 @@
 """Verify API keys as a server of the database's generation does."""
 
-import secrets
 from collections.abc import Callable, Sequence
+from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from langkeys.api_keys.finder import KeyFinder
@@ -76,7 +76,7 @@ class Judge(NamedTuple):
         """Return the superuser if the key is the one in the server's environment."""
         if not self.environment_key or not store.generation.reads_env_key:
             return None
-        if not secrets.compare_digest(api_key_hash(self.environment_key), hashed):
+        if not compare_digest(api_key_hash(self.environment_key), hashed):
             return None
         user = store.find_user_named(self.superuser)
         return Verified(user, None) if user is not None and user.is_active else None

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import pwd
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -355,7 +354,7 @@ def new_record(
     """Return the common fields of a line: time, command, user, database, system user and reason."""
     key_id = None if acting is None else acting.api_key_id
     return {
-        "id": secrets.token_hex(6),
+        "id": os.urandom(6).hex(),
         "time": iso(now()),
         "outcome": outcome,
         "command": command,

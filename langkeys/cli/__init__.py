@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import typer
 
 from langkeys import __version__
-from langkeys.cli import shell_scripts
 from langkeys.cli.arguments import own_arguments, refuse_keys_in_arguments
 from langkeys.cli.options import (
     Group,
@@ -19,6 +18,9 @@ from langkeys.cli.options import (
 )
 from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
+
+COMPLETE = "_LANGKEYS_COMPLETE"
+"""The environment variable in which a shell says that it asks for completions."""
 
 MAX_FRAMES = 20
 """How many frames are shown at either end of a long traceback."""
@@ -54,6 +56,20 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
+def _install_completion(context: typer.Context, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from langkeys.cli import shell_scripts
+
+        shell_scripts.install(context)
+
+
+def _show_completion(context: typer.Context, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from langkeys.cli import shell_scripts
+
+        shell_scripts.show(context)
+
+
 @app.callback()
 def langkeys(
     version: Annotated[
@@ -65,7 +81,7 @@ def langkeys(
         typer.Option(
             "--install-completion",
             is_eager=True,
-            callback=shell_scripts.install,
+            callback=_install_completion,
             help="Install completion for your shell: bash, zsh or fish.",
         ),
     ] = False,
@@ -74,7 +90,7 @@ def langkeys(
         typer.Option(
             "--show-completion",
             is_eager=True,
-            callback=shell_scripts.show,
+            callback=_show_completion,
             help="Print what --install-completion installs.",
         ),
     ] = False,
@@ -178,7 +194,10 @@ def _places_of(error: BaseException) -> list[str]:
 
 
 def _run(args: list[str], invocation: Invocation) -> int:
-    shell_scripts.prepare()
+    if COMPLETE in os.environ:
+        from langkeys.cli import shell_scripts
+
+        shell_scripts.prepare()
     command = typer.main.get_command(app)
     try:
         result: Any = command.main(

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Generic
 
@@ -11,7 +10,6 @@ from langkeys.api_keys.lifecycle import NewApiKey
 from langkeys.authentication import superuser_at_risk
 from langkeys.cli.key_files import AnyKey, Destination, Form
 from langkeys.cli.output import Output, Spool, array_lines, json_text
-from langkeys.cli.present.api_keys import key_object
 from langkeys.files.staged import StagedFile
 from langkeys.models import ApiKey, User, masked
 from langkeys.sessions.session import Session
@@ -59,16 +57,24 @@ def store_and_deliver(
         return next(iter(batch)), len(batch)
 
 
-@dataclass(frozen=True)
 class Lines(Generic[AnyKey]):
     """Formats keys for stdout, which shows no whole key if the keys are in files."""
 
-    out: Output
-    destination: Destination | None
-    form: Form
-    additions: Callable[[AnyKey], dict[str, Any]]
-    table: Callable[[Iterable[AnyKey]], Iterable[str]] | None
-    url: str | None
+    def __init__(
+        self,
+        out: Output,
+        destination: Destination | None,
+        form: Form,
+        additions: Callable[[AnyKey], dict[str, Any]],
+        table: Callable[[Iterable[AnyKey]], Iterable[str]] | None,
+        url: str | None,
+    ) -> None:
+        self.out = out
+        self.destination = destination
+        self.form = form
+        self.additions = additions
+        self.table = table
+        self.url = url
 
     def of(self, keys: Iterator[AnyKey], *, as_array: bool) -> Iterator[str]:
         """Yield the lines for keys, taking one key at a time."""
@@ -93,6 +99,8 @@ class Lines(Generic[AnyKey]):
         yield from self.table(every) if self.table else (key.plaintext for key in every)
 
     def _object(self, number: int, key: AnyKey) -> dict[str, Any]:
+        from langkeys.cli.present.api_keys import key_object
+
         additions = self.additions(key)
         if self.destination is None:
             return {**key_object(key.row, key.plaintext), **additions}

@@ -1,14 +1,12 @@
 """Write new API keys to files, in a chosen format: one file for all, or one for each."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 
 import typer
 
@@ -64,8 +62,7 @@ SecretKeyOption = Annotated[
 NamespaceOption = Annotated[str | None, typer.Option(metavar="NS", help="The Secret's namespace.")]
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """How a new key is written: alone, or in a Kubernetes Secret, which holds one key."""
 
     is_bare: bool = True
@@ -233,4 +230,6 @@ def _file_name(name: str) -> str:
 
 
 def _folded(name: str) -> str:
+    import unicodedata
+
     return unicodedata.normalize("NFC", name).casefold()

@@ -4,7 +4,6 @@ There are prompts if stdin and stderr are terminals, whatever stdout is; where e
 ``langkeys.cli.terminal``.
 """
 
-import getpass
 import select
 import sys
 from pathlib import Path
@@ -30,6 +29,8 @@ LOOKING_UP = 0.2
 
 def hidden(prompt: str) -> str | None:
     """Ask for a secret without showing it; None if the person ends the input instead."""
+    import getpass
+
     try:
         return getpass.getpass(f"{visible(prompt)}: ", stream=sys.stderr)
     except EOFError:

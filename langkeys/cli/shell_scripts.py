@@ -4,7 +4,7 @@ The scripts are Typer's, except for zsh. Typer's zsh script completes nothing at
 session, because zsh then runs the file only to define the function; and zsh evaluates its output.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer import completion
@@ -41,27 +41,25 @@ def prepare() -> None:
     _typer("completion_init")()
 
 
-def install(context: typer.Context, value: bool) -> None:
-    """Install completion for the shell that langkeys was started from."""
-    if value and not context.resilient_parsing:
-        shell, path = _typer("install")(_shell(), context.find_root().info_name)
-        if shell == "zsh":
-            path.write_text(_ZSH, encoding="utf-8")
-        _say(context, f"installed completion for {shell} in {path}: start a new shell to use it\n")
+def install(context: typer.Context) -> NoReturn:
+    """Install completion for the shell that langkeys was started from, and exit."""
+    shell, path = _typer("install")(_shell(), context.find_root().info_name)
+    if shell == "zsh":
+        path.write_text(_ZSH, encoding="utf-8")
+    _say(context, f"installed completion for {shell} in {path}: start a new shell to use it\n")
 
 
-def show(context: typer.Context, value: bool) -> None:
-    """Print the completion script for the shell that langkeys runs in."""
-    if value and not context.resilient_parsing:
-        shell, name = _shell(), str(context.find_root().info_name)
-        script = (
-            _ZSH
-            if shell == "zsh"
-            else _typer("get_completion_script")(
-                prog_name=name, complete_var=f"_{name.upper()}_COMPLETE", shell=shell
-            )
+def show(context: typer.Context) -> NoReturn:
+    """Print the completion script for the shell that langkeys runs in, and exit."""
+    shell, name = _shell(), str(context.find_root().info_name)
+    script = (
+        _ZSH
+        if shell == "zsh"
+        else _typer("get_completion_script")(
+            prog_name=name, complete_var=f"_{name.upper()}_COMPLETE", shell=shell
         )
-        _say(context, f"{script.rstrip()}\n")
+    )
+    _say(context, f"{script.rstrip()}\n")
 
 
 def _shell() -> str:
@@ -74,7 +72,7 @@ def _shell() -> str:
     return str(found)
 
 
-def _say(context: typer.Context, text: str) -> None:
+def _say(context: typer.Context, text: str) -> NoReturn:
     from langkeys.cli.options import invocation
 
     invocation(context).output.data(text)

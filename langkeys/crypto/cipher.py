@@ -7,8 +7,7 @@ predecessor.
 
 import base64
 import hashlib
-import random
-import secrets
+import os
 from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING
@@ -114,7 +113,7 @@ class Cipher:
 
     def seal(self, plaintext: str) -> str:
         """Encrypt an SSO client secret as an envelope."""
-        nonce = secrets.token_bytes(12)
+        nonce = os.urandom(12)
         header = ENVELOPE_HEADER.encode()
         ciphertext = self._envelope_cipher().encrypt(nonce, plaintext.encode(), header)
         parts = (
@@ -203,6 +202,8 @@ def decrypts_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
 
 
 def _prng_key(secret_key: str) -> bytes:
+    import random
+
     generator = random.Random(secret_key)  # noqa: S311 - Langflow's old derivation, to read it
     return base64.urlsafe_b64encode(bytes(generator.getrandbits(8) for _ in range(32)))
 

@@ -1,7 +1,12 @@
-"""Hashes of API keys, fingerprints of secrets, and new secret keys. Fast to import."""
+"""Hashes of API keys, fingerprints of secrets, and new random secrets.
+
+Fast to import: the operating system's random bytes are taken without ``secrets``, whose import
+brings ``random`` and ``hmac`` into every command.
+"""
 
 import hashlib
-import secrets
+import os
+from base64 import urlsafe_b64encode
 
 
 def api_key_hash(api_key: str) -> str:
@@ -22,4 +27,14 @@ def fingerprint(secret: str) -> str:
 
 def new_secret_key() -> str:
     """Return a new secret key as servers make them: 32 random bytes in url-safe base64."""
-    return secrets.token_urlsafe(32)
+    return url_safe_token(32)
+
+
+def new_api_key() -> str:
+    """Return a new API key as servers make them: ``sk-`` and 32 random bytes in url-safe base64."""
+    return f"sk-{url_safe_token(32)}"
+
+
+def url_safe_token(size: int) -> str:
+    """Return ``size`` random bytes in url-safe base64, without padding."""
+    return urlsafe_b64encode(os.urandom(size)).rstrip(b"=").decode()

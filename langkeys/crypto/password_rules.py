@@ -1,6 +1,6 @@
 """Which passwords are allowed, and new random ones. Fast to import, as it does not need bcrypt."""
 
-import secrets
+from langkeys.crypto.hashes import url_safe_token
 
 COUNTED_BYTES = 72
 """bcrypt uses no more than this of a password; Langflow cuts it there, in bytes of UTF-8."""
@@ -23,4 +23,4 @@ def refusal(password: str) -> str | None:
 
 def generate_password() -> str:
     """Return a new password of 192 random bits."""
-    return secrets.token_urlsafe(24)
+    return url_safe_token(24)

@@ -7,7 +7,6 @@ synced and renamed. ``langkeys.files.ownership`` decides which files are trusted
 import contextlib
 import errno
 import os
-import secrets
 import select
 import stat
 import time
@@ -206,9 +205,7 @@ class StagedFile:
         self._what = what
         self._replaces = replaces
         self._for_server = for_server
-        self._staged = staged or self.path.with_name(
-            f".{self.path.name}.{secrets.token_hex(4)}.tmp"
-        )
+        self._staged = staged or self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}.tmp")
         self._descriptor = -1
 
     def __enter__(self) -> "StagedFile":

@@ -1,6 +1,5 @@
 """What plans are made with: who acts, what decrypts and verifies, and what is made up once."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from langkeys.authentication import Acting
 from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.crypto import password_rules
+from langkeys.crypto.hashes import new_api_key
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files.staged import without_newline
 from langkeys.manifest import targets
@@ -41,7 +41,7 @@ class Minted:
         """Return a new API key for a user."""
         key = (username, name)
         if key not in self._keys:
-            self._keys[key] = f"sk-{secrets.token_urlsafe(32)}"
+            self._keys[key] = new_api_key()
         return self._keys[key]
 
     def password(self, file: Path) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from langkeys.api_keys.ending import Endings
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.verification import Judge, Verifier, find_key_hash
 from langkeys.authentication import Acting, authenticate, require_superuser
@@ -29,6 +28,7 @@ from langkeys.store.protocol import Store
 from langkeys.users import get_user
 
 if TYPE_CHECKING:
+    from langkeys.api_keys.ending import Endings
     from langkeys.audit.log import Recorder
     from langkeys.crypto.cipher import Cipher
     from langkeys.diagnostics.report import Report
@@ -327,8 +327,10 @@ class Session:
         return Verifier(self.store, lambda: self.cipher, **Judge.by(self.settings)._asdict())
 
     @cached_property
-    def endings(self) -> Endings:
+    def endings(self) -> "Endings":
         """Ends API keys with all of their rows."""
+        from langkeys.api_keys.ending import Endings
+
         finder = KeyFinder(self.store, lambda: self.reading_cipher, self.progress)
         return Endings(self.store, finder, Judge.by(self.settings))
 

@@ -1,7 +1,6 @@
 """Copies of a live database, made and checked by PostgreSQL's own clients."""
 
 import os
-import secrets
 import shutil
 import subprocess
 import time
@@ -37,7 +36,7 @@ class Copying(Database):
                 f"{path} already exists, and a backup never replaces a file",
                 hint="choose another file",
             )
-        staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        staged = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
         try:
             descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             try:

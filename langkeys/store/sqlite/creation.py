@@ -1,7 +1,6 @@
 """Create a database that a Langflow 1.13 server can use."""
 
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def create_database(path: Path, superuser: User) -> str | None:
     cannot be created.
     """
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    staged = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
     try:
         descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:

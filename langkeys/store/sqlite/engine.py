@@ -5,7 +5,6 @@ from pathlib import Path
 
 from langkeys.errors import UnsupportedError
 from langkeys.models import User
-from langkeys.store.sqlite.creation import create_database
 from langkeys.store.sqlite.store import SqliteStore
 from langkeys.targets import Target
 
@@ -27,6 +26,8 @@ def take_alone(target: Target, *, patience: float, ignored: Collection[str]) -> 
 
 def create_store(target: Target, superuser: User) -> str | None:
     """See ``langkeys.store.engines.create_store``."""
+    from langkeys.store.sqlite.creation import create_database
+
     return create_database(_file(target), superuser)
 
 
