@@ -29,7 +29,7 @@ from langkeys.errors import (
     UnauthenticatedError,
     UnsupportedError,
 )
-from langkeys.manifest.apply import Limits, Means, check_limits, plan_now
+from langkeys.manifest.apply import Limits, Services, check_limits, plan_now
 from langkeys.manifest.apply import apply as apply_manifest
 from langkeys.manifest.plans import Plan
 from langkeys.manifest.schema import json_schema
@@ -40,7 +40,7 @@ from langkeys.users import stale_setting
 
 app = new_app()
 
-MOST_REMOVALS = 10
+MAX_REMOVALS = 10
 """What a run may remove unless somebody says so: a truncated file wipes nothing."""
 
 _WAIT_SECONDS = 0.5
@@ -59,7 +59,7 @@ def apply(
             min=0,
             help="Do nothing if more than N things would be deleted, deactivated or demoted.",
         ),
-    ] = MOST_REMOVALS,
+    ] = MAX_REMOVALS,
     expect: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Do nothing if the plan has another id than this."),
@@ -107,23 +107,23 @@ def apply(
             found = plan_now(manifest, planner, limits)
             check_limits(found, limits, key)
         else:
-            means = Means(
+            services = Services(
                 cipher=lambda: session.cipher,
                 hash_password=session.hash_password,
                 check_secret_key=session.check_secret_key,
-                agree=lambda plan: _agree(session, plan, yes=yes),
+                confirm=lambda plan: _confirm(session, plan, yes=yes),
                 warn=session.warn,
-                is_agreed=yes,
+                is_confirmed=yes,
                 secret_key=key,
             )
-            found = apply_manifest(manifest, planner, limits, means)
+            found = apply_manifest(manifest, planner, limits, services)
             _warn_of_settings(session, found)
         show_plan(out, session, found, dry_run=dry_run, is_done=not dry_run)
     if exit_code and found.actions:
         raise typer.Exit(CHANGES_EXIT_CODE)
 
 
-def _agree(session: Session, plan: Plan, *, yes: bool) -> None:
+def _confirm(session: Session, plan: Plan, *, yes: bool) -> None:
     if not plan.destructive:
         return
     parts = []

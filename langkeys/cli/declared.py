@@ -28,7 +28,7 @@ from langkeys.manifest.plans import (
     Plan,
     Unlisted,
 )
-from langkeys.manifest.reader import STDIN, manifest_of
+from langkeys.manifest.reader import STDIN, read_manifests
 from langkeys.models import dashed
 from langkeys.sessions.session import Session
 from langkeys.text import counted
@@ -66,7 +66,7 @@ def read_manifest(context: typer.Context, files: Sequence[str] | None) -> Manife
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("-f - reads a manifest from stdin, but stdin is a terminal")
     environ = settings_of(context).environ
-    return manifest_of(files, environ=environ, read_stdin=lambda: stdin_bytes("a manifest"))
+    return read_manifests(files, environ=environ, read_stdin=lambda: stdin_bytes("a manifest"))
 
 
 def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Context:

@@ -52,9 +52,9 @@ def manifest(
     with session_of(context, access=Access.READ) as session:
         planner = context_of(session, Manifest(None, {}, {}, False, ()), ())
         exporter = Exporter(planner, reveal=reveal, left_out=session.warn)
-        described = exporter.described(_users(session, users), now())
+        described = exporter.describe(_users(session, users), now())
         if out.as_json:
-            out.document({"version": schema.FORM, "users": dict(described)})
+            out.document({"version": schema.FORMAT_VERSION, "users": dict(described)})
         else:
             out.exact_lines(yaml_lines(None, described))
 

@@ -1,1 +1,1 @@
-"""Declared in a file: users, API keys and variables, planned, applied and exported."""
+"""Manifests: users, API keys and variables declared in files, to plan, apply and export."""

@@ -1,7 +1,7 @@
-"""Applying a manifest: planned without a lock, planned again under it, committed once, delivered.
+"""Apply a manifest: plan without a lock, plan again under the lock, commit once, deliver.
 
-What dies in between is completed by the next run: API keys are delivered again from the database,
-and those that a new one has superseded are known by ``langkeys.manifest.succession``.
+If a run dies in between, the next one completes it: it delivers API keys from the database again,
+and ``langkeys.manifest.succession`` finds the keys that were superseded.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from langkeys.manifest.plans import (
     VariableAction,
 )
 from langkeys.manifest.problems import CONFLICT
-from langkeys.manifest.stored import stored_for
+from langkeys.manifest.stored import read_stored
 from langkeys.manifest.writing import Writer
 from langkeys.models import ApiKey
 from langkeys.store.generations import require_writable
@@ -39,91 +39,91 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 ATTEMPTS = 3
-"""How often a plan is made that finds a conflict or a lock, as another run may be at work."""
+"""How often to plan again after a conflict or a lock, as another run may be active."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run must keep to."""
+    """Limits of a run: see ``check_limits``; ``prune`` allows removing what is not listed."""
 
     prune: bool = False
-    most_removals: int | None = None
+    max_removals: int | None = None
     expected_id: str | None = None
 
 
 @dataclass(frozen=True)
-class Means:
-    """What a run needs beside the context of its plan."""
+class Services:
+    """What ``apply`` needs in addition to the context of the plan."""
 
     cipher: Callable[[], "Cipher"]
     hash_password: Callable[[str], str]
     check_secret_key: Callable[[], None]
-    """Raises where the secret key in force must not encrypt anything."""
-    agree: Callable[[Plan], None]
-    """Asks for leave where something is removed; raises without it."""
+    """Raises if the current secret key must not encrypt anything."""
+    confirm: Callable[[Plan], None]
+    """Asks for confirmation if the plan removes something; raises if it is declined."""
     warn: Callable[[str], None]
-    is_agreed: bool = False
-    """Whatever is removed by the time of the transaction was agreed to beforehand."""
+    is_confirmed: bool = False
+    """Whether all removals are confirmed in advance, even those found only under the lock."""
     secret_key: str = ""
-    """What keys the id of the plan."""
+    """The key of the plan's id; see ``Plan.plan_id``."""
 
     def __repr__(self) -> str:
-        return "Means()"
+        return "Services()"
 
 
 def plan_now(manifest: Manifest, context: Context, limits: Limits) -> Plan:
-    """Plan by what is stored now, without a lock; raises the error of all problems.
+    """Plan without a lock; raise the error that lists all problems.
 
-    Another run may be at work, with a key in a file that is in the database in the next moment.
+    A conflict is tried again: another run may have published a file just before its commit.
     """
     for attempt in range(ATTEMPTS):
-        found = _planned(manifest, context, limits)
+        found = _make_plan(manifest, context, limits)
         if attempt + 1 == ATTEMPTS or all(p.code != CONFLICT for p in found.problems.found):
             break
     found.problems.require_none()
     return found
 
 
-def _planned(manifest: Manifest, context: Context, limits: Limits) -> Plan:
-    stored = stored_for(context.store, manifest, now())
+def _make_plan(manifest: Manifest, context: Context, limits: Limits) -> Plan:
+    stored = read_stored(context.store, manifest, now())
     return plan(manifest, stored, context, prune=limits.prune)
 
 
 def check_limits(found: Plan, limits: Limits, secret_key: str) -> None:
-    """Raise ConflictError where a plan removes too much, or is another than was expected."""
+    """Raise ConflictError if a plan removes too much, or its id is not the expected one."""
     if limits.expected_id is not None and found.plan_id(secret_key) != limits.expected_id:
         raise ConflictError(
             f"the plan is {found.plan_id(secret_key)} by now, not the one expected; nothing was"
             " done",
             hint="look at it again: langkeys plan",
         )
-    if limits.most_removals is not None and found.removals > limits.most_removals:
+    if limits.max_removals is not None and found.removals > limits.max_removals:
         raise ConflictError(
             f"{found.removals} things would be deleted, deactivated or demoted, more than"
-            f" {limits.most_removals}; nothing was done",
+            f" {limits.max_removals}; nothing was done",
             hint="if they are meant, use --max-removals N",
         )
 
 
-def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) -> Plan:
-    """Bring what is stored to what is declared; return the plan that was carried out.
+def apply(manifest: Manifest, context: Context, limits: Limits, services: Services) -> Plan:
+    """Change the database to what the manifest declares; return the plan that was executed.
 
-    Where others hold the lock for too long, they may be runs of the same manifest: then it is
-    planned again, and there may be nothing left to do.
+    If the database stays locked, the run plans again: the lock may be held by another run of the
+    same manifest, which leaves nothing to do.
     """
-    agreed: set[tuple[str, str, str]] = set()
+    confirmed: set[tuple[str, str, str]] = set()
     for attempt in range(ATTEMPTS):
         first = plan_now(manifest, context, limits)
-        check_limits(first, limits, means.secret_key)
+        check_limits(first, limits, services.secret_key)
         if not first.actions:
             return first
         if any(action.action != REMOVE for action in first.actions):
             require_writable(context.generation, context.store.location)
-        if not first.destructive <= agreed:
-            means.agree(first)
-            agreed |= first.destructive
+        if not first.destructive <= confirmed:
+            services.confirm(first)
+            confirmed |= first.destructive
         try:
-            return _carry_out(first, manifest, context, limits, means)
+            return _carry_out(first, manifest, context, limits, services)
         except LockedError:
             if attempt + 1 == ATTEMPTS:
                 raise
@@ -131,23 +131,23 @@ def apply(manifest: Manifest, context: Context, limits: Limits, means: Means) ->
 
 
 def _carry_out(
-    first: Plan, manifest: Manifest, context: Context, limits: Limits, means: Means
+    first: Plan, manifest: Manifest, context: Context, limits: Limits, services: Services
 ) -> Plan:
     if _encrypts(first, context):
-        means.check_secret_key()
-    writer = Writer(context, means.cipher, means.hash_password)
+        services.check_secret_key()
+    writer = Writer(context, services.cipher, services.hash_password)
     with Deliveries() as deliveries:
         deliveries.stage(_delivered(first))
         failpoints.reach("apply-staged")
         publish_passwords(
-            context, [a for a in first.actions if isinstance(a, UserAction)], means.warn
+            context, [a for a in first.actions if isinstance(a, UserAction)], services.warn
         )
         writer.prepare(first)
         with context.store.transaction():
-            found = _planned(manifest, context, limits)
+            found = _make_plan(manifest, context, limits)
             found.problems.require_none()
-            check_limits(found, limits, means.secret_key)
-            if not means.is_agreed and not found.destructive <= first.destructive:
+            check_limits(found, limits, services.secret_key)
+            if not services.is_confirmed and not found.destructive <= first.destructive:
                 raise ConflictError(
                     f"{context.store.location} has just been changed by another process, and more"
                     " would be removed than before; nothing was done",
@@ -155,7 +155,7 @@ def _carry_out(
                 )
             deliveries.stage(_delivered(found))
             if found.actions:
-                plan_id = found.plan_id(means.secret_key)
+                plan_id = found.plan_id(services.secret_key)
                 context.store.note(Change("apply", "manifest", plan_id, manifest.name))
             for action in found.actions:
                 if isinstance(action, KeyAction) and action.action == DELIVER:
@@ -172,7 +172,7 @@ def _carry_out(
         _end(context, writer, found)
         failpoints.reach("apply-ended")
     for warning in deliveries.warnings:
-        means.warn(warning)
+        services.warn(warning)
     return found
 
 
@@ -193,7 +193,7 @@ def _encrypts(found: Plan, context: Context) -> bool:
 
 
 def _prove_new(context: Context, rows: Sequence[ApiKey]) -> None:
-    """Hold new keys against what a server would say; those that it would refuse are taken back."""
+    """Check that a server would accept the new keys; delete them again if not."""
     if not rows:
         return
     with context.store.key_batch() as batch:

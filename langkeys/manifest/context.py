@@ -1,4 +1,4 @@
-"""What plans are made with: who acts, what decrypts and verifies, and what is made up once."""
+"""What a planner needs: the acting user, decryption and verification, and generated values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from langkeys.crypto import password_rules
 from langkeys.crypto.hashes import new_api_key
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files.staged import without_newline
-from langkeys.manifest import targets
+from langkeys.manifest import output_files
 from langkeys.models import ApiKey, User, new_id
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import Store
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Minted:
-    """What is made up in a run: the same, however often the run is planned."""
+    """Generated ids, API keys and passwords; the same each time the run is planned."""
 
     _user_ids: dict[str, str] = field(default_factory=dict)
     _keys: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
@@ -45,7 +45,7 @@ class Minted:
         return self._keys[key]
 
     def password(self, file: Path) -> str:
-        """Return a new password that goes into a file."""
+        """Return a new password for a file."""
         if file not in self._passwords:
             self._passwords[file] = password_rules.generate_password()
         return self._passwords[file]
@@ -53,7 +53,7 @@ class Minted:
 
 @dataclass
 class Context:
-    """What a planner asks, beside what is declared and stored."""
+    """What a planner needs in addition to the manifest and the stored state."""
 
     store: Store
     settings: Settings
@@ -61,49 +61,52 @@ class Context:
     cipher: Callable[[], "Cipher"]
     endings: Endings
     matches_password: Callable[[str, str], bool]
-    """Whether a password is that of a hash."""
+    """Tells whether a password matches a hash."""
     was_revoked: Callable[[str], bool]
-    """Whether the audit trail knows an API key as revoked."""
+    """Tells whether an API key was revoked, according to the audit trail."""
     read_files: frozenset[Path] = frozenset()
-    """The manifests themselves."""
+    """The manifests, which are never overwritten."""
     minted: Minted = field(default_factory=Minted)
     _verified: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
     _decrypted: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
     def generation(self) -> Generation:
-        """Which Langflow wrote the database."""
+        """The generation of Langflow that the database belongs to."""
         return self.store.generation
 
     @cached_property
     def imported(self) -> frozenset[str]:
-        """The names that a server takes from its environment."""
+        """The names of variables that a server imports from its environment."""
         return frozenset(imported_names(self.settings))
 
     def has_password(self, user: User, password: str) -> bool:
-        """Tell whether this is the user's password; it is tried once, as that is slow."""
+        """Tell whether this is the user's password; cached, as the check is slow."""
         asked = (user.password_hash, password)
         if asked not in self._verified:
             self._verified[asked] = self.matches_password(password, user.password_hash)
         return self._verified[asked]
 
     def find_plaintext(self, stored: str) -> str | None:
-        """Return what a token holds, decrypted once, or None where it cannot be decrypted."""
+        """Return the plaintext of a token, cached; None if it cannot be decrypted."""
         if stored not in self._decrypted:
             self._decrypted[stored] = self.cipher().find_plaintext(stored)
         return self._decrypted[stored]
 
     def find_key(self, row: ApiKey) -> str | None:
-        """Return the API key of a row, or None where it cannot be decrypted."""
+        """Return the API key of a row; None if it cannot be decrypted."""
         return self.endings.finder.find_key(row)[1]
 
-    def is_acting_in(self, rows: Sequence[ApiKey]) -> bool:
-        """Tell whether the key that langkeys acts by is one of these rows."""
+    def includes_acting_key(self, rows: Sequence[ApiKey]) -> bool:
+        """Tell whether langkeys authenticated with the API key of one of these rows."""
         acting = self.acting.api_key
         return acting is not None and acting.id in {row.id for row in rows}
 
     def check_dispensable(self, user: User, verb: str) -> str | None:
-        """Say why a user cannot be deactivated or demoted; None where they can."""
+        """Return why a user cannot be deactivated or demoted, or None.
+
+        ``verb`` is ``deactivate`` or ``demote``.
+        """
         try:
             users.check_dispensable(self.store, self.settings, self.acting.user, user, verb)
         except LangkeysError as error:
@@ -111,15 +114,15 @@ class Context:
         return None
 
     def find_text(self, path: Path, what: str) -> str | None:
-        """Return what is in a file that is written to; see ``targets.find_text``."""
+        """Return the content of an output file; see ``output_files.find_text``.
+
+        Raises ConflictError if the file is a manifest, and an error if it is langkeys' own.
+        """
         locations.refuse_own_file(self.settings, path)
         if path.resolve() in self.read_files:
             raise ConflictError(f"{path} is a manifest, and is not overwritten")
-        return targets.find_text(path, what)
+        return output_files.find_text(path, what)
 
     def find_password(self, path: Path) -> str | None:
-        """Return the password in a file, or None where there is none.
-
-        Without one trailing newline, which whoever writes it by hand leaves.
-        """
+        """Return the password in a file, without one trailing newline; None if there is none."""
         return without_newline(self.find_text(path, "a password") or "") or None

@@ -1,4 +1,4 @@
-"""What a manifest declares, as values: what is None is not named, and stays as it is."""
+"""The content of a manifest as values; a field that is None is not declared and not changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from langkeys.manifest.schema import BARE
 
 @dataclass(frozen=True)
 class Source:
-    """Where a secret comes from: a file, or a variable of the process's environment."""
+    """Where a secret comes from: a file or an environment variable of this process."""
 
     position: Position
     path: str
@@ -22,8 +22,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A file that a new password or an API key is written to, and in which form."""
+class OutputFile:
+    """A file that a new password or an API key is written to, and its format."""
 
     position: Position
     path: str
@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Entry:
-    """What every part of a manifest has: a name, and where it stands."""
+    """What all entries of a manifest have: a name and a position."""
 
     name: str
     position: Position
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class DeclaredVariable(Entry):
-    """A variable; ``value`` is what its source or the file itself gives."""
+    """A variable; ``value`` is from its source or from the manifest itself."""
 
     is_absent: bool = False
     type: str | None = None
@@ -57,7 +57,7 @@ class DeclaredVariable(Entry):
 
 @dataclass(frozen=True)
 class DeclaredKey(Entry):
-    """An API key; ``value`` is the key itself where a source gives it."""
+    """An API key; ``value`` is the key itself if there is a source."""
 
     is_absent: bool = False
     is_active: bool | None = None
@@ -68,21 +68,21 @@ class DeclaredKey(Entry):
     grace: timedelta | None = None
     source: Source | None = None
     value: str | None = field(default=None, repr=False)
-    target: Target | None = None
+    output: OutputFile | None = None
     field_positions: Mapping[str, Position] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
 class DeclaredUser(Entry):
-    """A user, and what they have."""
+    """A user with their API keys and variables."""
 
     is_active: bool | None = None
     is_superuser: bool | None = None
     source: Source | None = None
     password: str | None = field(default=None, repr=False)
-    target: Target | None = None
+    output: OutputFile | None = None
     sets_password: bool = False
-    """The user has this password; else only a new one gets it."""
+    """Whether an existing user gets this password, too, or only a new one."""
     revoke_keys: bool = False
     api_keys: Mapping[str, DeclaredKey] = field(default_factory=dict)
     variables: Mapping[str, DeclaredVariable] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class DeclaredUser(Entry):
 
 @dataclass(frozen=True)
 class Manifest:
-    """All files together."""
+    """The merged content of all files of a manifest."""
 
     name: str | None
     every_user: Mapping[str, DeclaredVariable]

@@ -1,4 +1,4 @@
-"""The files of a run: staged before anything is stored, and published after that."""
+"""The output files of a run: staged before anything is stored, and published afterwards."""
 
 import fcntl
 import os
@@ -10,15 +10,15 @@ from types import TracebackType
 from langkeys import failpoints
 from langkeys.errors import LangkeysError
 from langkeys.files.staged import StagedFile
-from langkeys.manifest import targets
+from langkeys.manifest import output_files
 from langkeys.manifest.context import Context
-from langkeys.manifest.declared import Target
+from langkeys.manifest.declared import OutputFile
 from langkeys.manifest.plans import KeyAction, UserAction
 from langkeys.models import dashed
 
 
 class Deliveries:
-    """Stages the files of API keys, however many, and publishes them. Use it in a ``with``."""
+    """Context manager that stages and publishes the files of API keys; deletes staged leftovers."""
 
     def __init__(self) -> None:
         self._stacks: dict[Path, ExitStack] = {}
@@ -42,14 +42,14 @@ class Deliveries:
         self._stacks.pop(path).close()
 
     def stage(self, actions: Iterable[KeyAction]) -> None:
-        """Stage the files of these actions, and of no others; what is right already stays."""
+        """Stage exactly the files of these actions; files that are staged already are kept."""
         wanted = {}
         for action in actions:
             assert action.declared is not None
-            assert action.declared.target is not None
+            assert action.declared.output is not None
             assert action.value is not None
-            target = action.declared.target
-            wanted[target.file] = targets.text_of(target, action.value)
+            output = action.declared.output
+            wanted[output.file] = output_files.file_text(output, action.value)
         for path in [path for path in self._stacks if path not in wanted]:
             self._discard(path)
         for path, text in wanted.items():
@@ -64,11 +64,11 @@ class Deliveries:
             self._staged[path] = staged, text
 
     def publish(self, actions: Iterable[KeyAction]) -> None:
-        """Publish the files; the next run delivers what could not be published."""
+        """Publish the staged files; if one fails, the next run delivers it."""
         for action in actions:
             assert action.declared is not None
-            assert action.declared.target is not None
-            path = action.declared.target.file
+            assert action.declared.output is not None
+            path = action.declared.output.file
             staged, _ = self._staged[path]
             try:
                 staged.publish()
@@ -87,21 +87,21 @@ class Deliveries:
 def publish_passwords(
     context: Context, actions: Iterable[UserAction], warn: Callable[[str], None]
 ) -> None:
-    """Put made-up passwords into their files, where there is nothing yet.
+    """Write generated passwords to their files, unless a file has a password already.
 
-    Before they are stored: nobody can read them back from the database. A run that dies behind this
-    leaves a file whose password the next run stores.
+    This comes before the commit, as a password cannot be read back from the database. If the run
+    dies in between, the next run stores the password in the file.
     """
     for action in actions:
-        if action.declared is None or action.declared.target is None or action.password is None:
+        if action.declared is None or action.declared.output is None or action.password is None:
             continue
-        target: Target = action.declared.target
+        output: OutputFile = action.declared.output
         with (
-            StagedFile(target.file, what="a password", for_server=True) as staged,
-            _alone_in(target.file.parent),
+            StagedFile(output.file, what="a password", for_server=True) as staged,
+            _alone_in(output.file.parent),
         ):
-            # Looked for under the lock: where another run has been faster, its password counts.
-            if context.find_password(target.file) is None:
+            # Checked under the lock: if another run was faster, its password is used.
+            if context.find_password(output.file) is None:
                 staged.write(action.password)
                 staged.publish()
         for warning in staged.warnings:
@@ -111,7 +111,7 @@ def publish_passwords(
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, on file systems that have locks."""
+    """Keep other runs out of a folder, if the file system supports locks."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""The text of a manifest as nodes with their positions: YAML 1.2 in a strict form, and so JSON.
+"""Parse the text of a manifest into nodes with positions: strict YAML 1.2, which includes JSON.
 
-The only importer of PyYAML, which reads nothing but events here: no object of the document's choice
-is ever made, nothing is nested deeper than a manifest can be, and no error repeats a source line.
+The only importer of PyYAML, and only of its events: a document cannot create Python objects or nest
+without limit, and no error repeats a line of it.
 """
 
 import json
@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 
 from langkeys.manifest.problems import Position, Problems
 
-MOST_LEVELS = 16
-"""Maps and lists within each other; a manifest has nine."""
+MAX_LEVELS = 16
+"""The maximum nesting of maps and lists; a valid manifest has nine levels."""
 
 TEXT, NULL, BOOLEAN, INTEGER, FLOAT, MAP, LIST = (
     "text", "null", "boolean", "integer", "float", "map", "list",
 )  # fmt: skip
 WORD = "word"
-"""A bare yes, no, on, off, y or n: text in YAML 1.2 and a boolean for older readers."""
+"""An unquoted yes, no, on, off, y or n: text in YAML 1.2, and a boolean in YAML 1.1."""
 MERGE = "merge"
-"""A bare <<: text in YAML 1.2, and for older readers a map to take over."""
+"""An unquoted <<: text in YAML 1.2, and in YAML 1.1 a map to merge."""
 
-NAMED = {
+KIND_NAMES = {
     TEXT: "text",
     WORD: "a word that must be quoted",
     MERGE: "a merge key (<<)",
@@ -33,7 +33,7 @@ NAMED = {
     MAP: "a map",
     LIST: "a list",
 }
-"""What a node is, for messages."""
+"""The kinds of nodes, for messages."""
 
 # The core schema of YAML 1.2.
 _RESOLVED = (
@@ -52,7 +52,7 @@ _RESOLVED = (
 )
 _MAY_BE_RESOLVED = frozenset("~nNtTfF-+.0123456789yYoO<")
 
-# What PyYAML calls it, and what it is for somebody who has written it.
+# A phrase in PyYAML's message, and what it means to the author of the document.
 _SYNTAX = (
     ("mapping values are not allowed", "a colon that cannot stand here; quote text that has one"),
     ("cannot start any token", "a character that cannot start a value; quote the text"),
@@ -69,7 +69,7 @@ _SYNTAX = (
     ("directive", "a directive that is not supported"),
 )
 
-# Not allowed in YAML; and what older readers take for the end of a line.
+# Characters that YAML does not allow, and line breaks of YAML 1.1 only.
 _NOT_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _NOT_A_BREAK = re.compile("[\x85\u2028\u2029]")
 _PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -77,7 +77,7 @@ _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class Node(NamedTuple):
-    """A part of a document: text, or pairs of nodes of a map, or the nodes of a list."""
+    """A part of a document: a scalar's text, the pairs of a map, or the items of a list."""
 
     kind: str
     position: Position
@@ -90,11 +90,11 @@ class Node(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """The document cannot be read any further; the problem has been added."""
+    """The rest of the document cannot be read; the problem was added already."""
 
 
-def node_of(content: bytes, file: str, problems: Problems) -> Node | None:
-    """Read one document; None where it cannot be read, of which ``problems`` is told."""
+def parse_document(content: bytes, file: str, problems: Problems) -> Node | None:
+    """Parse one document; on failure, add to ``problems`` and return None."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,9 +121,9 @@ def _position_of_end(file: str, before: str) -> Position:
 
 
 def _as_yaml(text: str) -> str:
-    """Return JSON with its tabs as spaces and its surrogate pairs as characters; else the text.
+    """Convert JSON to what PyYAML accepts; return any other text as it is.
 
-    JSON is YAML, but for PyYAML not in these two.
+    JSON is YAML, but PyYAML refuses tabs between values and surrogate pairs of escapes.
     """
     if not text.lstrip().startswith("{") or not ("\t" in text or _PAIR.search(text)):
         return text
@@ -133,7 +133,7 @@ def _as_yaml(text: str) -> str:
         return text
 
     def string(found: re.Match[str]) -> str:
-        # An escaped backslash before the u: then it is no escape.
+        # Also match an escaped backslash, so that the u behind it does not count as an escape.
         return re.sub(rf"\\\\|{_PAIR.pattern}", pair, found[0])
 
     def pair(found: re.Match[str]) -> str:
@@ -150,7 +150,7 @@ def _as_yaml(text: str) -> str:
 
 
 class _Composer:
-    """Makes nodes of PyYAML's events."""
+    """Builds nodes from PyYAML's events."""
 
     def __init__(self, file: str, problems: Problems) -> None:
         import yaml
@@ -164,31 +164,31 @@ class _Composer:
         try:
             return self._document(loader.get_event)
         except self._yaml.MarkedYAMLError as error:
-            said = _said(error.problem)
+            said = _syntax_problem(error.problem)
             mark = error.problem_mark
             if mark is None or said.endswith("not closed"):
-                mark = error.context_mark or mark  # where it begins
+                mark = error.context_mark or mark  # the start of the unclosed part
             raise self._refused(self._position(mark), said) from None
         except (self._yaml.YAMLError, RecursionError):
             raise self._refused(Position(self._file), "not valid YAML") from None
         finally:
             loader.dispose()
 
-    def _document(self, event_after: Callable[[], Any]) -> Node:
-        event_after()  # the start of the stream
-        event = event_after()
+    def _document(self, next_event: Callable[[], Any]) -> Node:
+        next_event()  # the start of the stream
+        event = next_event()
         if isinstance(event, self._yaml.StreamEndEvent):
             raise self._refused(Position(self._file, 1, 1), "the file is empty")
-        node = self._node(event_after(), event_after, 0)
-        event_after()  # the end of the document
-        event = event_after()
+        node = self._node(next_event(), next_event, 0)
+        next_event()  # the end of the document
+        event = next_event()
         if not isinstance(event, self._yaml.StreamEndEvent):
             raise self._refused(
                 self._position(event.start_mark), "a second document; use a file for each"
             )
         return node
 
-    def _node(self, event: Any, event_after: Callable[[], Any], level: int) -> Node:
+    def _node(self, event: Any, next_event: Callable[[], Any], level: int) -> Node:
         position = self._position(event.start_mark)
         if isinstance(event, self._yaml.AliasEvent) or event.anchor is not None:
             raise self._refused(
@@ -199,13 +199,13 @@ class _Composer:
             raise self._refused(position, "tags are not supported; quote text that starts with !")
         if isinstance(event, self._yaml.ScalarEvent):
             return Node(_kind_of(event), position, event.value)
-        if level >= MOST_LEVELS:
+        if level >= MAX_LEVELS:
             raise self._refused(position, "nested too deeply")
         parts: list[Node] = []
         is_map = isinstance(event, self._yaml.MappingStartEvent)
         end = self._yaml.MappingEndEvent if is_map else self._yaml.SequenceEndEvent
-        while not isinstance(part := event_after(), end):
-            parts.append(self._node(part, event_after, level + 1))
+        while not isinstance(part := next_event(), end):
+            parts.append(self._node(part, next_event, level + 1))
         if not is_map:
             return Node(LIST, position, items=tuple(parts))
         return Node(MAP, position, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
@@ -227,7 +227,7 @@ def _kind_of(event: Any) -> str:
     return next((kind for kind, form in _RESOLVED if form.fullmatch(text)), TEXT)
 
 
-def _said(problem: str | None) -> str:
-    # PyYAML's own sentence may hold a name or a character of the file.
+def _syntax_problem(problem: str | None) -> str:
+    # PyYAML's own message may contain text of the document.
     known = next((said for theirs, said in _SYNTAX if theirs in (problem or "")), None)
     return f"not valid YAML: {known}" if known else "not valid YAML"

@@ -1,4 +1,4 @@
-"""The present state as a manifest: without a secret, and planned at once it shows no change."""
+"""Export the database as a manifest without secrets; planning it at once finds no changes."""
 
 import json
 import re
@@ -27,10 +27,10 @@ Users = Mapping[str, Mapping[str, Any]]
 
 
 class Exporter:
-    """Describes users as manifests do.
+    """Describes users in the form of a manifest.
 
-    ``reveal``: the values of Generic variables stand in it. ``left_out`` is told of what cannot
-    stand in a manifest, as a sentence.
+    ``reveal`` includes the values of Generic variables. ``left_out`` gets a sentence about each
+    entry that a manifest cannot contain.
     """
 
     def __init__(self, context: Context, *, reveal: bool, left_out: Callable[[str], None]) -> None:
@@ -38,10 +38,10 @@ class Exporter:
         self._reveal = reveal
         self._left_out = left_out
 
-    def described(self, users: Iterable[User], moment: datetime) -> Iterator[tuple[str, Any]]:
-        """Yield the names of users with what they are and have."""
+    def describe(self, users: Iterable[User], moment: datetime) -> Iterator[tuple[str, Any]]:
+        """Yield user names with their entries, as of the time ``moment``."""
         for user in users:
-            if not self._can_be_named("user", user.username, ""):
+            if not self._check_name("user", user.username, ""):
                 continue
             found: dict[str, Any] = {
                 "is_active": user.is_active,
@@ -53,7 +53,8 @@ class Exporter:
                 found["variables"] = variables
             yield user.username, found
 
-    def _can_be_named(self, kind: str, name: str, owner: str) -> bool:
+    def _check_name(self, kind: str, name: str, owner: str) -> bool:
+        """Tell whether a manifest can contain a name; report to ``left_out`` if not."""
         of = f" of {owner}" if owner else ""
         if looks_secret(name):
             self._left_out(f"a {kind}{of} whose name looks like a secret is left out")
@@ -71,7 +72,7 @@ class Exporter:
         return {
             name: self._key(rows, moment)
             for name, rows in by_name.items()
-            if self._can_be_named("key", name, user.username)
+            if self._check_name("key", name, user.username)
         }
 
     def _key(self, rows: list[ApiKey], moment: datetime) -> dict[str, Any]:
@@ -80,7 +81,7 @@ class Exporter:
         replaced = Replacements(rows)
         lasting = [row for row in rows if replaced.find_newer(row) is None]
         working = [row for row in lasting if row.status(moment) == "active"]
-        # The one that a plan would look at.
+        # The row that a plan would compare.
         counts = (working or lasting or rows)[-1]
         found: dict[str, Any] = {}
         if generation.has_key_expiry:
@@ -97,7 +98,7 @@ class Exporter:
         return {
             name: self._variable(name, rows)
             for name, rows in by_name.items()
-            if self._can_be_named("variable", name, user.username)
+            if self._check_name("variable", name, user.username)
         }
 
     def _variable(self, name: str, rows: Sequence[Variable]) -> dict[str, Any]:
@@ -118,9 +119,9 @@ class Exporter:
         return found
 
     def _source(self, name: str) -> dict[str, str]:
-        """Say where a Credential's value could come from: the environment, if it can be there.
+        """Return a source for a Credential's value: an environment variable, if the name is free.
 
-        A name such as PATH or HOME is there with a value of its own.
+        Names such as PATH or HOME are taken; their source is a file.
         """
         is_taken = name in self._context.settings.environ and not is_credential(name)
         if _ENVIRONMENT_NAME.fullmatch(name) and not is_taken:
@@ -130,7 +131,7 @@ class Exporter:
         return {"file": f"secrets/{file if file.strip('.') else '_' * len(file)}"}
 
     def _value(self, rows: Sequence[Variable]) -> str | None:
-        """Return the value of a Generic variable, where it can stand in a manifest and is kept."""
+        """Return the value of a Generic variable, or None if the manifest must not declare it."""
         context = self._context
         values = {
             context.find_plaintext(row.stored) if row.is_encrypted else row.stored for row in rows
@@ -142,12 +143,12 @@ class Exporter:
             return None
         if all(row.is_environment_managed is False or is_touched(row) for row in rows):
             return value
-        # A plan would take it from the server's environment.
+        # If the server's environment sets it, declaring it would be a change.
         return None if rows[0].name in context.imported else value
 
 
 def _can_be_declared(names: Sequence[str]) -> bool:
-    """Tell whether a manifest takes these names of fields: whole texts, none empty, none twice."""
+    """Tell whether a manifest accepts these field names: not empty, valid text, no duplicates."""
     is_text = all(name.strip() and is_utf8(name) for name in names)
     return is_text and len(set(names)) == len(names)
 
@@ -158,7 +159,7 @@ def _is_same(values: Iterable[Any]) -> bool:
 
 def yaml_lines(name: str | None, users: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Yield a manifest as YAML."""
-    yield f"version: {schema.FORM}"
+    yield f"version: {schema.FORMAT_VERSION}"
     if name is not None:
         yield f"name: {_text(name)}"
     first = True
@@ -179,7 +180,7 @@ def yaml_lines(name: str | None, users: Iterable[tuple[str, Any]]) -> Iterator[s
 
 
 def _text(text: str) -> str:
-    """Write text bare where every reader takes it for text, else as JSON does."""
+    """Return text unquoted if every YAML parser reads it as text, else as a JSON string."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     from langkeys.text import json_visible
@@ -193,7 +194,7 @@ def _is_bmp(text: str) -> bool:
 
 
 def _escaped(quoted: str) -> str:
-    # Where JSON has a pair of escapes, YAML has one.
+    # YAML has one escape where JSON has a surrogate pair.
     from langkeys.text import visible
 
     return "".join(

@@ -1,35 +1,35 @@
-"""The file that an API key is written to, as a plan finds it."""
+"""The present content of an API key's output file."""
 
 from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import LangkeysError
-from langkeys.manifest import targets
+from langkeys.manifest import output_files
 from langkeys.manifest.context import Context
-from langkeys.manifest.declared import Target
-from langkeys.manifest.problems import CONFLICT, Problems, code_of
+from langkeys.manifest.declared import OutputFile
+from langkeys.manifest.problems import CONFLICT, Problems, problem_code
 from langkeys.models import ApiKey, User
 
 
 class KeyFile:
-    """What is in the file of a target; what must not be there goes to ``problems``."""
+    """The content of an output file; adds to ``problems`` if it cannot be read."""
 
-    def __init__(self, context: Context, problems: Problems, target: Target) -> None:
+    def __init__(self, context: Context, problems: Problems, output: OutputFile) -> None:
         self._context = context
         self._problems = problems
-        self._target = target
+        self._output = output
         self._text: str | None = None
         try:
-            self._text = context.find_text(target.file, "an API key")
+            self._text = context.find_text(output.file, "an API key")
         except LangkeysError as error:
-            self._add(error.message, code_of(error))
+            self._add(error.message, problem_code(error))
 
     def _add(self, what: str, code: str) -> None:
-        self._problems.add(self._target.position, self._target.path, what, code=code)
+        self._problems.add(self._output.position, self._output.path, what, code=code)
 
     def check(self, owner: User, name: str) -> None:
-        """Refuse a file that holds anything but a key of this name and owner."""
+        """Add a problem if the file contains anything but a key with this name and owner."""
         if self._text is None:
             return
-        key = targets.find_key(self._text)
+        key = output_files.find_key(self._text)
         if key is None:
             what = "the file holds something that is not an API key; it is not replaced"
             self._add(what, CONFLICT)
@@ -46,8 +46,8 @@ class KeyFile:
             self._add(what, CONFLICT)
 
     def holds(self, current: ApiKey) -> bool:
-        """Tell whether the file holds this key, in the form that is declared."""
-        key = None if self._text is None else targets.find_key(self._text)
-        if key is None or self._text != targets.text_of(self._target, key):
+        """Tell whether the file contains this key in the declared format."""
+        key = None if self._text is None else output_files.find_key(self._text)
+        if key is None or self._text != output_files.file_text(self._output, key):
             return False
         return self._context.endings.finder.find_hash(current) == api_key_hash(key)

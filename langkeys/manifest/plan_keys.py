@@ -1,11 +1,11 @@
-"""What is to be done with the API keys of a manifest."""
+"""Plan the API keys of a manifest."""
 
 from collections.abc import Mapping, Sequence
 
 from langkeys.api_keys.lifetimes import Replacements
 from langkeys.manifest.context import Context
 from langkeys.manifest.declared import DeclaredKey, DeclaredUser, Manifest
-from langkeys.manifest.plan_one_key import OneKey
+from langkeys.manifest.plan_one_key import OneKeyPlanner
 from langkeys.manifest.plan_users import PlannedUser
 from langkeys.manifest.plans import API_KEY, REMOVE, KeyAction, Plan, Unlisted
 from langkeys.manifest.problems import CONFLICT, UNSUPPORTED
@@ -16,12 +16,12 @@ _NEEDS_EXPIRY = ("expires", "expires_at", "renew_before", "grace")
 
 
 def is_servers_own(name: str | None) -> bool:
-    """Tell whether a server, or Langflow's own command line, makes keys of this name itself."""
+    """Tell whether servers, or Langflow's own command line, create keys with this name."""
     return name == "CLI" or (name or "").startswith(("MCP Server ", "MCP Project "))
 
 
 class KeyPlanner:
-    """Plans the API keys of the users that are declared."""
+    """Plans the API keys of all declared users."""
 
     def __init__(
         self, manifest: Manifest, stored: Stored, context: Context, plan: Plan, *, prune: bool
@@ -33,20 +33,20 @@ class KeyPlanner:
         self._prune = prune
 
     def plan(self, users: Mapping[str, PlannedUser]) -> None:
-        """Put what is to be done into the plan; ``users`` are as they are to be."""
+        """Add actions to the plan; ``users`` are the users as they will be."""
         for declared in self._manifest.users.values():
             for key in declared.api_keys.values():
                 self._check_generation(key)
             if declared.name not in users:
-                continue  # which is a problem already
+                continue  # the user has a problem, which is reported
             planned = users[declared.name]
             rows = [] if planned.is_new else self._stored.api_keys.get(planned.user.id, [])
             if declared.revoke_keys:
                 self._revoke_all(declared, planned.user, rows)
             for key in declared.api_keys.values():
                 named = [row for row in rows if row.name == key.name]
-                one = OneKey(self._context, self._plan, planned, declared, key, named)
-                one.plan_it()
+                one = OneKeyPlanner(self._context, self._plan, planned, declared, key, named)
+                one.add_actions()
             if "api_keys" in declared.complete and not declared.revoke_keys:
                 self._plan_unlisted(declared, planned.user, rows)
 
@@ -62,7 +62,7 @@ class KeyPlanner:
             self._plan.problems.add(position, f"{key.path}.{field}", what, code=UNSUPPORTED)
 
     def _revoke_all(self, declared: DeclaredUser, user: User, rows: Sequence[ApiKey]) -> None:
-        if self._context.is_acting_in(rows):
+        if self._context.includes_acting_key(rows):
             what = "would revoke the API key that langkeys acts by"
             self._plan.problems.add(declared.position, declared.path, what, code=CONFLICT)
         for row in rows:
@@ -79,7 +79,7 @@ class KeyPlanner:
             if (
                 row.name in declared.api_keys
                 or is_servers_own(row.name)
-                or self._context.is_acting_in([row])
+                or self._context.includes_acting_key([row])
                 or replaced.find_newer(row) is not None
             ):
                 continue

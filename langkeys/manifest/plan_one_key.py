@@ -1,4 +1,4 @@
-"""What is to be done with one API key of a manifest: generated, given, or only kept."""
+"""Plan one API key of a manifest: generated, given by a source, or only kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from langkeys.api_keys.verification import representative, verify_rows
 from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, InvalidKeyError, LangkeysError
 from langkeys.manifest.context import Context
-from langkeys.manifest.declared import DeclaredKey, DeclaredUser, Target
+from langkeys.manifest.declared import DeclaredKey, DeclaredUser, OutputFile
 from langkeys.manifest.key_file import KeyFile
 from langkeys.manifest.plan_users import PlannedUser
 from langkeys.manifest.plans import (
@@ -24,7 +24,7 @@ from langkeys.manifest.plans import (
     KeyAction,
     Plan,
     Unlisted,
-    named_ids,
+    joined_ids,
 )
 from langkeys.manifest.problems import CONFLICT, SECRET_KEY, USAGE
 from langkeys.manifest.succession import creation_after, superseded_by
@@ -32,13 +32,13 @@ from langkeys.models import ApiKey, dashed, new_id
 from langkeys.text import checked_name
 from langkeys.times import iso, later
 
-WITHIN = 60.0
-"""Seconds by which a stored expiry may differ from what is declared."""
+EXPIRY_TOLERANCE = 60.0
+"""How many seconds a stored expiry may differ from the declared one."""
 
 
 @dataclass
-class OneKey:
-    """Plans one API key that is declared; ``rows`` are all of its name and owner, oldest first."""
+class OneKeyPlanner:
+    """Plans one declared API key; ``rows`` are all with its name and owner, oldest first."""
 
     context: Context
     plan: Plan
@@ -53,7 +53,7 @@ class OneKey:
 
     @cached_property
     def _lasting(self) -> list[ApiKey]:
-        """The rows that no rotation has replaced already."""
+        """The rows that no rotation has replaced."""
         return lasting(self.rows)
 
     def _works(self, row: ApiKey) -> bool:
@@ -68,19 +68,19 @@ class OneKey:
         path = f"{self.declared.path}.{field}" if field else self.declared.path
         self.plan.problems.add(position, path, what, code=code)
 
-    def plan_it(self) -> None:
-        """Put what is to be done into the plan."""
+    def add_actions(self) -> None:
+        """Add actions for the key to the plan."""
         if self.declared.is_absent:
             self._plan_absent()
         elif self.declared.value is not None:
             self._plan_given(self.declared.value)
-        elif self.declared.target is not None:
-            self._plan_generated(self.declared.target)
+        elif self.declared.output is not None:
+            self._plan_generated(self.declared.output)
         else:
             self._plan_kept()
 
     def _plan_absent(self) -> None:
-        if self.context.is_acting_in(self.rows):
+        if self.context.includes_acting_key(self.rows):
             self._add("is the API key that langkeys acts by, and cannot be removed", code=CONFLICT)
         for row in self.rows:
             self._append(REMOVE, detail=dashed(row.id), removals=1, rows=[row])
@@ -88,39 +88,39 @@ class OneKey:
             self.plan.kept[API_KEY] += 1
 
     def _plan_kept(self) -> None:
-        """Plan a key of which only expiry and activity are declared."""
+        """Plan a key for which only expiry and state are declared."""
         pool = self._lasting if self.declared.is_active is False else self._working
         current = next(reversed(pool or self._lasting or self.rows), None)
         if current is not None:
-            self._finish(current, is_delivered=False)
+            self._plan_existing(current, is_delivered=False)
         elif self.declared.source is not None:
             what = f"{self.declared.path}: left out, as its value is missing (optional)"
             self.plan.warnings[what] = None
         else:
             self._add("there is no such API key: a new one needs write_to or value_from")
 
-    # A key that is generated, and written to a file
+    # A generated key, which is written to a file
 
-    def _plan_generated(self, target: Target) -> None:
+    def _plan_generated(self, output: OutputFile) -> None:
         if self.declared.is_active is False:
             alive = [row for row in self._lasting if not self._is_expired(row)]
             if not alive:
                 self._add("there is no such API key that could be inactive", field="is_active")
                 return
-            self._finish(alive[-1], is_delivered=False)
+            self._plan_existing(alive[-1], is_delivered=False)
             return
         usable = self._working
         if not usable and self.declared.is_active:
             usable = [row for row in self._lasting if not self._is_expired(row)]
-        file = KeyFile(self.context, self.plan.problems, target)
+        file = KeyFile(self.context, self.plan.problems, output)
         file.check(self.planned.user, self.declared.name)
         value = self.context.minted.api_key(self.declared.path, self.declared.name)
         if not usable:
-            self._new(ADD, value, [])
+            self._plan_new(ADD, value, [])
         elif self._is_due(usable[-1]):
-            self._new(RENEW, value, [usable[-1]])
+            self._plan_new(RENEW, value, [usable[-1]])
         else:
-            self._finish(usable[-1], is_delivered=not file.holds(usable[-1]))
+            self._plan_existing(usable[-1], is_delivered=not file.holds(usable[-1]))
 
     def _is_expired(self, row: ApiKey) -> bool:
         return row.expires_at is not None and row.expires_at < self._moment
@@ -140,7 +140,7 @@ class OneKey:
         )
         return ends <= before
 
-    # A key whose value comes from somewhere else
+    # A key whose value is from a source
 
     def _plan_given(self, value: str) -> None:
         found = self.context.endings.finder.find_all(value)
@@ -158,17 +158,17 @@ class OneKey:
                 self._add(what, field="value_from", code=CONFLICT)
                 return
             self._warn_of_end(row)
-            self._finish(row, is_delivered=False, same=same)
+            self._plan_existing(row, is_delivered=False, same=same)
         elif self.declared.is_active is False:
             self._add("there is no such API key that could be inactive", field="is_active")
         elif self.context.was_revoked(value):
             what = "according to the audit trail, this API key was revoked; it is not restored"
             self._add(what, field="value_from", code=CONFLICT)
         else:
-            self._new(RENEW if self._working else ADD, value, self._working[-1:])
+            self._plan_new(RENEW if self._working else ADD, value, self._working[-1:])
 
     def _warn_of_end(self, row: ApiKey) -> None:
-        """Warn where the source has gone back to a key that ends with its grace."""
+        """Warn if the source has returned to a replaced key, which ends with its grace."""
         newer = Replacements(self.rows).find_newer(row)
         is_kept = self.declared.expires is None and self.declared.expires_at is None
         if newer is not None and row.expires_at is not None and is_kept:
@@ -178,9 +178,9 @@ class OneKey:
             )
             self.plan.warnings[what] = None
 
-    # What they share
+    # Shared by all of them
 
-    def _new(self, action: str, value: str, old: Sequence[ApiKey]) -> None:
+    def _plan_new(self, action: str, value: str, old: Sequence[ApiKey]) -> None:
         owner = self.planned.user
         try:
             checked_name(self.declared.name)
@@ -197,7 +197,7 @@ class OneKey:
             self._add("has already passed: a new key would not work", field="expires_at")
             return
         ends_at_once = bool(old) and self.declared.grace is None
-        if ends_at_once and any(map(self._is_environments, old)):
+        if ends_at_once and any(map(self._is_environment_key, old)):
             what = "is the server's LANGFLOW_API_KEY, which works whatever is in the database"
             self._add(what, code=CONFLICT)
             return
@@ -224,7 +224,7 @@ class OneKey:
         )
         self._report_others({row.id for row in old})
 
-    def _is_environments(self, row: ApiKey) -> bool:
+    def _is_environment_key(self, row: ApiKey) -> bool:
         endings = self.context.endings
         return endings.is_in_environment(endings.single_row_key(row))
 
@@ -246,26 +246,26 @@ class OneKey:
         if old:
             after = "at once" if self.declared.grace is None else "after its grace"
             parts.append(f"{dashed(old[0].id)} ends {after}")
-        if self.declared.target is not None:
-            parts.append(f"to {self.declared.target.file}")
+        if self.declared.output is not None:
+            parts.append(f"to {self.declared.output.file}")
         return ", ".join(parts)
 
-    def _finish(
+    def _plan_existing(
         self, current: ApiKey, *, is_delivered: bool, same: frozenset[str] = frozenset()
     ) -> None:
-        """Plan for a key that is there: its fields, its file, and those it has superseded."""
-        acted = self._change(current)
+        """Plan an existing key: its fields, its file, and the keys that it has superseded."""
+        acted = self._plan_change(current)
         if is_delivered:
-            acted = self._deliver(current) or acted
+            acted = self._plan_delivery(current) or acted
         left = superseded_by(current, self._working)
         for old in left:
             acted = True
-            self._end_superseded(old, current)
+            self._plan_superseded_end(old, current)
         if not acted:
             self.plan.kept[API_KEY] += 1
         self._report_others({current.id, *same, *(row.id for row in left)})
 
-    def _change(self, current: ApiKey) -> bool:
+    def _plan_change(self, current: ApiKey) -> bool:
         declared = self.declared
         fields, details, new, removals = [], [], current, 0
         if current.name != declared.name:
@@ -278,7 +278,7 @@ class OneKey:
             new = new._replace(is_active=declared.is_active)
             if not declared.is_active:
                 removals = 1
-                if self.context.is_acting_in([current]):
+                if self.context.includes_acting_key([current]):
                     what = "is the API key that langkeys acts by, and cannot be deactivated"
                     self._add(what, code=CONFLICT)
         expires_at = self._declared_expiry(current)
@@ -310,23 +310,23 @@ class OneKey:
             return current.expires_at
         return None if declared.expires_at == "never" else declared.expires_at
 
-    def _deliver(self, current: ApiKey) -> bool:
-        target = self.declared.target
-        assert target is not None
+    def _plan_delivery(self, current: ApiKey) -> bool:
+        output = self.declared.output
+        assert output is not None
         value = self.context.find_key(current)
         if value is None:
             what = f"API key {dashed(current.id)} cannot be decrypted, so it cannot be delivered"
             self._add(what, field="write_to", code=SECRET_KEY)
             return False
-        if (refusal := self._refusal_of(value)) is not None:
+        if (refusal := self._refusal(value)) is not None:
             what = f"a server refuses API key {dashed(current.id)}: {refusal}"
             self._add(what, field="write_to", code=CONFLICT)
             return False
-        self._append(DELIVER, detail=f"to {target.file}", current=current, value=value)
+        self._append(DELIVER, detail=f"to {output.file}", current=current, value=value)
         return True
 
-    def _refusal_of(self, value: str) -> str | None:
-        """Say why a server would refuse a key, with its owner as they are to be."""
+    def _refusal(self, value: str) -> str | None:
+        """Return why a server would refuse a key, given the owner's planned state; or None."""
         generation = self.context.generation
         hashed = api_key_hash(value)
         try:
@@ -338,8 +338,8 @@ class OneKey:
             return error.message
         return None
 
-    def _end_superseded(self, old: ApiKey, current: ApiKey) -> None:
-        """Plan the end of a key that a run before has replaced, and that died then."""
+    def _plan_superseded_end(self, old: ApiKey, current: ApiKey) -> None:
+        """Plan the end of a key that an interrupted run has replaced."""
         ends_at_once = self.declared.grace is None
         how = "ends" if ends_at_once else "is in its grace"
         self._append(
@@ -358,7 +358,7 @@ class OneKey:
             self.plan.others.append(Unlisted(API_KEY, owner, row.name or "", row.id))
         if others:
             what = (
-                f"{self.declared.path}: other working keys of that name stay: {named_ids(others)}"
+                f"{self.declared.path}: other working keys of that name stay: {joined_ids(others)}"
             )
             self.plan.warnings[what] = None
 
@@ -397,4 +397,4 @@ class OneKey:
 def _is_near(one: datetime | None, other: datetime | None) -> bool:
     if one is None or other is None:
         return one is other
-    return abs((one - other).total_seconds()) <= WITHIN
+    return abs((one - other).total_seconds()) <= EXPIRY_TOLERANCE

@@ -1,4 +1,4 @@
-"""What is to be done with the users of a manifest."""
+"""Plan the users of a manifest."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ from langkeys import users
 from langkeys.crypto import password_rules
 from langkeys.errors import LangkeysError
 from langkeys.manifest.context import Context
-from langkeys.manifest.declared import DeclaredUser, Manifest, Target
+from langkeys.manifest.declared import DeclaredUser, Manifest, OutputFile
 from langkeys.manifest.plans import ADD, CHANGE, USER, Plan, Unlisted, UserAction
-from langkeys.manifest.problems import CONFLICT, USAGE, code_of, joined
+from langkeys.manifest.problems import CONFLICT, USAGE, problem_code, subpath
 from langkeys.manifest.stored import Stored
 from langkeys.models import User
 from langkeys.users import new_user
@@ -16,14 +16,14 @@ from langkeys.users import new_user
 
 @dataclass(frozen=True)
 class PlannedUser:
-    """A user as they are to be, and whether they are there already."""
+    """A user as they will be, and whether they are new."""
 
     user: User
     is_new: bool
 
 
 class UserPlanner:
-    """Plans users: those that are declared, and with ``complete`` all others."""
+    """Plans the declared users and, if the list is complete, all others."""
 
     def __init__(
         self, manifest: Manifest, stored: Stored, context: Context, plan: Plan, *, prune: bool
@@ -35,32 +35,36 @@ class UserPlanner:
         self._prune = prune
         self._first_alike: dict[str, DeclaredUser] = {}
 
-    def planned(self) -> dict[str, PlannedUser]:
-        """Return all users that count, as they are to be; actions go into the plan."""
+    def plan(self) -> dict[str, PlannedUser]:
+        """Add actions to the plan; return all users by name, as they will be."""
         found: dict[str, PlannedUser] = {}
         for name, declared in self._manifest.users.items():
             other = self._first_alike.setdefault(name.lower(), declared)
             user = self._stored.users.get(name)
-            # Where names that differ only in case are stored, both can be declared.
-            planned = self._new(declared, other) if user is None else self._changed(declared, user)
+            # Names that differ only in case can be declared if both are stored.
+            planned = (
+                self._plan_new(declared, other)
+                if user is None
+                else self._plan_existing(declared, user)
+            )
             if planned is not None:
                 found[name] = planned
         for name, user in self._stored.users.items():
             if name not in self._manifest.users:
-                found[name] = PlannedUser(self._unlisted(user), is_new=False)
+                found[name] = PlannedUser(self._plan_unlisted(user), is_new=False)
         return found
 
     def _add(self, declared: DeclaredUser, what: str, *, code: str = USAGE) -> None:
         self._plan.problems.add(declared.position, declared.path, what, code=code)
 
-    def _new(self, declared: DeclaredUser, other: DeclaredUser) -> PlannedUser | None:
+    def _plan_new(self, declared: DeclaredUser, other: DeclaredUser) -> PlannedUser | None:
         context, settings = self._context, self._context.settings
         password = self._new_password(declared)
         alike = self._stored.alike.get(declared.name.lower(), ())
         if alike:
             self._add(
                 declared,
-                f"there is no user of this name; did you mean {joined('', alike[0])}? User names"
+                f"there is no user of this name; did you mean {subpath('', alike[0])}? User names"
                 " are unique regardless of case",
                 code=USAGE if password is None else CONFLICT,
             )
@@ -68,7 +72,7 @@ class UserPlanner:
         if other is not declared:
             self._add(
                 declared,
-                f"differs only in case from {joined('', other.name)} in {other.position}; user"
+                f"differs only in case from {subpath('', other.name)} in {other.position}; user"
                 " names are unique regardless of case",
             )
             return None
@@ -92,8 +96,8 @@ class UserPlanner:
         states = [word for word, holds in (
             ("superuser", user.is_superuser), ("inactive", not user.is_active)
         ) if holds]  # fmt: skip
-        if declared.target is not None:
-            states.append(f"password in {declared.target.file}")
+        if declared.output is not None:
+            states.append(f"password in {declared.output.file}")
         action = UserAction(
             ADD, user, user.username, detail=", ".join(states), declared=declared, password=password
         )
@@ -101,26 +105,26 @@ class UserPlanner:
         return PlannedUser(user, is_new=True)
 
     def _new_password(self, declared: DeclaredUser) -> str | None:
-        if declared.target is None:
+        if declared.output is None:
             return declared.password
-        # What a run has left there that did not get to its commit is the password.
-        text = self._in_file(declared.target)
-        return text or self._context.minted.password(declared.target.file)
+        # An interrupted run may have left a password there, which is used.
+        text = self._password_in(declared.output)
+        return text or self._context.minted.password(declared.output.file)
 
-    def _in_file(self, target: Target) -> str | None:
+    def _password_in(self, output: OutputFile) -> str | None:
         try:
-            text = self._context.find_password(target.file)
+            text = self._context.find_password(output.file)
         except LangkeysError as error:
-            code = code_of(error)
-            self._plan.problems.add(target.position, target.path, error.message, code=code)
+            code = problem_code(error)
+            self._plan.problems.add(output.position, output.path, error.message, code=code)
             return None
         refusal = None if text is None else password_rules.refusal(text)
         if refusal is not None:
             what = f"the password in the file {refusal}; it is not replaced"
-            self._plan.problems.add(target.position, target.path, what, code=CONFLICT)
+            self._plan.problems.add(output.position, output.path, what, code=CONFLICT)
         return text
 
-    def _changed(self, declared: DeclaredUser, user: User) -> PlannedUser:
+    def _plan_existing(self, declared: DeclaredUser, user: User) -> PlannedUser:
         fields = []
         new = user
         details = []
@@ -135,12 +139,12 @@ class UserPlanner:
             details.append("promote" if declared.is_superuser else "demote")
         for verb in ("deactivate", "demote"):
             if verb in details:
-                # Neither says anything of one who is no superuser, or inactive, already.
+                # This passes users who are not active superusers.
                 refusal = self._context.check_dispensable(user, verb)
                 if refusal is not None:
                     self._add(declared, refusal, code=CONFLICT)
                 removals += 1
-        password = self._other_password(declared, user)
+        password = self._changed_password(declared, user)
         if password is not None:
             fields.append("password")
         if fields:
@@ -161,19 +165,19 @@ class UserPlanner:
             self._plan.kept[USER] += 1
         return PlannedUser(new, is_new=False)
 
-    def _other_password(self, declared: DeclaredUser, user: User) -> str | None:
+    def _changed_password(self, declared: DeclaredUser, user: User) -> str | None:
         if not declared.sets_password:
             return None
         wanted = declared.password
-        if declared.target is not None:
-            wanted = self._in_file(declared.target)
+        if declared.output is not None:
+            wanted = self._password_in(declared.output)
             if wanted is None:
-                return self._context.minted.password(declared.target.file)
+                return self._context.minted.password(declared.output.file)
         if wanted is None or self._context.has_password(user, wanted):
             return None
         return wanted
 
-    def _unlisted(self, user: User) -> User:
+    def _plan_unlisted(self, user: User) -> User:
         if not self._manifest.is_complete or not user.is_active:
             return user
         refusal = self._context.check_dispensable(user, "deactivate")

@@ -1,4 +1,4 @@
-"""What is to be done with the variables of a manifest."""
+"""Plan the variables of a manifest."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from langkeys.variables import lifecycle as variables
 
 
 class VariablePlanner:
-    """Plans variables: of the users that are declared, and those of every active user."""
+    """Plans the variables of declared users, and ``every_user`` for all active users."""
 
     def __init__(
         self, manifest: Manifest, stored: Stored, context: Context, plan: Plan, *, prune: bool
@@ -27,7 +27,7 @@ class VariablePlanner:
         self._refused: set[str] = set()
 
     def plan(self, users: Mapping[str, PlannedUser]) -> None:
-        """Put what is to be done into the plan; ``users`` are as they are to be."""
+        """Add actions to the plan; ``users`` are the users as they will be."""
         for name, planned in users.items():
             user = planned.user
             declared = self._manifest.users.get(name)
@@ -46,11 +46,11 @@ class VariablePlanner:
     def _plan_one(self, user: User, declared: DeclaredVariable, rows: list[Variable]) -> None:
         if declared.is_absent:
             if rows:
-                self._act(REMOVE, user, declared, rows, removals=1)
+                self._append(REMOVE, user, declared, rows, removals=1)
             else:
                 self._plan.kept[VARIABLE] += 1
         elif rows:
-            self._plan_there(user, declared, rows)
+            self._plan_existing(user, declared, rows)
         elif declared.value is not None:
             self._plan_new(user, declared)
         elif declared.source is not None:
@@ -66,11 +66,12 @@ class VariablePlanner:
         except LangkeysError as error:
             self._add(declared, error.message)
             return
-        if self._is_sound(declared, declared.type or CREDENTIAL, declared.value or ""):
+        if self._check_value(declared, declared.type or CREDENTIAL, declared.value or ""):
             kind = declared.type or CREDENTIAL
-            self._act(ADD, user, declared, [], detail=kind)
+            self._append(ADD, user, declared, [], detail=kind)
 
-    def _is_sound(self, declared: DeclaredVariable, kind: str, value: str) -> bool:
+    def _check_value(self, declared: DeclaredVariable, kind: str, value: str) -> bool:
+        """Add a problem if a value is not valid; return False if the variable has any problem."""
         if kind == GENERIC and value.startswith(FERNET_PREFIX):
             self._add(
                 declared,
@@ -78,40 +79,40 @@ class VariablePlanner:
             )
         return declared.path not in self._refused
 
-    def _plan_there(self, user: User, declared: DeclaredVariable, rows: list[Variable]) -> None:
+    def _plan_existing(self, user: User, declared: DeclaredVariable, rows: list[Variable]) -> None:
         fields: dict[str, None] = {}
         for row in rows:
             if declared.type is not None and row.type != declared.type:
                 fields["type"] = None
                 if declared.value is None and self._value_of(row) is None:
-                    what = "its value cannot be decrypted, and so cannot get another type"
+                    what = "its type cannot be changed, as its value cannot be decrypted"
                     self._add(declared, what, code=SECRET_KEY)
                     return
             if declared.value is not None:
                 if self._value_of(row) != declared.value:
                     fields["value"] = None
-                elif self._is_environments(row):
+                elif self._is_from_environment(row):
                     fields["is_environment_managed"] = None
             names = declared.default_fields
             if names is not None and (row.default_fields or ()) != names:
                 fields["default_fields"] = None
         for row in rows if fields else ():
             value = declared.value or self._value_of(row) or ""
-            if not self._is_sound(declared, declared.type or row.type or CREDENTIAL, value):
+            if not self._check_value(declared, declared.type or row.type or CREDENTIAL, value):
                 return
         if fields:
             order = ("type", "value", "default_fields", "is_environment_managed")
             ordered = tuple(name for name in order if name in fields)
             detail = "" if len(rows) == 1 else f"in {len(rows)} rows"
-            self._act(CHANGE, user, declared, rows, fields=ordered, detail=detail)
+            self._append(CHANGE, user, declared, rows, fields=ordered, detail=detail)
         else:
             self._plan.kept[VARIABLE] += 1
 
     def _value_of(self, row: Variable) -> str | None:
         return self._context.find_plaintext(row.stored) if row.is_encrypted else row.stored
 
-    def _is_environments(self, row: Variable) -> bool:
-        """Tell whether a server's next start puts its environment's value over the row's."""
+    def _is_from_environment(self, row: Variable) -> bool:
+        """Tell whether a server's next start will overwrite the row from its environment."""
         generation = self._context.generation
         if not generation.keeps_set_variables or row.name not in self._context.imported:
             return False
@@ -119,7 +120,7 @@ class VariablePlanner:
             return bool(row.is_environment_managed) and not variables.is_touched(row)
         return not variables.is_touched(row)
 
-    def _act(
+    def _append(
         self,
         action: str,
         user: User,
@@ -143,9 +144,9 @@ class VariablePlanner:
         for name, rows in stored.items():
             if name in listed:
                 continue
-            if any(row.is_environment_managed or self._is_environments(row) for row in rows):
-                continue  # a server's own, which it would make again
+            if any(row.is_environment_managed or self._is_from_environment(row) for row in rows):
+                continue  # a server would create it again from its environment
             if self._prune:
-                self._act(REMOVE, user, None, rows, detail="not listed", removals=1)
+                self._append(REMOVE, user, None, rows, detail="not listed", removals=1)
             else:
                 self._plan.not_listed.append(Unlisted(VARIABLE, user, name, rows[0].id))

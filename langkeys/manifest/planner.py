@@ -1,6 +1,6 @@
-"""The planner: from what is declared and what is stored to what is to be done.
+"""Compare a manifest with the stored state: ``plan``, ``apply --dry-run`` and ``apply`` use this.
 
-One function for ``plan``, ``apply --dry-run`` and ``apply``, which writes nothing.
+Planning writes nothing.
 """
 
 from langkeys.manifest.context import Context
@@ -14,12 +14,12 @@ from langkeys.times import now
 
 
 def plan(manifest: Manifest, stored: Stored, context: Context, *, prune: bool) -> Plan:
-    """Return what is to be done; what cannot be is among the plan's problems.
+    """Return a plan; what is not possible is among its problems.
 
-    With ``prune`` what a complete list does not have is removed.
+    ``prune`` removes what a complete list does not contain.
     """
     found = Plan(now())
-    users = UserPlanner(manifest, stored, context, found, prune=prune).planned()
+    users = UserPlanner(manifest, stored, context, found, prune=prune).plan()
     VariablePlanner(manifest, stored, context, found, prune=prune).plan(users)
     KeyPlanner(manifest, stored, context, found, prune=prune).plan(users)
     found.sort()

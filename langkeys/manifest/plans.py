@@ -1,4 +1,4 @@
-"""Plans: what is to be done to get from what is stored to what is declared, and what is not."""
+"""Plans: the actions that change the stored state to the declared one."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ KINDS = (USER, VARIABLE, API_KEY)
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that is to be done; ``detail`` is for people, without a secret in it."""
+    """One action of a plan; ``detail`` is a text for people, without secrets."""
 
     action: str
     owner: User
@@ -31,25 +31,25 @@ class Action:
     fields: tuple[str, ...] = ()
     detail: str = ""
     removals: int = 0
-    """How many deletions, deactivations and demotions it is."""
+    """The number of deletions, deactivations and demotions."""
     ends_at_once: bool = False
-    """It replaces a key without a grace."""
+    """Whether it ends a replaced key without a grace."""
 
     kind = ""
 
     @property
     def id(self) -> str | None:
-        """The id of the row that is touched, None where it is new."""
+        """The id of the changed row; None if it is new."""
         return None
 
-    def touched(self) -> Iterator[Any]:
-        """Yield what the plan's id is made of, besides what anybody can see."""
+    def fingerprint(self) -> Iterator[Any]:
+        """Yield what goes into the plan's id, in addition to what the plan shows."""
         yield from ()
 
 
 @dataclass(frozen=True)
 class UserAction(Action):
-    """A user is added, or gets another state or password."""
+    """A user is added, or a user's state or password is changed."""
 
     declared: DeclaredUser | None = None
     stored: User | None = None
@@ -62,12 +62,12 @@ class UserAction(Action):
         """The user's id."""
         return None if self.stored is None else self.stored.id
 
-    def touched(self) -> Iterator[Any]:
-        """Yield the row, and the new password unless it is made up."""
+    def fingerprint(self) -> Iterator[Any]:
+        """Yield the row, and the new password unless it is generated."""
         if self.stored is not None:
             user = self.stored
             yield (user.id, user.password_hash, user.is_active, user.is_superuser)
-        if self.declared is not None and self.declared.target is None:
+        if self.declared is not None and self.declared.output is None:
             yield self.password
 
 
@@ -86,14 +86,14 @@ class VariableAction(Action):
         return self.rows[0].id if self.rows else None
 
     def encrypts(self, generation: Generation) -> bool:
-        """Tell whether a value is written encrypted; a Generic one needs no secret key."""
+        """Tell whether the action writes an encrypted value, which needs the secret key."""
         if self.declared is None or self.action not in (ADD, CHANGE):
             return False
         kinds = {self.declared.type or row.type for row in self.rows} or {self.declared.type}
         return generation.encrypts_generic or kinds != {GENERIC}
 
-    def touched(self) -> Iterator[Any]:
-        """Yield the rows, and what is declared."""
+    def fingerprint(self) -> Iterator[Any]:
+        """Yield the rows and the declared fields."""
         for row in self.rows:
             yield (row.id, row.stored, row.type, row.default_fields, row.is_environment_managed)
         if self.declared is not None:
@@ -104,23 +104,23 @@ class VariableAction(Action):
 class KeyAction(Action):
     """An API key is added, changed, replaced, delivered or removed.
 
-    ``rows`` are those that end or are superseded, ``current`` the one that is, or stays.
+    ``rows`` are those that end or are superseded; ``current`` is the one that stays.
     """
 
     declared: DeclaredKey | None = None
     current: ApiKey | None = None
     new: ApiKey | None = None
-    """The row as it is to be; a new one without its stored form."""
+    """The row as it will be; ``stored`` and ``hash`` of a new one are not filled in yet."""
     rows: tuple[ApiKey, ...] = ()
     grace: timedelta | None = None
     value: str | None = field(default=None, repr=False)
-    """The key itself, where it is new or to be delivered."""
+    """The key itself, if it is new or delivered."""
 
     kind = API_KEY
 
     @property
     def id(self) -> str | None:
-        """The id of the key that is touched."""
+        """The id of the row that stays, or else of the first that ends."""
         if self.current is not None:
             return self.current.id
         return self.rows[0].id if self.rows else None
@@ -128,11 +128,11 @@ class KeyAction(Action):
     @property
     def is_delivered(self) -> bool:
         """Whether the key is written to a file."""
-        has_target = self.declared is not None and self.declared.target is not None
-        return has_target and self.action in (ADD, RENEW, DELIVER)
+        has_output = self.declared is not None and self.declared.output is not None
+        return has_output and self.action in (ADD, RENEW, DELIVER)
 
-    def touched(self) -> Iterator[Any]:
-        """Yield the rows, and what is declared of the key."""
+    def fingerprint(self) -> Iterator[Any]:
+        """Yield the rows and the declared fields."""
         for row in (self.current, *self.rows):
             if row is not None:
                 expires_at = iso_or_none(row.expires_at)
@@ -141,13 +141,13 @@ class KeyAction(Action):
             declared = self.declared
             yield (
                 str(declared.expires), str(declared.expires_at), str(declared.grace),
-                declared.value, None if declared.target is None else str(declared.target.file),
+                declared.value, None if declared.output is None else str(declared.output.file),
             )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Unlisted:
-    """Something that is there and that a complete list does not have, or another key of a name."""
+    """Something that a complete list does not contain, or another API key with a declared name."""
 
     kind: str
     owner: User
@@ -157,7 +157,7 @@ class Unlisted:
 
 @dataclass
 class Plan:
-    """What is to be done, in the order of users, variables and API keys."""
+    """The actions of a run, users first, then variables and API keys."""
 
     moment: datetime
     actions: list[Action] = field(default_factory=list)
@@ -168,19 +168,19 @@ class Plan:
     problems: Problems = field(default_factory=Problems)
 
     def sort(self) -> None:
-        """Put everything in an order that does not depend on that of the files."""
+        """Sort everything, so that the order of files and entries does not matter."""
         self.actions.sort(key=lambda a: (KINDS.index(a.kind), a.owner.username, a.name))
         for unlisted in (self.not_listed, self.others):
             unlisted.sort(key=lambda u: (KINDS.index(u.kind), u.owner.username, u.name, u.id))
 
     @property
     def removals(self) -> int:
-        """How many deletions, deactivations and demotions it is."""
+        """The number of deletions, deactivations and demotions."""
         return sum(action.removals for action in self.actions)
 
     @property
     def destructive(self) -> set[tuple[str, str, str]]:
-        """What of it somebody has to agree to: kinds, owners and names."""
+        """The actions that need a confirmation, as kind, owner and name."""
         return {
             (action.kind, action.owner.username, action.name)
             for action in self.actions
@@ -188,21 +188,21 @@ class Plan:
         }
 
     def count(self, action: str, kind: str | None = None) -> int:
-        """Count the actions of a sort."""
+        """Count the actions with this name, and of this kind if it is not None."""
         return sum(found.action == action and kind in (None, found.kind) for found in self.actions)
 
     def plan_id(self, secret_key: str) -> str:
-        """Return what tells this plan from another: 12 hex digits over actions and rows.
+        """Return the plan's id: 12 hex digits of an HMAC over the actions and their rows.
 
-        Keyed by the secret key, as the values go into it: nobody can try values with it.
+        As values go into it, it is keyed with the secret key: otherwise values could be guessed.
         """
         digest = hmac.new(f"langkeys plan {secret_key}".encode(), digestmod=hashlib.sha256)
         for action in self.actions:
             seen = (action.action, action.kind, action.owner.username, action.name, action.fields)
-            digest.update(json.dumps([seen, *action.touched()]).encode() + b"\n")
+            digest.update(json.dumps([seen, *action.fingerprint()]).encode() + b"\n")
         return digest.hexdigest()[:12]
 
 
-def named_ids(rows: Iterable[ApiKey]) -> str:
-    """Name rows by their ids."""
+def joined_ids(rows: Iterable[ApiKey]) -> str:
+    """Return the ids of rows for a message."""
     return ", ".join(dashed(row.id) for row in rows)

@@ -1,4 +1,4 @@
-"""What is wrong with manifests: collected, and reported all at once with file, line and column."""
+"""Problems in manifests: collected, and reported together with file, line and column."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from langkeys.errors import (
 )
 from langkeys.text import counted
 
-MOST_SHOWN = 1000
-"""Problems that are listed; of more it is said how many there are."""
+MAX_SHOWN = 1000
+"""The maximum number of problems in a list; of the rest only the number is shown."""
 
 USAGE, UNSUPPORTED, SECRET_KEY, CONFLICT = "usage", "unsupported", "secret_key", "conflict"
 
-# The first of these that there is gives the exit code of all problems together.
+# The most important first: it gives the exit code of all problems together.
 _ERRORS: dict[str, type[LangkeysError]] = {
     USAGE: UsageError,
     UNSUPPORTED: UnsupportedError,
@@ -32,7 +32,7 @@ _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{16,}|gAAAAA")
 
 
 class Position(NamedTuple):
-    """Where something stands: file, line and column, both from 1; no line: the file itself."""
+    """A position in a file; line and column count from 1, and line 0 is the file as a whole."""
 
     file: str
     line: int = 0
@@ -43,7 +43,7 @@ class Position(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong; ``code`` is that of the error that it makes."""
+    """One problem; ``code`` is an ``error.code``."""
 
     position: Position
     path: str
@@ -56,12 +56,12 @@ class Problem(NamedTuple):
 
 
 def looks_secret(text: str) -> bool:
-    """Tell whether a text may be an API key or an encrypted value, wherever it stands."""
+    """Tell whether a text contains what may be an API key or an encrypted value."""
     return _SECRET.search(text) is not None
 
 
-def joined(path: str, name: str) -> str:
-    """Return the path of a part: names that would not be clear in it are quoted."""
+def subpath(path: str, name: str) -> str:
+    """Append a name to a path; quote it if necessary, and hide it if it looks like a secret."""
     if looks_secret(name):
         name = "(hidden)"
     elif _PLAIN.fullmatch(name) is None:
@@ -79,26 +79,26 @@ class Problems:
         return len(self.found)
 
     def add(self, position: Position, path: str, what: str, *, code: str = USAGE) -> None:
-        """Add a problem; ``what`` never repeats a value of the file."""
+        """Add a problem; ``what`` must not repeat a value of the file."""
         self.found.append(Problem(position, path, what, code))
 
     def require_none(self) -> None:
-        """Raise the error of all problems together, each with its line, if there are any."""
+        """Raise one error that lists all problems, if there are any."""
         if self.found:
-            raise error_of(self.found)
+            raise combined_error(self.found)
 
 
-def code_of(error: LangkeysError) -> str:
-    """Return the code of the problem that an error is."""
+def problem_code(error: LangkeysError) -> str:
+    """Return the code of a problem for an error."""
     return error.code if error.code in _ERRORS else USAGE
 
 
-def error_of(problems: Iterable[Problem]) -> LangkeysError:
-    """Return the error that lists problems; its class is that of the worst of them."""
+def combined_error(problems: Iterable[Problem]) -> LangkeysError:
+    """Return the error that lists problems; its class is that of the most important one."""
     ordered = sorted(dict.fromkeys(problems))
-    lines = [str(problem) for problem in ordered[:MOST_SHOWN]]
-    if len(ordered) > MOST_SHOWN:
-        lines.append(f"and {len(ordered) - MOST_SHOWN} more")
+    lines = [str(problem) for problem in ordered[:MAX_SHOWN]]
+    if len(ordered) > MAX_SHOWN:
+        lines.append(f"and {len(ordered) - MAX_SHOWN} more")
     codes = {problem.code for problem in ordered}
     kind = next(error for code, error in _ERRORS.items() if code in codes)
     files = list(dict.fromkeys(problem.position.file for problem in ordered))

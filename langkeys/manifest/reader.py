@@ -1,6 +1,6 @@
-"""Manifests from their files: read, joined, and with the secrets that they refer to.
+"""Read manifests from files, merge them, and read the secrets that they refer to.
 
-All problems are found in one run: of the form, of what does not go together, of what is missing.
+One run finds all problems: wrong form, contradictions, and missing secrets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +20,12 @@ from langkeys.manifest.declared import (
     DeclaredVariable,
     Entry,
     Manifest,
+    OutputFile,
     Source,
-    Target,
 )
-from langkeys.manifest.document import MAP, Node, node_of
+from langkeys.manifest.document import MAP, Node, parse_document
 from langkeys.manifest.problems import Position, Problems
-from langkeys.manifest.secrets_of import Secrets
+from langkeys.manifest.secret_sources import SecretReader
 from langkeys.manifest.walker import Object, Value, Walker
 from langkeys.models import GENERIC
 from langkeys.variables.formats import (
@@ -40,19 +40,18 @@ SUFFIXES = (".yaml", ".yml", ".json")
 Some = TypeVar("Some", bound=Entry)
 
 
-def manifest_of(
+def read_manifests(
     paths: Sequence[str], *, environ: Mapping[str, str], read_stdin: Callable[[], bytes]
 ) -> Manifest:
-    """Read manifests and join them; folders stand for the manifests in them, ``-`` for stdin.
+    """Read and merge manifests; a folder means all manifests in it, ``-`` means stdin.
 
-    Raises the error that lists all problems; nothing but the files is looked at, and nothing is
-    written.
+    Raises one error that lists all problems. Reads only files and ``environ``; writes nothing.
     """
     problems = Problems()
-    reader = _Reader(problems, Secrets(environ, problems))
+    reader = _Reader(problems, SecretReader(environ, problems))
     for label, folder, content in _contents(paths, read_stdin, problems):
         reader.read(content, label, folder)
-    found = reader.joined()
+    found = reader.merged()
     problems.require_none()
     return found
 
@@ -71,7 +70,7 @@ def _contents(
             found.append(("stdin", Path.cwd(), read_stdin()))
             continue
         if not text:
-            # An unset variable of a shell, and not the folder that Path makes of it.
+            # Probably an unset variable of a shell; Path would take it for the current folder.
             problems.add(Position("-f"), "", "the name of a manifest is empty")
             continue
         for path in _files_at(Path(text), problems):
@@ -96,7 +95,7 @@ def _files_at(path: Path, problems: Problems) -> list[Path]:
         inside = sorted(
             found
             for found in path.iterdir()
-            # Mounted ConfigMaps have folders and links whose names start with dots.
+            # Mounted ConfigMaps contain hidden folders and links.
             if found.suffix in SUFFIXES and not found.name.startswith(".")
         )
     except (OSError, ValueError) as error:
@@ -108,7 +107,7 @@ def _files_at(path: Path, problems: Problems) -> list[Path]:
 
 
 class _Reader:
-    def __init__(self, problems: Problems, secrets: Secrets) -> None:
+    def __init__(self, problems: Problems, secrets: SecretReader) -> None:
         self._problems = problems
         self._secrets = secrets
         self._walker = Walker(problems)
@@ -123,10 +122,10 @@ class _Reader:
         self._problems.add(position, path, what)
 
     def read(self, content: bytes, label: str, folder: Path) -> None:
-        """Read one file, and join it to those before."""
+        """Read one file, and merge it with those before."""
         self._folder = folder
         self._files.append(label)
-        node = node_of(content, label, self._problems)
+        node = parse_document(content, label, self._problems)
         if node is None or not self._is_manifest(node):
             return
         found = self._walker.object(node, "manifest", "")
@@ -136,12 +135,12 @@ class _Reader:
         self._complete = self._once(self._complete, found.get("complete"))
         every = _part(found, "every_user").get("variables")
         if every is not None:
-            self._join(self._every_user, self._variables(every.value))
+            self._merge(self._every_user, self._variables(every.value))
         for name, value in _part(found, "users").items():
-            self._join(self._users, {name: self._user(name, value)})
+            self._merge(self._users, {name: self._user(name, value)})
 
     def _is_manifest(self, node: Node) -> bool:
-        known = schema.FORMS["manifest"].fields
+        known = schema.OBJECT_TYPES["manifest"].fields
         if node.kind != MAP or not any(key.text in known for key, _ in node.pairs):
             self._add(
                 node.position, "", f"not a manifest of langkeys, which has {', '.join(known)}"
@@ -154,16 +153,16 @@ class _Reader:
             self._add(found.position, found.path, f"is in {before.position} already")
         return found or before
 
-    def _join(self, all_: dict[str, Some], found: Mapping[str, Some]) -> None:
+    def _merge(self, all_: dict[str, Some], found: Mapping[str, Some]) -> None:
         for name, entry in found.items():
             if name in all_:
                 self._add(entry.position, entry.path, f"is in {all_[name].position} already")
             else:
                 all_[name] = entry
 
-    def joined(self) -> Manifest:
-        """Return all files as one manifest."""
-        self._check_targets()
+    def merged(self) -> Manifest:
+        """Check what concerns several files, and return all of them as one manifest."""
+        self._check_outputs()
         self._check_values()
         return Manifest(
             name=None if self._name is None else self._name.value,
@@ -173,24 +172,24 @@ class _Reader:
             files=tuple(self._files),
         )
 
-    def _check_targets(self) -> None:
-        # Whatever links and .. lead there: the last one written would be all that is left.
-        first: dict[str, Target] = {}
+    def _check_outputs(self) -> None:
+        # Two entries for one file would overwrite each other, even through links or "..".
+        first: dict[str, OutputFile] = {}
         for user in self._users.values():
-            targets = [user.target, *(key.target for key in user.api_keys.values())]
-            for target in filter(None, targets):
-                other = first.setdefault(realpath(target.file), target)
-                if other is not target:
+            outputs = [user.output, *(key.output for key in user.api_keys.values())]
+            for output in filter(None, outputs):
+                other = first.setdefault(realpath(output.file), output)
+                if other is not output:
                     what = f"the same file as {other.path} in {other.position}"
-                    self._add(target.position, target.path, what)
+                    self._add(output.position, output.path, what)
         for source in self._secrets.asked:
-            target_here = None if source.file is None else first.get(realpath(source.file))
-            if target_here is not None:
+            read_here = None if source.file is None else first.get(realpath(source.file))
+            if read_here is not None:
                 what = f"the same file as {source.path} in {source.position}, which is read"
-                self._add(target_here.position, target_here.path, what)
+                self._add(read_here.position, read_here.path, what)
 
     def _check_values(self) -> None:
-        """Refuse one API key for two entries: servers refuse a key that is stored twice."""
+        """Add a problem if two entries have the same API key: servers refuse a duplicate."""
         first: dict[str, DeclaredKey] = {}
         for key in (key for user in self._users.values() for key in user.api_keys.values()):
             if key.value is not None and (other := first.setdefault(key.value, key)) is not key:
@@ -217,7 +216,7 @@ class _Reader:
             is_superuser=_value(fields, "is_superuser"),
             source=source,
             password=password,
-            target=self._target(fields, "password_to"),
+            output=self._output(fields, "password_to"),
             sets_password=_value(fields, "set_password") == schema.ALWAYS,
             revoke_keys=revoke_keys,
             api_keys=keys,
@@ -276,7 +275,7 @@ class _Reader:
             grace=_value(fields, "grace"),
             source=source,
             value=text,
-            target=self._target(fields, "write_to"),
+            output=self._output(fields, "write_to"),
             field_positions={field: found.position for field, found in fields.items()},
         )
         if key.expires and key.renew_before and key.renew_before >= key.expires:
@@ -310,7 +309,7 @@ class _Reader:
         # As the system sees it: a path with .. may lead through a link.
         return self._folder / text
 
-    def _target(self, fields: Object, name: str) -> Target | None:
+    def _output(self, fields: Object, name: str) -> OutputFile | None:
         if name not in fields:
             return None
         position, path, found = fields[name].position, fields[name].path, fields[name].value
@@ -325,7 +324,7 @@ class _Reader:
         for field, wanted in (("variable", schema.DOTENV), ("secret", schema.K8S_SECRET)):
             if field in found and format_ != wanted:
                 self._add(found[field].position, found[field].path, f"requires format: {wanted}")
-        target = Target(
+        output = OutputFile(
             position,
             path,
             self._path(file),
@@ -335,17 +334,17 @@ class _Reader:
             secret_namespace=_value(secret, "namespace"),
             secret_key=_value(secret, "key"),
         )
-        self._check_names(target)
-        return target
+        self._check_names(output)
+        return output
 
-    def _check_names(self, target: Target) -> None:
+    def _check_names(self, output: OutputFile) -> None:
         try:
-            list(dotenv([(target.variable, "")]))
-            check_kubernetes_names(target.secret_name or "name", target.secret_namespace)
-            if target.secret_key is not None:
-                check_kubernetes_key(target.secret_key)
+            list(dotenv([(output.variable, "")]))
+            check_kubernetes_names(output.secret_name or "name", output.secret_namespace)
+            if output.secret_key is not None:
+                check_kubernetes_key(output.secret_key)
         except LangkeysError as error:
-            self._add(target.position, target.path, error.message)
+            self._add(output.position, output.path, error.message)
 
 
 def _value(fields: Object, name: str) -> Any:

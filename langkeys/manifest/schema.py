@@ -1,12 +1,12 @@
-"""What a manifest may hold: one table, for the reader and for the JSON Schema of editors."""
+"""What a manifest may contain: one table for the reader and for the editors' JSON Schema."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from langkeys.models import CREDENTIAL, GENERIC
 
-FORM = 1
-"""The version of manifests that is read."""
+FORMAT_VERSION = 1
+"""The supported version of the format."""
 
 TEXT, BOOLEAN, SPAN, WHEN, CHOICE, CHOICES, TEXTS, OBJECT, MAP, VERSION = (
     "text", "boolean", "span", "when", "choice", "choices", "texts", "object", "map", "version",
@@ -18,56 +18,58 @@ BARE, DOTENV, K8S_SECRET = "bare", "dotenv", "k8s-secret"
 
 
 class Field(NamedTuple):
-    """A field of an object: its kind, what it is for, and what it may hold."""
+    """A field of an object: its kind, its description, and its permitted values."""
 
     kind: str
     about: str
     choices: tuple[str, ...] = ()
-    part: str = ""
-    """The object that the field, or each entry of the map, is."""
+    type_name: str = ""
+    """The object type of the field, or of each value of the map."""
 
 
-class Form(NamedTuple):
-    """An object: its fields, which of them cannot stand together, and which need others.
+class ObjectType(NamedTuple):
+    """A type of object: its fields, which of them exclude each other, and which require others.
 
-    ``needed`` are fields one of which must be there. With ``unless_absent`` only the field
-    ``state`` counts where it is ``absent``: an overlay can remove a thing by that one line.
+    At least one of the fields ``needed`` must be there. ``unless_absent``: all rules are off if the
+    field ``state`` is ``absent``, so that an overlay can remove an entry with one line.
     """
 
     fields: Mapping[str, Field]
     exclusive: tuple[tuple[str, ...], ...] = ()
     requires: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """A field, and those of which each must stand beside it."""
+    """Pairs of a field and the fields that it requires."""
     needed: tuple[str, ...] = ()
     unless_absent: bool = False
 
 
 _STATE = Field(CHOICE, "absent removes it.", (PRESENT, ABSENT))
-_VARIABLES = Field(MAP, "Variables by name.", part="variable")
+_VARIABLES = Field(MAP, "Variables by name.", type_name="variable")
 
-FORMS: Mapping[str, Form] = {
-    "manifest": Form(
+OBJECT_TYPES: Mapping[str, ObjectType] = {
+    "manifest": ObjectType(
         {
             "version": Field(VERSION, "The version of this format: 1."),
             "name": Field(TEXT, "The name of the deployment, for the audit trail."),
             "every_user": Field(
-                OBJECT, "What every active user has; a user's own entry wins.", part="every_user"
+                OBJECT,
+                "What every active user has; a user's own entry wins.",
+                type_name="every_user",
             ),
-            "users": Field(MAP, "Users by name.", part="user"),
+            "users": Field(MAP, "Users by name.", type_name="user"),
             "complete": Field(
                 CHOICES, "With --prune, users that are not listed are deactivated.", ("users",)
             ),
         },
         needed=("version",),
     ),
-    "every_user": Form({"variables": _VARIABLES}),
-    "user": Form(
+    "every_user": ObjectType({"variables": _VARIABLES}),
+    "user": ObjectType(
         {
             "is_active": Field(BOOLEAN, "Whether the user can log in. A new one: true."),
             "is_superuser": Field(BOOLEAN, "Whether the user is a superuser. A new one: false."),
-            "password_from": Field(OBJECT, "Where the password comes from.", part="source"),
+            "password_from": Field(OBJECT, "Where the password comes from.", type_name="source"),
             "password_to": Field(
-                OBJECT, "Where a generated password is written.", part="password_file"
+                OBJECT, "Where a generated password is written.", type_name="password_file"
             ),
             "set_password": Field(
                 CHOICE,
@@ -75,7 +77,7 @@ FORMS: Mapping[str, Form] = {
                 (ON_CREATE, ALWAYS),
             ),
             "revoke_keys": Field(BOOLEAN, "true revokes all API keys of the user."),
-            "api_keys": Field(MAP, "API keys by name.", part="api_key"),
+            "api_keys": Field(MAP, "API keys by name.", type_name="api_key"),
             "variables": _VARIABLES,
             "complete": Field(
                 CHOICES,
@@ -85,19 +87,19 @@ FORMS: Mapping[str, Form] = {
         },
         exclusive=(("password_from", "password_to"),),
     ),
-    "variable": Form(
+    "variable": ObjectType(
         {
             "state": _STATE,
             "type": Field(CHOICE, "A new one: Credential.", (CREDENTIAL, GENERIC)),
             "value": Field(TEXT, "The value of a Generic variable; never a secret."),
-            "value_from": Field(OBJECT, "Where the value comes from.", part="source"),
+            "value_from": Field(OBJECT, "Where the value comes from.", type_name="source"),
             "default_fields": Field(TEXTS, 'The fields it is filled in for ("Apply to fields").'),
         },
         exclusive=(("value", "value_from"),),
         requires=(("value", ("type",)),),
         unless_absent=True,
     ),
-    "api_key": Form(
+    "api_key": ObjectType(
         {
             "state": _STATE,
             "is_active": Field(BOOLEAN, "Whether the key works."),
@@ -106,14 +108,14 @@ FORMS: Mapping[str, Form] = {
             "renew_before": Field(SPAN, "Replace the key this long before it expires."),
             "renew_after": Field(SPAN, "Replace the key when it is this old."),
             "grace": Field(SPAN, "How long a replaced key works on."),
-            "value_from": Field(OBJECT, "Where the key itself comes from.", part="source"),
-            "write_to": Field(OBJECT, "Where a generated key is written.", part="key_file"),
+            "value_from": Field(OBJECT, "Where the key itself comes from.", type_name="source"),
+            "write_to": Field(OBJECT, "Where a generated key is written.", type_name="key_file"),
         },
         exclusive=(("value_from", "write_to"), ("expires", "expires_at")),
         requires=(("renew_before", ("expires", "write_to")), ("renew_after", ("write_to",))),
         unless_absent=True,
     ),
-    "source": Form(
+    "source": ObjectType(
         {
             "file": Field(TEXT, "A file, relative to the manifest."),
             "env": Field(TEXT, "An environment variable of langkeys' own process."),
@@ -122,21 +124,21 @@ FORMS: Mapping[str, Form] = {
         exclusive=(("file", "env"),),
         needed=("file", "env"),
     ),
-    "password_file": Form(
+    "password_file": ObjectType(
         {"file": Field(TEXT, "A file, relative to the manifest; it is made 0600.")},
         needed=("file",),
     ),
-    "key_file": Form(
+    "key_file": ObjectType(
         {
             "file": Field(TEXT, "A file, relative to the manifest; it is made 0600."),
             "format": Field(CHOICE, "Default: bare.", (BARE, DOTENV, K8S_SECRET)),
             "variable": Field(TEXT, "dotenv: the variable. Default: LANGFLOW_API_KEY."),
-            "secret": Field(OBJECT, "k8s-secret: what the Secret is called.", part="secret"),
+            "secret": Field(OBJECT, "k8s-secret: what the Secret is called.", type_name="secret"),
         },
         requires=(("variable", ("format",)), ("secret", ("format",))),
         needed=("file",),
     ),
-    "secret": Form(
+    "secret": ObjectType(
         {
             "name": Field(TEXT, "The Secret's name. Default: langflow-api-key."),
             "namespace": Field(TEXT, "The Secret's namespace."),
@@ -145,38 +147,40 @@ FORMS: Mapping[str, Form] = {
     ),
 }
 
-SPAN_FORM = "[0-9]{1,9}[smhdw]"
+SPAN_PATTERN = "[0-9]{1,9}[smhdw]"
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of manifests, for editors: draft 7, as they know it best."""
+    """Return the JSON Schema of manifests, for editors: draft 7, which most of them support."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "langkeys manifest",
         "description": "Users, API keys and variables of a Langflow, for langkeys apply.",
-        **_described_form(FORMS["manifest"]),
+        **_object_schema(OBJECT_TYPES["manifest"]),
         "definitions": {
-            name: _described_form(form) for name, form in FORMS.items() if name != "manifest"
+            name: _object_schema(kind) for name, kind in OBJECT_TYPES.items() if name != "manifest"
         },
     }
 
 
-def _described_form(form: Form) -> dict[str, Any]:
+def _object_schema(object_type: ObjectType) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: _described(field) for name, field in form.fields.items()},
+        "properties": {name: _field_schema(field) for name, field in object_type.fields.items()},
     }
-    if len(form.needed) == 1:
-        described["required"] = list(form.needed)
-    rules: list[dict[str, Any]] = [{"not": {"required": list(fields)}} for fields in form.exclusive]
-    if len(form.needed) > 1:
-        rules.append({"anyOf": [{"required": [name]} for name in form.needed]})
+    if len(object_type.needed) == 1:
+        described["required"] = list(object_type.needed)
+    rules: list[dict[str, Any]] = [
+        {"not": {"required": list(fields)}} for fields in object_type.exclusive
+    ]
+    if len(object_type.needed) > 1:
+        rules.append({"anyOf": [{"required": [name]} for name in object_type.needed]})
     rules += [
         {"if": {"required": [name]}, "then": {"required": list(others)}}
-        for name, others in form.requires
+        for name, others in object_type.requires
     ]
-    if form.unless_absent:
+    if object_type.unless_absent:
         absent = {"required": ["state"], "properties": {"state": {"const": ABSENT}}}
         rules = [{"anyOf": [absent, rule]} for rule in rules]
     if rules:
@@ -184,19 +188,23 @@ def _described_form(form: Form) -> dict[str, Any]:
     return described
 
 
-def _described(field: Field) -> dict[str, Any]:
-    part = {"$ref": f"#/definitions/{field.part}"}
+def _field_schema(field: Field) -> dict[str, Any]:
+    reference = {"$ref": f"#/definitions/{field.type_name}"}
     kinds: dict[str, dict[str, Any]] = {
         TEXT: {"type": "string", "minLength": 1},
         BOOLEAN: {"type": "boolean"},
-        SPAN: {"type": "string", "pattern": f"^{SPAN_FORM}$"},
+        SPAN: {"type": "string", "pattern": f"^{SPAN_PATTERN}$"},
         WHEN: {"type": "string", "minLength": 1},
         CHOICE: {"enum": list(field.choices)},
         CHOICES: {"type": "array", "items": {"enum": list(field.choices)}},
         TEXTS: {"type": "array", "items": {"type": "string", "minLength": 1}},
-        VERSION: {"const": FORM},
-        MAP: {"type": "object", "propertyNames": {"minLength": 1}, "additionalProperties": part},
-        # What stands beside a $ref is ignored in this draft.
-        OBJECT: {"allOf": [part]},
+        VERSION: {"const": FORMAT_VERSION},
+        MAP: {
+            "type": "object",
+            "propertyNames": {"minLength": 1},
+            "additionalProperties": reference,
+        },
+        # This draft ignores keywords beside a $ref.
+        OBJECT: {"allOf": [reference]},
     }
     return {"description": field.about, **kinds[field.kind]}

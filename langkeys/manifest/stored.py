@@ -1,4 +1,4 @@
-"""What is stored of the things that a manifest declares: no more of the database is in memory."""
+"""The stored state of what a manifest declares; nothing else is loaded from the database."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from langkeys.models import ApiKey, User, Variable
 from langkeys.store.protocol import KeyFilter, Store
 
 FEW_USERS = 8
-"""So many users are looked up one by one; for more of them a table is passed once."""
+"""Up to this many users are looked up one by one; for more, each table is scanned once."""
 
 
 @dataclass
@@ -18,13 +18,13 @@ class Stored:
 
     users: dict[str, User] = field(default_factory=dict)
     alike: dict[str, list[str]] = field(default_factory=dict)
-    """User names by their lower case: those that are declared and not there exactly so."""
+    """Stored user names by their lower case, for declared names."""
     api_keys: dict[str, list[ApiKey]] = field(default_factory=dict)
     variables: dict[str, dict[str, list[Variable]]] = field(default_factory=dict)
 
 
-def stored_for(store: Store, manifest: Manifest, moment: datetime) -> Stored:
-    """Read what there is of what a manifest declares."""
+def read_stored(store: Store, manifest: Manifest, moment: datetime) -> Stored:
+    """Read the stored state of what a manifest declares."""
     found = Stored()
     needs_all = manifest.is_complete or bool(manifest.every_user)
     _read_users(store, manifest, found, needs_all=needs_all)

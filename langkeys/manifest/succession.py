@@ -1,8 +1,8 @@
-"""Which API key has superseded which: the database alone tells, whatever dies in between.
+"""Find out which API key has superseded which, from the database alone.
 
-A run stores the new key, delivers it, and then ends the old one. Should it die before that, the
-next one has to know the old key from others of the same name, which are not its business. So the
-new key is created at a time whose fraction of a second is that of the old key's id.
+A run stores the new key, delivers it, and then ends the old one. If it dies before that, the next
+run must recognize the old key among others with the same name, which it must not end. So the
+fraction of a second of the new key's creation time is derived from the old key's id.
 """
 
 import hashlib
@@ -14,7 +14,10 @@ from langkeys.models import ApiKey
 
 
 def creation_after(old: ApiKey, moment: datetime) -> datetime:
-    """Return when a key is made that supersedes ``old``: less than two seconds from ``moment``."""
+    """Return the creation time of a key that supersedes ``old``: within two seconds of ``moment``.
+
+    It may be later if ``old`` was created after ``moment``.
+    """
     made_at = moment.replace(microsecond=_fraction(old))
     if made_at > moment:
         made_at -= SECOND
@@ -24,7 +27,7 @@ def creation_after(old: ApiKey, moment: datetime) -> datetime:
 
 
 def superseded_by(new: ApiKey, candidates: Iterable[ApiKey]) -> list[ApiKey]:
-    """Return those keys that ``new`` has superseded, and that still are as they were."""
+    """Return the keys that ``new`` has superseded and that have not been ended yet."""
     candidates = list(candidates)
     replaced = Replacements([*candidates, new])
     return [
@@ -33,11 +36,11 @@ def superseded_by(new: ApiKey, candidates: Iterable[ApiKey]) -> list[ApiKey]:
         if old.id != new.id
         and old.created_at < new.created_at
         and new.created_at.microsecond == _fraction(old)
-        and replaced.find_newer(old) is None  # it lives on in its grace
+        and replaced.find_newer(old) is None  # not in its grace already
     ]
 
 
 def _fraction(old: ApiKey) -> int:
-    # Never a whole second: keys are made at those by others.
+    # Never zero: other programs create keys at whole seconds.
     digest = hashlib.sha256(f"superseded {old.id}".encode()).digest()
     return 1 + int.from_bytes(digest[:8], "big") % 999_999

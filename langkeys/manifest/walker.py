@@ -1,7 +1,7 @@
-"""From nodes to values by the table of ``langkeys.manifest.schema``, strictly.
+"""Convert nodes to values, strictly by the object types of ``langkeys.manifest.schema``.
 
-Each problem is reported with its position and without a value: what is in the wrong field may be a
-secret.
+Each problem is reported with its position but without the value: a value in the wrong field may be
+a secret.
 """
 
 import re
@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple
 from langkeys.errors import LangkeysError
 from langkeys.manifest import document, schema
 from langkeys.manifest.document import Node
-from langkeys.manifest.problems import Position, Problems, joined, looks_secret
-from langkeys.manifest.schema import FORMS, Field, Form
+from langkeys.manifest.problems import Position, Problems, looks_secret, subpath
+from langkeys.manifest.schema import OBJECT_TYPES, Field, ObjectType
 from langkeys.text import MAX_NAME_LENGTH, is_utf8
 from langkeys.times import NEVER, parsed_iso, parsed_span
 
 _TRUE = ("true", "True", "TRUE")
-_SPAN = re.compile(schema.SPAN_FORM)
+_SPAN = re.compile(schema.SPAN_PATTERN)
 
 
 class Value(NamedTuple):
@@ -33,11 +33,11 @@ class Value(NamedTuple):
 
 
 Object = Mapping[str, Value]
-"""The fields of an object that could be read."""
+"""The fields of an object that could be converted, by name."""
 
 
 class Walker:
-    """Reads nodes as objects of the table; what is wrong goes to ``problems``."""
+    """Converts nodes to objects; adds everything that is wrong to ``problems``."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
@@ -49,62 +49,69 @@ class Walker:
             schema.CHOICE: self._choice,
             schema.CHOICES: self._choices,
             schema.TEXTS: self._texts,
-            schema.OBJECT: lambda node, path, field: self.object(node, field.part, path),
+            schema.OBJECT: lambda node, path, field: self.object(node, field.type_name, path),
             schema.MAP: self._map,
             schema.VERSION: self._version,
         }
 
     def add(self, position: Position, path: str, what: str) -> None:
-        """Tell of a problem."""
+        """Add a problem."""
         self._problems.add(position, path, what)
 
-    def object(self, node: Node, form_name: str, path: str) -> Object | None:
-        """Read a node as an object of this form; None where it is none."""
-        form = FORMS[form_name]
+    def object(self, node: Node, type_name: str, path: str) -> Object | None:
+        """Convert a node to an object of this type; None if it is not a map."""
+        object_type = OBJECT_TYPES[type_name]
         if node.kind != document.MAP:
-            self.add(node.position, path, f"expected a map, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected a map, not {document.KIND_NAMES[node.kind]}")
             return None
         found: dict[str, Value] = {}
         names: set[str] = set()
         for name, key, value in self._entries(node, path):
             names.add(name)
-            where = joined(path, name)
-            field = form.fields.get(name)
+            where = subpath(path, name)
+            field = object_type.fields.get(name)
             if field is None:
-                self.add(key.position, where, f"unknown field{did_you_mean(name, form.fields)}")
+                self.add(
+                    key.position, where, f"unknown field{did_you_mean(name, object_type.fields)}"
+                )
                 continue
             read = self._kinds[field.kind](value, where, field)
             if read is not None:
                 found[name] = Value(read, key.position, where)
-        self._check(form, node, path, names, found)
+        self._check(object_type, node, path, names, found)
         return found
 
     def _check(
-        self, form: Form, node: Node, path: str, names: set[str], found: Mapping[str, Value]
+        self,
+        object_type: ObjectType,
+        node: Node,
+        path: str,
+        names: set[str],
+        found: Mapping[str, Value],
     ) -> None:
         is_absent = "state" in found and found["state"].value == schema.ABSENT
-        if form.unless_absent and is_absent:
+        if object_type.unless_absent and is_absent:
             return
-        for fields in form.exclusive:
+        for fields in object_type.exclusive:
             if names.issuperset(fields):
                 position = found[fields[-1]].position if fields[-1] in found else node.position
                 self.add(position, path, f"{' and '.join(fields)} cannot be used together")
-        for name, others in form.requires:
+        for name, others in object_type.requires:
             missing = [other for other in others if other not in names]
             if name in names and missing:
                 position = found[name].position if name in found else node.position
-                self.add(position, joined(path, name), f"requires {' and '.join(missing)}")
-        if form.needed and not names.intersection(form.needed):
-            self.add(node.position, path, f"{' or '.join(form.needed)} is missing")
+                self.add(position, subpath(path, name), f"requires {' and '.join(missing)}")
+        if object_type.needed and not names.intersection(object_type.needed):
+            self.add(node.position, path, f"{' or '.join(object_type.needed)} is missing")
 
     def _entries(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
-        """Yield the names of a map with their nodes, each name once."""
+        """Yield the names of a map, each once, with the nodes of name and value."""
         first: dict[str, Position] = {}
         for key, value in node.pairs:
             if key.kind == document.WORD:
                 self.add(
                     key.position,
-                    joined(path, key.text),
+                    subpath(path, key.text),
                     f'write "{key.text}" in quotes: without them, other programs read it as'
                     " true or false",
                 )
@@ -112,13 +119,11 @@ class Walker:
                 self.add(key.position, path, "merge keys (<<) are not supported; quote a name")
                 continue
             elif key.kind != document.TEXT:
-                what = f"a name must be text, not {document.NAMED[key.kind]}: quote it"
+                what = f"a name must be text, not {document.KIND_NAMES[key.kind]}: quote it"
                 self.add(key.position, path, what)
                 continue
             elif looks_secret(key.text):
-                self.add(
-                    key.position, path, "a name looks like a secret, which must not stand here"
-                )
+                self.add(key.position, path, "a name looks like a secret, which must not be here")
                 continue
             elif not key.text or len(key.text) > MAX_NAME_LENGTH or not is_utf8(key.text):
                 what = f"a name must have 1 to {MAX_NAME_LENGTH} characters of Unicode"
@@ -127,19 +132,19 @@ class Walker:
             if key.text in first:
                 before = first[key.text]
                 what = f"is there twice, first in line {before.line}, column {before.column}"
-                self.add(key.position, joined(path, key.text), what)
+                self.add(key.position, subpath(path, key.text), what)
                 continue
             first[key.text] = key.position
             yield key.text, key, value
 
     def _map(self, node: Node, path: str, field: Field) -> dict[str, Value] | None:
         if node.kind != document.MAP:
-            self.add(node.position, path, f"expected a map, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected a map, not {document.KIND_NAMES[node.kind]}")
             return None
         found = {}
         for name, key, value in self._entries(node, path):
-            where = joined(path, name)
-            read = self.object(value, field.part, where)
+            where = subpath(path, name)
+            read = self.object(value, field.type_name, where)
             if read is not None:
                 found[name] = Value(read, key.position, where)
         return found
@@ -148,10 +153,12 @@ class Walker:
         if node.kind == document.WORD:
             self.add(node.position, path, "yes, no, on, off, y and n must be quoted to be text")
         elif node.kind in (document.MAP, document.LIST):
-            self.add(node.position, path, f"expected text, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected text, not {document.KIND_NAMES[node.kind]}")
         elif node.kind != document.TEXT:
             self.add(
-                node.position, path, f"expected text, not {document.NAMED[node.kind]}: quote it"
+                node.position,
+                path,
+                f"expected text, not {document.KIND_NAMES[node.kind]}: quote it",
             )
         elif not node.text:
             self.add(node.position, path, "is empty")
@@ -217,7 +224,7 @@ class Walker:
         self, node: Node, path: str, read: Callable[[Node], str | None]
     ) -> tuple[str, ...] | None:
         if node.kind != document.LIST:
-            self.add(node.position, path, f"expected a list, not {document.NAMED[node.kind]}")
+            self.add(node.position, path, f"expected a list, not {document.KIND_NAMES[node.kind]}")
             return None
         found = [(read(item), item.position) for item in node.items]
         texts: list[str] = []
@@ -229,15 +236,20 @@ class Walker:
         return tuple(texts)
 
     def _version(self, node: Node, path: str, _: Field) -> int | None:
-        # Without a look at how large a number it is.
-        if node.kind != document.INTEGER or node.text != str(schema.FORM):
-            self.add(node.position, path, f"expected the number {schema.FORM}, without quotes")
+        # Compared as text: the number may be too large to convert.
+        if node.kind != document.INTEGER or node.text != str(schema.FORMAT_VERSION):
+            self.add(
+                node.position, path, f"expected the number {schema.FORMAT_VERSION}, without quotes"
+            )
             return None
-        return schema.FORM
+        return schema.FORMAT_VERSION
 
 
 def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    """Return the end of a sentence that names what is nearest, and not what was written."""
+    """Return the end of a sentence that suggests the nearest known name, or an empty text.
+
+    It never repeats ``name``.
+    """
     from difflib import get_close_matches
 
     near = get_close_matches(name[:MAX_NAME_LENGTH].lower(), {k.lower(): k for k in known}, 1, 0.65)

@@ -1,4 +1,4 @@
-"""What a plan writes within its transaction, and the proof that it is so."""
+"""Write a plan within a transaction, and verify the result."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -33,17 +33,17 @@ ROWS_AT_ONCE = 500
 
 
 class Writer:
-    """Writes a plan, within a transaction, and remembers what to look for afterwards."""
+    """Writes a plan within a transaction, and remembers what to verify afterwards."""
 
     def __init__(
         self,
         context: Context,
         cipher: Callable[[], "Cipher"],
-        hashed_password: Callable[[str], str],
+        hash_password: Callable[[str], str],
     ) -> None:
         self._context = context
         self._cipher = cipher
-        self._hashed_password = hashed_password
+        self._hash_password = hash_password
         self._hashes: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self.new: list[ApiKey] = []
@@ -58,7 +58,7 @@ class Writer:
     # Before the transaction
 
     def prepare(self, plan: Plan) -> None:
-        """Hash and encrypt what the plan needs, before a lock is taken."""
+        """Hash and encrypt what the plan needs, before the database is locked."""
         wanted = {
             action.password
             for action in plan.actions
@@ -70,7 +70,7 @@ class Writer:
 
             passwords = sorted(wanted)
             with ThreadPoolExecutor(cpu_count()) as pool:
-                hashes = pool.map(self._hashed_password, passwords)
+                hashes = pool.map(self._hash_password, passwords)
                 self._hashes.update(zip(passwords, hashes, strict=True))
         for action in plan.actions:
             if isinstance(action, VariableAction) and action.encrypts(self._context.generation):
@@ -80,7 +80,7 @@ class Writer:
 
     def _hash(self, password: str) -> str:
         if password not in self._hashes:
-            self._hashes[password] = self._hashed_password(password)
+            self._hashes[password] = self._hash_password(password)
         return self._hashes[password]
 
     def _token(self, value: str) -> str:
@@ -88,10 +88,10 @@ class Writer:
             self._tokens[value] = self._cipher().encrypt(value)
         return self._tokens[value]
 
-    # Within it
+    # Within the transaction
 
     def write(self, plan: Plan) -> None:
-        """Write everything but the ends of keys that are superseded."""
+        """Write all actions, except that superseded keys are not ended yet."""
         for action in plan.actions:
             if isinstance(action, UserAction):
                 self._write_user(action)
@@ -139,7 +139,7 @@ class Writer:
         generation, moment = self._context.generation, now()
         assert action.declared is not None
         if not {"type", "value"}.intersection(action.fields):
-            # The value stays as it is at rest, and whose it is.
+            # The stored value stays, and so does whether the environment manages it.
             fields = action.declared.default_fields
             row = row if fields is None else row._replace(default_fields=fields)
             if row.is_environment_managed and "is_environment_managed" not in action.fields:
@@ -209,10 +209,10 @@ class Writer:
         endings.update_rows(rows)
         self._updated += rows
 
-    # After it
+    # After the transaction
 
     def superseded(self, plan: Plan) -> list[Superseded]:
-        """Return the keys whose ends are due now that what replaces them is delivered."""
+        """Return the superseded keys, which may end once their replacements are delivered."""
         endings = self._context.endings
         found = []
         for action in plan.actions:
@@ -228,13 +228,13 @@ class Writer:
         return found
 
     def prove(self) -> None:
-        """Read back through a fresh connection what was written; raise FailedError."""
+        """Read everything back through a fresh connection; raise FailedError if it differs."""
         store, endings = self._context.store, self._context.endings
         with store.reopened() as fresh:
             for user in self._users:
                 found = fresh.find_user(user.id)
-                # Not the whole row: a login changes it, too.
-                if found is None or _counted(found) != _counted(user):
+                # Not the whole row, as a login changes it.
+                if found is None or _compared(found) != _compared(user):
                     raise FailedError(
                         f"user {user.username!r} of {store.location} was not stored as written"
                     )
@@ -261,7 +261,7 @@ class Writer:
         if left:
             (row, *_) = left.values()
             raise FailedError(
-                f"variable {dashed(row.id)} ({row.name}) is not in {fresh.location} again"
+                f"variable {dashed(row.id)} ({row.name}) was not stored in {fresh.location}"
             )
 
     def _fresh_variables(self, fresh: Store) -> Iterable[Variable]:
@@ -272,5 +272,5 @@ class Writer:
         return (row for owner in owners for row in fresh.variables_named(names, owner))
 
 
-def _counted(user: User) -> tuple[str, bool, bool]:
+def _compared(user: User) -> tuple[str, bool, bool]:
     return user.password_hash, user.is_active, user.is_superuser

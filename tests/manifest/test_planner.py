@@ -18,7 +18,7 @@ from langkeys.manifest.apply import Limits, apply, plan_now
 from langkeys.manifest.context import Context
 from langkeys.manifest.export import Exporter, yaml_lines
 from langkeys.manifest.plans import Plan
-from langkeys.manifest.reader import manifest_of
+from langkeys.manifest.reader import read_manifests
 from langkeys.times import now
 
 from ..conftest import SUPERUSER
@@ -125,7 +125,7 @@ def write(folder: Path, document: Mapping[str, Any]) -> Path:
 
 def manifest(path: Path) -> Any:
     environ = {"V1": "v1", "V2": "v2"}
-    return manifest_of([str(path)], environ=environ, read_stdin=lambda: b"")
+    return read_manifests([str(path)], environ=environ, read_stdin=lambda: b"")
 
 
 def said(plan: Plan) -> list[tuple[Any, ...]]:
@@ -160,7 +160,7 @@ def test_after_apply_there_is_nothing_to_plan_and_nothing_else_has_changed(
         before = other_rows(database)
         with manifests.context(database) as context:
             first = plan_now(declared, context, PRUNED)
-            done = apply(declared, context, PRUNED, manifests.means())
+            done = apply(declared, context, PRUNED, manifests.services())
             assert said(done) == said(first)
         with manifests.context(database) as context:
             assert said(plan_now(declared, context, PRUNED)) == []
@@ -205,7 +205,7 @@ def test_the_manifest_of_what_there_is_changes_nothing(
 def exported(context: Context, *, reveal: bool) -> str:
     left_out: list[str] = []
     exporter = Exporter(context, reveal=reveal, left_out=left_out.append)
-    found = exporter.described((s.user for s in context.store.users()), now())
+    found = exporter.describe((s.user for s in context.store.users()), now())
     text = "".join(f"{line}\n" for line in yaml_lines(None, found))
     assert left_out == []
     return text

@@ -11,7 +11,7 @@ import pytest
 
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.manifest.declared import Manifest
-from langkeys.manifest.reader import manifest_of
+from langkeys.manifest.reader import read_manifests
 
 from ..support.samples import CREDENTIAL, new_api_key
 
@@ -23,7 +23,7 @@ def read(
 ) -> Manifest:
     path = tmp_path / "m.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return manifest_of(["m.yaml"], environ=environ or {}, read_stdin=lambda: b"")
+    return read_manifests(["m.yaml"], environ=environ or {}, read_stdin=lambda: b"")
 
 
 def problems(text: str | bytes, tmp_path: Path, **options: Mapping[str, str]) -> list[str]:
@@ -300,11 +300,11 @@ def test_files_are_joined_and_what_is_in_two_of_them_is_named_in_both(tmp_path: 
     (folder / "a.json").write_text('{"version": 1, "users": {"a": {}}}')
     (folder / ".hidden.yaml").write_text("nonsense")
     (folder / "notes.txt").write_text("nonsense")
-    found = manifest_of(["folder"], environ={}, read_stdin=lambda: b"")
+    found = read_manifests(["folder"], environ={}, read_stdin=lambda: b"")
     assert (list(found.users), found.files) == (["a", "b"], ("folder/a.json", "folder/b.yaml"))
     stdin = b"version: 1\nname: z\nusers:\n  b: {}\n"
     with pytest.raises(UsageError) as caught:
-        manifest_of(["folder", "-"], environ={}, read_stdin=lambda: stdin)
+        read_manifests(["folder", "-"], environ={}, read_stdin=lambda: stdin)
     assert caught.value.candidates == (
         "stdin:2:1: name: is in folder/b.yaml:3:1 already",
         "stdin:4:3: users.b: is in folder/b.yaml:2:9 already",
@@ -315,7 +315,7 @@ def test_all_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "large.yaml").write_text("#" * ((1 << 20) + 1))
     (tmp_path / "empty").mkdir()
     with pytest.raises(LangkeysError) as caught:
-        manifest_of(["none.yaml", "large.yaml", "empty"], environ={}, read_stdin=lambda: b"")
+        read_manifests(["none.yaml", "large.yaml", "empty"], environ={}, read_stdin=lambda: b"")
     assert caught.value.exit_code == 2
     assert [line.partition(":")[0] for line in caught.value.candidates] == [
         "empty", "large.yaml", "none.yaml",

@@ -12,7 +12,7 @@ import yaml
 
 from langkeys.errors import LangkeysError
 from langkeys.manifest import schema
-from langkeys.manifest.reader import manifest_of
+from langkeys.manifest.reader import read_manifests
 
 from ..support.sites import Site
 from .test_reader import WRONG_FIELDS
@@ -52,7 +52,7 @@ def test_the_schema_that_is_checked_in_is_that_of_the_table(site: Site) -> None:
 def test_the_example_of_the_page_is_valid_and_is_read() -> None:
     assert is_valid(example())
     with pytest.raises(LangkeysError) as caught:
-        manifest_of(["-"], environ={}, read_stdin=lambda: example().encode())
+        read_manifests(["-"], environ={}, read_stdin=lambda: example().encode())
     # Nothing is wrong with it but that its secrets are not on this machine.
     assert all("value_from" in line or "_from" in line for line in caught.value.candidates)
     assert len(caught.value.candidates) == 4

@@ -13,7 +13,7 @@ from langkeys.api_keys.finder import KeyFinder
 from langkeys.authentication import Acting
 from langkeys.config.settings import Settings
 from langkeys.crypto.passwords import hash_password, matches
-from langkeys.manifest.apply import Limits, Means
+from langkeys.manifest.apply import Limits, Services
 from langkeys.manifest.context import Context
 from langkeys.store.protocol import Store
 
@@ -114,13 +114,13 @@ def _judge() -> Any:
     return NOTHING_SET
 
 
-def means(**more: Any) -> Means:
-    return Means(
+def services(**more: Any) -> Services:
+    return Services(
         **{
             "cipher": stores.cipher,
             "hash_password": hash_password,
             "check_secret_key": lambda: None,
-            "agree": lambda _: None,
+            "confirm": lambda _: None,
             "warn": lambda _: None,
             **more,
         }

@@ -1,4 +1,4 @@
-"""The secrets that a manifest refers to: read once each, and kept byte for byte."""
+"""Read the secrets that a manifest refers to, each file once."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from langkeys.manifest.problems import Problems, looks_secret
 _NAME = re.compile("[A-Z_][A-Z0-9_]{0,63}")
 
 
-class Secrets:
-    """Reads files and the environment; what is missing goes to ``problems``, all of it."""
+class SecretReader:
+    """Reads secrets from files and the environment; adds what is missing to ``problems``."""
 
     def __init__(self, environ: Mapping[str, str], problems: Problems) -> None:
         self._environ = environ
@@ -22,7 +22,7 @@ class Secrets:
         self.asked: list[Source] = []
 
     def find(self, source: Source) -> str | None:
-        """Return a secret without one trailing newline, or None where there is none."""
+        """Return a secret without one trailing newline; None if it cannot be read."""
         self.asked.append(source)
         try:
             value = self._from_env(source) if source.file is None else self._from_file(source.file)
@@ -37,7 +37,7 @@ class Secrets:
 
     def _from_env(self, source: Source) -> str:
         name = source.env or ""
-        # What has not the form of a name may be the secret itself.
+        # A text that is not a usual name may be the secret itself.
         shown = f" {name}" if _NAME.fullmatch(name) and not looks_secret(name) else ""
         value = self._environ.get(name)
         if value is None:
@@ -52,7 +52,7 @@ class Secrets:
         if looks_secret(str(path)):
             raise LangkeysError("the name of the file looks like a secret")
         if path not in self._read:
-            # Once: it may be a pipe.
+            # Only once, as it may be a pipe.
             content = files.find_bytes(path, "a secret")
             try:
                 self._read[path] = None if content is None else content.decode("utf-8")
@@ -65,7 +65,7 @@ class Secrets:
 
 
 class _MissingError(Exception):
-    """There is no such secret, or an empty one."""
+    """A secret is missing or empty."""
 
 
 def _not_empty(text: str, what: str) -> str:

@@ -1,4 +1,4 @@
-"""The files that API keys and passwords are written to: their text, and the key in one of them."""
+"""The files that API keys and passwords are written to: format their text, and parse it."""
 
 import base64
 import json
@@ -9,39 +9,42 @@ from langkeys.api_keys.ensure import is_api_key
 from langkeys.errors import FailedError
 from langkeys.files import staged as files
 from langkeys.manifest import schema
-from langkeys.manifest.declared import Target
+from langkeys.manifest.declared import OutputFile
 from langkeys.variables.formats import DOTENV_HEAD, dotenv, k8s_secret
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
 
 
-def text_of(target: Target, api_key: str) -> str:
-    """Return what is in a file that holds this key; a bare one has no newline at its end."""
-    if target.format == schema.DOTENV:
-        return "".join(f"{line}\n" for line in dotenv([(target.variable, api_key)]))
-    if target.format == schema.K8S_SECRET:
+def file_text(output: OutputFile, api_key: str) -> str:
+    """Return the content of a file with this key; a bare one has no newline at its end."""
+    if output.format == schema.DOTENV:
+        return "".join(f"{line}\n" for line in dotenv([(output.variable, api_key)]))
+    if output.format == schema.K8S_SECRET:
         lines = k8s_secret(
-            [(target.secret_key or SECRET_KEY, api_key)],
-            target.secret_name or SECRET_NAME,
-            target.secret_namespace,
+            [(output.secret_key or SECRET_KEY, api_key)],
+            output.secret_name or SECRET_NAME,
+            output.secret_namespace,
         )
         return "".join(f"{line}\n" for line in lines)
     return api_key
 
 
 def find_text(path: Path, what: str) -> str | None:
-    """Return what is in a file, or None where there is none or it is empty; FailedError."""
+    """Return the content of a file; None if it is missing or empty.
+
+    Raises FailedError if it is not UTF-8; ``what`` says what it should contain.
+    """
     content = files.find_bytes(path, what)
     if not content:
         return None
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise FailedError(f"{path} holds something else than {what}") from None
+        raise FailedError(f"{path} holds something other than {what}") from None
 
 
 def find_key(text: str) -> str | None:
-    """Return the API key that a file of any of the formats holds, and nothing else; or None."""
+    """Return the API key in a file of any format; None if it contains none, or anything else."""
     for found in _candidates(text):
         if is_api_key(found):
             return found
