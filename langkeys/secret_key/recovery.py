@@ -4,6 +4,7 @@ The database shows whether it was committed: the journal has samples of cells, e
 of its text before and after the commit.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from langkeys.files.staged import StagedFile, sync_folder
 from langkeys.secret_key.files import BARE_NAME, NAME, SOUND_KEY, SecretKeyFile, named_files
 from langkeys.secret_key.journal import Entry, Journal, digest, find_entry
 from langkeys.store.protocol import Store
+
+PATIENCE = 10.0
+"""Seconds to wait for a server that is still running the transaction."""
+_LOOK_SECONDS = 0.1
 
 
 def recover(
@@ -65,7 +70,7 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
 
     Where the database knows the transaction, its answer and the samples must agree.
     """
-    status = None if entry.transaction is None else store.transaction_status(entry.transaction)
+    status = _transaction_status(entry, store)
     if status == "in progress":
         raise StoreError(
             f"a rotation of the secret key of {store.location} was interrupted, and the server has"
@@ -92,14 +97,31 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
     )
 
 
+def _transaction_status(entry: Entry, store: Store) -> str | None:
+    """Wait for the end of the transaction, and return its status; None if it is unknown."""
+    if entry.transaction is None:
+        return None
+    deadline = time.monotonic() + PATIENCE
+    # A server continues a statement after the process that sent it has died.
+    while (status := store.transaction_status(entry.transaction)) == "in progress":
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_LOOK_SECONDS)
+    return status
+
+
 def _is_committed_by_samples(entry: Entry, store: Store) -> bool | None:
-    """Compare the sampled cells; None if none is as before the commit or as after it."""
+    """Compare the sampled cells; None if they do not show it, or contradict each other.
+
+    A cell with neither its text before the commit nor the one after it has been changed since.
+    """
+    answers = set()
     for sample in entry.samples:
         text = store.find_text(sample.cell)
         found = None if text is None else digest(text)
         if found in (sample.before, sample.after):
-            return found == sample.after
-    return None
+            answers.add(found == sample.after)
+    return answers.pop() if len(answers) == 1 else None
 
 
 def _new_key_file(entry: Entry) -> Path | None:

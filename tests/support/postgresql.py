@@ -99,14 +99,18 @@ def cluster() -> Cluster:
 
 
 def _started(folder: Path) -> int:
-    binaries = _copied(folder)
+    port = launch(folder, _copied(folder))
+    stop_with_the_run(folder)
+    return port
+
+
+def launch(folder: Path, binaries: Path) -> int:
+    """Make a cluster with its roles in a folder, and start it; return its port."""
     data, log, password_file = folder / "data", folder / "log", folder / "password"
     data.mkdir(mode=0o700)
     log.touch()
     password_file.write_text(PASSWORD)
-    options: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}}
-    if os.geteuid() == 0:  # which initdb refuses to be
-        options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    if os.geteuid() == 0:
         for path in (data, log, password_file):
             os.chown(path, NOBODY, NOBODY)
     with log.open("ab") as output:
@@ -115,20 +119,10 @@ def _started(folder: Path) -> int:
                 binaries / "initdb", "-D", data, "-U", "postgres", "--auth=scram-sha-256",
                 f"--pwfile={password_file}", "--encoding=UTF8", "--no-sync",
             ],
-            check=True, stdout=output, stderr=output, **options,
+            check=True, stdout=output, stderr=output, **_as_servers_user(folder),
         )  # fmt: skip
-        port = _free_port()
-        settings = (
-            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-            " -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
-            " -c autovacuum_naptime=1d"
-        )
-        # Its output goes to a file: a pipe would be kept open by the server.
-        subprocess.run(
-            [binaries / "pg_ctl", "-D", data, "-w", "-t", "60", "-o", settings, "start"],
-            check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options,
-        )  # fmt: skip
-    _stop_with_the_run(folder)
+    port = _free_port()
+    start(folder, binaries, port)
     found = Cluster(binaries, port)
     for statement in (
         f"CREATE ROLE langflow LOGIN PASSWORD '{PASSWORD}'",
@@ -143,6 +137,29 @@ def _started(folder: Path) -> int:
     return port
 
 
+def start(folder: Path, binaries: Path, port: int) -> None:
+    """Start the server of the cluster in a folder, and wait until it answers."""
+    settings = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        " -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
+        " -c autovacuum_naptime=1d"
+    )
+    # Its output goes to a file: a pipe would be kept open by the server.
+    with (folder / "log").open("ab") as output:
+        subprocess.run(
+            [binaries / "pg_ctl", "-D", folder / "data", "-w", "-t", "60", "-o", settings, "start"],
+            check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            **_as_servers_user(folder),
+        )  # fmt: skip
+
+
+def _as_servers_user(folder: Path) -> dict[str, Any]:
+    options: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}}
+    if os.geteuid() == 0:  # which initdb refuses to be
+        options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return options
+
+
 # Waits for the end of the process that began the run: killed, it cannot stop the cluster itself.
 _WATCH = """
 while kill -0 "$1" 2>/dev/null; do sleep 1; done
@@ -151,7 +168,8 @@ rm -rf "$2"
 """
 
 
-def _stop_with_the_run(folder: Path) -> None:
+def stop_with_the_run(folder: Path) -> None:
+    """Have a cluster stopped and removed once the process in its folder's name has ended."""
     run = folder.name.split("-")[1]
     if run.isdigit():
         subprocess.run(

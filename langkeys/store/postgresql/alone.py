@@ -8,14 +8,17 @@ from langkeys.errors import StoreError, UnsupportedError, UsageError
 from langkeys.store.postgresql.cells import Cells
 from langkeys.store.postgresql.database import OUR_LOCK
 from langkeys.store.postgresql.sql import quoted
+from langkeys.store.postgresql.transactions import Transactions
 
 MIGRATION_LOCK = 0x4C616E67666C6F77
 """Langflow's own advisory lock, from 1.11 on: a starting server waits for its holder."""
 _LOOK_SECONDS = 0.1
+_SETTLE_SECONDS = 2.0
+"""Seconds until a session that is being closed, such as pg_dump's, is no longer listed."""
 _MOST_NAMED = 10
 
 
-class Alone(Cells):
+class Alone(Transactions, Cells):
     """The part of a store that keeps others out while it is open.
 
     No lock prevents a session from connecting. So other sessions are looked for before the work,
@@ -36,11 +39,9 @@ class Alone(Cells):
                 " server's; nothing was done",
                 hint="stop the server",
             )
-        deadline = time.monotonic() + patience
-        while others := self._others():
-            if time.monotonic() > deadline:
-                raise self._in_use(others)
-            time.sleep(_LOOK_SECONDS)
+        self._require_alone(patience)
+        # The locks belong to the session: a new connection would not have them.
+        self._may_reconnect = False
         for lock, holder in (
             (f"{OUR_LOCK}, 1", "another rotation of the secret key is running"),
             (f"{MIGRATION_LOCK}", "a Langflow server is starting"),
@@ -61,7 +62,7 @@ class Alone(Cells):
                 tables = ", ".join(quoted(table.name) for table in self._text_tables)
                 # Others can still read; a server older than 1.11 waits at its first write.
                 self._rows(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
-                self._require_alone()
+                self._require_alone(_SETTLE_SECONDS)
             yield
 
     def _commit(self) -> None:
@@ -79,10 +80,12 @@ class Alone(Cells):
                 hint="use the URL of the PostgreSQL server itself",
             )
 
-    def _require_alone(self) -> None:
-        others = self._others()
-        if others:
-            raise self._in_use(others)
+    def _require_alone(self, patience: float = 0.0) -> None:
+        deadline = time.monotonic() + patience
+        while others := self._others():
+            if time.monotonic() >= deadline:
+                raise self._in_use(others)
+            time.sleep(_LOOK_SECONDS)
 
     def _others(self) -> list[tuple[str, int]]:
         # Background processes have no user; a role with few rights does not see their type.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeVar
 
-from langkeys import failpoints
 from langkeys.errors import LangkeysError, NoTablesError, StoreError, UnreadableRowError
 from langkeys.store.base import BaseStore
 from langkeys.store.encrypted_columns import KNOWN_TABLES
@@ -48,6 +47,7 @@ class Database(BaseStore):
         self._lock = threading.RLock()
         self._in_transaction = False
         self._is_closed = False
+        self._may_reconnect = True
         self._versions, self._cursors = itertools.count(), itertools.count()
         self._connection = connected(target)
         try:
@@ -181,7 +181,7 @@ class Database(BaseStore):
             try:
                 return self._fetched(sql, parameters)
             except self._psycopg2.Error as error:
-                if self._in_transaction or self._is_closed or not is_lost(self._psycopg2, error):
+                if not self._reconnects_after(error):
                     raise self._as_ours(error) from None
             except (ValueError, UnicodeError) as error:
                 raise self._as_ours(error) from None
@@ -189,6 +189,11 @@ class Database(BaseStore):
             self._connection = connected(self._target)
             with self._translated():
                 return self._fetched(sql, parameters)
+
+    def _reconnects_after(self, error: Exception) -> bool:
+        if self._in_transaction or self._is_closed or not self._may_reconnect:
+            return False
+        return is_lost(self._psycopg2, error)
 
     def _fetched(self, sql: str, parameters: Parameters) -> list[Any]:
         with self._connection.cursor() as cursor:
@@ -274,77 +279,6 @@ class Database(BaseStore):
     def _end(self, sql: str) -> None:
         with suppress(self._psycopg2.Error):  # report the first error instead
             self._fetched(sql, ())
-
-    # Transactions
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._lock:
-            yield from self._transaction()
-
-    def _transaction(self) -> Iterator[None]:
-        self._require_writable()
-        milliseconds = max(1, int(self._patience * 1000))
-        try:
-            # READ COMMITTED: a snapshot taken before the lock would not see what the previous
-            # holder wrote. Statements that rely on an earlier read repeat it in their condition.
-            self._rows(
-                "BEGIN ISOLATION LEVEL READ COMMITTED;"
-                " SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = 0;"
-                " SET LOCAL idle_in_transaction_session_timeout = '10min';"
-                " SELECT pg_advisory_xact_lock(%s, 0)",
-                (milliseconds, OUR_LOCK),
-            )
-        except LangkeysError:
-            self._end("ROLLBACK")
-            raise
-        self._in_transaction = True
-        self._forget_changes()
-        try:
-            yield
-            with self._commit_context():
-                with self._translated():
-                    failpoints.reach("before-commit")
-                self._commit()
-        finally:
-            if self._in_transaction:
-                self._in_transaction = False
-                self._end("ROLLBACK")
-
-    def transaction_id(self) -> str | None:
-        ((number,),) = self._rows("SELECT pg_current_xact_id()::text")
-        return str(number)
-
-    def transaction_status(self, transaction_id: str) -> str | None:
-        with suppress(LangkeysError):  # the id is from another server, or too old
-            ((status,),) = self._rows("SELECT pg_xact_status(%s::xid8)", (transaction_id,))
-            return None if status is None else str(status)
-        return None
-
-    def _commit(self) -> None:
-        ((number,),) = self._rows("SELECT pg_current_xact_id_if_assigned()::text")
-        try:
-            with self._translated():
-                self._fetched("COMMIT", ())
-        except StoreError:
-            if number is None or not self._has_committed(str(number)):
-                raise
-        self._in_transaction = False
-
-    def _has_committed(self, number: str) -> bool:
-        """Reconnect, and tell whether a transaction was committed."""
-        self._in_transaction = False
-        with suppress(self._psycopg2.Error):
-            self._connection.close()
-        self._connection = connected(self._target)
-        ((status,),) = self._rows("SELECT pg_xact_status(%s::xid8)", (number,))
-        if status in ("committed", "aborted"):
-            return bool(status == "committed")
-        raise StoreError(
-            f"the connection to the database {self.location} was lost at a commit, and it cannot be"
-            " told whether it was written",
-            hint="look at what is stored before you run the command again",
-        )
 
     # Columns
 

@@ -9,5 +9,5 @@ from langkeys.store.postgresql.state import ServerState
 from langkeys.store.postgresql.stubs import RowStubs
 
 
-class PostgresStore(KeyLookup, KeyBatches, RowStubs, EncryptedValues, Alone, ServerState, Copying):
+class PostgresStore(Alone, KeyLookup, KeyBatches, RowStubs, EncryptedValues, ServerState, Copying):
     """A store on a PostgreSQL server; ``langkeys.store.protocol`` documents its methods."""

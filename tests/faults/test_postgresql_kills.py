@@ -1,0 +1,119 @@
+"""A rotation on PostgreSQL that dies at any moment: langkeys itself, or its session."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from ..support import server_vaults
+from ..support.proxies import Proxy, proxy
+from ..support.server_vaults import ROTATE, SETTLE, ServerVault
+from ..support.sites import Site
+
+COMMIT_SECONDS = 0.004
+"""The time after the COMMIT was sent in which half of the deaths are."""
+
+
+@pytest.fixture
+def engine_name() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def vault(site: Site, superuser: str) -> ServerVault:
+    return server_vaults.made(site, superuser)
+
+
+@pytest.fixture
+def network(vault: ServerVault) -> Iterator[Proxy]:
+    """What the site reaches its server by."""
+    port = vault.server.cluster.port
+    with proxy(port) as found:
+        url = vault.server.url.replace(f":{port}/", f":{found.port}/")
+        vault.site.settings["LANGFLOW_DATABASE_URL"] = url
+        yield found
+
+
+def outcome(vault: ServerVault, key: str) -> str:
+    """Hold that the next command leaves one key for all; return what became of the rotation."""
+    vault.site.call(*SETTLE).done()
+    for path in vault.folder.glob(".*.tmp*"):
+        path.unlink()  # a copy or a journal that was not complete; the next rotation does so
+    return "undone" if vault.assert_whole() == key else "completed"
+
+
+def test_killed_at_any_moment_one_key_is_left_for_all(
+    vault: ServerVault, network: Proxy, kills: int
+) -> None:
+    chance = random.Random(20261201)
+    landed: Counter[str] = Counter()
+    window = 0.0
+    for number in range(kills + 1):
+        key = vault.key()
+        process = vault.site.spawn(*ROTATE, "--quiet", stdout=subprocess.DEVNULL)
+        with process:
+            delay = chance.uniform(0, COMMIT_SECONDS) if chance.random() < 0.7 else 0.0
+            at_commit = chance.choice(("before_commit", "after_commit"))
+            if number and not number % 2:
+
+                def kill(process: subprocess.Popen[bytes] = process, delay: float = delay) -> None:
+                    time.sleep(delay)
+                    process.kill()
+
+                setattr(network, at_commit, kill)
+            while process.poll() is None and not any(vault.folder.glob(".*.backup-*")):
+                time.sleep(0.001)
+            start = time.monotonic()
+            if number % 2:
+                time.sleep(window * chance.uniform(0, 0.7))
+                process.kill()
+            assert process.wait(60) in (0, -9)
+        if number == 0:  # the time in which it works
+            window = time.monotonic() - start
+            continue
+        network.heal()
+        found = outcome(vault, key)
+        landed[found if process.returncode == -9 else "after it had ended"] += 1
+    print(f"\n{kills} kills of langkeys, half at the commit, half in {window:.2f} s:", dict(landed))  # noqa: T201 - for -s
+    assert sum(landed.values()) == kills
+
+
+def test_a_session_ended_at_any_moment_leaves_one_key_for_all(
+    vault: ServerVault, network: Proxy, kills: int
+) -> None:
+    chance = random.Random(20261202)
+    landed: Counter[str] = Counter()
+    window = 0.0
+    for number in range(kills + 1):
+        key = vault.key()
+        timer = threading.Timer(window * chance.uniform(0, 1), lambda: vault.terminate(patience=0))
+        delay = chance.uniform(0, COMMIT_SECONDS) if chance.random() < 0.7 else 0.0
+        network.loses_answer = chance.random() < 0.3
+
+        def end(delay: float = delay) -> None:
+            time.sleep(delay)
+            vault.terminate(patience=0)
+
+        start = time.monotonic()
+        if number % 2:
+            timer.start()
+        elif number:
+            setattr(network, chance.choice(("before_commit", "after_commit")), end)
+        result = vault.site.call(*ROTATE)
+        timer.cancel()
+        network.heal()
+        if number == 0:
+            window = time.monotonic() - start
+            continue
+        # What it says of itself is true at once; a lost connection is no reason to leave a mix.
+        is_done = result.code == 0
+        assert is_done or result.code in (1, 6), result
+        landed[f"{outcome(vault, key)}, exit {result.code}"] += 1
+    print(f"\n{kills} ended sessions, half at the commit, half in {window:.2f} s:", dict(landed))  # noqa: T201 - for -s
+    assert sum(landed.values()) == kills

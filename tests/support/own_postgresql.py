@@ -1,0 +1,86 @@
+"""A PostgreSQL cluster of one test's own, which may be stopped, frozen and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import postgresql
+from .postgresql import Cluster
+
+
+@dataclass(frozen=True)
+class OwnCluster(Cluster):
+    """A running server, and the folder that it is in."""
+
+    folder: Path
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "data" / "postmaster.pid"
+
+    def stop(self, sent: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop the server: at once and without a checkpoint, where nothing else is said."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int(self._pid_file.read_text().splitlines()[0]), sent)
+        deadline = time.monotonic() + 30
+        while self._pid_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        postgresql.start(self.folder, self.binaries, self.port)
+
+    def restart(self) -> None:
+        """Restart it as after a crash: what is not committed is gone."""
+        self.stop()
+        self.start()
+
+    def signal(self, sent: signal.Signals) -> None:
+        """Send a signal to the server and to all processes of its sessions."""
+        postmaster = int(self._pid_file.read_text().splitlines()[0])
+        for pid in (postmaster, *_children(postmaster)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sent)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have the server do nothing at all: it accepts connections, and answers none."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+@contextlib.contextmanager
+def own_cluster() -> Iterator[OwnCluster]:
+    """Run a cluster beside that of the whole run."""
+    binaries = postgresql.cluster().binaries
+    # The name has the number of the process that stops it, should this one be killed.
+    folder = Path(tempfile.mkdtemp(prefix=f"lkpg-{os.getpid()}-own-"))
+    folder.chmod(0o755)
+    found = None
+    try:
+        found = OwnCluster(binaries, postgresql.launch(folder, binaries), folder)
+        postgresql.stop_with_the_run(folder)
+        yield found
+    finally:
+        if found is not None:
+            found.stop()
+        shutil.rmtree(folder, ignore_errors=True)
