@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bulk
+import engines
 import peers
 import scale
 import startup
@@ -23,7 +24,7 @@ import verify
 from processes import CommandError
 from stores import Store, made
 
-PARTS = ("startup", "verify", "scale", "bulk", "peers")
+PARTS = ("startup", "verify", "scale", "bulk", "engines", "peers")
 
 
 class Suite:
@@ -74,6 +75,15 @@ class Suite:
 
     def _bulk(self, folder: Path) -> None:
         bulk.measure(folder, self._middle, pairs=self._options.pairs)
+
+    def _engines(self, folder: Path) -> None:
+        engines.measure(
+            folder,
+            self._middle,
+            self._biggest,
+            users=self._options.users,
+            pairs=self._options.pairs,
+        )
 
     def _peers(self, folder: Path) -> None:
         peers.measure(folder)

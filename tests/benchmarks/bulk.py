@@ -5,7 +5,6 @@ and below 60 MB, show by visible start at 0.6, and listing and exporting in memo
 grow with the number of rows.
 """
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -59,9 +58,9 @@ def measure(folder: Path, store: Store, *, pairs: int) -> None:
             "rows a second", "peak MB", "aim", "pairs",
         ),
     )  # fmt: skip
-    reading = _reading_cases(store, _owner_of_many(folder / "variables", store.keys // 5))
+    reading = reading_cases(store, owner_of_many(folder / "variables", store.keys // 5))
     peaks = {}
-    for case in [*_working_cases(folder, store), *reading]:
+    for case in [*working_cases(folder, store), *reading]:
         ours, bare_seconds, ratio, count = _measured(case, folder / "copy", most)
         peaks[case.label] = ours.megabytes
         table.row(
@@ -82,14 +81,15 @@ def measure(folder: Path, store: Store, *, pairs: int) -> None:
         ("command", "rows", "peak MB", "on a tenth", "ratio", "aim"),
     )
     tenth = made(folder / "tenth", keys=store.keys // 10, users=max(2, store.keys // 1000))
-    many = _owner_of_many(folder / "fewer-variables", store.keys // 50)
-    for case, few in zip(reading, _reading_cases(tenth, many), strict=True):
-        peak, peak_of_few = peaks[case.label], _run(few, folder / "copy").megabytes
+    many = owner_of_many(folder / "fewer-variables", store.keys // 50)
+    for case, few in zip(reading, reading_cases(tenth, many), strict=True):
+        peak, peak_of_few = peaks[case.label], run_case(few, folder / "copy").megabytes
         ratio = peak / peak_of_few
         table.row(f"`{case.label}`", case.rows, peak, peak_of_few, ratio, f"≤ {FLAT_AIM:g}")
 
 
-def _working_cases(folder: Path, store: Store) -> list[Case]:
+def working_cases(folder: Path, store: Store) -> list[Case]:
+    """Return the commands that decrypt or change a whole store."""
     key_tokens = store.column("SELECT api_key FROM apikey")
     tokens = key_tokens + store.column("SELECT value FROM variable")
     create = ["api-key", "create", "--count", str(store.keys)]
@@ -133,7 +133,8 @@ def _working_cases(folder: Path, store: Store) -> list[Case]:
     ]  # fmt: skip
 
 
-def _reading_cases(store: Store, owner_of_many: Store) -> list[Case]:
+def reading_cases(store: Store, owner_of_many: Store) -> list[Case]:
+    """Return the commands whose output grows with the store."""
     key_tokens = store.column("SELECT api_key FROM apikey")
     values = owner_of_many.column("SELECT value FROM variable")
     return [
@@ -150,7 +151,8 @@ def _reading_cases(store: Store, owner_of_many: Store) -> list[Case]:
     ]  # fmt: skip
 
 
-def _owner_of_many(folder: Path, variables: int) -> Store:
+def owner_of_many(folder: Path, variables: int) -> Store:
+    """Make a store of one user with many variables."""
     return made(folder, variables=variables)
 
 
@@ -162,7 +164,7 @@ def _measured(case: Case, copy: Path, most: int) -> tuple[Run, float, float, int
         before = time.perf_counter()
         case.bare()
         bare_seconds = time.perf_counter() - before
-        pairs.append((_run(case, copy), bare_seconds))
+        pairs.append((run_case(case, copy), bare_seconds))
     return (
         median_of([ours for ours, _ in pairs]),
         statistics.median(bare for _, bare in pairs),
@@ -171,7 +173,8 @@ def _measured(case: Case, copy: Path, most: int) -> tuple[Run, float, float, int
     )
 
 
-def _run(case: Case, copy: Path) -> Run:
+def run_case(case: Case, copy: Path) -> Run:
+    """Run a case; one that writes on a copy of its store in the folder ``copy``."""
     store = case.store.copied(copy) if case.writes else case.store
     environment = store.environment
     if case.key_in_file:
@@ -188,7 +191,7 @@ def _run(case: Case, copy: Path) -> Run:
         )
     finally:
         if case.writes:
-            shutil.rmtree(store.folder)
+            store.remove()
 
 
 def _encrypt(count: int) -> None:

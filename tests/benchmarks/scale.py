@@ -105,7 +105,7 @@ def measure(folder: Path, big: Store, *, users: int, pairs: int) -> None:
     big_copy = big.copied(folder / "big")
     small_size = f"{SMALL_KEYS} keys and {SMALL_USERS} users"
     sizes = f"{big.keys:,} keys and {users:,} users beside {small_size}"
-    numbers = _numbers(big.keys)
+    numbers = numbers_of(big.keys)
     table = Table(
         f"Commands on {sizes}: whole processes, medians of {pairs} pairs.",
         ("command", "seconds", "at 100", "ratio", "aim", "peak MB", "at 100", "ratio", "aim"),
@@ -113,7 +113,7 @@ def measure(folder: Path, big: Store, *, users: int, pairs: int) -> None:
     for place, case in enumerate(CASES):
         # A small store of its own, which has not a hundred keys to revoke in all the cases.
         other = small.copied(folder / f"small-{place}") if case.writes else small
-        measured = _measured(case, big_copy if case.writes else big, other, numbers, pairs)
+        measured = measured_pairs(case, big_copy if case.writes else big, other, numbers, pairs)
         seconds, memory = _seconds(measured), _memory(measured)
         table.row(f"`{case.label}`", *seconds, f"≤ {SECONDS_AIM:g}", *memory, f"≤ {MEMORY_AIM:g}")
     table = Table(
@@ -121,15 +121,16 @@ def measure(folder: Path, big: Store, *, users: int, pairs: int) -> None:
         ("command", "seconds", "at 100", "ratio", "peak MB", "at 100", "ratio", "pairs", "why"),
     )
     for case in LINEAR_CASES:
-        measured = _measured(case, big, small, numbers, pairs)
+        measured = measured_pairs(case, big, small, numbers, pairs)
         seconds, memory = _seconds(measured), _memory(measured)
         table.row(f"`{case.label}`", *seconds, *memory, measured.count, case.why)
 
 
-def _measured(
+def measured_pairs(
     case: Case, big: Store, small: Store, big_numbers: Iterator[int], pairs: int
 ) -> Pairs:
-    small_numbers = _numbers(small.keys)
+    """Measure a case on a big store, with the next of ``big_numbers``, and on a small one."""
+    small_numbers = numbers_of(small.keys)
 
     def one(store: Store, numbers: Iterator[int]) -> Run:
         number = next(numbers)
@@ -150,7 +151,7 @@ def _measured(
     )
 
 
-def _numbers(keys: int) -> Iterator[int]:
+def numbers_of(keys: int) -> Iterator[int]:
     """Yield numbers of keys with a name of their own, in an order that no cache foresees."""
     numbers = [number for number in range(keys) if has_name_of_its_own(number)]
     random.Random(keys).shuffle(numbers)

@@ -70,6 +70,11 @@ class Store:
         return self.folder / "langflow.db"
 
     @property
+    def url(self) -> str:
+        """The database's URL."""
+        return f"sqlite:///{self.path}"
+
+    @property
     def config(self) -> Path:
         return self.folder / "config"
 
@@ -78,7 +83,7 @@ class Store:
         """Settings by which the administrator acts, without a password."""
         return clean_environment(
             self.folder,
-            LANGFLOW_DATABASE_URL=f"sqlite:///{self.path}",
+            LANGFLOW_DATABASE_URL=self.url,
             LANGFLOW_CONFIG_DIR=str(self.config),
             LANGFLOW_SECRET_KEY=SECRET_KEY,
             LANGFLOW_AUTO_LOGIN="true",
@@ -94,6 +99,10 @@ class Store:
         shutil.copyfile(self.path, copy.path)
         _sync(copy.path)
         return copy
+
+    def remove(self) -> None:
+        """Remove the folder, and what is in it."""
+        shutil.rmtree(self.folder)
 
     def column(self, sql: str) -> list[str]:
         """Return the one column of a query."""

