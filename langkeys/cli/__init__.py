@@ -97,8 +97,8 @@ def langkeys(
 ) -> None:
     """Administer the API keys and credential variables of a Langflow server.
 
-    langkeys works directly on the server's SQLite database, whether or not the server is running.
-    It can also create a database of its own.
+    langkeys works directly on the server's database, SQLite or PostgreSQL, whether or not the
+    server is running. It can also create a database of its own.
 
     \b
     Examples:
