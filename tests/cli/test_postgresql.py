@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ..docs.markdown import ROOT, blocks
 from ..support import databases, postgresql, server_databases
 from ..support.databases import SHAPES
 from ..support.postgresql import PASSWORD
@@ -20,7 +19,6 @@ from ..support.server_databases import ServerDatabase
 from ..support.sites import Result, Site
 
 Call = Callable[..., Result]
-_PAGE = ROOT / "docs" / "postgresql.md"
 
 
 @pytest.fixture
@@ -252,25 +250,6 @@ def test_a_role_with_few_rights_is_told_which_it_lacks(site: Site, server: Serve
     site.call("api-key", "create", LANGFLOW_DATABASE_URL=url).failed(6, "apikey", "GRANT")
     server.rows("REVOKE ALL ON apikey FROM clerk")
     site.call("api-key", "list", LANGFLOW_DATABASE_URL=url).failed(6, "apikey")
-
-
-def test_the_rights_of_the_page_are_enough(
-    site: Site, server: ServerDatabase, tmp_path: Path
-) -> None:
-    (block,) = [found for found in blocks(_PAGE.read_text("utf-8")) if found.language == "sql"]
-    for statement in block.lines:
-        server.rows(statement.replace("langkeys", "clerk"))
-    url = server.cluster.url(server.name, "clerk")
-    for line in (
-        ("api-key", "create", "--name", "ci"),
-        ("api-key", "rotate", "ci"),
-        ("variable", "set", "TOKEN", "--value-file", "-"),
-        ("user", "create", "bob", "--random"),
-        ("api-key", "revoke", "ci", "--yes"),
-        ("secret-key", "check"),
-        ("backup", str(tmp_path / "copy")),
-    ):
-        site.call(*line, stdin="value", LANGFLOW_DATABASE_URL=url).done()
 
 
 def test_another_schema_is_named_and_none_is_guessed(site: Site, server: ServerDatabase) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..support import postgresql
 from . import rooms
 from .markdown import ROOT, pages
 from .pages import run_page, updated
@@ -49,4 +50,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    postgresql.prepare()
+    try:
+        code = main()
+    finally:
+        postgresql.stop()
+    sys.exit(code)

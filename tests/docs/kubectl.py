@@ -12,7 +12,7 @@ import yaml
 
 
 def main() -> None:
-    """Take ``apply -f FILE`` or ``create secret generic NAME --from-env-file=FILE``."""
+    """Take what documents do: apply a file, create a secret from a file, or patch one."""
     arguments = sys.argv[1:]
     if arguments[:2] == ["apply", "-f"]:
         file = arguments[2]
@@ -25,6 +25,10 @@ def main() -> None:
         text = Path(option.removeprefix("--from-env-file=")).read_text(encoding="utf-8")
         assert all(re.fullmatch(r"[A-Z_]+=[\w-]{43}", line) for line in text.splitlines()), "values"
         print(f"secret/{name} created")
+    elif arguments[:2] == ["patch", "secret"] and arguments[3] == "--patch-file":
+        patch = json.loads(Path(arguments[4]).read_text(encoding="utf-8"))
+        assert list(patch) == ["stringData"], "what is patched"
+        print(f"secret/{arguments[2]} patched")
     else:
         raise SystemExit(f"what is kubectl {' '.join(arguments)}?")
 

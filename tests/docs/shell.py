@@ -23,13 +23,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..support import postgresql
 from .markdown import ROOT
 
 PLACES = ("/srv/langflow", "/run/secrets", "/var/backups", "/etc/langflow", "/home/admin")
 """The folders that documents name; a shell begins in the first, the last is its HOME."""
 
-SERVERS = ("https://langflow.example.com", "http://localhost:7860")
-"""The servers that documents name; a scene may start one of them."""
+SERVERS = ("https://langflow.example.com", "http://localhost:7860", "db.example.com:5432/langflow")
+"""The servers that documents name; a scene may start one of them, or have a database of its own."""
 
 COLUMNS = 100
 PATIENCE = 60.0
@@ -93,6 +94,7 @@ class Shell:
                 "PYTHONPATH": str(ROOT),
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "ROOT": str(ROOT),
+                postgresql.FOLDER: os.environ.get(postgresql.FOLDER, ""),
                 **({"COLORTERM": "truecolor"} if colours else {"NO_COLOR": "1"}),
             },
         )  # fmt: skip
@@ -182,7 +184,10 @@ class Shell:
         for server in SERVERS:
             file = self.folders[PLACES[-1]] / f".{re.sub(r'[^a-z0-9]+', '-', server)}"
             if file.exists():
-                yield server, file.read_text(encoding="utf-8").strip()
+                url = file.read_text(encoding="utf-8").strip()
+                yield server, url
+                # As it is in the names of files.
+                yield re.sub("[:/]", "-", server), re.sub("[:/]", "-", url)
 
 
 def plain(text: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from ..support import postgresql
 from .markdown import ROOT, Block, blocks, pages
 from .pages import run_page, updated
 
@@ -37,6 +38,8 @@ def test_a_page_shows_what_its_commands_show(name: str) -> None:
     for program in ("curl", "jq"):
         if re.search(rf"\b{program} -", typed) and shutil.which(program) is None:
             pytest.skip(f"needs {program}")
+    if "<!-- scene: postgresql -->" in TEXTS[name]:
+        postgresql.cluster()  # or it is skipped
     differences = [
         f"{name}, line {outcome.block.first + 1}:\n{outcome.difference}"
         for outcome in run_page(TEXTS[name])
@@ -49,7 +52,7 @@ def test_a_page_shows_what_its_commands_show(name: str) -> None:
 
 
 def test_a_block_has_a_language_that_is_run_quoted_or_read() -> None:
-    # What is SQL is run by tests/cli/test_postgresql.py.
+    # What is SQL is run by tests/docs/test_postgresql.py.
     known = {"console", "sh", *QUOTED, "text", "json", "sql"}
     assert {
         (name, block.language) for name, block in BLOCKS if block.language not in known

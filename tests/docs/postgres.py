@@ -1,0 +1,47 @@
+"""Make the database of a scene on the run's PostgreSQL: ``python -m tests.docs.postgres``.
+
+Prints the settings of a server that has it, as lines of a ``.env``. What the documents call
+db.example.com is that database: its address goes to a file of the scene's HOME.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import time
+from contextlib import closing
+from pathlib import Path
+
+from ..support import databases, postgresql, server_databases
+from ..support.samples import PASSWORD
+
+ADDRESS = "db.example.com:5432/langflow"
+
+
+def main() -> None:
+    """Make a database, or stay connected to one until this process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m tests.docs.postgres", description=__doc__)
+    parser.add_argument("--stay", metavar="NAME", help="connect to a database as its server does")
+    name = parser.parse_args().stay
+    cluster = postgresql.cluster()
+    if name is not None:
+        with closing(cluster.connect("langflow", name)):
+            print("connected", flush=True)
+            time.sleep(600)
+        return
+    database = server_databases.made(cluster, databases.NEWEST)
+    database.add_user("administrator")
+    address = f"127.0.0.1:{cluster.port}/{database.name}"
+    (Path(os.environ["HOME"]) / ".db-example-com-5432-langflow").write_text(address)
+    print(f"LANGFLOW_DATABASE_URL={database.url}")
+    print("LANGFLOW_AUTO_LOGIN=false")
+    print("LANGFLOW_SUPERUSER=administrator")
+    print(f"LANGFLOW_SUPERUSER_PASSWORD={PASSWORD}")
+    # What the secret key opens, and pg_dump: both are there before anything is typed.
+    (Path.cwd() / "secret_key").write_text(secrets.token_urlsafe(32))
+    (Path(os.environ["HOME"]) / ".binaries").write_text(str(cluster.binaries))
+
+
+if __name__ == "__main__":
+    main()
