@@ -102,9 +102,10 @@ def langkeys(
 
     \b
     Examples:
-      langkeys init && langkeys api-key            create a store and its first key
-      langkeys api-key --name ci --expires 90d     create a key for an existing server
-      langkeys api-key list --all-users --json
+      langkeys init && langkeys api-key         create a store and its first key
+      langkeys api-key --name ci --expires 90d  create a key on an existing server
+      langkeys api-key list --all-users         see all keys
+      langkeys doctor                           find problems
     """
 
 

@@ -9,7 +9,8 @@ from langkeys.api_keys import lifecycle as api_keys
 from langkeys.api_keys.lifecycle import NewApiKey
 from langkeys.authentication import superuser_at_risk
 from langkeys.cli.key_files import AnyKey, Destination, Form
-from langkeys.cli.output import Output, Spool, array_lines, json_text
+from langkeys.cli.output import Output, array_lines, json_text
+from langkeys.cli.spool import Spool
 from langkeys.files.staged import StagedFile
 from langkeys.models import ApiKey, User, masked
 from langkeys.sessions.session import Session

@@ -1,6 +1,7 @@
 """``langkeys doctor``."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import typer
@@ -9,11 +10,13 @@ from langkeys.cli.invocation import session_of
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Head, Output
 from langkeys.cli.present import findings
+from langkeys.cli.wrapping import wrapped
 from langkeys.diagnostics.report import Report
 from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access
 from langkeys.store.generations import Generation
+from langkeys.text import visible
 
 app = new_app()
 
@@ -98,27 +101,39 @@ def _place(report: Report) -> str | None:
 
 
 def _show(out: Output, report: Report) -> None:
-    from langkeys.cli.tables import wrapped
-
-    lines = list(findings.sentences(report.findings, _place(report)))
+    lines = list(findings.sentences(report.findings, _place(report), out.width))
     lines.append("")
     if report.generation is not None:
-        lines += wrapped(_abilities(report.generation), 0)
+        lines += wrapped(_abilities(report.generation), out.width)
     if report.counts:
-        lines += wrapped(findings.said_counts(report.counts), 0)
-    out.sentence(*lines, "")
-    out.table(
-        (
-            Head("SETTING", is_kept=True),
-            Head("VALUE", least=8, is_kept=True),
-            Head("SOURCE", least=6),
-        ),
-        [
-            (setting.name, setting.value, setting.source or "")
-            for setting in report.settings
-            if setting.value is not None
-        ],
+        lines += wrapped(findings.said_counts(report.counts), out.width)
+    out.lines([*lines, "", *_settings_lines(out, report)])
+
+
+def _settings_lines(out: Output, report: Report) -> Iterator[str]:
+    """Yield a table of the settings; a value that is too long for it has the line below."""
+    rows = [
+        (setting.name, setting.value, setting.source or "")
+        for setting in report.settings
+        if setting.value is not None
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    if out.width is not None and sum(widths) + 4 > out.width:
+        # The whole paths stand among the findings.
+        rows = [(name, value, source.rpartition("/")[2]) for name, value, source in rows]
+    taken = 4 + max((len(name) + len(source) for name, _, source in rows), default=0)
+    fits = [out.width is None or taken + len(value) <= out.width for _, value, _ in rows]
+    heads = Head("SETTING", is_kept=True), Head("VALUE", is_kept=True), Head("SOURCE", least=6)
+    shown = (
+        (name, value if fit else "", source)
+        for (name, value, source), fit in zip(rows, fits, strict=True)
     )
+    table = out.table_lines(heads, shown)
+    yield from islice(table, 2)  # titles and a rule
+    for line, (_, value, _), fit in zip(table, rows, fits, strict=True):
+        yield line
+        if not fit:
+            yield f"    {visible(value)}"
 
 
 def _abilities(generation: Generation) -> str:

@@ -11,25 +11,20 @@
   new keys and revealed values are exact.
 """
 
-import math
 import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import SEEK_END
 from itertools import chain
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from langkeys.cli.spool import Spool
 from langkeys.cli.terminal import is_stderr_terminal
+from langkeys.cli.wrapping import terminal_width, wrapped
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError
 from langkeys.progress import Advance
 from langkeys.text import json_visible, visible
-
-SPOOL_CHARACTERS = 1 << 19
-"""Data up to this size is buffered in memory, more of it in an unnamed temporary file."""
-
-_CHUNK_CHARACTERS = 1 << 16
 
 
 class Head(NamedTuple):
@@ -52,80 +47,6 @@ class UndeliveredError(FailedError):
     def __init__(self, message: str, *, closed_pipe: bool) -> None:
         super().__init__(message, hint=None)
         self.closed_pipe = closed_pipe
-
-
-class Spool:
-    """A buffer for lines that must be complete before the first is written.
-
-    Like tempfile's SpooledTemporaryFile, whose import takes a noticeable part of a small command's
-    time. The file has no name, and nobody else can open it. If no folder is writable, as in a
-    read-only container, everything stays in memory.
-    """
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._characters = 0
-        self._most: float = SPOOL_CHARACTERS
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> "Spool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def fill(self, lines: Iterable[str]) -> None:
-        """Add all lines."""
-        for line in lines:
-            self._lines.append(line)
-            self._characters += len(line) + 1
-            if self._characters >= self._most:
-                self._to_file()
-
-    def _to_file(self) -> None:
-        if self._file is None:
-            from tempfile import TemporaryFile
-
-            try:
-                self._file = TemporaryFile(  # noqa: SIM115 - closed where the block ends
-                    "w+", encoding="utf-8", errors="surrogatepass", newline=""
-                )
-            except FileNotFoundError:  # no folder is writable
-                self._most = math.inf
-                return
-        self._lines.append("")
-        try:
-            self._file.write("\n".join(self._lines))
-            self._file.flush()
-        except OSError as error:
-            from tempfile import gettempdir
-
-            raise FailedError(
-                f"cannot write a temporary file in {gettempdir()}: {error.strerror}",
-                hint="set TMPDIR to a folder with free space",
-            ) from None
-        self._lines.clear()
-        self._characters = 0
-
-    def lines(self) -> Iterator[str]:
-        """Yield the lines; none of them may contain a line break."""
-        if self._file is not None:
-            self._file.seek(0)
-            for line in self._file:
-                yield line.removesuffix("\n")
-            self._file.seek(0, SEEK_END)
-        yield from self._lines
-
-    def chunks(self) -> Iterator[str]:
-        """Yield the text of all lines in chunks."""
-        if self._file is not None:
-            self._file.seek(0)
-            while chunk := self._file.read(_CHUNK_CHARACTERS):
-                yield chunk
-            self._file.seek(0, SEEK_END)
-        if self._lines:
-            yield "\n".join((*self._lines, ""))
 
 
 class Output:
@@ -154,6 +75,11 @@ class Output:
     def is_sentences(self) -> bool:
         """Whether data is shown to a person, as tables and sentences."""
         return self.is_terminal and not self.as_json
+
+    @property
+    def width(self) -> int | None:
+        """The width of the terminal that stdout is, or None."""
+        return terminal_width(sys.stdout)
 
     # stdout
 
@@ -201,11 +127,9 @@ class Output:
             ) from None
 
     def _say_later(self) -> None:
-        """Print what a table leaves out, wrapped to the width of the table."""
+        """Print what a table leaves out."""
         for text in () if self.quiet else self._later:
-            from langkeys.cli.tables import wrapped
-
-            _to_stderr("\n".join(wrapped(f"note: {text}", len("note: "))))
+            _say("note: ", text)
         self._later.clear()
 
     def document(self, value: Any) -> None:
@@ -227,14 +151,19 @@ class Output:
 
     def sentence(self, *lines: str) -> None:
         """Write a short sentence, or a few lines, for a person at a terminal."""
-        self.data("".join(f"{visible(line)}\n" for line in lines))
+        self._paragraphs(lines, hanging=0)
+
+    def _paragraphs(self, lines: Iterable[str], *, hanging: int) -> None:
+        width = self.width
+        shown = (line for text in lines for line in wrapped(visible(text), width, hanging))
+        self.data("".join(f"{line}\n" for line in shown))
 
     # stderr
 
     def note(self, text: str) -> None:
         """Print information on stderr, unless --quiet or --json is given."""
         if not self.quiet and not self.as_json:
-            _to_stderr(f"note: {visible(text)}")
+            _say("note: ", text)
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, once."""
@@ -244,12 +173,12 @@ class Output:
         if self.as_json:
             self._warnings.append(text)
         else:
-            _to_stderr(f"warning: {visible(text)}")
+            _say("warning: ", text)
 
     def finish(self) -> None:
         """Print the warnings that were held back in case of an error."""
         for text in self._warnings:
-            _to_stderr(f"warning: {visible(text)}")
+            _say("warning: ", text)
         self._warnings.clear()
 
     def error(self, error: LangkeysError, *, details: Sequence[str] = ()) -> None:
@@ -268,13 +197,13 @@ class Output:
                 described["details"] = list(details)
             _to_stderr(json_text(described))
             return
-        _to_stderr(f"error: {visible(error.message)}")
+        _say("error: ", error.message)
         for candidate in error.candidates:
-            _to_stderr(f"  {visible(candidate)}")
+            _say("  ", candidate)
         if error.hint:
-            _to_stderr(f"hint: {visible(error.hint)}")
+            _say("hint: ", error.hint)
         for line in details:
-            _to_stderr(f"debug: {visible(line)}")
+            _say("debug: ", line)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
@@ -323,7 +252,8 @@ class Output:
     def card(self, fields: Mapping[str, str]) -> None:
         """Show the fields of one thing, a line each, uncut, so that they can be copied."""
         width = max(map(len, fields))
-        self.sentence(*(f"{name.ljust(width)}  {value}" for name, value in fields.items()))
+        lines = (f"{name.ljust(width)}  {value}" for name, value in fields.items())
+        self._paragraphs(lines, hanging=width + 2)
 
     def new_key_panel(self, api_key: str, name: str, url: str | None) -> str:
         """Return the text that shows a new key once, with a command to try it.
@@ -385,6 +315,12 @@ def array_lines(values: Iterable[Any]) -> Iterator[str]:
         yield "[" if previous is None else f"{previous},"
         previous = f"  {json_visible(encode(value))}"
     yield "[]" if previous is None else f"{previous}\n]"
+
+
+def _say(start: str, text: str) -> None:
+    """Print a message on stderr, on a terminal wrapped at words."""
+    lines = wrapped(f"{start}{visible(text)}", terminal_width(sys.stderr), len(start))
+    _to_stderr("\n".join(lines))
 
 
 def _to_stderr(text: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from langkeys.cli.terminal import answers, can_ask, is_interactive
+from langkeys.cli.wrapping import terminal_width, wrapped
 from langkeys.errors import (
     DeclinedError,
     FailedError,
@@ -72,7 +73,8 @@ def confirm(question: str, *, yes: bool) -> None:
 def is_wanted(question: str) -> bool:
     """Ask a yes-or-no question at the terminal; anything but a yes means no."""
     with answers() as stream:
-        sys.stderr.write(f"{visible(question)} [y/N] ")
+        lines = wrapped(f"{visible(question)} [y/N]", terminal_width(sys.stderr))
+        sys.stderr.write("\n".join(lines) + " ")
         sys.stderr.flush()
         # A blocking read would delay Ctrl-C until the next key, so this checks regularly.
         while not select.select([stream], [], [], LOOKING_UP)[0]:
@@ -151,7 +153,6 @@ def exact_text(path: Path, what: str) -> str:
 
 
 def stdin_bytes(what: str, *, most: int = MAX_BYTES) -> bytes:
-    """Read all of stdin; raise UsageError where that is too much."""
     """Read all of stdin; raise UsageError where that is too much."""
     if sys.stdin is None:
         return b""

@@ -11,7 +11,6 @@ from rich.rule import Rule
 from rich.text import Text
 
 from langkeys.cli.output import Head
-from langkeys.text import visible
 
 GAP = "  "
 EMPTY = ("", "-")
@@ -135,7 +134,7 @@ class Layout:
             yield f"the same in every row: {', '.join(same)}"
         if self._unfit:
             titles = ", ".join(self._heads[position].title for position in sorted(self._unfit))
-            yield f"too narrow a terminal for {titles}"
+            yield f"no room for {titles}"
 
 
 def _width(text: str) -> int:
@@ -153,19 +152,6 @@ def _cut(text: str, width: int) -> str:
     while _width(start) > width - 1:
         start = start[:-1]
     return start + CUT + " " * (width - 1 - _width(start))
-
-
-def wrapped(text: str, indent: int) -> list[str]:
-    """Return the lines of a sentence, wrapped at words to the terminal's width."""
-    import textwrap
-
-    return textwrap.wrap(
-        visible(text),
-        _console().width,
-        subsequent_indent=" " * indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def titled(title: str, lines: Sequence[str]) -> str:

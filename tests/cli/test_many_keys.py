@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from langkeys.cli import output
+from langkeys.cli import spool
 from langkeys.store.sqlite import key_batches
 
 from ..support.databases import Database, ago
@@ -27,7 +27,7 @@ MANY = 1203
 @pytest.fixture
 def small_spool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is spooled go to a file after a few lines."""
-    monkeypatch.setattr(output, "SPOOL_CHARACTERS", 1000)
+    monkeypatch.setattr(spool, "SPOOL_CHARACTERS", 1000)
 
 
 @pytest.fixture
@@ -120,10 +120,10 @@ def test_of_keys_that_nobody_received_all_are_taken_back(
 def test_a_disk_that_is_full_for_what_is_spooled_leaves_no_key(
     call: Call, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: output.Spool) -> None:
+    def full(_: spool.Spool) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(output.Spool, "_to_file", full)
+    monkeypatch.setattr(spool.Spool, "_to_file", full)
     call("api-key", "create", "--count", str(MANY)).failed(1, "No space left on device")
     assert database.key_ids() == []
 
@@ -234,23 +234,19 @@ def test_a_long_list_needs_no_folder_for_temporary_files(
     def no_folder() -> str:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
-    from langkeys.cli.output import Spool
-
-    spool = Spool()
+    lines = spool.Spool()
     with monkeypatch.context() as patch:
         patch.setattr("tempfile._get_default_tempdir", no_folder)
         patch.setattr("tempfile.tempdir", None)
-        spool.fill(sorted(ids))
-        assert "".join(spool.chunks()).split() == sorted(ids)
+        lines.fill(sorted(ids))
+        assert "".join(lines.chunks()).split() == sorted(ids)
 
 
 @pytest.mark.usefixtures("small_spool")
 def test_what_no_encoding_holds_is_spooled_all_the_same() -> None:
-    from langkeys.cli.output import Spool
-
-    with Spool() as spool:
-        spool.fill(["\ud800" * 2000])
-        assert "".join(spool.chunks()) == "\ud800" * 2000 + "\n"
+    with spool.Spool() as lines:
+        lines.fill(["\ud800" * 2000])
+        assert "".join(lines.chunks()) == "\ud800" * 2000 + "\n"
 
 
 def test_a_long_table_is_fitted_as_a_whole(site: Site, database: Database, superuser: str) -> None:

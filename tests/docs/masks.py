@@ -21,7 +21,8 @@ _MASKS = [
     (re.compile(r"\b\d+ (?:bytes|kB|KiB)\b|\t\d{5,}\t"), "<size>"),
     (re.compile(r"\bpid \d+"), "pid <pid>"),
     (re.compile(r"\bof [\w-]+ \(uid \d+\)"), "of <user>"),
-    # The width of a table's columns follows from the above.
+    # Where a message is wrapped, and the width of a table's columns, follow from the above.
+    (re.compile(r"\n {2,}(?=\S)"), " "),
     (re.compile(r"[─━-]{3,}"), "───"),
     (re.compile(r"  +"), "  "),
     (re.compile(r" +$", re.MULTILINE), ""),

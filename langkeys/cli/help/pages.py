@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from langkeys.cli.help.topics import TOPICS
 from langkeys.cli.options import GlobalOption, Group, RemoteOption
+from langkeys.cli.wrapping import command_lines
 
 EXAMPLES = "Examples:"
 _WIDEST_NAME = 26
@@ -83,7 +84,9 @@ def text_of(context: Any, width: int) -> str:
     blocks = [_wrapped(f"Usage: {page.path} {page.usage}", width, indent="    ")]
     blocks += ["", _indented(page.summary, width)]
     if page.examples:
-        blocks += ["", EXAMPLES, *(f"  {line}" for line in page.examples)]
+        blocks += ["", EXAMPLES]
+        for line in page.examples:
+            blocks += _example(line, width)
     for paragraph in page.details:
         blocks += ["", _indented(paragraph, width)]
     sections = [("Arguments", page.arguments), ("Commands", page.commands)]
@@ -140,6 +143,16 @@ def _text(parameter: Any, context: Any) -> str:
     if default is None or default is False or default == ():
         return text
     return f"{text} Default: {default.value if isinstance(default, Enum) else default}."
+
+
+def _example(line: str, width: int) -> list[str]:
+    """Return an example; what it does, after two spaces, is below it if it does not fit."""
+    if len(line) + 2 <= width:
+        return [f"  {line}"]
+    command, _, does = line.partition("  ")
+    first, *more = command_lines(command, width - 6)
+    lines = [f"  {first}", *(f"      {line}" for line in more)]
+    return [*lines, _wrapped(f"      {does.strip()}", width, indent=" " * 6)] if does else lines
 
 
 def _definitions(rows: Rows, width: int) -> list[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from langkeys.text import counted
+from langkeys.cli.wrapping import wrapped
+from langkeys.text import counted, visible
 
 MARKS = {"problem": "PROBLEM", "note": "note   ", "ok": "ok     "}
 """The levels of a finding, what matters most first."""
@@ -72,13 +73,11 @@ def said_count(name: str, number: int) -> str:
     return counted(number, name.removesuffix("s"))
 
 
-def sentences(findings: Sequence[Finding], where: str | None) -> Iterator[str]:
-    """Yield the lines for a person at a terminal, the verdict first; broken at words."""
-    from langkeys.cli.tables import wrapped
-
-    yield verdict(findings, where)
+def sentences(findings: Sequence[Finding], where: str | None, width: int | None) -> Iterator[str]:
+    """Yield the lines for a person at a terminal of some width, the verdict first and alone."""
+    yield visible(verdict(findings, where))
     for finding in ordered(findings):
         said = f"{MARKS[finding.level]}  {finding.section}: {finding.message}"
-        yield from wrapped(said, _INDENT)
+        yield from wrapped(visible(said), width, _INDENT)
         if finding.hint and finding.level != "ok":
-            yield from wrapped(f"{' ' * _INDENT}{finding.hint}", _INDENT)
+            yield from wrapped(f"{' ' * _INDENT}{visible(finding.hint)}", width)

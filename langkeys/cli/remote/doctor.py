@@ -8,6 +8,7 @@ from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
 from langkeys.cli.present import findings
 from langkeys.cli.remote.connection import server_of
+from langkeys.cli.wrapping import wrapped
 from langkeys.errors import FailedError
 from langkeys.models import dashed
 from langkeys.remote.diagnosis import RemoteReport, examine
@@ -48,7 +49,7 @@ def _document(report: RemoteReport) -> dict[str, Any]:
 
 
 def _show(out: Output, report: RemoteReport) -> None:
-    lines = list(findings.sentences(report.findings, f"at {report.url}"))
+    lines = list(findings.sentences(report.findings, f"at {report.url}", out.width))
     if report.counts:
-        lines += ["", findings.said_counts(report.counts)]
-    out.sentence(*lines)
+        lines += ["", *wrapped(findings.said_counts(report.counts), out.width)]
+    out.lines(lines)

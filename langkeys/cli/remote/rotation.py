@@ -170,8 +170,7 @@ def _carry_out(
     delivery.report()
     for number, item in enumerate(done):
         where = "" if destination is None else f"; written to {destination.path_of(number)}"
-        location = item.old.server.location
-        out.note(f"{_replaced(item, keep_old=keep_old)}, in {location}{where}")
+        out.note(_replaced(item, where, keep_old=keep_old))
     delivery.warn()
 
 
@@ -182,8 +181,9 @@ def _until(old: ChosenKey, *, keep_old: bool, moment: datetime) -> str:
     return "revoked" if ends is None else short_relative(ends, moment)
 
 
-def _replaced(item: Replacement, *, keep_old: bool) -> str:
-    key, old, server = item.new.row, dashed(item.old.key_id), item.old.server.option
+def _replaced(item: Replacement, where: str, *, keep_old: bool) -> str:
+    key, old, server = item.new.row, dashed(item.old.key_id), item.old.server
+    said = f"API key {dashed(key.id)} ({key.name}) replaces {old}"
     ends = item.old.listed.key.expires_at
     if not keep_old:
         fate = "which is deleted"
@@ -191,8 +191,9 @@ def _replaced(item: Replacement, *, keep_old: bool) -> str:
             fate += " and refused"
     else:
         until = "keeps working" if ends is None else f"works until {iso(ends)}"
-        fate = f"which {until}; to revoke it: langkeys api-key revoke {old} {server}"
-    return f"API key {dashed(key.id)} ({key.name}) replaces {old}, {fate}"
+        fate = f"which {until}"
+        where += f"; to revoke it: langkeys api-key revoke {old} {server.option}"
+    return f"{said}, {fate}, in {server.location}{where}"
 
 
 def _to_rotate(

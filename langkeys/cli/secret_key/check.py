@@ -9,7 +9,8 @@ import typer
 
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import JsonCommand, invocation, new_app
-from langkeys.cli.output import Head, Output, Spool, array_lines, tab_separated
+from langkeys.cli.output import Head, Output, array_lines, tab_separated
+from langkeys.cli.spool import Spool
 from langkeys.errors import SecretKeyError
 from langkeys.models import dashed
 from langkeys.secret_key.reencryption import CheckedValue, check_values

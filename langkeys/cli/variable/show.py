@@ -11,6 +11,7 @@ from langkeys.cli.present.columns import shows
 from langkeys.cli.present.variables import VARIABLES, variable_object, variable_row
 from langkeys.errors import SecretKeyError
 from langkeys.sessions.session import Access
+from langkeys.text import visible
 from langkeys.times import now
 from langkeys.variables import lifecycle as variables
 
@@ -52,7 +53,7 @@ def show(
             if out.as_json:
                 out.document(variable_object(variable, value, opens=True))
             elif out.is_terminal:
-                out.sentence(*value.split("\n"))
+                out.data("".join(f"{visible(line)}\n" for line in value.split("\n")))
             else:
                 out.exact_lines([value])
         else:
