@@ -31,7 +31,7 @@ _PATIENCE = 2.0
 _ID_START = 8
 """The number of digits of an id that is sufficient for every command."""
 
-_PLAIN = re.compile(r"\w[\w.@+-]*")
+_PLAIN = re.compile(r"\w[\w.@:/+-]*")
 
 Completion = tuple[str, str]
 """A word to offer, and its description."""

@@ -1,7 +1,9 @@
 """``--install-completion`` and ``--show-completion``: scripts with which a shell asks langkeys.
 
-The scripts are Typer's, except for zsh. Typer's zsh script completes nothing at the first Tab of a
-session, because zsh then runs the file only to define the function; and zsh evaluates its output.
+The script for fish is Typer's. Typer's zsh script completes nothing at the first Tab of a session,
+because zsh then runs the file only to define the function; and zsh evaluates its output. Typer's
+bash script knows only what follows the last ``@``, ``:`` or ``=`` of a word, at which bash breaks
+words: it offers nothing for ``alice@exa``.
 """
 
 from typing import Any, NoReturn
@@ -10,6 +12,35 @@ import typer
 from typer import completion
 
 from langkeys.errors import FailedError
+
+# bash breaks words at more than spaces: they are joined again where nothing is between them. What
+# bash replaces is $2, the end of the word, so that only the rest of an offer is handed back.
+_BASH = """\
+_langkeys_completion() {
+    local rest=${COMP_LINE:0:COMP_POINT} between part kept i n=-1
+    local -a joined=()
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        between=${rest%%[![:space:]]*}
+        rest=${rest#"$between"}
+        part=${COMP_WORDS[i]}
+        [[ ${rest:0:${#part}} == "$part" ]] || part=$rest
+        rest=${rest#"$part"}
+        if ((n < 0)) || [[ -n $between ]]; then
+            ((n += 1))
+            joined[n]=$part
+        else
+            joined[n]+=$part
+        fi
+    done
+    kept=${joined[n]%"$2"}
+    COMPREPLY=()
+    while IFS= read -r part; do
+        [[ -n $part ]] && COMPREPLY+=("${part#"$kept"}")
+    done < <(IFS=$'\\n' && env COMP_WORDS="${joined[*]}" COMP_CWORD="$n" \\
+        _LANGKEYS_COMPLETE=complete_bash "$1" 2>/dev/null)
+}
+complete -o default -F _langkeys_completion langkeys
+"""
 
 _ZSH = """\
 #compdef langkeys
@@ -35,6 +66,8 @@ else
 fi
 """
 
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
+
 
 def prepare() -> None:
     """Let langkeys answer a shell, as Typer does for a program with its own options."""
@@ -44,20 +77,16 @@ def prepare() -> None:
 def install(context: typer.Context) -> NoReturn:
     """Install completion for the shell that langkeys was started from, and exit."""
     shell, path = _typer("install")(_shell(), context.find_root().info_name)
-    if shell == "zsh":
-        path.write_text(_ZSH, encoding="utf-8")
+    if shell in _SCRIPTS:
+        path.write_text(_SCRIPTS[shell], encoding="utf-8")
     _say(context, f"installed completion for {shell} in {path}: start a new shell to use it\n")
 
 
 def show(context: typer.Context) -> NoReturn:
     """Print the completion script for the shell that langkeys runs in, and exit."""
     shell, name = _shell(), str(context.find_root().info_name)
-    script = (
-        _ZSH
-        if shell == "zsh"
-        else _typer("get_completion_script")(
-            prog_name=name, complete_var=f"_{name.upper()}_COMPLETE", shell=shell
-        )
+    script = _SCRIPTS.get(shell) or _typer("get_completion_script")(
+        prog_name=name, complete_var=f"_{name.upper()}_COMPLETE", shell=shell
     )
     _say(context, f"{script.rstrip()}\n")
 

@@ -166,6 +166,32 @@ def test_names_ids_and_words_are_completed(shell: ShellAtTerminal, stocked: Site
         assert shell.completed(line) == arguments
 
 
+def test_names_with_marks_at_which_bash_breaks_words_are_completed(
+    shell: ShellAtTerminal, stocked: Site, superuser: str
+) -> None:
+    for name in ("bob@example.com", "carla@example.com", "carlo@example.org", "eve:prod"):
+        stocked.database.add_user(name, is_superuser=False)
+        stocked.database.add_key(superuser, name.replace("@", "/"))
+    for line, arguments in (
+        ("langkeys user show bo", ["user", "show", "bob@example.com"]),
+        ("langkeys user show bob@", ["user", "show", "bob@example.com"]),
+        ("langkeys user show bob@exa", ["user", "show", "bob@example.com"]),
+        ("langkeys user show bob@example.c", ["user", "show", "bob@example.com"]),
+        ("langkeys user show carlo@e", ["user", "show", "carlo@example.org"]),
+        ("langkeys user show carl", ["user", "show", "carl"]),  # carla or carlo
+        ("langkeys user show eve:", ["user", "show", "eve:prod"]),
+        ("langkeys user show eve:pr", ["user", "show", "eve:prod"]),
+        ("langkeys  user show   eve", ["user", "show", "eve:prod"]),
+        ("langkeys api-key list --user bob@exa", ["api-key", "list", "--user", "bob@example.com"]),
+        ("langkeys api-key show bob/e", ["api-key", "show", "bob/example.com"]),
+        ("langkeys api-key show eve:p", ["api-key", "show", "eve:prod"]),
+        ("langkeys user show bob@example.com --js", ["user", "show", "bob@example.com", "--json"]),
+        ("langkeys api-key list --reason 'a b: c@d' --user ev",
+         ["api-key", "list", "--reason", "a b: c@d", "--user", "eve:prod"]),
+    ):  # fmt: skip
+        assert shell.completed(line) == arguments, line
+
+
 def test_files_are_completed_where_a_file_is_meant(shell: ShellAtTerminal, stocked: Site) -> None:
     (stocked.folder / "leaked-key.txt").touch()
     line = "langkeys whoami --api-key-file leak"
