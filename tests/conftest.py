@@ -13,7 +13,7 @@ import langkeys
 from langkeys import LangflowStore
 from langkeys.store.protocol import Store
 
-from .support import databases, postgresql, server_databases, stores, surroundings
+from .support import commands, databases, postgresql, server_databases, stores, surroundings
 from .support.databases import Database, Shape
 from .support.samples import SECRET_KEY
 from .support.server_databases import ServerDatabase
@@ -141,6 +141,14 @@ def database(site: Site) -> Database:
 def superuser(database: Database) -> str:
     """The id of the site's superuser."""
     return str(database.rows("SELECT id FROM user WHERE username = ?", (SUPERUSER,))[0][0])
+
+
+@pytest.fixture
+def walked_site(site: Site, superuser: str) -> Site:
+    """A site on which every command has something to do."""
+    commands.fill(site.database, superuser)
+    site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")
+    return site
 
 
 @pytest.fixture

@@ -7,16 +7,14 @@ import pytest
 from ..conftest import SUPERUSER
 from ..support.commands import (
     EVERY,
-    KEY_NAME,
     NEED_A_USER,
     NEED_NOBODY,
     USER,
-    VARIABLE,
     Walked,
     paths,
 )
 from ..support.databases import ago
-from ..support.samples import CREDENTIAL, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
+from ..support.samples import PASSWORD, WRONG_PASSWORD, new_api_key
 from ..support.sites import Site
 
 NO_SUPERUSER = "no superuser"
@@ -66,16 +64,6 @@ def _settings(site: Site, superuser: str, way: str) -> dict[str, str | None]:
             database.add_user("gone", is_active=False)
         settings |= {"LANGFLOW_SUPERUSER": name, "LANGFLOW_SUPERUSER_PASSWORD": password}
     return settings | {"LANGKEYS_API_KEY": key}
-
-
-@pytest.fixture
-def walked_site(site: Site, superuser: str) -> Site:
-    """A site on which every command has something to do."""
-    alice = site.database.add_user(USER, is_superuser=False)
-    site.database.add_key(alice, KEY_NAME)
-    site.database.add_variable(superuser, VARIABLE, encrypted(CREDENTIAL))
-    site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")
-    return site
 
 
 def test_every_command_is_walked() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ..support import databases, postgresql, server_databases
+from ..support.clusters import PASSWORD
 from ..support.databases import SHAPES
-from ..support.postgresql import PASSWORD
 from ..support.server_databases import ServerDatabase
 from ..support.sites import Result, Site
 

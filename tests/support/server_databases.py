@@ -13,8 +13,8 @@ from langkeys.config.settings import Settings
 from langkeys.store.postgresql.store import PostgresStore
 from langkeys.store.protocol import Store
 
+from .clusters import Cluster
 from .databases import NEWEST, Database, Shape
-from .postgresql import Cluster
 
 
 def schema(shape: Shape, *, zoned: bool) -> str:
@@ -113,6 +113,14 @@ class ServerDatabase(Database):
     def key_ids(self) -> list[str]:
         return [row[0] for row in self.rows("SELECT id FROM apikey ORDER BY created_at, id")]
 
+    def content(self) -> list[str]:
+        """Return what is in the tables that langkeys writes to."""
+        return sorted(
+            f"{table} {row}"
+            for table in ("user", "apikey", "variable")
+            for row in self.rows(f'SELECT t::text FROM "{table}" t')
+        )
+
     def drop(self) -> None:
         self.cluster.rows(f"DROP DATABASE {self.name} WITH (FORCE)")
 
@@ -130,19 +138,31 @@ def _is_id(text: str) -> bool:
 
 
 def made(
-    cluster: Cluster, shape: Shape = NEWEST, *, zoned: bool = True, user: str = "langflow"
+    cluster: Cluster,
+    shape: Shape = NEWEST,
+    *,
+    zoned: bool = True,
+    user: str = "langflow",
+    icu_locale: str | None = None,
 ) -> ServerDatabase:
     """Make a database of a generation's shape, from a template that is made once a run."""
     number = shape.release.replace(".", "_")
-    template = f"template_{number}_{'zoned' if zoned else 'naive'}_{user}"
-    _require_template(cluster, template, shape, zoned=zoned, user=user)
+    locale = f"_{icu_locale.replace('-', '_').lower()}" if icu_locale else ""
+    template = f"template_{number}_{'zoned' if zoned else 'naive'}_{user}{locale}"
+    _require_template(cluster, template, shape, zoned=zoned, user=user, icu_locale=icu_locale)
     name = f"lk_{secrets.token_hex(6)}"
     cluster.rows(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {user}")
     return ServerDatabase(cluster, name, user, shape)
 
 
 def _require_template(
-    cluster: Cluster, template: str, shape: Shape, *, zoned: bool, user: str
+    cluster: Cluster,
+    template: str,
+    shape: Shape,
+    *,
+    zoned: bool,
+    user: str,
+    icu_locale: str | None,
 ) -> None:
     with closing(cluster.connect()) as connection:
         cursor = connection.cursor()
@@ -152,7 +172,12 @@ def _require_template(
             return
         making = f"{template}_new"
         cursor.execute(f"DROP DATABASE IF EXISTS {making}")
-        cursor.execute(f"CREATE DATABASE {making} OWNER {user}")
+        locale = (
+            f" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{icu_locale}'"
+            if icu_locale
+            else ""
+        )
+        cursor.execute(f"CREATE DATABASE {making} OWNER {user}{locale}")
         with closing(cluster.connect(user, making)) as inside:
             if user == "traveller":
                 inside.cursor().execute("CREATE SCHEMA tenant")
