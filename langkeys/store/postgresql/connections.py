@@ -7,53 +7,13 @@ recognized by its code, or by a phrase in its message.
 from typing import Any
 
 from langkeys.errors import ConflictError, LangkeysError, LockedError, StoreError, UnsupportedError
+from langkeys.store.postgresql.refusals import refusal
 from langkeys.targets import Target
 
 CONNECT_SECONDS = 10
 APPLICATION = "langkeys"
 
 _INSTALL = "pip install psycopg2-binary, where langkeys is; or pip install '.[postgresql]'"
-_NO_HOST = "none of its hosts is what target_session_attrs asks for"
-_NOT_READY = "the server is starting up, shutting down or recovering"
-
-# Errors of libpq before there is a session have no code: a phrase, its meaning, and its hint.
-_REFUSALS = (
-    ("password authentication failed", "it refuses the user or the password", "password"),
-    ("no password supplied", "it asks for a password, and none is set", "password"),
-    ("fe_sendauth", "it asks for a password, and none is set", "password"),
-    ("authentication failed", "it refuses the user", "password"),
-    ("no pg_hba.conf entry", "it does not let this user in from this machine", "hba"),
-    ("pg_hba.conf rejects", "it does not let this user in from this machine", "hba"),
-    ("is not permitted to log in", "the user may not log in", "hba"),
-    ("permission denied for database", "the user may not connect to this database", "hba"),
-    ("timeout expired", "it does not answer", "network"),
-    ("timed out", "it does not answer", "network"),
-    ("Connection refused", "nothing listens there", "network"),
-    ("could not translate host name", "its host name is not known", "network"),
-    ("No route to host", "there is no route to it", "network"),
-    ("Network is unreachable", "there is no route to it", "network"),
-    ("No such file or directory", "there is no socket or file of that name", "network"),
-    ("too many clients", "it has no connection left", "busy"),
-    ("too many connections", "it has no connection left", "busy"),
-    ("remaining connection slots", "it has no connection left", "busy"),
-    ("the database system is", _NOT_READY, "busy"),
-    ("server closed the connection", "it closed the connection", "network"),
-    ("terminating connection", "it closed the connection", "network"),
-    ("certificate", "its certificate, or ours, is not accepted", "tls"),
-    ("SSL", "it and this client do not agree on TLS", "tls"),
-    ("definition of service", "there is no such service", "service"),
-    ("session is not read-only", _NO_HOST, "network"),
-    ("session is read-only", _NO_HOST, "network"),
-    ("server is in hot standby mode", _NO_HOST, "network"),
-)  # fmt: skip
-_HINTS = {
-    "password": "check the user and the password in LANGFLOW_DATABASE_URL, PGPASSWORD or ~/.pgpass",
-    "hba": "ask who runs the database to let this user in (pg_hba.conf, GRANT CONNECT)",
-    "network": "check host and port in LANGFLOW_DATABASE_URL, and that the server runs",
-    "busy": "try again in a moment",
-    "tls": "check sslmode, sslrootcert, sslcert and sslkey in LANGFLOW_DATABASE_URL",
-    "service": "check PGSERVICE and the service file",
-}
 
 
 def driver() -> Any:
@@ -81,7 +41,7 @@ def connected(target: Target) -> Any:
     try:
         connection = psycopg2.connect(**parameters)
     except psycopg2.Error as error:
-        raise _cannot_connect(target.location, str(error)) from None
+        raise refusal(target.location, str(error)) from None
     except (UnicodeError, ValueError, TypeError):
         raise StoreError(
             f"cannot connect to the database {target.location}: its URL is not valid",
@@ -98,19 +58,6 @@ def _keep_times_and_json_as_text(psycopg2: Any, connection: Any) -> None:
     numbers = (114, 1082, 1114, 1184, 3802)
     as_text = psycopg2.extensions.new_type(numbers, "LANGKEYS_TEXT", lambda value, _: value)
     psycopg2.extensions.register_type(as_text, connection)
-
-
-def _cannot_connect(location: str, said: str) -> StoreError:
-    if "database" in said and said.rstrip().endswith("does not exist"):
-        what, kind = "it has no such database", "network"
-        if "FATAL:  role" in said:
-            what, kind = "it refuses the user or the password", "password"
-    else:
-        what, kind = next(
-            ((what, kind) for start, what, kind in _REFUSALS if start in said),
-            ("the connection failed", "network"),
-        )
-    return StoreError(f"cannot connect to the database {location}: {what}", hint=_HINTS[kind])
 
 
 def is_lost(psycopg2: Any, error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """The state of the server and of this session, for ``doctor``."""
 
+import os
 from collections.abc import Sequence
 
 from langkeys.store.postgresql.cells import Cells
@@ -14,18 +15,27 @@ class ServerState(Cells):
     """The part of a store that describes its server."""
 
     def observations(self) -> Sequence[Observation]:
-        ((version, number, user, schema, tls, standby),) = self._rows(
+        ((version, number, user, schema, standby),) = self._rows(
             "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
             " current_user::text, (SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n"
-            " ON n.oid = c.relnamespace WHERE c.oid = to_regclass('apikey')),"
-            " (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), pg_is_in_recovery()"
+            " ON n.oid = c.relnamespace WHERE c.oid = to_regclass('apikey')), pg_is_in_recovery()"
         )
+        # Of the connection from here, which may be one to a pooler.
+        tls = self._connection.info.ssl_in_use
         found = [
             Observation(
                 "ok",
                 f"PostgreSQL {version}, as {user}, schema {schema}, {'with' if tls else 'no'} TLS",
             )
         ]
+        if not tls and not is_local(self._connection.fileno()):
+            found.append(
+                Observation(
+                    "note",
+                    "the connection to the database is not encrypted",
+                    "set sslmode=verify-full and sslrootcert in LANGFLOW_DATABASE_URL",
+                )
+            )
         if standby:
             found.append(
                 Observation(
@@ -91,3 +101,12 @@ class ServerState(Cells):
             return "no other session is connected: no server uses it now"
         named = ", ".join(f"{count} of {user}" for user, count in rows)
         return f"other sessions are connected: {named}"
+
+
+def is_local(descriptor: int) -> bool:
+    """Tell whether a connection leads to this machine, as far as its address shows."""
+    import socket  # only for doctor
+
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        peer = connection.getpeername()
+    return isinstance(peer, str | bytes) or peer[0] == "::1" or peer[0].startswith("127.")

@@ -1,0 +1,120 @@
+"""Why a connection to a server cannot be made, in words of our own.
+
+What libpq and the server say before there is a session has no error code, and may hold parts of the
+URL: it is told by what is in it, and never repeated.
+"""
+
+import re
+
+from langkeys.errors import ConfigError, LangkeysError, StoreError
+
+_NO_HOST = "none of its hosts is what target_session_attrs asks for"
+_NOT_READY = "the server is starting up, shutting down or recovering"
+_NOT_LET_IN = "it does not let this user in from this machine"
+_CLIENT_FILES = (
+    "the client certificate and its key (sslcert, sslkey) cannot be used: a file cannot be read, or"
+    " they do not belong together"
+)
+
+# The first that is found counts: where several hosts or ways were tried, several are.
+_REFUSALS = (
+    ("password authentication failed", "it refuses the user or the password", "password"),
+    ("no password supplied", "it asks for a password, and none is set", "password"),
+    ("fe_sendauth", "it asks for a password, and none is set", "password"),
+    ("authentication method requirement", "it does not take require_auth's way", "require_auth"),
+    (
+        "requires a valid client certificate",
+        "it asks for a client certificate, and none was sent",
+        "client",
+    ),
+    ("authentication failed", "it refuses the user", "password"),
+    ("SSL encryption", _NOT_LET_IN, "hba"),
+    ("no encryption", f"{_NOT_LET_IN} without TLS", "encryption"),
+    ("no pg_hba.conf entry", _NOT_LET_IN, "hba"),
+    ("pg_hba.conf rejects", _NOT_LET_IN, "hba"),
+    ("is not permitted to log in", "the user may not log in", "hba"),
+    ("permission denied for database", "the user may not connect to this database", "hba"),
+    ("alert unknown ca", "it does not accept the client certificate", "client"),
+    ("alert bad certificate", "it does not accept the client certificate", "client"),
+    ("alert certificate", "it does not accept the client certificate", "client"),
+    ("does not match host name", "its certificate is for another host name", "name"),
+    ("certificate verify failed", "its certificate cannot be verified", "root"),
+    ("root certificate file", "the root certificates (sslrootcert) cannot be read", "root"),
+    ("group or world access", "others can read the client's key (sslkey)", "mode"),
+    ("private key", _CLIENT_FILES, "client"),
+    ("certificate file", _CLIENT_FILES, "client"),
+    ("does not support SSL", "it has no TLS", "tls"),
+    ("timeout expired", "it does not answer", "network"),
+    ("timed out", "it does not answer", "network"),
+    ("timeout", "it does not answer", "network"),
+    ("Connection refused", "nothing listens there", "network"),
+    ("could not translate host name", "its host name is not known", "network"),
+    ("No route to host", "there is no route to it", "network"),
+    ("Network is unreachable", "there is no route to it", "network"),
+    ("No such file or directory", "there is no socket or file of that name", "network"),
+    ("too many clients", "it has no connection left", "busy"),
+    ("too many connections", "it has no connection left", "busy"),
+    ("no more connections allowed", "it has no connection left", "busy"),
+    ("remaining connection slots", "it has no connection left", "busy"),
+    ("the database system is", _NOT_READY, "busy"),
+    ("the database does not accept", _NOT_READY, "busy"),
+    ("server closed the connection", "it closed the connection", "network"),
+    ("terminating connection", "it closed the connection", "network"),
+    ("certificate", "its certificate, or ours, is not accepted", "tls"),
+    ("SSL", "it and this client do not agree on TLS", "tls"),
+    ("definition of service", "there is no such service", "service"),
+    ("session is not read-only", _NO_HOST, "attributes"),
+    ("session is read-only", _NO_HOST, "attributes"),
+    ("server is in hot standby mode", _NO_HOST, "attributes"),
+    ("server is not in hot standby mode", _NO_HOST, "attributes"),
+    ("startup parameter", "it refuses a parameter of the URL", "options"),
+    ("configuration parameter", "it refuses a parameter of the URL", "options"),
+    ("invalid value for parameter", "it refuses a parameter of the URL", "options"),
+)
+_HINTS = {
+    "password": "check the user and the password in LANGFLOW_DATABASE_URL, PGPASSWORD or ~/.pgpass",
+    "require_auth": "remove require_auth from LANGFLOW_DATABASE_URL, or ask who runs the database",
+    "hba": "ask who runs the database to let this user in (pg_hba.conf, GRANT CONNECT)",
+    "encryption": "set sslmode=require, or verify-full with sslrootcert, in LANGFLOW_DATABASE_URL",
+    "network": "check host and port in LANGFLOW_DATABASE_URL, and that the server runs",
+    "busy": "try again in a moment",
+    "tls": "check sslmode, sslrootcert, sslcert and sslkey in LANGFLOW_DATABASE_URL",
+    "client": "set sslcert and sslkey in LANGFLOW_DATABASE_URL to the certificate of this user and"
+    " its key",
+    "name": "use the host name that the certificate is for; hostaddr=ADDRESS may lead to it",
+    "root": "set sslrootcert in LANGFLOW_DATABASE_URL to the certificate that has signed the"
+    " server's, or to system",
+    "mode": "chmod 600 the file of sslkey",
+    "service": "check PGSERVICE and the service file",
+    "attributes": "check the hosts and target_session_attrs in LANGFLOW_DATABASE_URL",
+    "options": "remove the parameter options from LANGFLOW_DATABASE_URL",
+}
+
+# The parameter's name is libpq's own word; its value, behind it or before it, is the user's.
+_INVALID = re.compile(
+    r'\A(?:connection to server .* failed: )?invalid (?:"?(\w+)"? (?:value|number): '
+    r'|integer value .* for connection option "(\w+)"$)'
+)
+
+
+def refusal(location: str, said: str) -> LangkeysError:
+    """Return the error for what libpq said when it could not connect to ``location``."""
+    if invalid := _INVALID.match(said.rstrip()):
+        parameter = invalid[1] or invalid[2]
+        variable = f"PG{parameter.replace('_', '').upper()}"
+        return ConfigError(
+            f"the parameter {parameter} of the database {location} has an invalid value",
+            hint=f"correct {parameter} in LANGFLOW_DATABASE_URL, or {variable}",
+        )
+    if "no such database" in said or (
+        "database" in said and said.rstrip().endswith("does not exist")
+    ):
+        what, kind = "it has no such database", "network"
+        if "FATAL:  role" in said:
+            what, kind = "it refuses the user or the password", "password"
+    else:
+        what, kind = next(
+            ((what, kind) for start, what, kind in _REFUSALS if start in said),
+            ("the connection failed", "network"),
+        )
+    return StoreError(f"cannot connect to the database {location}: {what}", hint=_HINTS[kind])

@@ -1,0 +1,67 @@
+"""Fixtures: sites whose database is on Debian's PostgreSQL, one primary a worker of the tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ..support import server_databases
+from ..support.clusters import PASSWORD
+from ..support.databases import NEWEST, Database, Shape
+from ..support.server_databases import ServerDatabase
+from ..support.sites import Result, Site
+from . import debian_server
+from .debian_server import Primary
+
+
+@pytest.fixture(scope="session")
+def primary() -> Iterator[Primary]:
+    with debian_server.primary() as found:
+        yield found
+
+
+@pytest.fixture
+def icu_locale() -> str | None:
+    """The ICU locale by which the site's database collates; None for C."""
+    return None
+
+
+@pytest.fixture
+def make_database(
+    empty_site: Site, primary: Primary, icu_locale: str | None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Shape], Database]]:
+    """Make the database of the empty site, of a generation's shape."""
+    monkeypatch.setenv("PATH", str(primary.cluster.binaries), prepend=os.pathsep)
+    made: list[ServerDatabase] = []
+
+    def make(shape: Shape = NEWEST) -> Database:
+        made.append(server_databases.made(primary.cluster, shape, icu_locale=icu_locale))
+        empty_site.server = made[-1]
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+@pytest.fixture(autouse=True)
+def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold of every call that it shows neither the URL's password nor the driver's words."""
+    inner = site.call
+
+    def call(*arguments: str, **options: str) -> Result:
+        result = inner(*arguments, **options)
+        assert PASSWORD not in result.stdout + result.stderr
+        assert "psycopg" not in result.stdout + result.stderr
+        return result
+
+    monkeypatch.setattr(site, "call", call)
+
+
+@pytest.fixture
+def server(site: Site) -> ServerDatabase:
+    found = site.database
+    assert isinstance(found, ServerDatabase)
+    return found
