@@ -71,9 +71,7 @@ class Alone(Transactions, Cells):
         super()._commit()
 
     def _require_no_pooler(self) -> None:
-        # A pooler reports a process id of its own, and may change the server process.
-        ((process,),) = self._rows("SELECT pg_backend_pid()")
-        if process != self._connection.info.backend_pid:
+        if self._is_pooled():
             raise UnsupportedError(
                 f"{self.location} is reached through a pooler, where a session's locks do not hold;"
                 " nothing was done",

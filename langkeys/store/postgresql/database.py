@@ -268,7 +268,7 @@ class Database(BaseStore):
         if self._in_transaction:
             yield
             return
-        self._rows("BEGIN READ ONLY")
+        self._begin("BEGIN READ ONLY")
         self._in_transaction = True
         try:
             yield
@@ -276,9 +276,28 @@ class Database(BaseStore):
             self._in_transaction = False
             self._end("COMMIT")
 
+    def _begin(self, sql: str, parameters: Parameters = ()) -> None:
+        try:
+            self._rows(sql, parameters)
+        except StoreError:
+            if self._connection.closed:  # a second time: `_rows` has connected again
+                raise StoreError(
+                    f"the connection to the database {self.location} was lost at the beginning of a"
+                    " transaction; nothing was written",
+                    hint="a pooler in statement mode has no transactions: set its pool_mode to"
+                    " transaction or session; without one, run the command again",
+                ) from None
+            raise
+
     def _end(self, sql: str) -> None:
         with suppress(self._psycopg2.Error):  # report the first error instead
             self._fetched(sql, ())
+
+    def _is_pooled(self) -> bool:
+        """Tell whether the connection is one to a pooler."""
+        # A pooler reports a process id of its own, and may change the server process.
+        ((process,),) = self._rows("SELECT pg_backend_pid()")
+        return bool(process != self._connection.info.backend_pid)
 
     # Columns
 

@@ -19,6 +19,7 @@ _CLIENT_FILES = (
 # The first that is found counts: where several hosts or ways were tried, several are.
 _REFUSALS = (
     ("password authentication failed", "it refuses the user or the password", "password"),
+    ("SASL authentication failed", "it refuses the user or the password", "password"),
     ("no password supplied", "it asks for a password, and none is set", "password"),
     ("fe_sendauth", "it asks for a password, and none is set", "password"),
     ("authentication method requirement", "it does not take require_auth's way", "require_auth"),

@@ -36,6 +36,14 @@ class ServerState(Cells):
                     "set sslmode=verify-full and sslrootcert in LANGFLOW_DATABASE_URL",
                 )
             )
+        if self._is_pooled():
+            found.append(
+                Observation(
+                    "note",
+                    "the database is reached through a pooler: secret-key rotate needs the URL of"
+                    " the PostgreSQL server itself",
+                )
+            )
         if standby:
             found.append(
                 Observation(

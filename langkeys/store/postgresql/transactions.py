@@ -29,7 +29,7 @@ class Transactions(Database):
         try:
             # READ COMMITTED: a snapshot taken before the lock would not see what the previous
             # holder wrote. Statements that rely on an earlier read repeat it in their condition.
-            self._rows(
+            self._begin(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;"
                 " SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = 0;"
                 " SET LOCAL idle_in_transaction_session_timeout = '10min';"
