@@ -100,13 +100,13 @@ class Lines(Generic[AnyKey]):
         yield from self.table(every) if self.table else (key.plaintext for key in every)
 
     def _object(self, number: int, key: AnyKey) -> dict[str, Any]:
-        from langkeys.cli.present.api_keys import key_object
+        from langkeys.cli.present.api_keys import api_key_object
 
         additions = self.additions(key)
         if self.destination is None:
-            return {**key_object(key.row, key.plaintext), **additions}
+            return {**api_key_object(key.row, key.plaintext), **additions}
         written_to = {"written_to": str(self.destination.path_of(number))}
-        return {**key_object(key.row, masked(key.plaintext)), **additions, **written_to}
+        return {**api_key_object(key.row, masked(key.plaintext)), **additions, **written_to}
 
 
 def _arrived(destination: Destination | None) -> tuple[int, str]:

@@ -106,7 +106,7 @@ def _show(out: Output, report: Report) -> None:
     if report.generation is not None:
         lines += wrapped(_abilities(report.generation), out.width)
     if report.counts:
-        lines += wrapped(findings.said_counts(report.counts), out.width)
+        lines += wrapped(findings.counts_text(report.counts), out.width)
     out.lines([*lines, "", *_settings_lines(out, report)])
 
 

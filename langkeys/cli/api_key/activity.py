@@ -9,7 +9,7 @@ from langkeys.cli.api_key.selected import resolved_key
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import say_other_rows, warn_of_unreadable
 from langkeys.cli.options import invocation
-from langkeys.cli.present.api_keys import show_plain_keys
+from langkeys.cli.present.api_keys import show_masked_keys
 from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
 
@@ -27,7 +27,7 @@ def set_activity(context: typer.Context, ref: str, *, is_active: bool, yes: bool
             _deactivate(session, key, yes=yes)
         new = session.store.find_api_key(key.meant.id)
         assert new is not None
-        show_plain_keys(session, out, [new], as_array=False)
+        show_masked_keys(session, out, [new], as_array=False)
 
 
 def _activate(session: Session, key: WholeKey) -> None:

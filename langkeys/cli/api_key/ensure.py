@@ -15,7 +15,7 @@ from langkeys.cli.delivery import warn_of_owner
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import EncryptingCommand, UserOption, Yes, invocation, new_app
-from langkeys.cli.present.api_keys import key_object, show_plain_keys
+from langkeys.cli.present.api_keys import api_key_object, show_masked_keys
 from langkeys.files.staged import OTHERS
 from langkeys.models import User, dashed, masked
 from langkeys.sessions.session import Access, Session
@@ -119,14 +119,14 @@ def ensure(
                 out.note(f"{said} other keys of that name: {ids}")
         warn_of_owner(session, owner)
         if out.as_json:
-            described = key_object(result.row, masked(value))
+            described = api_key_object(result.row, masked(value))
             if is_new_file:
                 described["written_to"] = str(path)
             described["changed"] = result.changed
             described["others"] = [dashed(key.id) for key in result.others]
             out.document(described)
         else:
-            show_plain_keys(session, out, [result.row], as_array=False)
+            show_masked_keys(session, out, [result.row], as_array=False)
 
 
 def _ask(

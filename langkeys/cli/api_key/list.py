@@ -20,7 +20,7 @@ from langkeys.cli.options import (
     is_remote,
     new_app,
 )
-from langkeys.cli.present.api_keys import API_KEYS, KeyRow, show_keys
+from langkeys.cli.present.api_keys import API_KEYS, ApiKeyRow, show_api_keys
 from langkeys.cli.present.columns import shows
 from langkeys.cli.present.paging import Paging
 from langkeys.errors import UsageError
@@ -113,7 +113,7 @@ def list_(
         wanted = KeyFilter(now=moment, user_id=None if all_users else owner.id, **conditions)
         found = paging.page(
             lambda limit, offset: session.store.api_keys(wanted, limit=limit, offset=offset),
-            lambda key: KeyRow(key, None, moment),
+            lambda key: ApiKeyRow(key, None, moment),
         )
         closed = 0
 
@@ -124,7 +124,7 @@ def list_(
                 closed += value is None
                 yield key, value
 
-        show_keys(call.output, shown(), moment)
+        show_api_keys(call.output, shown(), moment)
         if closed:
             warn_of_closed(session, f"{closed} of these keys")
 

@@ -17,7 +17,7 @@ from langkeys.cli.options import (
     is_remote,
     new_app,
 )
-from langkeys.cli.present.api_keys import show_plain_keys
+from langkeys.cli.present.api_keys import show_masked_keys
 from langkeys.errors import UsageError
 from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter
@@ -115,7 +115,7 @@ def prune(
                     f" {row_named(key.meant)} holds the same key, does not match and"
                     " keeps it working"
                 )
-            show_plain_keys(session, out, batch, moment)
+            show_masked_keys(session, out, batch, moment)
 
 
 def _require_counted_use(session: Session) -> None:

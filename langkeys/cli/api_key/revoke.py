@@ -11,7 +11,7 @@ from langkeys.cli.completion import complete_api_keys
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_of_unreadable
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
-from langkeys.cli.present.api_keys import show_keys
+from langkeys.cli.present.api_keys import show_api_keys
 from langkeys.sessions.session import Access
 from langkeys.times import now
 
@@ -84,4 +84,4 @@ def revoke(
                 f"row {stub.id} ({stub.name}) cannot be read, its {stub.problem} is"
                 " malformed. It may hold one of these keys"
             )
-        show_keys(out, ((row, values.get(row.id)) for row in rows), now())
+        show_api_keys(out, ((row, values.get(row.id)) for row in rows), now())

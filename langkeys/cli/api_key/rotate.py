@@ -41,7 +41,7 @@ from langkeys.cli.options import (
     new_app,
 )
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import ROTATION_HEADS, show_plain_keys
+from langkeys.cli.present.api_keys import ROTATION_HEADS, show_masked_keys
 from langkeys.config import locations
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
@@ -275,7 +275,7 @@ def _say_nothing_done(session: Session, keys: Sequence[WholeKey], *, dry_run: bo
 
 def _show_rows(session: Session, out: Output, keys: Sequence[WholeKey]) -> None:
     if keys or out.as_json:
-        show_plain_keys(session, out, [key.meant for key in keys])
+        show_masked_keys(session, out, [key.meant for key in keys])
 
 
 def _confirm(session: Session, keys: Sequence[WholeKey], *, yes: bool) -> None:

@@ -7,7 +7,7 @@ from langkeys.cli.api_key.selected import RefArgument, resolved_key
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import warn_of_closed
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
-from langkeys.cli.present.api_keys import API_KEYS, show_key_card
+from langkeys.cli.present.api_keys import API_KEYS, show_api_key_card
 from langkeys.cli.present.columns import shows
 from langkeys.sessions.session import Access
 from langkeys.times import now
@@ -45,4 +45,4 @@ def show(
         value = api_keys.masked_value(key, lambda: session.reading_cipher)
         if value is None:
             warn_of_closed(session, "this API key")
-        show_key_card(call.output, key, value, moment)
+        show_api_key_card(call.output, key, value, moment)

@@ -12,7 +12,7 @@ from langkeys.cli.api_key.selected import RefArgument, resolved_key
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import say_other_rows, warn_of_unreadable
 from langkeys.cli.options import JsonCommand, Yes, invocation, new_app
-from langkeys.cli.present.api_keys import show_plain_keys
+from langkeys.cli.present.api_keys import show_masked_keys
 from langkeys.errors import UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Access, Session
@@ -62,7 +62,7 @@ def update(
         say_other_rows(session, [updated], "its expiry is changed", deleted=False)
         if expires_at is not None:
             warn_of_unreadable(session)
-        show_plain_keys(session, out, [updated.meant], as_array=False)
+        show_masked_keys(session, out, [updated.meant], as_array=False)
 
 
 def _ask(session: Session, key: ApiKey, expires_at: datetime, *, yes: bool) -> None:

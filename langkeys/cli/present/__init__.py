@@ -1,1 +1,1 @@
-"""API keys, users, variables and audit entries as rows, cards and JSON."""
+"""Show API keys, users, variables and audit entries as rows, cards and JSON."""

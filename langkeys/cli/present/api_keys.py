@@ -1,4 +1,4 @@
-"""API keys as rows, cards and JSON: the columns, and what shows them."""
+"""Show API keys as rows, cards and JSON: their columns, and the functions that print them."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -12,23 +12,23 @@ from langkeys.sessions.session import Session
 from langkeys.times import now
 
 
-class KeyRow(NamedTuple):
-    """A key, its masked form if it is known, and when it is looked at: its status hangs on that."""
+class ApiKeyRow(NamedTuple):
+    """An API key, its masked form if known, and the time for which its status is shown."""
 
     key: ApiKey
     value: str | None
     moment: datetime
 
 
-def _person_value(row: KeyRow) -> str:
+def _person_value(row: ApiKeyRow) -> str:
     return "(cannot decrypt)" if row.value is None else f"{row.value.rstrip('*')}…"
 
 
-API_KEYS: Listing[KeyRow] = Listing(
+API_KEYS: Listing[ApiKeyRow] = Listing(
     Column(
         "id",
         lambda row: dashed(row.key.id),
-        "The key's id; its first 8 digits are enough to name it",
+        "The key's id; its first 8 digits are enough as a reference",
         kind=Kind.ID,
         piped=1,
         head=Head("ID", is_kept=True),
@@ -36,14 +36,14 @@ API_KEYS: Listing[KeyRow] = Listing(
     Column(
         "name",
         lambda row: row.key.name,
-        "The key's name; several keys may have one name",
+        "The key's name; several keys may have the same name",
         piped=2,
         head=Head("NAME", least=8),
     ),
     Column(
         "api_key",
         lambda row: row.value,
-        "The key, masked behind its first 8 characters; nothing where it cannot be decrypted",
+        "The key, masked after its first 8 characters; empty if it cannot be decrypted",
         piped=3,
         head=Head("KEY", least=9),
         person=_person_value,
@@ -60,7 +60,7 @@ API_KEYS: Listing[KeyRow] = Listing(
     Column(
         "last_used_at",
         lambda row: row.key.last_used_at,
-        "When a server last counted a use of it",
+        "When a server last counted a use of the key",
         kind=Kind.TIME,
         piped=7,
         head=Head("LAST USED", rank=3),
@@ -68,7 +68,7 @@ API_KEYS: Listing[KeyRow] = Listing(
     Column(
         "total_uses",
         lambda row: row.key.total_uses,
-        "How often servers counted a use of it",
+        "How many uses servers have counted",
         kind=Kind.NUMBER,
         piped=8,
         head=Head("USES", rank=4),
@@ -83,7 +83,7 @@ API_KEYS: Listing[KeyRow] = Listing(
     Column(
         "expires_at",
         lambda row: row.key.expires_at,
-        "When the key expires; nothing if it never does",
+        "When the key expires; empty if never",
         kind=Kind.TIME,
         piped=9,
         head=Head("EXPIRES", rank=1),
@@ -91,21 +91,21 @@ API_KEYS: Listing[KeyRow] = Listing(
     Column(
         "username",
         lambda row: row.key.username,
-        "The owner's name; nothing where there is no such user",
+        "The owner's name; empty if the user does not exist",
         piped=4,
         head=Head("USER", least=6),
     ),
     Column(
         "status",
         lambda row: row.key.status(row.moment),
-        "`inactive`, `expired` or `active`, the first that is true",
+        "`inactive`, `expired` or `active`: the first that applies",
         piped=5,
         head=Head("STATUS"),
     ),
     Column(
         "at_rest",
         lambda row: row.key.at_rest,
-        "`fernet` (encrypted) or `plaintext`; nothing where it is not known",
+        "`fernet` (encrypted) or `plaintext`; empty if not known",
     ),
     nothing="no API keys",
 )
@@ -118,38 +118,40 @@ ROTATION_HEADS = (
     Head("REPLACES", rank=1, is_kept=True),
     Head("UNTIL", rank=2, is_kept=True),
 )
-"""What a rotation of several keys shows at a terminal: each new key, never cut, is seen once."""
+"""The columns for a rotation of several keys at a terminal; KEY, shown only once, is never cut."""
 
 
-def key_object(key: ApiKey, value: str | None, moment: datetime | None = None) -> dict[str, Any]:
-    """Return a key as JSON: Langflow's REST fields in their order, then ours."""
-    return API_KEYS.document(KeyRow(key, value, moment or now()))
+def api_key_object(
+    key: ApiKey, value: str | None, moment: datetime | None = None
+) -> dict[str, Any]:
+    """Return an API key as a JSON object: Langflow's REST fields in their order, then langkeys'."""
+    return API_KEYS.document(ApiKeyRow(key, value, moment or now()))
 
 
-def show_keys(
+def show_api_keys(
     out: Output,
     keys: Iterable[tuple[ApiKey, str | None]],
     moment: datetime,
     *,
     as_array: bool = True,
 ) -> None:
-    """Show pairs of a key and its masked form, as every command does that shows keys."""
-    rows = (KeyRow(key, value, moment) for key, value in keys)
+    """Show pairs of an API key and its masked form."""
+    rows = (ApiKeyRow(key, value, moment) for key, value in keys)
     API_KEYS.show(out, rows, moment, as_array=as_array)
 
 
-def show_key_card(out: Output, key: ApiKey, value: str | None, moment: datetime) -> None:
-    """Show everything that is known of one key; never the key itself."""
-    API_KEYS.show_card(out, KeyRow(key, value, moment), moment)
+def show_api_key_card(out: Output, key: ApiKey, value: str | None, moment: datetime) -> None:
+    """Show all fields of one API key; the key itself is masked."""
+    API_KEYS.show_card(out, ApiKeyRow(key, value, moment), moment)
 
 
 def masked_keys(session: Session, keys: Iterable[ApiKey]) -> Iterator[tuple[ApiKey, str | None]]:
-    """Yield keys with their masked form, None where the secret key does not decrypt one."""
+    """Yield API keys with their masked form, which is None if a key cannot be decrypted."""
     for key in keys:
         yield key, masked_value(key, lambda: session.reading_cipher)
 
 
-def show_plain_keys(
+def show_masked_keys(
     session: Session,
     out: Output,
     keys: Iterable[ApiKey],
@@ -157,5 +159,5 @@ def show_plain_keys(
     *,
     as_array: bool = True,
 ) -> None:
-    """Show keys with their masked form; see ``show_keys``."""
-    show_keys(out, masked_keys(session, keys), moment or now(), as_array=as_array)
+    """Decrypt, mask and show API keys; see ``show_api_keys``."""
+    show_api_keys(out, masked_keys(session, keys), moment or now(), as_array=as_array)

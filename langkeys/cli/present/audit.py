@@ -1,4 +1,4 @@
-"""Entries of the audit trail as rows and JSON: the columns, and what was changed in words."""
+"""Show entries of the audit trail as rows and JSON: their columns, and their changes in words."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from langkeys.cli.present.columns import NOTHING, Column, Kind, Listing
 
 Record = dict[str, Any]
 
-MAX_SAID = 20
-"""Changes of an entry that a line names one by one."""
+MAX_LISTED = 20
+"""How many changes of an entry are described; of the rest only the number is shown."""
 
 _VERBS = {"insert": "created", "update": "changed", "delete": "deleted", "settle": "completed"}
 _NOUNS = {"api_key": "key", "secret_key": "secret key"}
@@ -25,7 +25,7 @@ def _changes(record: Record) -> list[Record]:
 
 
 def plain_changes(record: Record) -> str:
-    """Say what was changed: ``delete api_key 3f2a... (ci)``, joined by semicolons."""
+    """Describe the changes for a pipe: ``delete api_key 3f2a... (ci)``, joined by semicolons."""
     return _joined(record, _plain_change)
 
 
@@ -42,7 +42,7 @@ def _person_changes(record: Record) -> str:
 
 
 def _person_change(change: Record) -> str:
-    """Say what a person looks for first: ``deleted key ci (3f2a9c41)``."""
+    """Describe a change for a person: ``deleted key ci (3f2a9c41)``."""
     action, kind = str(change.get("action")), str(change.get("kind"))
     words = [_VERBS.get(action, action), _NOUNS.get(kind, kind)]
     ids = change.get("ids") or [change.get("id")]
@@ -55,14 +55,14 @@ def _person_change(change: Record) -> str:
 
 def _joined(record: Record, said: Any) -> str:
     changes = _changes(record)
-    words = [said(change) for change in changes[:MAX_SAID]]
-    if len(changes) > MAX_SAID:
-        words.append(f"and {len(changes) - MAX_SAID} more")
+    words = [said(change) for change in changes[:MAX_LISTED]]
+    if len(changes) > MAX_LISTED:
+        words.append(f"and {len(changes) - MAX_LISTED} more")
     return "; ".join(words)
 
 
 AUDIT: Listing[Record] = Listing(
-    Column("id", _text("id"), "The entry's id; a long entry has several lines of one id"),
+    Column("id", _text("id"), "The entry's id; a long entry has several lines with one id"),
     Column(
         "time",
         time_of,
@@ -74,7 +74,7 @@ AUDIT: Listing[Record] = Listing(
     Column(
         "outcome",
         _text("outcome"),
-        "`done`; `refused`, nothing was written; `failed`, the write did not come through",
+        "`done`, `refused` (nothing was written) or `failed` (the write failed)",
         piped=2,
         head=Head("OUTCOME"),
     ),
@@ -82,7 +82,7 @@ AUDIT: Listing[Record] = Listing(
     Column(
         "user",
         _text("user"),
-        "The acting user's name; nothing where nobody was known",
+        "The acting user's name; empty if nobody was authenticated",
         piped=4,
         head=Head("USER", least=6, rank=2),
     ),
@@ -94,7 +94,7 @@ AUDIT: Listing[Record] = Listing(
     Column(
         "system_user",
         _text("system_user"),
-        "The user of this machine, and who called sudo",
+        "The user of the machine, and the user who called sudo, if any",
         piped=6,
         head=Head("BY", least=6, rank=1),
     ),
@@ -103,14 +103,14 @@ AUDIT: Listing[Record] = Listing(
     Column(
         "reason",
         _text("reason"),
-        "What `--reason` gave",
+        "The text of `--reason`",
         piped=8,
         head=Head("REASON", least=8, rank=3),
     ),
     Column(
         "changes",
         lambda record: record.get("changes"),
-        "What was changed: action, kind, id and name of each thing",
+        "The changes: action, kind, id and name of each",
         piped=9,
         head=Head("CHANGES", least=16, is_kept=True),
         plain=plain_changes,
@@ -119,12 +119,14 @@ AUDIT: Listing[Record] = Listing(
     Column(
         "error",
         _text("error"),
-        "The code of the error, where it was refused or failed",
+        "The code of the error, if it was refused or failed",
         piped=7,
         head=Head("ERROR", least=8, rank=4),
     ),
-    Column("of", _text("of"), "The entry whose write failed"),
-    Column("part", lambda record: record.get("part"), "The number of a further line of an entry"),
+    Column("of", _text("of"), "The id of the entry whose write failed"),
+    Column(
+        "part", lambda record: record.get("part"), "The number of an entry's second or later line"
+    ),
     nothing="no entries",
     document=lambda record: record,
 )

@@ -1,7 +1,7 @@
-"""What a column is, and what becomes of it in a pipe, in JSON, in a table, in a card and in help.
+"""Columns: how a value is shown in a pipe, in JSON, in a table, in a card and in help.
 
-A noun declares each of its columns once, in a ``Listing``; every command that shows the noun, its
-``--help`` and docs/columns.md take them from there.
+Each kind of thing declares its columns once, in a ``Listing``. The commands that show it, their
+``--help`` and docs/formats.md take them from there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,30 +18,29 @@ Item = TypeVar("Item")
 Row = TypeVar("Row")
 
 NOTHING = "-"
-"""What stands for nothing where a person reads."""
+"""Shown to a person for an empty value."""
 
 
 class Kind(Enum):
-    """How a value is written; see ``Column``."""
+    """How a value is formatted; see ``Column``."""
 
     TEXT = "text"
-    ID = "an id: a table shows its first 8 digits, which are enough to name the thing by"
+    ID = "an id; a table shows its first 8 digits, which are enough as a reference"
     FLAG = "true or false; yes or no for a person"
     NUMBER = "a number"
-    TIME = "a time: ISO 8601, and how far away it is for a person"
-    TEXTS = "texts, with commas between them where they are not JSON"
+    TIME = "a time: ISO 8601, and relative for a person"
+    TEXTS = "several texts, joined by commas except in JSON"
 
 
 class Column(Generic[Item]):
-    """One column: its name in JSON and for ``--fields``, and what it holds.
+    """One column, with its name in JSON and for ``--fields``.
 
     ``value`` returns the content: a str, int, bool, datetime, sequence of str, or None. ``kind``
-    says how that is written. ``piped`` is the column's position in a line, from 1; without it the
-    column is not in one. ``head`` is its title in a table and how it gives way there; without one
-    it is only in tables that ``--fields`` asks for. ``person`` and ``cell`` return what a person
-    reads, in a card and in a table, where ``kind`` does not say it well. ``plain`` returns what a
-    line has where that is not ``value``. ``unit`` names what is counted. ``is_optional``: left out
-    of JSON where there is nothing.
+    says how to format it. ``piped`` is the column's position in a line, from 1; None if it is not
+    in a line. ``head`` is its title in a table, with its minimum width and rank; a column without
+    one is in a table only if ``--fields`` names it. ``person`` and ``cell`` replace the formatting
+    by ``kind`` in a card and in a table, ``plain`` in a line. ``unit`` is the noun of a number.
+    ``is_optional`` leaves the column out of JSON if it is empty.
     """
 
     def __init__(
@@ -71,8 +70,8 @@ class Column(Generic[Item]):
         self._person = person
         self._cell = cell or person
 
-    def described(self, item: Item) -> Any:
-        """Return the content as JSON has it."""
+    def json_value(self, item: Item) -> Any:
+        """Return the content for JSON."""
         content = self.value(item)
         return iso_or_none(content) if self.kind is Kind.TIME else content
 
@@ -81,13 +80,13 @@ class Column(Generic[Item]):
         if self.kind is Kind.TIME:
             return lambda item: iso_or_none(value(item))
         if self.kind is Kind.FLAG:
-            return lambda item: _word(value(item))
+            return lambda item: _flag_text(value(item))
         if self.kind is Kind.TEXTS:
             return lambda item: ",".join(value(item) or ())
         return value
 
     def person(self, item: Item, moment: datetime) -> str:
-        """Return what a card says of the content."""
+        """Return the content for a card."""
         if self._person is not None:
             return self._person(item)
         content = self.value(item)
@@ -95,10 +94,10 @@ class Column(Generic[Item]):
             return f"{person_iso(content)} ({relative(content, moment)})"
         if self.unit is not None and content is not None:
             return counted(int(content), self.unit)
-        return _said(content)
+        return _person_text(content)
 
     def cell(self, item: Item, moment: datetime) -> str:
-        """Return what a table says of the content."""
+        """Return the content for a table."""
         if self._cell is not None:
             return self._cell(item)
         content = self.value(item)
@@ -106,14 +105,14 @@ class Column(Generic[Item]):
             return short_relative(content, moment)
         if self.kind is Kind.ID and content is not None:
             return str(content)[:8]
-        return _said(content)
+        return _person_text(content)
 
 
-def _word(flag: bool | None) -> str | None:
+def _flag_text(flag: bool | None) -> str | None:
     return None if flag is None else "true" if flag else "false"
 
 
-def _said(content: Any) -> str:
+def _person_text(content: Any) -> str:
     if content is None or content == "" or content == ():
         return NOTHING
     if isinstance(content, bool):
@@ -124,10 +123,10 @@ def _said(content: Any) -> str:
 
 
 class Listing(Generic[Item]):
-    """All columns of a noun, in JSON's order, and everything that is shown by them.
+    """The columns of one kind of thing, in JSON's order, and the methods that show items.
 
-    ``nothing`` is said where there are no rows. ``document`` makes the JSON of an item whose
-    columns are not the whole of it.
+    ``nothing`` is the note if there are no items. ``document`` returns an item's JSON object if it
+    has more fields than there are columns.
     """
 
     def __init__(
@@ -143,12 +142,12 @@ class Listing(Generic[Item]):
 
     @property
     def piped(self) -> list[Column[Item]]:
-        """The columns of a line, in their order, which is that of a table too."""
+        """The columns of a line, in the order of lines and tables."""
         found = (column for column in self.columns if column.piped is not None)
         return sorted(found, key=lambda column: column.piped or 0)
 
     def fields(self, text: str) -> tuple[str, ...]:
-        """Read what ``--fields`` was given; raises UsageError where a name is not a column's."""
+        """Parse the text of ``--fields``; raise UsageError for an unknown or repeated name."""
         names = tuple(name.strip() for name in text.split(","))
         hint = f"the fields are {','.join(self.by_name)}"
         for name in names:
@@ -159,14 +158,14 @@ class Listing(Generic[Item]):
         return names
 
     def document(self, item: Item, fields: Sequence[str] | None = None) -> dict[str, Any]:
-        """Return an item as JSON."""
+        """Return an item as a JSON object; ``fields`` selects and orders its columns."""
         if fields is not None:
-            return {name: self.by_name[name].described(item) for name in fields}
+            return {name: self.by_name[name].json_value(item) for name in fields}
         if self._document is not None:
             return dict(self._document(item))
         described = {}
         for column in self.columns:
-            content = column.described(item)
+            content = column.json_value(item)
             if content is not None or not column.is_optional:
                 described[column.name] = content
         return described
@@ -174,7 +173,10 @@ class Listing(Generic[Item]):
     def show(
         self, out: Output, items: Iterable[Item], moment: datetime, *, as_array: bool = True
     ) -> None:
-        """Show items, as every command does; JSON of one that ``as_array`` is false for is bare."""
+        """Show items in the form that the user has asked for.
+
+        Without ``as_array``, JSON is the object of the only item instead of an array.
+        """
         fields = out.fields
         if out.as_json:
             objects = (self.document(item, fields) for item in items)
@@ -197,7 +199,7 @@ class Listing(Generic[Item]):
         if out.fields is None:
             columns = [column for column in columns if column.head is not None]
             heads = [column.head for column in columns if column.head is not None]
-        else:  # what was asked for stays
+        else:  # columns that the user has named are never left out
             heads = [_kept_head(column) for column in columns]
         rows = ([column.cell(item, moment) for column in columns] for item in items)
         return out.table(heads, rows)
@@ -220,7 +222,7 @@ class Listing(Generic[Item]):
         return count > 0
 
     def show_card(self, out: Output, item: Item, moment: datetime) -> None:
-        """Show everything that is known of one item."""
+        """Show all fields of one item."""
         if not out.is_sentences:
             self.show(out, [item], moment, as_array=False)
             return
@@ -246,9 +248,9 @@ def _kept_head(column: Column[Any]) -> Head:
 def shows(
     listing: Listing[Any], *, has_fields: bool = True
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Say in a command's help which columns it has, and give it ``--fields`` and ``--header``.
+    """Decorate a command that shows a listing: it gets ``--fields`` and ``--header``.
 
-    ``{columns}`` in the docstring stands for the sentence.
+    ``{columns}`` in its docstring is replaced by a sentence with the piped columns.
     """
 
     def declared(command: Callable[..., None]) -> Callable[..., None]:
@@ -261,12 +263,12 @@ def shows(
 
 
 def piped_columns(listing: Listing[Any]) -> str:
-    """Say which columns a line has."""
+    """Return a sentence with the columns of a line."""
     return f"Piped columns: {', '.join(column.name for column in listing.piped)}."
 
 
 def markdown(listing: Listing[Any]) -> str:
-    """Return the table of a noun's columns, as docs/columns.md has it."""
+    """Return the Markdown table of a listing's columns in docs/formats.md."""
     lines = ["| Field | Title | Piped | Meaning |", "|---|---|---|---|"]
     for column in listing.columns:
         title = "" if column.head is None else column.head.title

@@ -1,4 +1,4 @@
-"""What doctor has found, as sentences and rows: the verdict first, and causes before symptoms."""
+"""Show the findings of ``doctor``: the verdict first, and causes before symptoms."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from langkeys.cli.wrapping import wrapped
 from langkeys.text import counted, visible
 
 MARKS = {"problem": "PROBLEM", "note": "note   ", "ok": "ok     "}
-"""The levels of a finding, what matters most first."""
+"""The levels of findings, the most important first, with their text for a person."""
 
 _INDENT = 9
 
@@ -15,11 +15,11 @@ Row = tuple[str | None, ...]
 
 
 class Finding(Protocol):
-    """What both doctors find: of a database and over REST."""
+    """A finding of ``doctor``, about a database or over REST."""
 
     @property
     def section(self) -> str:
-        """What was looked at."""
+        """What was checked."""
 
     @property
     def level(self) -> str:
@@ -35,7 +35,7 @@ class Finding(Protocol):
 
 
 def verdict(findings: Sequence[Finding], where: str | None) -> str:
-    """Say how many problems there are, and where: ``no problem found in /srv/langflow.db``.
+    """Return the verdict: ``no problem found in /srv/langflow.db``.
 
     ``where`` is ``in DATABASE`` or ``at URL``.
     """
@@ -45,13 +45,13 @@ def verdict(findings: Sequence[Finding], where: str | None) -> str:
 
 
 def ordered(findings: Sequence[Finding]) -> list[Finding]:
-    """Return problems first, then notes; within each, causes come before what follows from them."""
+    """Return problems first, then notes; within a level the order stays, causes first."""
     levels = list(MARKS)
     return sorted(findings, key=lambda finding: levels.index(finding.level))
 
 
 def rows(findings: Sequence[Finding], where: str | None) -> Iterator[Row]:
-    """Yield the lines of a pipe, the verdict first."""
+    """Yield the lines for a pipe, the verdict first."""
     level = "problem" if any(finding.level == "problem" for finding in findings) else "ok"
     yield ("verdict", level, verdict(findings, where), None)
     for finding in ordered(findings):
@@ -59,17 +59,17 @@ def rows(findings: Sequence[Finding], where: str | None) -> Iterator[Row]:
 
 
 def count_rows(counts: Mapping[str, int]) -> list[Row]:
-    """Return what is counted, as lines of a pipe."""
-    return [("counts", "ok", said_count(name, count), None) for name, count in counts.items()]
+    """Return counts as lines for a pipe."""
+    return [("counts", "ok", count_text(name, count), None) for name, count in counts.items()]
 
 
-def said_counts(counts: Mapping[str, int]) -> str:
-    """Say what is counted in one line."""
-    return ", ".join(said_count(name, count) for name, count in counts.items())
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Return counts as one line of text."""
+    return ", ".join(count_text(name, count) for name, count in counts.items())
 
 
-def said_count(name: str, number: int) -> str:
-    """Say one of a report's counts, whose names are plural: ``1 API key``, ``2 users``."""
+def count_text(name: str, number: int) -> str:
+    """Return one count as text: ``1 API key``, ``2 users``; ``name`` is a plural."""
     return counted(number, name.removesuffix("s"))
 
 

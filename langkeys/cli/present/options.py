@@ -1,4 +1,4 @@
-"""``--fields`` and ``--header``, of every command that shows columns."""
+"""The options ``--fields`` and ``--header`` of all commands that show columns."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from langkeys.cli.present.columns import Listing
 
 
 def listing_options(listing: Listing[Any]) -> list[TyperOption]:
-    """Make the options of a command that shows columns; see ``langkeys.cli.present.columns``."""
+    """Return the options of a command that shows columns; see ``columns.shows``."""
 
     def keep_fields(context: typer.Context, _: Any, value: str | None) -> None:
         if value is not None:

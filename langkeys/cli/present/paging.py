@@ -1,4 +1,4 @@
-"""Which rows of a list are shown, and in which order: ``--sort``, ``--limit`` and ``--offset``."""
+"""Sort and limit the rows of a list: ``--sort``, ``--limit`` and ``--offset``."""
 
 import heapq
 from collections.abc import Callable, Iterable
@@ -12,15 +12,15 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 UNSORTABLE = frozenset(("api_key", "value", "opens", "optins"))
-"""Fields that are masked, have no order, or are only known of what is shown."""
+"""Fields that are masked, have no order, or are only computed for rows that are shown."""
 
 
 class Paging(Generic[Item]):
-    """What the options of a list ask for; raises UsageError where ``sort`` is not a field.
+    """The options of a list; UsageError if ``sort`` is not a field that can be sorted by.
 
-    With ``sort``, all rows are read before the first is shown; with a limit, too, only so many of
-    them are kept in memory. What is missing comes last, in descending order, too. Rows that are
-    equal stay in the order of their creation.
+    With ``sort``, all rows are read before the first is shown; with a limit, too, no more rows than
+    offset and limit are in memory. Rows without a value come last, in descending order, too. Equal
+    rows stay in the order of their creation.
     """
 
     def __init__(
@@ -36,28 +36,28 @@ class Paging(Generic[Item]):
         read: Callable[[int | None, int], Iterable[Found]],
         row: Callable[[Found], Item],
     ) -> Iterable[Found]:
-        """Return the rows to show; ``read`` reads them by limit and offset, in their own order.
+        """Return the rows to show; ``read`` reads them by limit and offset, in creation order.
 
-        ``row`` makes of one what the columns are declared for.
+        ``row`` converts one to the type of the listing's items.
         """
         if self._column is None:
             return read(self._limit, self._offset)
         column, is_descending = self._column, self._is_descending
 
-        def place(found: Found) -> tuple[Any, ...]:
+        def sort_key(found: Found) -> tuple[Any, ...]:
             content = column.value(row(found))
             if isinstance(content, str):
                 content = (content.casefold(), content)
             is_missing = content is None or content == ()
-            # The last of an ascending order, and the first of one that is turned round.
+            # Missing values sort last, or first if the order is then reversed.
             return (is_missing != is_descending, 0 if is_missing else content)
 
         found = read(None, 0)
         if self._limit is None:
-            ordered = sorted(found, key=place, reverse=is_descending)
+            ordered = sorted(found, key=sort_key, reverse=is_descending)
         else:
             choose = heapq.nlargest if is_descending else heapq.nsmallest
-            ordered = choose(self._offset + self._limit, found, key=place)
+            ordered = choose(self._offset + self._limit, found, key=sort_key)
         return ordered[self._offset :]
 
 
@@ -72,5 +72,5 @@ def _sortable(listing: Listing[Item], name: str) -> Column[Item]:
 
 
 def sliced(items: Iterable[Found], limit: int | None, offset: int) -> Iterable[Found]:
-    """Return the items that a limit and an offset leave."""
+    """Apply a limit and an offset."""
     return islice(items, offset, None if limit is None else offset + limit)

@@ -1,4 +1,4 @@
-"""Users as rows, cards and JSON: the columns, and what shows them."""
+"""Show users as rows, cards and JSON: their columns, and the functions that print them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,11 +19,11 @@ USERS: Listing[UserSummary] = Listing(
         head=Head("USER", least=8, is_kept=True),
     ),
     Column("profile_image", lambda row: row.user.profile_image, "The picture's file name"),
-    Column("store_api_key", lambda _: None, "Always nothing: langkeys never shows it"),
+    Column("store_api_key", lambda _: None, "Always empty: langkeys never shows it"),
     Column(
         "is_active",
         lambda row: row.user.is_active,
-        "Whether the user may log in",
+        "Whether the user can log in",
         kind=Kind.FLAG,
         piped=3,
         head=Head("STATUS"),
@@ -48,11 +48,13 @@ USERS: Listing[UserSummary] = Listing(
         piped=7,
         head=Head("CREATED", rank=2),
     ),
-    Column("updated_at", lambda row: row.user.updated_at, "When it last changed", kind=Kind.TIME),
+    Column(
+        "updated_at", lambda row: row.user.updated_at, "When the user last changed", kind=Kind.TIME
+    ),
     Column(
         "last_login_at",
         lambda row: row.user.last_login_at,
-        "When the user last logged in; nothing if never",
+        "When the user last logged in; empty if never",
         kind=Kind.TIME,
         piped=8,
         head=Head("LAST LOGIN", rank=1),
@@ -60,7 +62,7 @@ USERS: Listing[UserSummary] = Listing(
     Column(
         "optins",
         lambda row: row.user.optins,
-        "What the user has opted in to; only where it is stored",
+        "What the user has opted in to; missing if not stored",
         plain=lambda row: None if row.user.optins is None else _compact(row.user.optins),
         person=lambda row: "-" if row.user.optins is None else _compact(row.user.optins),
         is_optional=True,
@@ -68,7 +70,7 @@ USERS: Listing[UserSummary] = Listing(
     Column(
         "api_keys",
         lambda row: row.api_keys,
-        "How many API keys the user has; nothing over REST",
+        "How many API keys the user has; empty over REST",
         kind=Kind.NUMBER,
         piped=5,
         head=Head("KEYS", rank=3),
@@ -77,7 +79,7 @@ USERS: Listing[UserSummary] = Listing(
     Column(
         "variables",
         lambda row: row.variables,
-        "How many variables the user has; nothing over REST",
+        "How many variables the user has; empty over REST",
         kind=Kind.NUMBER,
         piped=6,
         head=Head("VARIABLES", rank=4),
@@ -99,20 +101,20 @@ def _compact(value: Any) -> str:
 
 
 def user_object(user: User) -> dict[str, Any]:
-    """Return a user as Langflow's ``GET /api/v1/users/whoami`` does: its fields in their order."""
+    """Return a user as a JSON object like that of Langflow's ``GET /api/v1/users/whoami``."""
     described = USERS.document(UserSummary(user, None, None))
     return {name: content for name, content in described.items() if name in REST_FIELDS}
 
 
 def show_users(out: Output, summaries: Iterable[UserSummary], moment: datetime) -> None:
-    """Show users, as every command does that shows them."""
+    """Show users."""
     USERS.show(out, summaries, moment)
 
 
 def show_user(
     out: Output, summary: UserSummary, moment: datetime, additions: dict[str, Any] | None = None
 ) -> None:
-    """Show one user; ``additions`` are fields for the end of the JSON object."""
+    """Show one user as a row; ``additions`` are appended to the JSON object."""
     if out.as_json:
         out.document({**USERS.document(summary, out.fields), **(additions or {})})
     else:
@@ -120,5 +122,5 @@ def show_user(
 
 
 def show_user_card(out: Output, summary: UserSummary, moment: datetime | None = None) -> None:
-    """Show everything that is known of one user."""
+    """Show all fields of one user."""
     USERS.show_card(out, summary, moment or now())

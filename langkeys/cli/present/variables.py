@@ -1,4 +1,4 @@
-"""Variables as rows, cards and JSON: the columns, and what shows them."""
+"""Show variables as rows, cards and JSON: their columns, and the functions that print them."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -12,18 +12,18 @@ from langkeys.variables.lifecycle import find_value, shown_value
 
 
 class VariableRow(NamedTuple):
-    """A variable, what may be seen of its value, and whether the secret key decrypts it.
+    """A variable, its value if it may be shown, and whether the secret key decrypts it.
 
-    A server that is asked over REST does not tell whether it does: None.
+    ``can_decrypt`` is None over REST, as a server does not say.
     """
 
     variable: Variable
     value: str | None
-    opens: bool | None
+    can_decrypt: bool | None
 
 
 def _person_value(row: VariableRow) -> str:
-    if row.opens is False:
+    if row.can_decrypt is False:
         return "(cannot decrypt)"
     if row.value is None:
         return "(hidden)" if row.variable.type == CREDENTIAL else "(encrypted)"
@@ -49,7 +49,7 @@ VARIABLES: Listing[VariableRow] = Listing(
     Column(
         "value",
         lambda row: row.value,
-        "The value of a Generic variable; always nothing for a Credential",
+        "The value of a Generic variable; always empty for a Credential",
         piped=4,
         head=Head("VALUE", least=8),
         person=_person_value,
@@ -57,7 +57,7 @@ VARIABLES: Listing[VariableRow] = Listing(
     Column(
         "default_fields",
         lambda row: row.variable.default_fields,
-        "The fields that the variable applies to by itself",
+        "The fields that the variable fills in by default",
         kind=Kind.TEXTS,
         piped=5,
         head=Head("APPLIES TO", least=10, rank=3),
@@ -66,7 +66,7 @@ VARIABLES: Listing[VariableRow] = Listing(
     Column(
         "username",
         lambda row: row.variable.username,
-        "The owner's name; nothing where there is no such user",
+        "The owner's name; empty if the user does not exist",
         piped=6,
         head=Head("USER", least=6),
     ),
@@ -81,15 +81,15 @@ VARIABLES: Listing[VariableRow] = Listing(
     Column(
         "updated_at",
         lambda row: row.variable.updated_at,
-        "When it last changed",
+        "When the variable last changed",
         kind=Kind.TIME,
         piped=8,
         head=Head("UPDATED", rank=1),
     ),
     Column(
         "opens",
-        lambda row: row.opens,
-        "Whether the secret key decrypts the value, or it is not encrypted; nothing over REST",
+        lambda row: row.can_decrypt,
+        "Whether the value can be decrypted or is not encrypted; empty over REST",
         kind=Kind.FLAG,
         piped=9,
     ),
@@ -97,13 +97,15 @@ VARIABLES: Listing[VariableRow] = Listing(
 )
 
 
-def variable_object(variable: Variable, value: str | None, *, opens: bool | None) -> dict[str, Any]:
-    """Return a variable as JSON: Langflow's REST fields in their order, then ours."""
-    return VARIABLES.document(VariableRow(variable, value, opens))
+def variable_object(
+    variable: Variable, value: str | None, *, can_decrypt: bool | None
+) -> dict[str, Any]:
+    """Return a variable as a JSON object: Langflow's REST fields in their order, then langkeys'."""
+    return VARIABLES.document(VariableRow(variable, value, can_decrypt))
 
 
 def variable_row(session: Session, variable: Variable, value: str | None) -> VariableRow:
-    """Return a variable of the session's database with what may be seen of its value."""
+    """Return the row of a variable in the session's database; ``value`` is its decrypted value."""
     return VariableRow(
         variable, shown_value(variable, session.generation, value), value is not None
     )
@@ -112,7 +114,7 @@ def variable_row(session: Session, variable: Variable, value: str | None) -> Var
 def with_values(
     session: Session, variables: Iterable[Variable]
 ) -> Iterator[tuple[Variable, str | None]]:
-    """Yield variables with their values, None where the secret key does not decrypt one."""
+    """Yield variables with their values, which are None if they cannot be decrypted."""
     for variable in variables:
         yield variable, find_value(variable, lambda: session.reading_cipher)
 
@@ -125,17 +127,17 @@ def show_variables(
     *,
     as_array: bool = True,
 ) -> None:
-    """Show pairs of a variable and its value, as every command does; no Credential's value."""
+    """Show pairs of a variable and its value; the value of a Credential is hidden."""
     rows = (variable_row(session, variable, value) for variable, value in pairs)
     VARIABLES.show(out, rows, moment, as_array=as_array)
 
 
-def show_shown(
+def show_variable_rows(
     out: Output,
     shown: Iterable[tuple[Variable, str | None, bool | None]],
     moment: datetime,
     *,
     as_array: bool = True,
 ) -> None:
-    """Show variables, each with what may be seen of its value and whether it can be decrypted."""
+    """Show variables, each with the fields of ``VariableRow``."""
     VARIABLES.show(out, (VariableRow(*item) for item in shown), moment, as_array=as_array)

@@ -12,7 +12,7 @@ from langkeys.cli import prompts
 from langkeys.cli.key_files import Form, is_file, one_file
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
-from langkeys.cli.present.api_keys import KeyRow, show_key_card, show_keys
+from langkeys.cli.present.api_keys import ApiKeyRow, show_api_key_card, show_api_keys
 from langkeys.cli.present.paging import Paging, sliced
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
@@ -78,7 +78,7 @@ def list_(
     all_users: bool,
     moment: datetime,
     conditions: Mapping[str, Any],
-    paging: Paging[KeyRow],
+    paging: Paging[ApiKeyRow],
 ) -> None:
     """List the keys of the acting user; ``conditions`` are those of ``matching``."""
     out = invocation(context).output
@@ -90,9 +90,9 @@ def list_(
     found = api_keys.matching_keys(api_keys.list_keys(server), moment, **conditions)
     shown = paging.page(
         lambda limit, offset: sliced(found, limit, offset),
-        lambda item: KeyRow(item.key, item.value, moment),
+        lambda item: ApiKeyRow(item.key, item.value, moment),
     )
-    show_keys(out, shown, moment)
+    show_api_keys(out, shown, moment)
 
 
 def show(context: typer.Context, ref: str) -> None:
@@ -103,7 +103,7 @@ def show(context: typer.Context, ref: str) -> None:
     if len(chosen) != 1:
         raise UsageError(f"stdin has {len(chosen)} keys, but this command takes one")
     key, value = chosen[0].listed
-    show_key_card(out, key, value, now())
+    show_api_key_card(out, key, value, now())
 
 
 def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: bool) -> None:
@@ -119,7 +119,7 @@ def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: b
         out.note(f"revoked {plural_keys(chosen)} in {location}{_proof(chosen)}")
     else:
         out.note(f"dry run: {plural_keys(chosen)} would be revoked; nothing was done")
-    show_keys(out, [item.listed for item in chosen], now())
+    show_api_keys(out, [item.listed for item in chosen], now())
 
 
 def _proof(chosen: Sequence[ChosenKey]) -> str:
@@ -162,7 +162,7 @@ def prune(
         with out.progress("revoking API keys", len(chosen)) as done:
             rotation.revoke(chosen, done)
         out.note(f"revoked {plural_keys(chosen)} in {server.location}")
-    show_keys(out, [item.listed for item in chosen], moment)
+    show_api_keys(out, [item.listed for item in chosen], moment)
 
 
 def chosen_keys(

@@ -51,5 +51,5 @@ def _document(report: RemoteReport) -> dict[str, Any]:
 def _show(out: Output, report: RemoteReport) -> None:
     lines = list(findings.sentences(report.findings, f"at {report.url}", out.width))
     if report.counts:
-        lines += ["", *wrapped(findings.said_counts(report.counts), out.width)]
+        lines += ["", *wrapped(findings.counts_text(report.counts), out.width)]
     out.lines(lines)

@@ -14,7 +14,7 @@ from langkeys.cli.key_files import Destination, Form, file_for_each, is_file, on
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import ROTATION_HEADS, show_keys
+from langkeys.cli.present.api_keys import ROTATION_HEADS, show_api_keys
 from langkeys.cli.remote.api_keys import chosen_keys, require_yes_for_acting
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
@@ -53,7 +53,7 @@ def rotate(
         many = f"dry run: {plural_keys(chosen)} would be rotated; nothing was done"
         out.note(many if chosen else "no API key needs to be rotated; nothing was done")
         if chosen or out.as_json:
-            show_keys(out, [item.listed for item in chosen], now())
+            show_api_keys(out, [item.listed for item in chosen], now())
         return
     form.check_count(len(chosen))
     _report_leftovers(out, chosen)

@@ -8,7 +8,7 @@ from langkeys.cli import prompts
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
 from langkeys.cli.present.paging import Paging, sliced
-from langkeys.cli.present.variables import VariableRow, show_shown
+from langkeys.cli.present.variables import VariableRow, show_variable_rows
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.models import CREDENTIAL, Variable, dashed
 from langkeys.remote import variables
@@ -148,4 +148,4 @@ def _show(
     out: Output, pairs: Iterable[tuple[Variable, str | None]], *, as_array: bool = True
 ) -> None:
     shown = ((row, value, None) for row, value in pairs)
-    show_shown(out, shown, now(), as_array=as_array)
+    show_variable_rows(out, shown, now(), as_array=as_array)

@@ -191,7 +191,7 @@ def _object(found: Explanation, sentences: list[str]) -> dict[str, Any]:
         "hides": found.hides,
         "stored": None
         if stored is None
-        else variable_object(stored, None, opens=bool(found.can_decrypt)),
+        else variable_object(stored, None, can_decrypt=bool(found.can_decrypt)),
         "rows": len(found.rows),
         "kept_at_restart": found.is_kept,
         "falls_back": found.no_fallback is None,

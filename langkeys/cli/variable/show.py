@@ -51,7 +51,7 @@ def show(
                     hint="to see what else cannot be decrypted: langkeys doctor",
                 )
             if out.as_json:
-                out.document(variable_object(variable, value, opens=True))
+                out.document(variable_object(variable, value, can_decrypt=True))
             elif out.is_terminal:
                 out.data("".join(f"{visible(line)}\n" for line in value.split("\n")))
             else:
