@@ -13,7 +13,7 @@ import langkeys
 from langkeys import LangflowStore
 from langkeys.store.protocol import Store
 
-from .support import commands, databases, postgresql, server_databases, stores, surroundings
+from .support import commands, databases, isolation, postgresql, server_databases, stores
 from .support.databases import Database, Shape
 from .support.samples import SECRET_KEY
 from .support.server_databases import ServerDatabase
@@ -31,7 +31,7 @@ SQLITE = "sqlite"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the settings and folders of whoever runs the tests out of them."""
-    config.add_cleanup(surroundings.enter().cleanup)
+    config.add_cleanup(isolation.isolate().cleanup)
     postgresql.prepare()
     if not hasattr(config, "workerinput"):
         config.add_cleanup(postgresql.stop)
@@ -40,14 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _untouched_audit_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail the run if it wrote to the audit log of whoever started it."""
-    before = surroundings.audit_log_sizes()
+    before = isolation.audit_log_sizes()
     yield
-    left = surroundings.lines_left(before, tmp_path_factory.getbasetemp())
+    left = isolation.lines_left(before, tmp_path_factory.getbasetemp())
     assert not left, f"the tests wrote to the user's own audit log: {left}"
 
 
 @pytest.fixture(autouse=True)
-def _bare_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests apart: each has a working folder and a home of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "own-home"))
@@ -77,11 +77,11 @@ def make_database(
 
     def make(shape: Shape = databases.NEWEST) -> Database:
         if engine_name == SQLITE:
-            return databases.made(empty_site.folder / empty_site.path, shape)
+            return databases.create(empty_site.folder / empty_site.path, shape)
         cluster = postgresql.cluster()
         monkeypatch.setenv("PATH", str(cluster.binaries), prepend=os.pathsep)
         is_old = not shape.key_expiry  # their times have no zone
-        made.append(server_databases.made(cluster, shape, zoned=not is_old))
+        made.append(server_databases.create(cluster, shape, zoned=not is_old))
         empty_site.server = made[-1]
         return made[-1]
 

@@ -13,8 +13,8 @@ from langkeys.api_keys.verification import Judge, Verifier
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError
 from langkeys.store.protocol import Store
 
-from .support.answers import user_let_in
-from .support.databases import SHAPES, Database, made
+from .support.answers import authenticated_username
+from .support.databases import SHAPES, Database, create
 from .support.key_rows import KINDS, PAIRS, add_rows
 from .support.stores import cipher, opened
 
@@ -31,7 +31,7 @@ SOME = {
 @pytest.fixture(scope="module", params=RELEASES)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
     path = tmp_path_factory.mktemp("answers") / "langflow.db"
-    return made(path, SHAPES[request.param])
+    return create(path, SHAPES[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def each(
 
 def test_langkeys_answers_as_the_server(database: Database, owners: list[str]) -> None:
     def act(store: Store, api_key: str, ids: list[str]) -> None:
-        expected = user_let_in(database, api_key)
+        expected = authenticated_username(database, api_key)
         assert answer(store, api_key, is_exact=True) == expected
         if expected is None:
             return
@@ -92,7 +92,7 @@ def test_revoked_by_any_row_the_key_is_gone_with_all_of_them(
         endings = endings_of(store)
         (key,) = endings.revoke([endings.whole_key(row)])
         assert sorted(found.id for found in key.rows) == sorted(ids)
-        assert user_let_in(database, api_key) is None
+        assert authenticated_username(database, api_key) is None
         assert len(database.key_ids()) == 1
 
     each(database, owners, act)
@@ -107,7 +107,7 @@ def test_deactivated_by_any_row_the_key_is_refused(database: Database, owners: l
         assert row is not None
         endings = endings_of(store)
         endings.deactivate(endings.whole_key(row))
-        assert user_let_in(database, api_key) is None
+        assert authenticated_username(database, api_key) is None
         assert len(database.key_ids()) == len(ids) + 1
 
     each(database, owners, act)
@@ -123,13 +123,13 @@ def test_activating_a_row_never_makes_a_server_refuse_the_key(
         for key_id in ids:
             row = store.find_api_key(key_id)
             assert row is not None
-            before, content = user_let_in(database, api_key), database.content()
+            before, content = authenticated_username(database, api_key), database.content()
             try:
                 refusal = endings_of(store).activate(row)
             except ConflictError:
                 assert database.content() == content
                 continue
-            after = user_let_in(database, api_key)
+            after = authenticated_username(database, api_key)
             assert (after is None) == (refusal is not None)
             assert before is None or after is not None
 
@@ -144,7 +144,7 @@ def test_a_filter_never_ends_a_key_that_another_row_keeps_alive_nor_brings_it_to
     from langkeys.times import now
 
     def act(store: Store, api_key: str, ids: list[str]) -> None:
-        before = user_let_in(database, api_key)
+        before = authenticated_username(database, api_key)
         count = len(database.key_ids())
         with store.key_batch() as batch:
             for name in some:
@@ -153,7 +153,7 @@ def test_a_filter_never_ends_a_key_that_another_row_keeps_alive_nor_brings_it_to
             left = endings_of(store).revoke_batch(batch, wanted)
             gone = count - len(database.key_ids())
             assert gone == len(batch)
-        after = user_let_in(database, api_key)
+        after = authenticated_username(database, api_key)
         if left:
             assert gone == 0
             assert after == before

@@ -262,7 +262,7 @@ def test_users_and_variables_are_written_down_and_their_secrets_are_not(
 def test_settling_a_rotation_that_died_is_written_down(
     site: Site, superuser: str, log: Path
 ) -> None:
-    filled = vault.made(site, superuser)
+    filled = vault.create(site, superuser)
     site.run("secret-key", "rotate", "--yes", LANGKEYS_FAILPOINT="committed")
     site.call("api-key", "migrate").done()
     filled.assert_whole()

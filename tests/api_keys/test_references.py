@@ -291,7 +291,7 @@ def test_a_whole_key_that_is_not_found_may_be_in_rows_that_cannot_be_read(
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, list[SampleKey]]]:
     path: Path = tmp_path_factory.mktemp("references") / "langflow.db"
-    database = databases.made(path)
+    database = databases.create(path)
     owner = database.add_user("administrator")
     keys = [
         database.add_key(owner, f"key {number}", key_id=key_id)

@@ -22,7 +22,7 @@ import scale
 import startup
 import verify
 from processes import CommandError
-from stores import Store, made
+from stores import Store, create_store
 
 PARTS = ("startup", "verify", "scale", "bulk", "engines", "peers")
 
@@ -58,7 +58,7 @@ class Suite:
 
     def _made(self, name: str, keys: int, users: int) -> Store:
         started = time.perf_counter()
-        store = made(self._folder / name, keys=keys, users=users)
+        store = create_store(self._folder / name, keys=keys, users=users)
         seconds = time.perf_counter() - started
         print(f"made a store of {keys:,} keys: {seconds:.0f} s", file=sys.stderr)
         return store
@@ -67,7 +67,7 @@ class Suite:
         startup.measure(folder, pairs=2 * self._options.pairs + 1)
 
     def _verify(self, folder: Path) -> None:
-        stores = (made(folder / "few", keys=1000, users=10), self._middle, self._biggest)
+        stores = (create_store(folder / "few", keys=1000, users=10), self._middle, self._biggest)
         verify.measure(folder, stores, pairs=self._options.pairs)
 
     def _scale(self, folder: Path) -> None:

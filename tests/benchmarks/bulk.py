@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from processes import LANGKEYS, Run, median_of, run
 from scale import VISIBLE
-from stores import FERNET_KEY, SECRET_KEY, Store, made, plaintext
+from stores import FERNET_KEY, SECRET_KEY, Store, create_store, plaintext
 from tables import Table
 
 SPEED_AIM = 0.4
@@ -80,7 +80,7 @@ def measure(folder: Path, store: Store, *, pairs: int) -> None:
         "Peak memory beside that of the same command on a tenth of the rows.",
         ("command", "rows", "peak MB", "on a tenth", "ratio", "aim"),
     )
-    tenth = made(folder / "tenth", keys=store.keys // 10, users=max(2, store.keys // 1000))
+    tenth = create_store(folder / "tenth", keys=store.keys // 10, users=max(2, store.keys // 1000))
     many = owner_of_many(folder / "fewer-variables", store.keys // 50)
     for case, few in zip(reading, reading_cases(tenth, many), strict=True):
         peak, peak_of_few = peaks[case.label], run_case(few, folder / "copy").megabytes
@@ -105,7 +105,7 @@ def working_cases(folder: Path, store: Store) -> list[Case]:
         ),
         Case(
             f"api-key create --count {store.keys}, in an empty store", store.keys,
-            made(folder / "empty"), create,
+            create_store(folder / "empty"), create,
             encrypting, lambda: _encrypt(store.keys),
             writes=True, speed_aim=SPEED_AIM, memory_aim=MEMORY_AIM,
         ),
@@ -153,7 +153,7 @@ def reading_cases(store: Store, owner_of_many: Store) -> list[Case]:
 
 def owner_of_many(folder: Path, variables: int) -> Store:
     """Make a store of one user with many variables."""
-    return made(folder, variables=variables)
+    return create_store(folder, variables=variables)
 
 
 def _measured(case: Case, copy: Path, most: int) -> tuple[Run, float, float, int]:

@@ -18,7 +18,7 @@ import scale
 import verify
 from processes import LANGKEYS, Run, in_turn, median_of, run
 from servers import ServerStore, cluster, moved
-from stores import SECRET_KEY, Store, made, plaintext
+from stores import SECRET_KEY, Store, create_store, plaintext
 from tables import Table
 
 import langkeys
@@ -49,7 +49,7 @@ def measure(folder: Path, middle: Store, big: Store, *, users: int, pairs: int) 
 
 
 def _show_small(folder: Path, server: Any, pairs: int) -> None:
-    file = made(folder / "file")
+    file = create_store(folder / "file")
     for number in range(50):
         run(
             [*LANGKEYS, "api-key", "create", "--name", f"CLI-{number}"],
@@ -82,7 +82,7 @@ def _show_small(folder: Path, server: Any, pairs: int) -> None:
 
 
 def _show_scale(folder: Path, big: Store, server_big: ServerStore, users: int, pairs: int) -> None:
-    small = made(
+    small = create_store(
         folder / "small", keys=scale.SMALL_KEYS, users=scale.SMALL_USERS, administrator_every=2
     )
     engines = [

@@ -4,7 +4,7 @@ import statistics
 from pathlib import Path
 
 from processes import LANGKEYS, Run, run
-from stores import Store, made, tests_module
+from stores import Store, create_store, tests_module
 from tables import Table
 
 RUNS = 2
@@ -23,7 +23,7 @@ def measure(folder: Path) -> None:
     if langflow is None:
         print("\n`langflow api-key`: not measured, tests/interop has installed no Langflow here.")
         return
-    store = made(folder / "store", keys=3, administrator_every=1)
+    store = create_store(folder / "store", keys=3, administrator_every=1)
     commands = {
         "langflow api-key": (str(langflow / "bin" / "langflow"), "api-key"),
         "langkeys api-key": (*LANGKEYS, "api-key"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import LANGKEYS, Pairs, Run, in_turn, run
-from stores import Store, has_name_of_its_own, key_id, key_name, made, plaintext
+from stores import Store, create_store, has_name_of_its_own, key_id, key_name, plaintext
 from tables import Table
 
 SECONDS_AIM = 1.3
@@ -101,7 +101,9 @@ LINEAR_CASES = (
 def measure(folder: Path, big: Store, *, users: int, pairs: int) -> None:
     """Print the tables: ``big``, which is left as it is, beside a small store of its own."""
     # The administrator has a page of the small store's keys, too: a list of 50 is one of 50.
-    small = made(folder / "small", keys=SMALL_KEYS, users=SMALL_USERS, administrator_every=2)
+    small = create_store(
+        folder / "small", keys=SMALL_KEYS, users=SMALL_USERS, administrator_every=2
+    )
     big_copy = big.copied(folder / "big")
     small_size = f"{SMALL_KEYS} keys and {SMALL_USERS} users"
     sizes = f"{big.keys:,} keys and {users:,} users beside {small_size}"

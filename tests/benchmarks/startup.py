@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from processes import LANGKEYS, in_turn, run
-from stores import made
+from stores import create_store
 from tables import Table
 
 EMPTY = """\
@@ -59,7 +59,7 @@ AIMS = {
 
 def measure(folder: Path, *, pairs: int) -> None:
     """Print the table; ``folder`` is empty."""
-    store = made(folder / "store")
+    store = create_store(folder / "store")
     empty = folder / "empty.py"
     empty.write_text(EMPTY)
     run([*LANGKEYS, "api-key", "create", "--count", "50"], store.environment, store.folder)

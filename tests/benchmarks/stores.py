@@ -110,7 +110,7 @@ class Store:
             return [value for (value,) in connection.execute(sql)]
 
 
-def made(
+def create_store(
     folder: Path,
     *,
     keys: int = 0,
@@ -162,12 +162,12 @@ def made(
     return store
 
 
-def made_1_8(folder: Path, keys: int) -> Store:
+def create_1_8_store(folder: Path, keys: int) -> Store:
     """Make a database of Langflow 1.8, which keeps no hash of a key, with one user."""
     databases = tests_module("support.databases")
     store = Store(folder, keys)
     store.config.mkdir(parents=True)
-    owner = databases.made(store.path, databases.SHAPES["1.8"]).add_user(ADMINISTRATOR)
+    owner = databases.create(store.path, databases.SHAPES["1.8"]).add_user(ADMINISTRATOR)
     began = int(time.time()) - _AGE
     with _filling(store.path) as connection:
         connection.executemany(

@@ -22,7 +22,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from peers import installed_langflow
 from processes import CommandError
-from stores import FERNET_KEY, SECRET_KEY, Store, key_id, made_1_8, plaintext
+from stores import FERNET_KEY, SECRET_KEY, Store, create_1_8_store, key_id, plaintext
 from tables import Table
 
 import langkeys
@@ -121,7 +121,7 @@ def _show_counting(store: Store, pairs: int) -> None:
 
 
 def _show_unhashed(folder: Path, pairs: int) -> None:
-    store = made_1_8(folder / "1.8", UNHASHED_KEYS)
+    store = create_1_8_store(folder / "1.8", UNHASHED_KEYS)
     tokens = store.column("SELECT api_key FROM apikey")
     fernet = Fernet(FERNET_KEY)
     started = time.perf_counter()

@@ -6,11 +6,11 @@ import pytest
 
 from ..conftest import SUPERUSER
 from ..support.commands import (
-    EVERY,
+    ALL,
     NEED_A_USER,
     NEED_NOBODY,
     USER,
-    Walked,
+    CommandCase,
     paths,
 )
 from ..support.databases import ago
@@ -66,59 +66,59 @@ def _settings(site: Site, superuser: str, way: str) -> dict[str, str | None]:
     return settings | {"LANGKEYS_API_KEY": key}
 
 
-def test_every_command_is_walked() -> None:
-    assert [command.path for command in EVERY] == paths()
-    assert len(EVERY) == 39
+def test_every_command_has_a_case() -> None:
+    assert [command.path for command in ALL] == paths()
+    assert len(ALL) == 39
     assert {*NEED_NOBODY, *NEED_A_USER} <= {*paths()}
 
 
-@pytest.mark.parametrize("command", EVERY, ids=lambda command: command.path)
-def test_a_superuser_may_use_it(command: Walked, walked_site: Site) -> None:
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.path)
+def test_a_superuser_may_use_it(command: CommandCase, case_site: Site) -> None:
     # Else what follows would hold for a command line that nobody could use.
-    walked_site.run(*command.line, stdin=command.stdin).done()
+    case_site.run(*command.line, stdin=command.stdin).done()
 
 
 @pytest.mark.parametrize("way", REFUSED)
 @pytest.mark.parametrize(
     "command",
-    [command for command in EVERY if command.path not in NEED_NOBODY | NEED_A_USER],
+    [command for command in ALL if command.path not in NEED_NOBODY | NEED_A_USER],
     ids=lambda command: command.path,
 )
-def test_nobody_else_may(command: Walked, way: str, walked_site: Site, superuser: str) -> None:
-    settings = _settings(walked_site, superuser, way)
-    before, files = walked_site.database.content(), sorted(walked_site.folder.iterdir())
-    result = walked_site.call(*command.line, stdin=command.stdin, **settings)
+def test_nobody_else_may(command: CommandCase, way: str, case_site: Site, superuser: str) -> None:
+    settings = _settings(case_site, superuser, way)
+    before, files = case_site.database.content(), sorted(case_site.folder.iterdir())
+    result = case_site.call(*command.line, stdin=command.stdin, **settings)
     result.failed(4)
-    assert walked_site.database.content() == before
-    assert set(walked_site.folder.iterdir()) - {walked_site.folder / "config"} == set(files)
+    assert case_site.database.content() == before
+    assert set(case_site.folder.iterdir()) - {case_site.folder / "config"} == set(files)
 
 
 @pytest.mark.parametrize("way", REFUSED)
-def test_the_refusal_has_its_code(way: str, walked_site: Site, superuser: str) -> None:
-    settings = _settings(walked_site, superuser, way)
-    result = walked_site.call("api-key", "list", "--json", **settings)
+def test_the_refusal_has_its_code(way: str, case_site: Site, superuser: str) -> None:
+    settings = _settings(case_site, superuser, way)
+    result = case_site.call("api-key", "list", "--json", **settings)
     assert (result.code, result.error["code"]) == (4, REFUSED[way])
 
 
 @pytest.mark.parametrize("way", REFUSED)
 @pytest.mark.parametrize(
     "command",
-    [command for command in EVERY if command.path in NEED_NOBODY],
+    [command for command in ALL if command.path in NEED_NOBODY],
     ids=lambda command: command.path,
 )
 def test_what_needs_nobody_works_for_anybody(
-    command: Walked, way: str, walked_site: Site, superuser: str
+    command: CommandCase, way: str, case_site: Site, superuser: str
 ) -> None:
-    settings = _settings(walked_site, superuser, way)
-    result = walked_site.call(*command.line, stdin=command.stdin, **settings)
+    settings = _settings(case_site, superuser, way)
+    result = case_site.call(*command.line, stdin=command.stdin, **settings)
     # What doctor then says of who acts is a finding of its own.
     assert result.code in ((0, 1) if command.path == "doctor" else (0,)), result
 
 
 @pytest.mark.parametrize("way", REFUSED)
-def test_whoami_needs_a_user_and_no_superuser(way: str, walked_site: Site, superuser: str) -> None:
-    settings = _settings(walked_site, superuser, way)
-    result = walked_site.call("whoami", **settings)
+def test_whoami_needs_a_user_and_no_superuser(way: str, case_site: Site, superuser: str) -> None:
+    settings = _settings(case_site, superuser, way)
+    result = case_site.call("whoami", **settings)
     if REFUSED[way] == "forbidden":
         assert result.done().rows[0][3 if "inactive" not in way else 2] == "false"
     else:
@@ -126,8 +126,8 @@ def test_whoami_needs_a_user_and_no_superuser(way: str, walked_site: Site, super
 
 
 @pytest.mark.parametrize("way", REFUSED)
-def test_whoami_with_a_key_needs_only_the_key(way: str, walked_site: Site, superuser: str) -> None:
-    settings = _settings(walked_site, superuser, way)
-    presented = walked_site.database.add_key(superuser, "presented").plaintext
-    result = walked_site.call("whoami", "--api-key", "-", stdin=presented, **settings)
+def test_whoami_with_a_key_needs_only_the_key(way: str, case_site: Site, superuser: str) -> None:
+    settings = _settings(case_site, superuser, way)
+    presented = case_site.database.add_key(superuser, "presented").plaintext
+    result = case_site.call("whoami", "--api-key", "-", stdin=presented, **settings)
     assert result.done().rows[0][1] == SUPERUSER

@@ -15,7 +15,7 @@ from ..support import unprivileged
 from ..support.databases import SHAPES, Database, ago
 from ..support.samples import KEY_FIELDS, assert_no_secret, decrypted, hash_of
 from ..support.sites import LANGKEYS, Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -354,7 +354,7 @@ def test_a_key_that_does_not_read_back_as_written_is_taken_back(site: Site) -> N
 
 
 def test_at_a_terminal_a_panel_shows_the_key_once_with_a_line_to_try_it(site: Site) -> None:
-    terminal = shown(site, "api-key", "--name", "ci", columns=60)
+    terminal = run_at_terminal(site, "api-key", "--name", "ci", columns=60)
     found = KEY.findall(terminal.text)
     assert len(set(found)) == 1
     # Neither the key nor the line is folded, so that both can be copied.
@@ -367,12 +367,12 @@ def test_at_a_terminal_a_panel_shows_the_key_once_with_a_line_to_try_it(site: Si
 
 
 def test_the_line_to_try_it_by_names_the_server_of_the_settings(site: Site) -> None:
-    terminal = shown(site, "api-key", LANGFLOW_URL="https://langflow.example.com")
+    terminal = run_at_terminal(site, "api-key", LANGFLOW_URL="https://langflow.example.com")
     assert "whoami --api-key - --url https://langflow.example.com" in terminal.text
 
 
 def test_at_a_terminal_several_keys_are_a_line_each(site: Site) -> None:
-    terminal = shown(site, "api-key", "--count", "2")
+    terminal = run_at_terminal(site, "api-key", "--count", "2")
     assert len([line for line in terminal.text.splitlines() if KEY.fullmatch(line)]) == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from ..support.databases import SHAPES, Database, SampleKey, ago, ahead
 from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY, PASSWORD
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -82,7 +82,7 @@ def test_a_whole_key_is_never_listed(site: Site, database: Database, superuser: 
     outputs = [
         site.call("api-key", "list").done().stdout,
         site.call("api-key", "list", "--json").done().stdout,
-        shown(site, "api-key", "list").text,
+        run_at_terminal(site, "api-key", "list").text,
     ]
     for output in outputs:
         for key in keys:
@@ -104,7 +104,7 @@ def test_a_row_that_the_secret_key_does_not_open_is_listed_without_its_start(
     assert " 1 " in result.stderr
     described = site.call("api-key", "list", "--json").done().json()
     assert described[1]["api_key"] is None
-    assert "(cannot decrypt)" in shown(site, "api-key", "list").text
+    assert "(cannot decrypt)" in run_at_terminal(site, "api-key", "list").text
 
 
 def test_a_list_where_nothing_opens_is_still_shown(
@@ -271,4 +271,4 @@ def test_nothing_is_written(call: Call, database: Database, superuser: str) -> N
 
 
 def test_an_empty_list_at_a_terminal_says_so(site: Site) -> None:
-    assert "no API keys" in shown(site, "api-key", "list").text
+    assert "no API keys" in run_at_terminal(site, "api-key", "list").text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ..support.answers import user_let_in
+from ..support.answers import authenticated_username
 from ..support.databases import Database, ago
 from ..support.samples import OTHER_SECRET_KEY, decrypted, hash_of
 from ..support.sites import Result, Site
@@ -115,10 +115,10 @@ def test_a_filled_hash_never_changes_what_a_server_answers(
 ) -> None:
     key = database.add_key(superuser, **first)
     database.add_key(superuser, plaintext=key.plaintext, **second)
-    before = user_let_in(database, key.plaintext)
+    before = authenticated_username(database, key.plaintext)
     unhashed = database.rows("SELECT count(*) FROM apikey WHERE api_key_hash IS NULL")
     result = call("api-key", "migrate")
     assert result.code == (0 if fills else 5)
-    assert user_let_in(database, key.plaintext) == before
+    assert authenticated_username(database, key.plaintext) == before
     after = database.rows("SELECT count(*) FROM apikey WHERE api_key_hash IS NULL")
     assert after == ([(0,)] if fills else unhashed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.answers import user_let_in
+from ..support.answers import authenticated_username
 from ..support.databases import Database, SampleKey, ago
 from ..support.samples import OTHER_SECRET_KEY
 from ..support.sites import Result, Site
@@ -41,7 +41,7 @@ def test_revoked_by_any_name_the_key_goes_with_all_rows_and_others_are_named(
     assert sorted(item["name"] for item in result.json()) == ["hers", "mine", "old"]
     assert result.json()[0]["name"] == ("mine" if ref == "-" else ref)
     assert names(database) == ["stays"]
-    assert user_let_in(database, key) is None
+    assert authenticated_username(database, key) is None
     meant = result.json()[0]["id"]
     for row in rows:
         if row.dashed != meant:
@@ -66,16 +66,16 @@ def test_rotated_by_any_name_the_key_ends_in_all_rows(
     key = rows[0].plaintext
     made = call("api-key", "rotate", ref, "--json", *grace, stdin=key).done().json()
     assert made["name"] == ("mine" if ref == "-" else ref)
-    assert user_let_in(database, made["api_key"]) is not None
+    assert authenticated_username(database, made["api_key"]) is not None
     if not grace:
         assert names(database) == ["stays", made["name"]]
-        assert user_let_in(database, key) is None
+        assert authenticated_username(database, key) is None
         return
     ends = database.rows("SELECT DISTINCT expires_at FROM apikey WHERE name != 'stays'")
     ends.remove((None,))  # the new one
     assert len(ends) == 1
     database.rows("UPDATE apikey SET expires_at = ? WHERE expires_at NOTNULL", ("2026-01-01",))
-    assert user_let_in(database, key) is None
+    assert authenticated_username(database, key) is None
 
 
 @pytest.mark.parametrize("ref", ["-", "mine", "hers", "old"])
@@ -84,7 +84,7 @@ def test_deactivated_by_any_name_the_key_is_refused_and_a_second_time_is_nothing
 ) -> None:
     key = rows[0].plaintext
     result = call("api-key", "deactivate", ref, stdin=key).done()
-    assert user_let_in(database, key) is None
+    assert authenticated_username(database, key) is None
     assert database.rows("SELECT sum(is_active) FROM apikey") == [(1,)]
     assert f"API key {rows[0].dashed}" in result.stderr
     assert "already" in call("api-key", "deactivate", ref, stdin=key).done().stderr
@@ -96,7 +96,7 @@ def test_of_two_rows_with_one_hash_the_second_is_not_activated(
     before = database.content()
     call("api-key", "activate", "old").failed(5, rows[0].dashed)
     assert database.content() == before
-    assert user_let_in(database, rows[0].plaintext) == "administrator"
+    assert authenticated_username(database, rows[0].plaintext) == "administrator"
 
 
 def test_an_expiry_is_that_of_all_rows_and_a_name_of_one(
@@ -135,9 +135,9 @@ def test_a_filter_that_would_bring_a_key_to_life_leaves_it(
 ) -> None:
     key = database.add_key(superuser, "stale", created_at=ago(days=100))
     database.add_key(superuser, "twin", plaintext=key.plaintext)
-    assert user_let_in(database, key.plaintext) is None  # two rows of one hash
+    assert authenticated_username(database, key.plaintext) is None  # two rows of one hash
     call("api-key", "prune", "--older-than", "90d", "--yes").done()
-    assert user_let_in(database, key.plaintext) is None
+    assert authenticated_username(database, key.plaintext) is None
     assert names(database) == ["stale", "twin"]
 
 
@@ -173,7 +173,7 @@ def test_a_key_in_the_servers_environment_is_ended_in_the_database_and_that_fail
     assert result.code == 1
     assert "LANGFLOW_API_KEY" in result.stderr
     assert key.plaintext not in result.stderr
-    assert user_let_in(database, key.plaintext) is None
+    assert authenticated_username(database, key.plaintext) is None
     assert (key.id in database.key_ids()) != is_gone
 
 
@@ -280,9 +280,9 @@ def test_older_generations_know_only_deletion(site_of: Callable[[str], Site], re
     key = database.add_key(owner, "ci", is_active=False, hashed=False)
     if release != "1.5":
         database.add_key(owner, "twin", plaintext=key.plaintext, hashed=False)
-    assert user_let_in(database, key.plaintext) is not None
+    assert authenticated_username(database, key.plaintext) is not None
     made = site.call("api-key", "revoke", "-", "--yes", stdin=key.plaintext).done()
-    assert user_let_in(database, key.plaintext) is None
+    assert authenticated_username(database, key.plaintext) is None
     assert len(made.lines) == (1 if release == "1.5" else 2)
 
 
@@ -311,7 +311,7 @@ def test_ensure_replaces_other_keys_whole_and_never_its_own_rows(
     described = call(*arguments).done().json()
     assert [other.replace("-", "") for other in described["others"]] == [stays]
     assert {row.id for row in rows} == set(database.key_ids())
-    assert user_let_in(database, rows[0].plaintext) == "administrator"
+    assert authenticated_username(database, rows[0].plaintext) == "administrator"
 
 
 @pytest.mark.parametrize("state", [{}, {"is_active": False}])

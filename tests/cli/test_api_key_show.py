@@ -7,7 +7,7 @@ import pytest
 from ..support.databases import Database, ago
 from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY
 from ..support.sites import Result, Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -94,7 +94,7 @@ def test_at_a_terminal_a_key_is_a_line_a_field(
     site: Site, database: Database, superuser: str
 ) -> None:
     key = database.add_key(superuser, "ci", last_used_at=ago(days=3))
-    text = shown(site, "api-key", "show", "ci").text
+    text = run_at_terminal(site, "api-key", "show", "ci").text
     for word in (key.dashed, "ci", "administrator", "active", "3 days ago", "fernet"):
         assert word in text
     assert key.plaintext not in text

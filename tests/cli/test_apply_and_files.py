@@ -60,8 +60,8 @@ def test_a_source_that_goes_back_to_a_key_in_its_grace_is_warned_about(
     assert newer.replace("-", "")[:8] in warning.replace("-", "")
     declared.write(text % ", expires: 90d", p=old)
     assert "was replaced by" not in declared.apply().done().stderr
-    declared.works(old, SUPERUSER)
-    declared.settled()
+    declared.assert_accepted(old, SUPERUSER)
+    declared.assert_up_to_date()
 
 
 def test_one_key_for_two_entries_is_refused_before_it_is_stored(declared: Declared) -> None:
@@ -73,7 +73,7 @@ def test_one_key_for_two_entries_is_refused_before_it_is_stored(declared: Declar
         result.failed(2, "users.alice.api_keys.k.value_from: the same API key as users.admin")
     declared.write(f"users: {{alice: {both}}}", p=value)
     declared.apply().done()
-    declared.works(value, "alice")
+    declared.assert_accepted(value, "alice")
 
 
 def test_a_file_with_a_key_that_is_gone_is_left_and_the_way_out_is_said(
@@ -85,7 +85,7 @@ def test_a_file_with_a_key_that_is_gone_is_left_and_the_way_out_is_said(
     declared.apply().failed(5, "it is not in the database", "Remove the file to get")
     (declared.site.folder / "out/key").unlink()
     declared.apply().done()
-    declared.the_key_is_that_of("k", SUPERUSER)
+    declared.assert_only_key("k", SUPERUSER)
 
 
 def test_users_that_are_not_listed_are_said_to_be_deactivated(declared: Declared) -> None:

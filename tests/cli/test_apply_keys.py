@@ -40,8 +40,8 @@ def test_an_emptied_folder_five_runs_and_one_row(declared: Declared) -> None:
         result = declared.apply("--exit-code")
         assert (result.code, result.rows[0][0]) == (8, "deliver")
         assert declared.out() == first
-        declared.settled()
-    declared.the_key_is_that_of("app", SUPERUSER)
+        declared.assert_up_to_date()
+    declared.assert_only_key("app", SUPERUSER)
     assert "deliver api_key" in declared.site.call("audit").done().stdout
 
 
@@ -83,7 +83,7 @@ def test_a_key_is_written_in_each_format_and_known_again(declared: Declared, for
     text = f"{{app: {{write_to: {{file: out/key, format: {form}{more}}}}}}}"
     keys(declared, text)
     declared.apply().done()
-    declared.settled()
+    declared.assert_up_to_date()
     content = declared.out()
     if form == "bare":
         value = content
@@ -93,7 +93,7 @@ def test_a_key_is_written_in_each_format_and_known_again(declared: Declared, for
         described = json.loads(content)
         assert described["metadata"] == {"name": "m", "namespace": "s"}
         value = base64.b64decode(described["data"]["k"]).decode()
-    declared.works(value, SUPERUSER)
+    declared.assert_accepted(value, SUPERUSER)
     # Another format of the same key is the same key.
     keys(declared, f"{{app: {KEY}}}")
     if form != "bare":
@@ -110,8 +110,8 @@ def test_a_key_is_renewed_before_its_end_and_the_old_one_has_its_grace(declared:
     assert [row[0] for row in declared.apply().done().rows] == ["renew"]
     assert declared.out() != old
     for value in (old, declared.out()):
-        declared.works(value, SUPERUSER)
-    declared.settled()
+        declared.assert_accepted(value, SUPERUSER)
+    declared.assert_up_to_date()
     listed = declared.site.call("api-key", "list", "--json").done().json()
     assert parsed_iso(listed[0]["expires_at"]) < ahead(hours=1, seconds=5)
     # A rotation knows what was replaced, as of its own.
@@ -125,9 +125,9 @@ def test_a_renewal_without_a_grace_asks_and_ends_the_old_key(declared: Declared)
     declared.database.rows("UPDATE apikey SET created_at = ?", (stored(ago(days=31)),))
     declared.site.call("apply", "-f", "m.yaml").failed(2, "this needs confirmation")
     declared.apply("--max-removals", "0").done()
-    declared.the_key_is_that_of("app", SUPERUSER)
+    declared.assert_only_key("app", SUPERUSER)
     assert declared.site.call("whoami", "--api-key", "-", stdin=old).code == 4
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_an_expired_key_is_replaced_and_stays(declared: Declared, superuser: str) -> None:
@@ -135,8 +135,8 @@ def test_an_expired_key_is_replaced_and_stays(declared: Declared, superuser: str
     keys(declared, "{app: {expires: 9d, write_to: {file: out/key}}}")
     assert [row[0] for row in declared.apply().done().rows] == ["add"]
     assert len(declared.keys("app")) == 2
-    declared.works(declared.out(), SUPERUSER)
-    declared.settled()
+    declared.assert_accepted(declared.out(), SUPERUSER)
+    declared.assert_up_to_date()
 
 
 def test_of_several_working_keys_the_newest_counts_and_the_others_stay(
@@ -161,19 +161,19 @@ def test_of_several_working_keys_the_newest_counts_and_the_others_stay(
     left = {row[0] for row in declared.keys("app")}
     assert {made[0].id, made[1].id} < left
     assert made[2].id not in left
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_a_given_key_is_stored_and_replaced_when_its_file_changes(declared: Declared) -> None:
     values = [new_key(), new_key()]
     keys(declared, "{p: {value_from: {file: given}, grace: 1h}}", given=f"{values[0]}\n")
     declared.apply().done()
-    declared.settled()
+    declared.assert_up_to_date()
     (declared.site.folder / "given").write_text(values[1])
     assert [row[0] for row in declared.apply().done().rows] == ["renew"]
     for value in values:
-        declared.works(value, SUPERUSER)
-    declared.settled()
+        declared.assert_accepted(value, SUPERUSER)
+    declared.assert_up_to_date()
     # Back again: it is in its grace, and so it is there.
     assert len(declared.keys("p")) == 2
 
@@ -200,7 +200,7 @@ def test_a_kept_key_has_only_its_expiry_changed(declared: Declared, superuser: s
         "k",
         "expires_at",
     ]
-    declared.settled()
+    declared.assert_up_to_date()
     (listed,) = declared.site.call("api-key", "list", "--json").done().json()
     assert ahead(days=27) < parsed_iso(listed["expires_at"]) < ahead(days=29)
     # Within a minute nothing changes.
@@ -213,11 +213,11 @@ def test_a_kept_key_has_only_its_expiry_changed(declared: Declared, superuser: s
     declared.apply().failed(2, "has already passed")
     keys(declared, "{k: {expires_at: never, is_active: false}}")
     declared.apply().done()
-    declared.settled()
+    declared.assert_up_to_date()
     assert declared.database.rows("SELECT expires_at, is_active FROM apikey") == [(None, 0)]
     keys(declared, "{k: {is_active: true}}")
     declared.apply().done()
-    declared.works(key.plaintext, SUPERUSER)
+    declared.assert_accepted(key.plaintext, SUPERUSER)
 
 
 def test_a_key_that_cannot_be_decrypted_cannot_be_delivered(
@@ -229,7 +229,7 @@ def test_a_key_that_cannot_be_decrypted_cannot_be_delivered(
     declared.apply().failed(7, "cannot be decrypted")
     # It need not be where the file has it.
     (declared.site.folder / "out/key").write_text(key.plaintext)
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 # What langkeys acts by, and what servers make
@@ -245,7 +245,7 @@ def test_the_acting_key_is_never_ended(declared: Declared, superuser: str, how: 
     key, settings = acting(declared, superuser)
     keys(declared, how)
     declared.apply(**settings).failed(5, "langkeys acts by")
-    declared.works(key.plaintext, SUPERUSER)
+    declared.assert_accepted(key.plaintext, SUPERUSER)
     declared.write(f"users: {{{SUPERUSER}: {{revoke_keys: true}}}}")
     declared.apply(**settings).failed(5, "langkeys acts by")
 
@@ -263,7 +263,7 @@ def test_what_is_never_pruned(declared: Declared, superuser: str) -> None:
     assert [row[0] for row in left] == [
         "CLI", "MCP Project y", "MCP Server x", "acting", "graced", "graced",
     ]  # fmt: skip
-    declared.settled("--prune", **settings)
+    declared.assert_up_to_date("--prune", **settings)
 
 
 def test_files_of_the_deployment_are_never_written(declared: Declared) -> None:

@@ -14,7 +14,7 @@ from ..support import databases
 from ..support.manifests import Declared
 from ..support.samples import CREDENTIAL, PASSWORD, SECRET_KEY
 from ..support.sites import Site
-from ..support.variable_rows import add, rows, the
+from ..support.variable_rows import add, get_row, rows
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_password_is_set_when_the_account_is_made_and_not_again(declared: Decl
     declared.apply().done()
     assert logs_in(declared, "alice", "first password")
     (declared.site.folder / "p").write_text("second password")
-    declared.settled()
+    declared.assert_up_to_date()
     declared.write("users: {alice: {password_from: {file: p}, set_password: always}}")
     result = declared.apply().done()
     assert result.rows[0][:5] == ["change", "user", "alice", "alice", "password"]
@@ -52,7 +52,7 @@ def test_a_generated_password_is_that_of_its_file(declared: Declared) -> None:
     (declared.site.folder / "out/p").write_text("\n")  # as good as nothing
     declared.apply().done()
     assert logs_in(declared, "alice", declared.out("p"))
-    declared.settled()
+    declared.assert_up_to_date()
     (declared.site.folder / "out/p").write_text("left by a run that died\n")
     declared.apply().done()
     assert logs_in(declared, "alice", "left by a run that died")
@@ -88,7 +88,7 @@ def test_a_complete_list_of_users_deactivates_and_never_deletes(declared: Declar
     declared.apply("--prune").done()
     active = declared.database.rows("SELECT username FROM user WHERE is_active ORDER BY username")
     assert [row[0] for row in active] == [SUPERUSER, "alice"]
-    declared.settled("--prune")
+    declared.assert_up_to_date("--prune")
 
 
 def test_every_active_user_has_it_and_an_own_entry_wins(declared: Declared) -> None:
@@ -111,7 +111,7 @@ def test_every_active_user_has_it_and_an_own_entry_wins(declared: Declared) -> N
         )
     }
     assert found == {SUPERUSER: "Credential", "alice": "Generic", "gone": "Credential"}
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_what_a_server_manages_is_never_pruned_and_is_kept_once_declared(
@@ -135,8 +135,8 @@ def test_what_a_server_manages_is_never_pruned_and_is_kept_once_declared(
         "every_user: {variables: {OPENAI_API_KEY: {value_from: {file: v}}}}", v=CREDENTIAL
     )
     assert declared.apply().done().rows[0][4] == "is_environment_managed"
-    assert the(declared.database, "OPENAI_API_KEY").managed == 0
-    declared.settled()
+    assert get_row(declared.database, "OPENAI_API_KEY").managed == 0
+    declared.assert_up_to_date()
 
 
 def test_an_optional_value_is_left_alone_where_it_is_missing(
@@ -149,7 +149,7 @@ def test_an_optional_value_is_left_alone_where_it_is_missing(
     )
     result = declared.plan("--exit-code").done()
     assert "users.administrator.variables.B: left out" in result.stderr
-    assert the(declared.database, "A").plaintext == CREDENTIAL
+    assert get_row(declared.database, "A").plaintext == CREDENTIAL
 
 
 def test_it_waits_for_tables_and_the_acting_user(empty_site: Site) -> None:
@@ -165,7 +165,7 @@ def test_it_waits_for_tables_and_the_acting_user(empty_site: Site) -> None:
 
     def make() -> None:
         time.sleep(1)
-        database = databases.made(empty_site.folder / empty_site.path)
+        database = databases.create(empty_site.folder / empty_site.path)
         time.sleep(1)
         database.add_user(SUPERUSER)
 

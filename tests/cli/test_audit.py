@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from ..support import databases
 from ..support.databases import Database
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -40,7 +40,7 @@ def week(site: Site, log: Path, database: Database) -> dict[str, str]:
     site.call("api-key", "revoke", "ci", "--yes", "--reason", "left", **hers).done()
     site.call("api-key", "revoke", "nobody", "--yes").failed(3)
     other = site.folder / "other.db"
-    databases.made(other).add_user("administrator")
+    databases.create(other).add_user("administrator")
     site.call("user", "create", "bob", "--random", "--database", str(other)).done()
     return {"id": made["id"], "api_key": made["api_key"], "hers": alice["id"]}
 
@@ -126,7 +126,7 @@ def test_a_user_is_found_by_id(call: Call, week: dict[str, str], database: Datab
 def test_a_person_reads_what_was_changed_in_one_line_each(
     site: Site, week: dict[str, str], width: int
 ) -> None:
-    terminal = shown(site, "audit", columns=width)
+    terminal = run_at_terminal(site, "audit", columns=width)
     lines = [line for line in terminal.text.splitlines() if "other databases" not in line]
     assert all(cell_len(line) <= width for line in lines)
     assert len([line for line in lines if "api-key" in line or "user cr" in line]) == 7

@@ -26,7 +26,7 @@ HEADS = {
 def old(request: pytest.FixtureRequest, empty_site: Site) -> Site:
     """A site whose database is of a release before 1.5; 1.0 has no column `user.optins`."""
     shape = replace(SHAPES["1.5"], release=request.param, revision=HEADS[request.param])
-    database = databases.made(empty_site.folder / empty_site.path, shape)
+    database = databases.create(empty_site.folder / empty_site.path, shape)
     user = database.add_user("langflow", last_login_at=databases.ago(days=1))
     if request.param == "1.0":
         database.rows("ALTER TABLE user DROP COLUMN optins")

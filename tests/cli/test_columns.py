@@ -21,7 +21,7 @@ from ..support.databases import Database, ago, ahead
 from ..support.samples import KEY_FIELDS
 from ..support.sites import Result
 from ..support.sites import Site as Place
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 FORMATS = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 LISTINGS: dict[str, Listing[Any]] = {
@@ -137,7 +137,7 @@ def test_fields_pick_the_columns_in_their_order(filled: Place, path: str) -> Non
     described = filled.call(*arguments, "--fields", " , ".join(names[:3]), "--json").done().json()
     first = described[0] if isinstance(described, list) else described
     assert list(first) == names[:3]
-    text = shown(filled, *arguments, "--fields", names[0]).text
+    text = run_at_terminal(filled, *arguments, "--fields", names[0]).text
     assert names[0] in text or names[0].replace("_", " ").upper() in text
 
 
@@ -159,7 +159,7 @@ def test_the_same_fields_look_the_same_in_every_card(filled: Place, database: Da
     cards = {
         noun: dict(
             line.split(maxsplit=1) if len(line.split()) > 1 else (line.strip(), "")
-            for line in shown(filled, noun, "show", name, columns=60).text.splitlines()
+            for line in run_at_terminal(filled, noun, "show", name, columns=60).text.splitlines()
             if line and not line.startswith("note: ")
         )
         for noun, name in CARDS.items()

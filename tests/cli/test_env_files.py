@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.databases import made
+from ..support.databases import create
 from ..support.other_users import OTHER, SERVER, give, needs_root
 from ..support.samples import PASSWORD, SECRET_KEY, new_api_key, password_hash
 from ..support.sites import Result, Site
@@ -75,7 +75,7 @@ def test_any_spelling_in_the_environment_goes_before_the_file(bare: Site) -> Non
 
 def test_the_database_url_counts_in_its_own_spelling_alone(bare: Site, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
-    made(other)
+    create(other)
     _append(bare, f"langflow_database_url=sqlite:///{other}\n")
     result = bare.call("user", "list").done()
     assert result.rows

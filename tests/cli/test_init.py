@@ -121,7 +121,7 @@ def test_run_again_it_changes_nothing_and_says_so(empty_site: Site) -> None:
 
 @pytest.mark.parametrize("release", ["1.5", "1.9", "1.13"])
 def test_a_database_that_a_server_made_is_left_alone(empty_site: Site, release: str) -> None:
-    database = databases.made(empty_site.folder / "langflow.db", databases.SHAPES[release])
+    database = databases.create(empty_site.folder / "langflow.db", databases.SHAPES[release])
     database.add_user("langflow")
     before = database.digest()
     empty_site.call("init").done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..support.commands import EVERY, KEY_NAME, USER, VARIABLE, Walked
+from ..support.commands import ALL, KEY_NAME, USER, VARIABLE, CommandCase
 from ..support.databases import SampleKey
 from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, decrypted, encrypted
 from ..support.sites import Site
@@ -51,10 +51,10 @@ def lost_site(site: Site, superuser: str) -> Site:
 @pytest.mark.parametrize("how", LOST)
 @pytest.mark.parametrize(
     "command",
-    [c for c in EVERY if c.path not in ENCRYPTING | READING_SECRETS and c.path != "doctor"],
+    [c for c in ALL if c.path not in ENCRYPTING | READING_SECRETS and c.path != "doctor"],
     ids=lambda command: command.path,
 )
-def test_what_encrypts_nothing_goes_on(command: Walked, how: str, lost_site: Site) -> None:
+def test_what_encrypts_nothing_goes_on(command: CommandCase, how: str, lost_site: Site) -> None:
     result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).done()
     # A copy and an explanation say so in words of their own; what opens no database, not at all.
     if command.path not in SILENT:
@@ -64,10 +64,10 @@ def test_what_encrypts_nothing_goes_on(command: Walked, how: str, lost_site: Sit
 
 @pytest.mark.parametrize("how", LOST)
 @pytest.mark.parametrize(
-    "command", [c for c in EVERY if c.path in ENCRYPTING], ids=lambda command: command.path
+    "command", [c for c in ALL if c.path in ENCRYPTING], ids=lambda command: command.path
 )
 def test_what_encrypts_is_refused_and_writes_nothing(
-    command: Walked, how: str, lost_site: Site, superuser: str
+    command: CommandCase, how: str, lost_site: Site, superuser: str
 ) -> None:
     if command.path == "api-key migrate":
         lost_site.database.add_key(superuser, "old", at_rest="plaintext", hashed=False)
@@ -102,9 +102,11 @@ def _names(site: Site) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in EVERY if c.path in ENCRYPTING], ids=lambda command: command.path
+    "command", [c for c in ALL if c.path in ENCRYPTING], ids=lambda command: command.path
 )
-def test_a_key_that_is_accepted_encrypts(command: Walked, lost_site: Site, superuser: str) -> None:
+def test_a_key_that_is_accepted_encrypts(
+    command: CommandCase, lost_site: Site, superuser: str
+) -> None:
     if command.path == "api-key migrate":
         lost_site.database.add_key(superuser, "old", at_rest="plaintext", hashed=False)
     line = (*command.line, "--accept-secret-key")

@@ -29,7 +29,7 @@ def test_a_name_that_yaml_or_a_folder_has_a_use_for(declared: Declared, name: st
     add(declared.database, alice, name, CREDENTIAL)
     (declared.site.folder / "secrets").mkdir()
     export(declared)
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_a_variable_does_not_get_what_every_process_has_in_its_environment(
@@ -41,7 +41,7 @@ def test_a_variable_does_not_get_what_every_process_has_in_its_environment(
     text = export(declared)
     assert "PATH: {type: Credential, value_from: {file: " in text
     assert "MY_TOKEN: {type: Credential, value_from: {env: MY_TOKEN, optional: true}}" in text
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 @pytest.mark.parametrize("release", ["1.8", "1.9"])
@@ -52,7 +52,7 @@ def test_users_whose_names_differ_in_case_where_both_are_stored(
     for name in ("Bob", "bob"):
         declared.database.add_user(name, is_superuser=False)
     export(declared)
-    declared.settled()
+    declared.assert_up_to_date()
     declared.write("users: {Bob: {is_active: false}, bob: {}}")
     assert [row[:4] for row in declared.apply().done().rows] == [["change", "user", "Bob", "Bob"]]
     declared.write("users: {bob: {}, BOB: {password_from: {file: p}}}", p="a password")
@@ -73,7 +73,7 @@ def test_fields_that_no_manifest_can_hold_are_left_out(declared: Declared) -> No
     text = export(declared)
     assert text.count("default_fields") == 1
     assert 'default_fields: ["no", "a\\u0000"]' in text
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_a_new_variable_with_a_value_in_its_name_is_refused(declared: Declared) -> None:

@@ -16,7 +16,7 @@ from langkeys.store.sqlite import key_batches
 from ..support.databases import Database, ago
 from ..support.samples import decrypted, hash_of
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -252,7 +252,7 @@ def test_what_no_encoding_holds_is_spooled_all_the_same() -> None:
 def test_a_long_table_is_fitted_as_a_whole(site: Site, database: Database, superuser: str) -> None:
     fill(database, superuser)
     database.rows("UPDATE apikey SET name = '日本' || name WHERE name = 'key 1202'")
-    text = shown(site, "api-key", "list").text
+    text = run_at_terminal(site, "api-key", "list").text
     assert text.count("NAME") == 1
     assert len(text.splitlines()) == MANY + 3
     assert all(f"key {n}\n" in text for n in (0, 999, 1000, MANY - 1))
@@ -282,7 +282,7 @@ def test_a_search_that_decrypts_every_key_shows_its_progress(
 
 def test_a_search_by_id_or_name_shows_none(site: Site, database: Database, superuser: str) -> None:
     fill(database, superuser)
-    assert "decrypting" not in shown(site, "api-key", "show", "key 7").text
+    assert "decrypting" not in run_at_terminal(site, "api-key", "show", "key 7").text
 
 
 # secret-key check

@@ -20,7 +20,7 @@ Call = Callable[..., Result]
 @pytest.fixture
 def other(site: Site) -> Database:
     """A second database beside the site's, with a key in it."""
-    database = databases.made(site.folder / "other.db")
+    database = databases.create(site.folder / "other.db")
     database.add_key(database.add_user("administrator"), "of the other")
     return database
 

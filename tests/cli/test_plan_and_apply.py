@@ -12,7 +12,7 @@ from ..support.databases import Database, ago
 from ..support.manifests import Declared, new_key
 from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, SECRET_KEY, encrypted
 from ..support.sites import Site
-from ..support.variable_rows import add, fields_of, rows, the
+from ..support.variable_rows import add, fields_of, get_row, rows
 
 MANIFEST = """
 name: prod
@@ -84,9 +84,9 @@ def test_apply_does_it_and_a_second_run_finds_nothing(example: Declared) -> None
     assert said["summary"] == {
         "add": 8, "change": 1, "renew": 0, "deliver": 0, "remove": 1, "kept": 2,
     }  # fmt: skip
-    example.the_key_is_that_of("app", "ci")
+    example.assert_only_key("app", "ci")
     assert (example.site.folder / "out/key").stat().st_mode & 0o777 == 0o600
-    assert the(example.database, "TOKEN").plaintext == TOKEN["CI_TOKEN"]
+    assert get_row(example.database, "TOKEN").plaintext == TOKEN["CI_TOKEN"]
     assert fields_of(rows(example.database, "OPENAI_API_KEY")[0]) == ["OpenAI API Key"]
     login = {
         "LANGFLOW_AUTO_LOGIN": "false",
@@ -206,11 +206,11 @@ def test_what_a_generation_lacks_is_named_line_by_line(
     renewed = "{renew_after: 9d, write_to: {file: out/key}}"
     declared.write(f"users: {{{SUPERUSER}: {{api_keys: {{a: {renewed}}}}}}}")
     declared.apply().done()
-    declared.works(declared.out(), SUPERUSER)
-    declared.settled()
+    declared.assert_accepted(declared.out(), SUPERUSER)
+    declared.assert_up_to_date()
     (declared.site.folder / "out/key").unlink()
     assert declared.apply().done().rows[0][0] == "deliver"
-    declared.works(declared.out(), SUPERUSER)
+    declared.assert_accepted(declared.out(), SUPERUSER)
 
 
 # Names, and odd values
@@ -225,14 +225,14 @@ def test_names_of_all_kinds_that_are_stored_can_be_declared(declared: Declared) 
     (declared.site.folder / "m.yaml").write_text(
         declared.site.call("manifest", "--user", "al:i#ce*").done().stdout, encoding="utf-8"
     )
-    declared.settled()
+    declared.assert_up_to_date()
     names = {name: {"state": "absent"} for name in ("a:b", "#c", "*d", "e\nf", "日本語")}
     document = {"version": 1, "users": {"al:i#ce*": {"api_keys": names, "variables": names}}}
     (declared.site.folder / "m.yaml").write_text(json.dumps(document), encoding="utf-8")
     result = declared.apply().done()
     assert [row[0] for row in result.rows] == ["remove"] * 10
     assert "e\\nf" in result.stdout
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_a_new_name_that_could_not_be_shown_is_refused(declared: Declared) -> None:
@@ -252,15 +252,15 @@ def test_a_credential_that_cannot_be_decrypted(declared: Declared, superuser: st
     declared.write(f"users: {{{SUPERUSER}: {{variables: {{CLOSED: {{type: Generic}}}}}}}}")
     declared.apply().failed(7, "cannot be decrypted")
     declared.write(f"users: {{{SUPERUSER}: {{variables: {{CLOSED: {{type: Credential}}}}}}}}")
-    declared.settled()
+    declared.assert_up_to_date()
     declared.write(
         f"users: {{{SUPERUSER}: {{variables: {{CLOSED: {{value_from: {{file: p}}}}}}}}}}", p="new"
     )
     assert declared.apply().done().rows[0][:5] == [
         "change", "variable", SUPERUSER, "CLOSED", "value",
     ]  # fmt: skip
-    assert the(declared.database, "CLOSED").plaintext == "new"
-    declared.settled()
+    assert get_row(declared.database, "CLOSED").plaintext == "new"
+    declared.assert_up_to_date()
 
 
 def test_two_variables_of_one_name_get_the_same(declared: Declared, superuser: str) -> None:
@@ -271,7 +271,7 @@ def test_two_variables_of_one_name_get_the_same(declared: Declared, superuser: s
     )
     assert declared.apply().done().rows[0][4:] == ["value", "in 2 rows"]
     assert [row.plaintext for row in rows(declared.database, "TWICE")] == ["two", "two"]
-    declared.settled()
+    declared.assert_up_to_date()
     declared.write(f"users: {{{SUPERUSER}: {{variables: {{TWICE: {{state: absent}}}}}}}}")
     declared.apply().done()
     assert rows(declared.database, "TWICE") == []
@@ -288,10 +288,10 @@ def test_what_is_not_named_stays_as_it_is(declared: Declared, superuser: str) ->
     key = declared.database.rows("SELECT id, api_key, created_at, total_uses FROM apikey")
     assert [r[0] for r in declared.apply().done().rows] == ["change", "change"]
     assert {(r.id, r.value, r.type, r.created_at) for r in rows(declared.database)} == before
-    assert fields_of(the(declared.database, "A")) == ["z"]
-    assert row == the(declared.database, "A").id
+    assert fields_of(get_row(declared.database, "A")) == ["z"]
+    assert row == get_row(declared.database, "A").id
     assert declared.database.rows("SELECT id, api_key, created_at, total_uses FROM apikey") == key
-    declared.settled()
+    declared.assert_up_to_date()
 
 
 def test_with_a_lost_secret_key_nothing_is_encrypted(declared: Declared, superuser: str) -> None:

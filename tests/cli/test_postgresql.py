@@ -320,7 +320,7 @@ def test_an_older_langflow_is_administered_too(
 
 
 def test_times_do_not_follow_the_sessions_time_zone(site: Site) -> None:
-    database = server_databases.made(postgresql.cluster(), zoned=False, user="traveller")
+    database = server_databases.create(postgresql.cluster(), zoned=False, user="traveller")
     try:
         database.add_user("administrator")
         settings = {"LANGFLOW_DATABASE_URL": database.url}
@@ -337,7 +337,7 @@ def test_times_do_not_follow_the_sessions_time_zone(site: Site) -> None:
 
 def test_every_generation_is_told(site: Site) -> None:
     for release in ("1.6", "1.9", "1.10", "1.12", "1.13"):
-        database = server_databases.made(postgresql.cluster(), SHAPES[release])
+        database = server_databases.create(postgresql.cluster(), SHAPES[release])
         try:
             report = site.call("doctor", LANGFLOW_DATABASE_URL=database.url).stdout
             assert f"of Langflow {release}" in report

@@ -11,7 +11,7 @@ from ..support.deployments import Deploy, Deployment
 from ..support.fake_langflow import VERSIONS, ago
 from ..support.samples import KEY_FIELDS
 from ..support.sites import Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 # A job that has one key
 
@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_written_is_found_out_before_any_request(
     missing = str(deployment.site.folder / "missing" / "key")
     deployment.job("api-key", "rotate", "-", "--write-to", missing, stdin=old.value).failed(1)
     assert deployment.names() == ["acting", "job"]
-    assert [asked for asked in deployment.server.asked if asked.method != "GET"] == []
+    assert [asked for asked in deployment.server.requests if asked.method != "GET"] == []
 
 
 # As LANGKEYS_API_KEY
@@ -242,7 +242,7 @@ def test_what_is_not_there_is_not_found(deployment: Deployment) -> None:
 
 def test_a_terminal_gets_a_panel_that_names_the_server(deployment: Deployment) -> None:
     settings = {"LANGKEYS_API_KEY": deployment.acting.value, "LANGFLOW_AUTO_LOGIN": None}
-    text = shown(
+    text = run_at_terminal(
         deployment.site, "api-key", "create", "--url", deployment.server.url, **settings
     ).text
     assert "shown only once" in text

@@ -142,7 +142,7 @@ def test_what_is_refused_is_on_a_line(trail: Trail, path: str) -> None:
             "somebody",
             "forbidden",
         )
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_a_rotation_by_one_key_is_three_lines_with_ids_and_hash(trail: Trail) -> None:
@@ -193,7 +193,7 @@ def test_a_log_that_must_be_written_and_cannot_be_stops_it_before_any_deed(trail
     filled(trail.deployment)
     for path, arguments in WRITES.items():
         call(trail.deployment, path, *arguments).failed(1, "nothing was written")
-    assert trail.deployment.deeds() == []
+    assert trail.deployment.writes() == []
 
 
 def test_without_a_setting_it_is_in_the_config_folder(deployment: Deployment) -> None:

@@ -13,7 +13,7 @@ from langkeys.files.staged import StagedFile
 
 from ..support.deployments import Deploy, Deployment
 from ..support.fake_langflow import ago
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 
 def in_file(deployment: Deployment, name: str) -> str:
@@ -28,7 +28,7 @@ def test_create_replaces_no_file_that_is_there(deployment: Deployment) -> None:
     file.write_text("something of value")
     arguments = ("api-key", "create", "--write-to", "key")
     deployment.call(*arguments).failed(5, "--replace")
-    assert (file.read_text(), deployment.deeds()) == ("something of value", [])
+    assert (file.read_text(), deployment.writes()) == ("something of value", [])
     deployment.call(*arguments, "--replace").done()
     assert file.read_text() == deployment.langflow.keys[-1].value
     file.write_text("")
@@ -81,7 +81,7 @@ def test_a_form_that_cannot_hold_what_is_asked_for_is_refused_first(
     deployment.call("api-key", "create", "--json", *form).failed(2, "--json")
     deployment.call("api-key", "create", "--namespace", "x").failed(2, "--format")
     deployment.call("api-key", "rotate", "a", "b", *form).failed(2, "one API key")
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 # An expiry that never comes
@@ -92,7 +92,7 @@ def test_never_is_an_expiry_that_every_server_takes(deploy: Deploy, version: str
     deployment = deploy(version)
     found = deployment.call("api-key", "create", "--expires", "never", "--json").done().json()
     assert found["expires_at"] is None
-    assert "expires_at" not in (deployment.server.asked[-4].body or {})
+    assert "expires_at" not in (deployment.server.requests[-4].body or {})
     deployment.call("api-key", "rotate", found["id"], "--expires", "NEVER").done()
     assert deployment.langflow.keys[-1].expires_at is None
 
@@ -123,7 +123,7 @@ def test_each_key_goes_into_a_file_of_its_own(deployment: Deployment) -> None:
 def test_a_folder_that_is_not_there_is_found_out_before_any_deed(deployment: Deployment) -> None:
     deployment.add("ci")
     deployment.call("api-key", "rotate", "ci", "--write-to-dir", "missing").failed(1, "missing")
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_what_has_arrived_stays_where_another_file_fails(
@@ -159,8 +159,8 @@ def test_a_terminal_is_asked_before_several_keys_are_replaced_and_gets_a_table(
         terminal.expect("Rotate 2 API keys")
         terminal.send("n\n")
         terminal.finish(1)
-    assert deployment.deeds() == []
-    text = shown(deployment.site, *arguments, "--yes", **settings).text
+    assert deployment.writes() == []
+    text = run_at_terminal(deployment.site, *arguments, "--yes", **settings).text
     assert "REPLACES" in text
     for old, new in zip(olds, deployment.langflow.keys[1:], strict=True):
         (line,) = [line for line in text.splitlines() if new.value in line]
@@ -170,7 +170,7 @@ def test_a_terminal_is_asked_before_several_keys_are_replaced_and_gets_a_table(
 
 def test_a_filter_that_matches_nothing_is_no_failure(deployment: Deployment) -> None:
     result = deployment.call("api-key", "rotate", "--older-than", "90d").done()
-    assert (result.stdout, deployment.deeds()) == ("", [])
+    assert (result.stdout, deployment.writes()) == ("", [])
     assert "nothing was done" in result.stderr
     found = deployment.call("api-key", "rotate", "--older-than", "90d", "--json").done().json()
     assert found == []

@@ -12,7 +12,7 @@ import pytest
 from ..support.databases import ago
 from ..support.deployments import Deployment
 from ..support.fake_langflow import FakeKey, Refused
-from ..support.servers import Asked
+from ..support.servers import Request
 
 REQUESTS = 8
 """What a rotation of one key asks; held by a test."""
@@ -36,13 +36,13 @@ def interrupted(
     assert behave is not None
     processes: list[subprocess.Popen[bytes]] = []
 
-    def at_that_request(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        if len(deployment.server.asked) != number:
-            behave(handler, asked)
+    def at_that_request(handler: BaseHTTPRequestHandler, request: Request) -> None:
+        if len(deployment.server.requests) != number:
+            behave(handler, request)
             return
         if is_done:
             with suppress(Refused):  # that answer would not have arrived either
-                deployment.langflow.answer(asked)
+                deployment.langflow.answer(request)
         processes[0].send_signal(kind)
         processes[0].wait(timeout=30)
 
@@ -89,8 +89,8 @@ def test_a_second_interrupt_says_what_the_first_could_not_take_back(
     processes: list[subprocess.Popen[bytes]] = []
 
     def at_the_proof_and_after_it(method: str, _: str) -> None:
-        asked = len(deployment.server.asked)
-        if asked == POST + 1 or method == "DELETE":
+        request_count = len(deployment.server.requests)
+        if request_count == POST + 1 or method == "DELETE":
             processes[0].send_signal(signal.SIGINT)
             if method == "DELETE":
                 processes[0].wait(timeout=30)
@@ -108,7 +108,7 @@ def test_a_second_interrupt_says_what_the_first_could_not_take_back(
 def test_so_many_requests_are_a_rotation(deployment: Deployment) -> None:
     old = deployment.add("job")
     deployment.job("api-key", "rotate", "-", stdin=old.value).done()
-    methods = [asked.method for asked in deployment.server.asked]
+    methods = [request.method for request in deployment.server.requests]
     assert (len(methods), methods[POST - 1], methods[DELETE - 1]) == (REQUESTS, "POST", "DELETE")
 
 
@@ -141,7 +141,7 @@ def test_how_many_of_several_were_done_is_said(
     processes: list[subprocess.Popen[bytes]] = []
 
     def at_the_second(method: str, _: str) -> None:
-        if method != "GET" and len(deployment.deeds()) == 2:
+        if method != "GET" and len(deployment.writes()) == 2:
             processes[0].send_signal(signal.SIGINT)
             processes[0].wait(timeout=30)
 

@@ -68,7 +68,7 @@ def test_without_a_key_nobody_is_asked(path: str, empty_site: Site, deployment: 
         LANGFLOW_API_KEY=key.value, X="1", stdin="X=1",
     ).failed(4)  # fmt: skip
     assert result.error["code"] == "unauthenticated"
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_whoami_and_doctor_take_langflow_api_key_last(
@@ -99,7 +99,7 @@ def test_langflow_url_alone_asks_no_server(site: Site, deployment: Deployment) -
     _, server, _ = deployment
     for command in (("api-key", "list"), ("variable", "list"), ("user", "list"), ("doctor",)):
         site.call(*command, LANGFLOW_URL=server.url)
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("option", [("--url", "http://localhost:1"), ("--remote",)])
@@ -115,7 +115,7 @@ def test_via_is_about_a_server(site: Site, empty_site: Site, deployment: Deploym
     settings = {"LANGKEYS_API_KEY": key.value}
     empty_site.call("api-key", "list", "--url", server.url, "--via", "x", **settings).failed(2)
     empty_site.call("api-key", "list", "--url", server.url, "--via", "query", **settings).done()
-    assert server.asked[-1].query == {"x-api-key": [key.value]}
+    assert server.requests[-1].query == {"x-api-key": [key.value]}
 
 
 def test_a_server_is_asked_without_anything_else_that_is_slow(
@@ -164,7 +164,7 @@ def test_what_no_server_does_is_refused_before_any_request(
     settings = {"LANGKEYS_API_KEY": key.value}
     result = empty_site.call(*arguments, "--url", server.url, "--json", **settings).failed(2)
     assert result.error["code"] == "unsupported"
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("refs", [("-",), ("ci",), ("--all",)])
@@ -176,8 +176,8 @@ def test_what_a_version_does_not_do_is_refused_before_a_key_is_sent(
         arguments = ("api-key", "rotate", *refs, "--expires", "90d", "--url", server.url)
         settings = {"LANGKEYS_API_KEY": key.value}
         empty_site.call(*arguments, stdin=key.value, **settings).failed(2, "1.8.4")
-        assert [asked.path for asked in server.asked] == ["/api/v1/version"]
-        assert [asked.api_key for asked in server.asked] == [None]
+        assert [asked.path for asked in server.requests] == ["/api/v1/version"]
+        assert [asked.api_key for asked in server.requests] == [None]
 
 
 # Whose address it is
@@ -192,7 +192,7 @@ def test_an_address_that_a_secret_goes_into_is_refused(
     empty_site.write_env(f"LANGKEYS_API_KEY={key.value}\n{line}")
     result = empty_site.call("api-key", "list", "--remote").failed(2, "LANGFLOW_URL", "${")
     assert key.value not in result.stderr
-    assert server.asked == []
+    assert server.requests == []
 
 
 @needs_root
@@ -206,7 +206,7 @@ def test_anothers_env_file_gets_no_key_but_its_own(
     settings: dict[str, str | None] = {"LANGKEYS_API_KEY": key.value}
     empty_site.call("api-key", "list", "--remote", **settings).failed(2, "4321", "--env-file")
     empty_site.call("whoami", "--remote", "--api-key", "-", stdin=key.value).failed(2, "4321")
-    assert server.asked == []
+    assert server.requests == []
     vouched = ("--remote", "--env-file", str(file))
     empty_site.call("api-key", "list", *vouched, **settings).done()
     empty_site.call("api-key", "list", "--url", server.url, **settings).done()

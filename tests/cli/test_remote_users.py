@@ -12,7 +12,7 @@ def test_a_user_who_is_missing_is_made_and_one_who_is_there_is_left(
     line = ("user", "create", "ops", "--superuser", "--password-file", "-", "--if-missing")
     made = deployment.call(*line, "--json", stdin=PASSWORD).done().json()
     assert (made["username"], made["changed"], made["is_superuser"]) == ("ops", True, True)
-    deeds = deployment.deeds()
+    deeds = deployment.writes()
     # A second start has another password, or none at all: neither counts.
     for again in (line, ("user", "create", "ops", "--superuser", "--if-missing")):
         result = deployment.call(*again, "--json", stdin=WRONG_PASSWORD).done()
@@ -21,7 +21,7 @@ def test_a_user_who_is_missing_is_made_and_one_who_is_there_is_left(
     assert result.rows[0][1] == "ops"
     deployment.call("user", "create", "new", "--if-missing").failed(2, "password")
     deployment.call("user", "create", "OPS", "--random", "--if-missing").failed(5, "ops")
-    assert deployment.deeds() == deeds
+    assert deployment.writes() == deeds
 
 
 def test_a_made_up_password_comes_with_changed(deployment: Deployment) -> None:

@@ -13,7 +13,7 @@ from ..support.fake_langflow import Langflow, langflow
 from ..support.samples import CREDENTIAL, PASSWORD, USER_FIELDS
 from ..support.servers import Server
 from ..support.sites import Result, Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 
 @dataclass
@@ -29,8 +29,8 @@ class Deployment:
         assert CREDENTIAL not in result.stdout
         return result
 
-    def deeds(self) -> list[str]:
-        return [asked.method for asked in self.server.asked if asked.method != "GET"]
+    def writes(self) -> list[str]:
+        return [asked.method for asked in self.server.requests if asked.method != "GET"]
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_generic_one_is_shown_as_it_is(deployment: Deployment) -> None:
         ["REGION", "Generic", "eu\\nwest"],
         ["TOKEN", "Credential", ""],
     ]
-    text = shown(
+    text = run_at_terminal(
         deployment.site, "variable", "list", "--url", deployment.server.url,
         LANGKEYS_API_KEY=deployment.key,
     ).text  # fmt: skip
@@ -93,14 +93,14 @@ def test_nobody_elses_variables_are_there(
 ) -> None:
     result = deployment.call("variable", *arguments, "--json", stdin="X=1").failed(2)
     assert result.error["code"] == "unsupported"
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_a_file_is_imported_by_policy(deployment: Deployment) -> None:
     (deployment.site.folder / "some.env").write_text(f"A={CREDENTIAL}\nB={CREDENTIAL}\nC=\n")
     command = ("variable", "import", "some.env", "--only", "A", "--only", "B")
     assert [row[0] for row in deployment.call(*command, "--dry-run").done().rows] == ["added"] * 2
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
     result = deployment.call(*command).done()
     assert [row[:2] for row in result.rows] == [["added", "A"], ["added", "B"]]
     assert "sent" in result.stderr
@@ -154,7 +154,7 @@ def test_a_user_is_made_shown_and_changed(deployment: Deployment) -> None:
         "administrator",
         "alice",
     ]
-    text = shown(
+    text = run_at_terminal(
         deployment.site, "user", "list", "--url", deployment.server.url,
         LANGKEYS_API_KEY=deployment.key,
     ).text  # fmt: skip
@@ -179,7 +179,7 @@ def test_the_superuser_stays(deployment: Deployment) -> None:
         deployment.langflow.users[1:] = []
         deployment.langflow.add_user("ops", is_superuser=True)
         deployment.call("user", verb, "ops", LANGFLOW_SUPERUSER="ops").failed(5)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_the_race_that_nobody_can_win_is_told(deployment: Deployment) -> None:
@@ -204,7 +204,7 @@ def test_users_are_a_superusers_business(deployment: Deployment) -> None:
     for command in (("list",), ("show", "bob"), ("promote", "bob"), ("create", "x", "--random")):
         result = deployment.call("user", *command, "--json", LANGKEYS_API_KEY=key.value).failed(4)
         assert result.error["code"] == "forbidden"
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_keys_of_others_are_not_revoked_with_them(deployment: Deployment) -> None:
@@ -212,7 +212,7 @@ def test_keys_of_others_are_not_revoked_with_them(deployment: Deployment) -> Non
     result = deployment.call("user", "deactivate", "bob", "--revoke-keys", "--json").failed(2)
     assert result.error["code"] == "unsupported"
     deployment.call("user", "deactivate", "bob", "--dry-run").done()
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 # Doctor
@@ -244,7 +244,7 @@ def test_doctor_begins_on_a_terminal_with_how_many_problems_there_are(
 ) -> None:
     settings = {"LANGKEYS_API_KEY": deployment.key}
     arguments = ("doctor", "--url", deployment.server.url)
-    text = shown(deployment.site, *arguments, **settings).text
+    text = run_at_terminal(deployment.site, *arguments, **settings).text
     assert text.startswith(f"no problem found at {deployment.server.url}")
     deployment.langflow.auto_login = True
     with Terminal(deployment.site, *arguments, **settings) as terminal:

@@ -160,7 +160,7 @@ def test_importing_langkeys_is_light() -> None:
 
 def test_on_sqlite_the_driver_is_not_loaded(tmp_path: Path) -> None:
     empty = Site(tmp_path)
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     assert isinstance(database, Database)
     program = (
         "import sys; from langkeys.cli import main\n"

@@ -10,7 +10,7 @@ import pytest
 
 from ..support.databases import Database
 from ..support.sites import LANGKEYS, Result, Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -118,7 +118,7 @@ def test_a_list_at_a_terminal_is_a_table_with_titles(
     site: Site, key_named: Callable[[str], str]
 ) -> None:
     key_id = key_named("one")
-    terminal = shown(site, "api-key", "list")
+    terminal = run_at_terminal(site, "api-key", "list")
     for word in ("ID", "NAME", "STATUS", key_id[:8], "one", "active", "24h ago"):
         assert word in terminal.text
     assert "\t" not in terminal.text
@@ -136,7 +136,7 @@ def test_no_color_and_a_dumb_terminal_are_honoured(
     arguments: tuple[str, ...],
 ) -> None:
     key_named("one")
-    terminal = shown(site, *arguments, **settings)
+    terminal = run_at_terminal(site, *arguments, **settings)
     colours = [part for part in terminal.screen.split("\x1b[")[1:] if part[:2] not in ("1m", "0m")]
     assert colours == []
     if settings.get("TERM") == "dumb":
@@ -145,7 +145,7 @@ def test_no_color_and_a_dumb_terminal_are_honoured(
 
 def test_a_card_has_the_whole_of_a_long_name(site: Site, key_named: Callable[[str], str]) -> None:
     key_id = key_named("abcdefghijklmnopqrstuvwxyz" * 4)
-    terminal = shown(site, "api-key", "show", key_id, columns=60)
+    terminal = run_at_terminal(site, "api-key", "show", key_id, columns=60)
     assert "abcdefghijklmnopqrstuvwxyz" * 4 in terminal.text
 
 
@@ -156,7 +156,7 @@ def test_control_characters_in_a_name_are_shown_and_not_obeyed_at_a_terminal(
 ) -> None:
     key_id = key_named(name)
     given = [key_id if argument == "ID" else argument for argument in arguments]
-    terminal = shown(site, "api-key", *given, TERM="dumb")
+    terminal = run_at_terminal(site, "api-key", *given, TERM="dumb")
     _assert_tame(terminal)
 
 
@@ -193,7 +193,7 @@ def test_a_newline_in_a_name_makes_no_candidate_of_its_own(
 
 def test_the_name_of_a_user_is_not_obeyed_at_a_terminal(site: Site, database: Database) -> None:
     database.rows("UPDATE user SET username = ?", (ESCAPES,))
-    _assert_tame(shown(site, "whoami", LANGFLOW_SUPERUSER=ESCAPES, TERM="dumb"))
+    _assert_tame(run_at_terminal(site, "whoami", LANGFLOW_SUPERUSER=ESCAPES, TERM="dumb"))
 
 
 def _assert_tame(terminal: Terminal) -> None:
@@ -207,7 +207,7 @@ def test_emoji_and_right_to_left_names_are_shown_as_they_are(
 ) -> None:
     key_named(HARMLESS)
     key_named("👩\u200d💻")
-    text = shown(site, "api-key", "list").text
+    text = run_at_terminal(site, "api-key", "list").text
     assert HARMLESS in text
     assert "👩\\u200d💻" in text
 
@@ -215,7 +215,7 @@ def test_emoji_and_right_to_left_names_are_shown_as_they_are(
 def test_json_is_the_same_at_a_terminal(site: Site, key_named: Callable[[str], str]) -> None:
     key_named("one")
     piped = site.call("api-key", "list", "--json").stdout
-    assert shown(site, "api-key", "list", "--json").screen == piped
+    assert run_at_terminal(site, "api-key", "list", "--json").screen == piped
 
 
 def test_progress_shows_at_a_terminal_only_and_never_on_stdout(site: Site) -> None:

@@ -13,7 +13,7 @@ from langkeys.cli.tables import Layout
 from ..support import variable_rows
 from ..support.databases import Database, ago, ahead
 from ..support.sites import Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 WIDTHS = (60, 80, 120, 200)
 NAMES = (
@@ -72,7 +72,7 @@ def everything(site: Site, database: Database, superuser: str) -> Site:
 def test_no_line_is_wider_than_the_terminal_and_no_row_is_folded(
     everything: Site, arguments: tuple[str, ...], width: int
 ) -> None:
-    terminal = shown(everything, *arguments, columns=width)
+    terminal = run_at_terminal(everything, *arguments, columns=width)
     for line in terminal.text.splitlines():
         if not line.startswith("note: dry run"):
             assert cell_len(line) <= width, line
@@ -82,7 +82,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_row_is_folded(
 
 
 def test_columns_are_aligned_whatever_the_names_are_made_of(everything: Site) -> None:
-    terminal = shown(everything, "api-key", "list", "--all-users", columns=120)
+    terminal = run_at_terminal(everything, "api-key", "list", "--all-users", columns=120)
     title = terminal.text.splitlines()[0]
     start = title.index("STATUS")
     for row in body(terminal):
@@ -95,24 +95,24 @@ def test_four_default_keys_are_four_short_rows(
 ) -> None:
     ids = [database.add_key(superuser, "CLI", created_at=ago(minutes=n)).id for n in (3, 5, 7, 9)]
     for width in WIDTHS:
-        terminal = shown(site, "api-key", "list", columns=width)
+        terminal = run_at_terminal(site, "api-key", "list", columns=width)
         assert columns(terminal) == ["ID", "KEY", "CREATED"]
         rows = body(terminal)
         assert [row.split()[0] for row in rows] == [key_id[:8] for key_id in ids]
         assert [row.split("  ")[-1] for row in rows] == ["3m ago", "5m ago", "7m ago", "9m ago"]
     said = " ".join(terminal.text.split())
     assert "the same in every row: name CLI, user administrator, status active" in said
-    assert "same in every row" not in shown(site, "api-key", "list", "-q").text
+    assert "same in every row" not in run_at_terminal(site, "api-key", "list", "-q").text
 
 
 def test_a_narrow_terminal_leaves_out_whole_columns_and_says_which(everything: Site) -> None:
-    wide = shown(everything, "api-key", "list", "--all-users", columns=200)
+    wide = run_at_terminal(everything, "api-key", "list", "--all-users", columns=200)
     every = [
         "ID", "NAME", "KEY", "USER", "STATUS", "CREATED", "LAST USED", "USES", "EXPIRES",
     ]  # fmt: skip
     assert columns(wide) == every
     assert "no room for" not in wide.text
-    narrow = shown(everything, "api-key", "list", "--all-users", columns=60)
+    narrow = run_at_terminal(everything, "api-key", "list", "--all-users", columns=60)
     left = [title for title in every if title not in columns(narrow)]
     assert left
     assert f"note: no room for {', '.join(left)}" in narrow.text
@@ -124,14 +124,16 @@ def test_what_was_asked_for_stays_though_it_is_the_same_in_every_row(
 ) -> None:
     for _ in range(2):
         database.add_key(superuser, "CLI")
-    terminal = shown(site, "api-key", "list", "--fields", "name,user_id,status", columns=60)
+    terminal = run_at_terminal(
+        site, "api-key", "list", "--fields", "name,user_id,status", columns=60
+    )
     assert columns(terminal) == ["NAME", "USER ID", "STATUS"]
     assert "same in every row" not in terminal.text
 
 
 def test_one_row_has_all_of_its_columns(site: Site, database: Database, superuser: str) -> None:
     database.add_key(superuser, "ci", expires_at=ahead(days=90))
-    text = shown(site, "api-key", "list", columns=120).text
+    text = run_at_terminal(site, "api-key", "list", columns=120).text
     for word in ("ci", "administrator", "active", "EXPIRES", "in 90d"):
         assert word in text
 

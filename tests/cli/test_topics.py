@@ -17,7 +17,7 @@ from langkeys.cli.help.topics import TOPICS, source_of
 from langkeys.errors import EXIT_CODE_MEANINGS, EXIT_CODES, LangkeysError
 
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 Call = Callable[..., Result]
 CHECKOUT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ def test_no_line_of_a_topic_is_too_wide_or_breaks_a_word(topic: str, width: int)
 
 
 def test_a_topic_fits_the_terminal(site: Site) -> None:
-    with_terminal = shown(site, "help", "settings", columns=60)
+    with_terminal = run_at_terminal(site, "help", "settings", columns=60)
     assert max(map(len, with_terminal.text.splitlines())) <= 60
 
 

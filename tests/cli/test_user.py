@@ -10,7 +10,7 @@ from ..conftest import SUPERUSER
 from ..support.databases import Database, ago
 from ..support.samples import PASSWORD, WRONG_PASSWORD
 from ..support.sites import Result, Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 from .test_user_passwords import FIELDS
 
 Call = Callable[..., Result]
@@ -90,10 +90,10 @@ def test_no_stored_secret_shows(site: Site, alice: str) -> None:
 
 
 def test_at_a_terminal_users_are_a_table_and_a_user_is_a_card(site: Site, alice: str) -> None:
-    table = shown(site, "user", "list", columns=80).text
+    table = run_at_terminal(site, "user", "list", columns=80).text
     assert "LAST LOGIN" in table
     assert "2d ago" in table
-    card = shown(site, "user", "show", "alice").text
+    card = run_at_terminal(site, "user", "show", "alice").text
     for word in ("username", "alice", "api_keys", "2 days ago"):
         assert word in card
 
@@ -252,7 +252,7 @@ def test_at_a_terminal_it_is_asked_whether_to_revoke_them(
 
 def test_nobody_is_asked_about_a_user_who_has_no_keys_or_must_stay(old: Site) -> None:
     old.database.add_user("dave")
-    assert "[y/N]" not in shown(old, "user", "deactivate", "dave").text
+    assert "[y/N]" not in run_at_terminal(old, "user", "deactivate", "dave").text
     with Terminal(old, "user", "deactivate", "langflow") as terminal:
         terminal.finish(5)
     assert "[y/N]" not in terminal.text

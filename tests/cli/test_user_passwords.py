@@ -15,7 +15,7 @@ from ..conftest import SUPERUSER
 from ..support.databases import Database
 from ..support.samples import PASSWORD, WRONG_PASSWORD, assert_no_secret, new_api_key
 from ..support.sites import Result, Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 Call = Callable[..., Result]
 FIELDS = [
@@ -193,7 +193,7 @@ def test_a_password_that_was_given_is_never_shown(site: Site, verb: tuple[str, .
 
 
 def test_at_a_terminal_a_panel_shows_it_once(site: Site, verb: tuple[str, ...]) -> None:
-    terminal = shown(site, *verb, "--random")
+    terminal = run_at_terminal(site, *verb, "--random")
     assert "Password of alice, shown only once" in terminal.text
     (line,) = (
         line.strip()

@@ -9,7 +9,7 @@ from ..support import variable_rows
 from ..support.databases import Database
 from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 from ..support.variable_rows import FIELDS
 
 Call = Callable[..., Result]
@@ -34,7 +34,7 @@ def stored(database: Database, superuser: str) -> Database:
 
 
 def test_sentences_say_what_wins_and_what_it_hides(site: Site, stored: Database) -> None:
-    text = shown(site, *EXPLAIN, **{KEY: "environment-value"}).text
+    text = run_at_terminal(site, *EXPLAIN, **{KEY: "environment-value"}).text
     for words in (
         f"{KEY}: the stored variable of administrator in {site.database.path} wins.",
         "It hides the server's environment (this environment).",

@@ -9,8 +9,8 @@ from ..support import variable_rows
 from ..support.databases import Database
 from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
 from ..support.sites import Result, Site
-from ..support.terminals import Terminal, shown
-from ..support.variable_rows import the
+from ..support.terminals import Terminal, run_at_terminal
+from ..support.variable_rows import get_row
 
 Call = Callable[..., Result]
 
@@ -53,9 +53,9 @@ def test_another_file_is_named_or_comes_from_stdin(site: Site) -> None:
     site.write_env("OPENAI_API_KEY=not-this-one\n")
     (site.folder / "prod.env").write_text(ENV)
     site.call(*IMPORT, "prod.env").done()
-    assert the(site.database, "OPENAI_API_KEY").plaintext == CREDENTIAL
+    assert get_row(site.database, "OPENAI_API_KEY").plaintext == CREDENTIAL
     site.call(*IMPORT, "-", "--only", "X", stdin="X='a\nb'\n").done()
-    assert the(site.database, "X").plaintext == "a\nb"
+    assert get_row(site.database, "X").plaintext == "a\nb"
 
 
 def test_a_setting_adds_names(site: Site) -> None:
@@ -96,7 +96,7 @@ def test_policies(site: Site) -> None:
 
     result = site.call(*IMPORT, "--policy", "overwrite").done()
     assert [row[0] for row in result.rows] == ["changed", "changed"]
-    row = the(site.database, "OPENAI_API_KEY")
+    row = get_row(site.database, "OPENAI_API_KEY")
     assert (row.plaintext, row.managed, row.id) == (CREDENTIAL, 0, before[0].id)
     assert row.updated_at is not None
     assert row.created_at is not None
@@ -141,7 +141,7 @@ def test_one_user_may_be_named(site: Site) -> None:
 
 def test_no_value_shows_anywhere(site: Site) -> None:
     site.write_env(ENV)
-    texts = [shown(site, *IMPORT, "--dry-run").text]
+    texts = [run_at_terminal(site, *IMPORT, "--dry-run").text]
     for more in (["--dry-run", "--json"], [], ["--policy", "overwrite"], ["--policy", "fail"]):
         result = site.call(*IMPORT, "--only", "MY_TOKEN", "--only", "OPENAI_API_KEY", *more)
         texts.append(result.stdout + result.stderr)

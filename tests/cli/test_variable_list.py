@@ -8,7 +8,7 @@ from ..support import variable_rows
 from ..support.databases import SHAPES, Database
 from ..support.samples import CREDENTIAL
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 from ..support.variable_rows import FIELDS, add_one_of_each
 
 Call = Callable[..., Result]
@@ -63,11 +63,11 @@ def test_a_list_at_a_terminal_is_a_table_that_hides_credentials(site: Site) -> N
     owner = str(site.database.rows("SELECT id FROM user")[0][0])
     add_one_of_each(site.database, owner)
     variable_rows.add(site.database, owner, "FLOW_ID", "", "Generic")
-    text = shown(site, *LIST).text
+    text = run_at_terminal(site, *LIST).text
     for word in ("NAME", "TOKEN", "(hidden)", "http://localhost", "(cannot decrypt)", "(none)"):
         assert word in text
     site.database.rows("DELETE FROM variable")
-    assert "no variables" in shown(site, *LIST).text
+    assert "no variables" in run_at_terminal(site, *LIST).text
 
 
 def test_a_user_sees_their_own_and_all_users_all(call: Call, database: Database) -> None:

@@ -10,7 +10,7 @@ from ..support.databases import Database
 from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, encrypted
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal
-from ..support.variable_rows import FIELDS, fields_of, the
+from ..support.variable_rows import FIELDS, fields_of, get_row
 
 Call = Callable[..., Result]
 
@@ -39,17 +39,17 @@ def set_from_stdin(call: Call, *more: str, stdin: str = CREDENTIAL) -> Result:
 def test_a_value_comes_from_a_file_but_for_one_newline(site: Site, data: bytes, value: str) -> None:
     (site.folder / "value").write_bytes(data)
     site.call(*SET, "--value-file", "value").done()
-    assert the(site.database, "MY_TOKEN").plaintext == value
+    assert get_row(site.database, "MY_TOKEN").plaintext == value
 
 
 def test_a_value_comes_from_stdin_but_for_one_newline(site: Site) -> None:
     site.run(*SET, "--value-file", "-", stdin="one\r\ntwo é\n\n").done()
-    assert the(site.database, "MY_TOKEN").plaintext == "one\r\ntwo é\n"
+    assert get_row(site.database, "MY_TOKEN").plaintext == "one\r\ntwo é\n"
 
 
 def test_a_value_comes_from_the_environment(call: Call, database: Database) -> None:
     call(*SET, "--from-env", MY_TOKEN=CREDENTIAL).done()
-    assert the(database, "MY_TOKEN").plaintext == CREDENTIAL
+    assert get_row(database, "MY_TOKEN").plaintext == CREDENTIAL
 
 
 def test_a_value_in_the_env_file_is_not_in_the_environment(site: Site) -> None:
@@ -63,7 +63,7 @@ def test_a_value_is_asked_for_without_showing_it(site: Site) -> None:
         terminal.send(f"{CREDENTIAL}\n")
         terminal.finish()
         assert terminal.is_restored
-    assert the(site.database, "MY_TOKEN").plaintext == CREDENTIAL
+    assert get_row(site.database, "MY_TOKEN").plaintext == CREDENTIAL
 
 
 def test_no_value_at_the_prompt_sets_nothing(site: Site) -> None:
@@ -140,17 +140,17 @@ def test_json_is_the_variable_as_list_shows_it(call: Call) -> None:
 
 def test_fields_to_apply_to_stay_until_others_are_given(call: Call, database: Database) -> None:
     set_from_stdin(call, "--apply-to", "Password", "--apply-to", "OpenAI API Key").done()
-    assert fields_of(the(database, "MY_TOKEN")) == ["Password", "OpenAI API Key"]
+    assert fields_of(get_row(database, "MY_TOKEN")) == ["Password", "OpenAI API Key"]
     set_from_stdin(call).done()
-    assert fields_of(the(database, "MY_TOKEN")) == ["Password", "OpenAI API Key"]
+    assert fields_of(get_row(database, "MY_TOKEN")) == ["Password", "OpenAI API Key"]
     set_from_stdin(call, "--apply-to", "Token").done()
-    assert fields_of(the(database, "MY_TOKEN")) == ["Token"]
+    assert fields_of(get_row(database, "MY_TOKEN")) == ["Token"]
 
 
 def test_a_variable_may_be_another_users(call: Call, database: Database) -> None:
     alice = database.add_user("alice", is_superuser=False)
     set_from_stdin(call, "--user", "alice").done()
-    assert the(database, "MY_TOKEN").user_id == alice
+    assert get_row(database, "MY_TOKEN").user_id == alice
 
 
 def test_rows_that_a_server_made_twice_are_all_set(
@@ -223,7 +223,7 @@ def test_processes_that_set_one_name_at_once_make_one_row(site: Site) -> None:
     for process in processes:
         process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
-    assert the(site.database, "MY_TOKEN").plaintext.startswith("value-")
+    assert get_row(site.database, "MY_TOKEN").plaintext.startswith("value-")
 
 
 def test_no_value_stands_in_the_arguments_of_a_process(site: Site) -> None:

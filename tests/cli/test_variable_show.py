@@ -7,7 +7,7 @@ import pytest
 from ..support import variable_rows
 from ..support.databases import Database
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 from ..support.variable_rows import FIELDS, add_one_of_each
 
 Call = Callable[..., Result]
@@ -28,8 +28,8 @@ def test_show_prints_a_variable_as_list_does(
 def test_a_card_at_a_terminal_hides_a_credential(site: Site) -> None:
     owner = str(site.database.rows("SELECT id FROM user")[0][0])
     add_one_of_each(site.database, owner)
-    assert "(hidden)" in shown(site, "variable", "show", "TOKEN").text
-    assert "http://localhost" in shown(site, "variable", "show", "URL").text
+    assert "(hidden)" in run_at_terminal(site, "variable", "show", "TOKEN").text
+    assert "http://localhost" in run_at_terminal(site, "variable", "show", "URL").text
 
 
 @pytest.mark.parametrize("value", ["x", "two\nlines", "tab\t\\", "é€", " x ", "a\r\nb"])
@@ -49,7 +49,7 @@ def test_reveal_at_a_terminal_shows_control_characters_instead_of_obeying_them(
 ) -> None:
     owner = str(site.database.rows("SELECT id FROM user")[0][0])
     variable_rows.add(site.database, owner, "TOKEN", "a\x1b[31mb")
-    assert "a\\x1b[31mb" in shown(site, "variable", "show", "TOKEN", "--reveal").screen
+    assert "a\\x1b[31mb" in run_at_terminal(site, "variable", "show", "TOKEN", "--reveal").screen
 
 
 def test_a_revealed_value_is_never_changed_by_the_locale(

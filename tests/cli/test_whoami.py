@@ -8,7 +8,7 @@ import pytest
 from ..support.databases import Database, ago, ahead
 from ..support.samples import PASSWORD, SECRET_KEY, USER_FIELDS, new_api_key
 from ..support.sites import Result, Site
-from ..support.terminals import Terminal, shown
+from ..support.terminals import Terminal, run_at_terminal
 
 Call = Callable[..., Result]
 
@@ -29,7 +29,7 @@ def test_the_acting_user_is_told_with_how_it_is_known(
     (row,) = site.call("whoami", **settings).done().rows
     assert row[0].replace("-", "") == superuser
     assert row[1:] == ["administrator", "true", "true", "", ""]
-    assert how in shown(site, "whoami", **settings).text
+    assert how in run_at_terminal(site, "whoami", **settings).text
 
 
 def test_the_key_that_langkeys_acts_by_is_told(
@@ -39,7 +39,7 @@ def test_the_key_that_langkeys_acts_by_is_told(
     settings = {"LANGKEYS_API_KEY": key.plaintext, "LANGFLOW_AUTO_LOGIN": None}
     (row,) = site.call("whoami", **settings).done().rows
     assert row[4:] == [key.dashed, "acting key"]
-    text = shown(site, "whoami", **settings).text
+    text = run_at_terminal(site, "whoami", **settings).text
     for word in ("administrator", "api key", "acting key", "2 days"):
         assert word in text
 

@@ -13,7 +13,7 @@ from ..support.fake_langflow import FakeUser, Langflow, langflow
 from ..support.samples import USER_FIELDS
 from ..support.servers import Server
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 NOT_THIS = "does not use this database"
 NOT_THE = "does not use the database"
@@ -54,7 +54,7 @@ def test_where_both_say_the_same_a_note_names_the_key(
     result = ask(site, asked, key.plaintext).done()
     assert f"API key {uuid.UUID(key.id)} (ci)" in result.stderr
     assert NOT_THE not in result.stderr
-    assert len([a for a in asked.asked if a.api_key]) == 2
+    assert len([a for a in asked.requests if a.api_key]) == 2
 
 
 def test_a_key_that_only_the_server_knows_is_said(
@@ -147,6 +147,6 @@ def test_a_terminal_is_told_who_says_it(
     found.superuser.id = owner_of(site)
     found.add_key(found.superuser).value = key.plaintext
     (site.folder / "key").write_text(key.plaintext)
-    text = shown(site, "whoami", "--api-key-file", "key", "--url", asked.url).text
+    text = run_at_terminal(site, "whoami", "--api-key-file", "key", "--url", asked.url).text
     assert "as the server and" in text
     assert "(ci)" in text

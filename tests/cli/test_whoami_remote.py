@@ -11,7 +11,7 @@ import pytest
 from ..support.samples import USER_FIELDS, new_api_key
 from ..support.servers import Server, serving
 from ..support.sites import Result, Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 KEY = new_api_key()
 PATH = "/api/v1/users/whoami"
@@ -48,13 +48,13 @@ def ask(site: Site, server: Server, *arguments: str, **settings: str | None) -> 
 
 def test_the_key_is_sent_by_header(site: Site, server: Server) -> None:
     assert ask(site, server).done().rows == [[str(USER["id"]), "alice", "true", "true", "", ""]]
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert (asked.path, asked.query, asked.api_key) == (PATH, {}, KEY)
 
 
 def test_the_key_is_sent_by_query_string(site: Site, server: Server) -> None:
     ask(site, server, "--via", "query").done()
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert (asked.path, asked.query, asked.api_key) == (PATH, {"x-api-key": [KEY]}, None)
 
 
@@ -76,25 +76,25 @@ def test_address_and_key_may_come_from_the_settings(site: Site, server: Server) 
     site.call("whoami", "--remote", **settings).done()
     (site.folder / "key").write_text(f"{KEY}\n")
     site.call("whoami", "--remote", "--api-key-file", "key", LANGFLOW_URL=server.url).done()
-    assert [asked.api_key for asked in server.asked] == [KEY, KEY]
+    assert [asked.api_key for asked in server.requests] == [KEY, KEY]
 
 
 def test_a_presented_key_goes_before_the_one_of_the_settings(site: Site, server: Server) -> None:
     ask(site, server, LANGFLOW_API_KEY=new_api_key()).done()
-    assert server.asked[0].api_key == KEY
+    assert server.requests[0].api_key == KEY
 
 
 def test_without_an_address_in_force_none_is_asked(site: Site, server: Server) -> None:
     # LANGFLOW_URL alone does not make whoami ask it.
     result = site.call("whoami", LANGFLOW_URL=server.url, LANGFLOW_API_KEY=KEY).done()
     assert result.rows[0][1] == "administrator"
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_without_a_key_nothing_is_asked(site: Site, server: Server) -> None:
     result = site.call("whoami", "--url", server.url, "--json").failed(2)
     assert result.error["code"] == "config"
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_no_database_is_needed(empty_site: Site, server: Server) -> None:
@@ -107,19 +107,19 @@ def test_no_database_is_needed(empty_site: Site, server: Server) -> None:
 def test_an_address_is_tidied(site: Site, server: Server, suffix: str) -> None:
     server.url += suffix
     ask(site, server).done()
-    assert server.asked[0].path == PATH
+    assert server.requests[0].path == PATH
 
 
 def test_a_server_below_a_path_is_asked_there(site: Site, server: Server) -> None:
     server.url += "/langflow/"
     ask(site, server).done()
-    assert server.asked[0].path == f"/langflow{PATH}"
+    assert server.requests[0].path == f"/langflow{PATH}"
 
 
 def test_a_path_that_is_not_ascii_is_sent_encoded(site: Site, server: Server) -> None:
     server.url += "/fl\u00fcsse/50%25"
     ask(site, server).done()
-    assert server.asked[0].path == f"/fl%C3%BCsse/50%25{PATH}"
+    assert server.requests[0].path == f"/fl%C3%BCsse/50%25{PATH}"
 
 
 def test_require_superuser_answers_and_tells_by_its_exit_code(site: Site, server: Server) -> None:
@@ -131,7 +131,7 @@ def test_require_superuser_answers_and_tells_by_its_exit_code(site: Site, server
 
 
 def test_at_a_terminal_the_server_is_the_one_who_says(site: Site, server: Server) -> None:
-    text = shown(site, "whoami", "--url", server.url, LANGFLOW_API_KEY=KEY).text
+    text = run_at_terminal(site, "whoami", "--url", server.url, LANGFLOW_API_KEY=KEY).text
     assert "alice" in text
     assert "server" in text
 
@@ -164,8 +164,8 @@ def test_a_redirect_is_not_followed(site: Site, server: Server, status: int) -> 
         elsewhere.body = USER
         server.status, server.headers = status, {"Location": f"{elsewhere.url}{PATH}"}
         ask(site, server).failed(1, str(status))
-        assert elsewhere.asked == []
-    assert len(server.asked) == 1
+        assert elsewhere.requests == []
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [404, 418, 500, 502])
@@ -247,11 +247,11 @@ def test_an_address_that_cannot_be_asked_is_an_error(site: Site, server: Server,
 def test_a_password_in_the_address_is_refused_and_not_shown(site: Site, server: Server) -> None:
     server.url = server.url.replace("http://", "http://user:pass-of-proxy@")
     assert "pass-of-proxy" not in ask(site, server).failed(2, "password").stderr
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_key_that_no_header_can_hold_is_not_sent_or_shown(site: Site, server: Server) -> None:
     (site.folder / "key").write_text("sk-äöü€-hidden-part", encoding="utf-8")
     result = site.call("whoami", "--url", server.url, "--api-key-file", "key").failed(4)
     assert "hidden-part" not in result.stderr
-    assert server.asked == []
+    assert server.requests == []

@@ -37,7 +37,7 @@ def make_database(
     made: list[ServerDatabase] = []
 
     def make(shape: Shape = NEWEST) -> Database:
-        made.append(server_databases.made(primary.cluster, shape, icu_locale=icu_locale))
+        made.append(server_databases.create(primary.cluster, shape, icu_locale=icu_locale))
         empty_site.server = made[-1]
         return made[-1]
 

@@ -13,7 +13,7 @@ import langkeys
 from ..conftest import SUPERUSER
 from ..support import commands
 from ..support.clusters import PASSWORD, Cluster
-from ..support.commands import EVERY
+from ..support.commands import ALL
 from ..support.server_databases import ServerDatabase
 from ..support.sites import Site
 from . import debian_server
@@ -78,7 +78,7 @@ def states(pooler: Cluster, server: ServerDatabase) -> list[object]:
 def test_every_command_works_but_the_rotation_of_the_secret_key(
     pooled: Site, server: ServerDatabase, superuser: str
 ) -> None:
-    for command in EVERY:
+    for command in ALL:
         for table in ("apikey", "variable"):
             server.rows(f"DELETE FROM {table}")
         server.rows('DELETE FROM "user" WHERE username != ?', (SUPERUSER,))

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from ..support.clusters import PASSWORD, Cluster
-from ..support.commands import EVERY, VARIABLE
+from ..support.commands import ALL, VARIABLE
 from ..support.server_databases import ServerDatabase
 from ..support.sites import Site
 from . import debian_server
@@ -39,7 +39,7 @@ def replica(walked_site: Site, server: ServerDatabase, primary: Primary, standby
 
 
 def test_every_command_that_only_reads_works(replica: Site) -> None:
-    for command in EVERY:
+    for command in ALL:
         if command.path in READING:
             # `run` takes the place of the process that it is called in.
             ask = replica.run if command.path == "run" else replica.call
@@ -48,7 +48,7 @@ def test_every_command_that_only_reads_works(replica: Site) -> None:
 
 def test_every_other_command_says_that_it_cannot_write(replica: Site) -> None:
     before, files = replica.database.content(), sorted(replica.folder.iterdir())
-    for command in EVERY:
+    for command in ALL:
         if command.path not in READING:
             refused = replica.call(*command.line, stdin=command.stdin)
             refused.failed(6, "is a replica (standby)", "nothing was written", "the primary")

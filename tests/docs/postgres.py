@@ -30,7 +30,7 @@ def main() -> None:
             print("connected", flush=True)
             time.sleep(600)
         return
-    database = server_databases.made(cluster, databases.NEWEST)
+    database = server_databases.create(cluster, databases.NEWEST)
     database.add_user("administrator")
     address = f"127.0.0.1:{cluster.port}/{database.name}"
     (Path(os.environ["HOME"]) / ".db-example-com-5432-langflow").write_text(address)

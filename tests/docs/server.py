@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..support.fake_langflow import Langflow, Refused
-from ..support.servers import Asked, serving
+from ..support.servers import Request, serving
 
 
 class OnDatabase(Langflow):
@@ -30,11 +30,11 @@ class OnDatabase(Langflow):
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("SELECT count(*) FROM user").fetchone()
 
-    def answer(self, asked: Asked) -> tuple[int, Any]:
+    def answer(self, request: Request) -> tuple[int, Any]:
         """Answer whoami by the database; everything else as the Langflow in memory."""
-        if asked.path != "/api/v1/users/whoami":
-            return super().answer(asked)
-        key_hash = hashlib.sha256((asked.api_key or "").encode()).hexdigest()
+        if request.path != "/api/v1/users/whoami":
+            return super().answer(request)
+        key_hash = hashlib.sha256((request.api_key or "").encode()).hexdigest()
         with closing(sqlite3.connect(self.path)) as connection:
             row = connection.execute(
                 "SELECT user.id, username, is_superuser FROM user JOIN apikey ON user.id = user_id"

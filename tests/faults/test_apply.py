@@ -77,8 +77,8 @@ def assert_declared(found: Declared, *, graced: int) -> None:
         with closing(sqlite3.connect(found.database.path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     found.site.run("apply", "-f", "m.yaml", "--yes").done()
-    found.settled()
-    found.the_key_is_that_of("app", "ci")
+    found.assert_up_to_date()
+    found.assert_only_key("app", "ci")
     assert hash_of(found.out("graced")) in working(found, "graced")
     assert len(working(found, "graced")) == graced
     assert working(found, "partner") == [hash_of((found.site.folder / "partner").read_text())]
@@ -116,7 +116,7 @@ def test_a_renewal_that_dies_at_a_step_is_completed_by_the_next(
     assert died.code == -9
     # At every moment the files have keys that work.
     for name in ("key", "graced"):
-        declared.works(declared.out(name), "ci")
+        declared.assert_accepted(declared.out(name), "ci")
     assert_declared(declared, graced=2)
     assert all(declared.out(name) != before[name] for name in before)
 
@@ -171,10 +171,10 @@ def test_random_kills_leave_what_the_next_run_completes(
         else:
             landed["at its commit or after" if log.exists() else "before its commit"] += 1
         for name in ("key", "graced"):
-            declared.works(declared.out(name), "ci")
+            declared.assert_accepted(declared.out(name), "ci")
         declared.site.call("apply", "-f", "m.yaml", "--yes").done()
-        declared.settled()
-        declared.the_key_is_that_of("app", "ci")
+        declared.assert_up_to_date()
+        declared.assert_only_key("app", "ci")
         assert len(working(declared, "partner")) == 1
         declared.database.rows(
             "DELETE FROM apikey WHERE name = 'graced' AND expires_at < ?", (stored(ago(days=-2)),)

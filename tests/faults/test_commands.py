@@ -54,8 +54,8 @@ WRITES = (
 NAMES = [write.arguments[0] + " " + write.arguments[1] for write in WRITES]
 
 
-def made(site: Site, owner: str) -> Vault:
-    original = vault.made(site, owner)
+def create_vault(site: Site, owner: str) -> Vault:
+    original = vault.create(site, owner)
     rows = original.site.database.rows
     ids = [row[0] for row in rows("SELECT id FROM apikey ORDER BY rowid")]
     for name, key_id in zip("abc", ids, strict=False):
@@ -96,7 +96,7 @@ def assert_sound(found: Vault, write: Write, before: int) -> None:
 def test_a_command_that_is_killed_has_done_all_or_nothing(
     site: Site, superuser: str, tmp_path: Path, write: Write, command_kills: int
 ) -> None:
-    original = made(site, superuser)
+    original = create_vault(site, superuser)
     before = size(original, write.table)
     chance = random.Random(4)
     landed = {"before its commit": 0, "at its commit or after": 0, "after it had ended": 0}
@@ -134,7 +134,7 @@ def test_a_command_that_is_killed_has_done_all_or_nothing(
 def test_a_command_that_fails_at_its_commit_has_done_nothing(
     site: Site, superuser: str, write: Write, place: str
 ) -> None:
-    found = made(site, superuser)
+    found = create_vault(site, superuser)
     before = found.site.database.content()
     failed = found.site.run(*write.arguments, stdin=write.stdin, LANGKEYS_FAILPOINT=place)
     assert failed.code != 0
@@ -146,7 +146,7 @@ def test_a_command_that_fails_at_its_commit_has_done_nothing(
 def test_a_command_on_a_full_disk_has_done_nothing_or_all(
     site: Site, superuser: str, tmp_path: Path, write: Write
 ) -> None:
-    original = made(site, superuser)
+    original = create_vault(site, superuser)
     before = size(original, write.table)
     for limit in (100, 5000):
         found = vault.copied(original, tmp_path / "copy")
@@ -163,7 +163,7 @@ def test_a_command_on_a_full_disk_has_done_nothing_or_all(
 
 
 def test_eight_processes_that_write_lose_nothing(site: Site, superuser: str, writes: int) -> None:
-    found = made(site, superuser)
+    found = create_vault(site, superuser)
     program = (
         "import sys, os; sys.stdout = open(os.devnull, 'w'); from langkeys.cli import main\n"
         "n, count = int(sys.argv[1]), int(sys.argv[2])\n"
@@ -206,7 +206,7 @@ def test_init_that_is_killed_is_completed_by_the_next(empty_site: Site, command_
 @pytest.fixture
 def damaged(site: Site, superuser: str) -> Callable[[int, bytes], Vault]:
     def make(offset: int, data: bytes) -> Vault:
-        found = vault.made(site, superuser, keys=200, wal=False)
+        found = vault.create(site, superuser, keys=200, wal=False)
         with found.database.open("r+b") as file:
             file.seek(offset)
             file.write(data)
@@ -232,7 +232,7 @@ def test_a_damaged_database_is_a_clear_error_or_none(
 @pytest.mark.parametrize("part", [0, 100, 4096, 20000])
 @pytest.mark.sample(2)
 def test_a_truncated_database_is_a_clear_error(site: Site, superuser: str, part: int) -> None:
-    found = vault.made(site, superuser, keys=200, wal=False)
+    found = vault.create(site, superuser, keys=200, wal=False)
     found.database.write_bytes(found.database.read_bytes()[:part])
     for arguments in (
         ("secret-key", "rotate", "--yes"), ("api-key", "create"), ("backup", "copy.db"),

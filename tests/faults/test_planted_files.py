@@ -35,7 +35,7 @@ WRITES = (
 
 @pytest.fixture
 def filled(site: Site, superuser: str) -> Vault:
-    return vault.made(site, superuser)
+    return vault.create(site, superuser)
 
 
 @pytest.fixture

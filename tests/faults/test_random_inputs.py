@@ -109,7 +109,7 @@ def test_json_columns_with_tokens_anywhere(examples: int) -> None:
 def test_references_names_and_values_of_whole_commands(
     site: Site, superuser: str, examples: int
 ) -> None:
-    found = vault.made(site, superuser)
+    found = vault.create(site, superuser)
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(TYPED, TYPED)

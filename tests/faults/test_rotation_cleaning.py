@@ -25,7 +25,7 @@ STEP = "before-cleaning"
 @pytest.fixture
 def old(site: Site, superuser: str, database: Database) -> Vault:
     """A site in whose free pages are tokens, as a SQLite leaves them that overwrites nothing."""
-    found = vault.made(site, superuser)
+    found = vault.create(site, superuser)
     with closing(sqlite3.connect(found.database)) as connection:
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("CREATE TABLE gone (token TEXT)")
@@ -33,7 +33,7 @@ def old(site: Site, superuser: str, database: Database) -> Vault:
             connection.executemany("INSERT INTO gone VALUES (?)", [(encrypted("gone" * 99),)] * 50)
         with connection:
             connection.execute("DELETE FROM gone")
-    found.reads = found.opened(SECRET_KEY)
+    found.plain_dump = found.decrypted_dump(SECRET_KEY)
     assert "gone" * 99 in tokens(found.database)
     return found
 
@@ -59,7 +59,7 @@ def test_after_a_rotation_no_old_token_can_be_carved(old: Vault) -> None:
     assert under_the_old_key(old) == 0
     old.assert_whole()
     (backup,) = old.database.parent.glob("*.backup-*Z")
-    assert old.opened(SECRET_KEY, backup) == old.reads
+    assert old.decrypted_dump(SECRET_KEY, backup) == old.plain_dump
     assert "gone" * 99 not in tokens(backup)
 
 

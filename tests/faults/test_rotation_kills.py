@@ -25,7 +25,7 @@ AFTER = ("committed", "renamed", "journal-removed")
 
 @pytest.fixture
 def filled(site: Site, superuser: str, database: Database) -> Vault:
-    return vault.made(site, superuser)
+    return vault.create(site, superuser)
 
 
 SETTLE = ("api-key", "migrate")
@@ -58,7 +58,7 @@ def assert_only_told(found: Vault, *, is_unfinished: bool) -> None:
 def test_a_rotation_killed_at_a_step_is_completed_or_undone_by_the_next_command(
     site: Site, superuser: str, tmp_path: Path, step: str, wal: bool, each: int
 ) -> None:
-    original = vault.made(site, superuser, wal=wal)
+    original = vault.create(site, superuser, wal=wal)
     for _ in range(each):
         found = vault.copied(original, tmp_path / "copy")
         killed = found.site.run(*ROTATE, LANGKEYS_FAILPOINT=step)
@@ -99,7 +99,7 @@ def wait_for_writing(found: Vault, process: subprocess.Popen[bytes]) -> float:
 def test_a_rotation_killed_at_any_moment_leaves_one_key_for_all(
     site: Site, superuser: str, tmp_path: Path, kills: int
 ) -> None:
-    original = vault.made(site, superuser, keys=300)
+    original = vault.create(site, superuser, keys=300)
     chance = random.Random(20261123)
     landed = {"undone": 0, "completed": 0, "after it had ended": 0}
     window = 0.0

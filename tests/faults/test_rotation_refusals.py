@@ -23,7 +23,7 @@ ROTATE = ("secret-key", "rotate", "--yes")
 
 @pytest.fixture
 def filled(site: Site, superuser: str) -> Vault:
-    return vault.made(site, superuser)
+    return vault.create(site, superuser)
 
 
 def assert_untouched(filled: Vault) -> None:
@@ -47,7 +47,7 @@ def test_a_rotation_beside_an_open_connection_is_refused(filled: Vault, begun: b
 def test_of_two_rotations_at_once_one_wins_and_the_other_says_so(
     site: Site, superuser: str
 ) -> None:
-    filled = vault.made(site, superuser, keys=2000)
+    filled = vault.create(site, superuser, keys=2000)
     processes = [filled.site.spawn(*ROTATE) for _ in range(2)]
     results = []
     for process in processes:
@@ -71,11 +71,11 @@ def test_one_value_that_does_not_open_undoes_all_and_is_named(
     filled.site.database.add_variable(
         superuser, "FOREIGN", encrypted("x", OTHER_SECRET_KEY), "Credential"
     )
-    before = filled.opened(SECRET_KEY)
+    before = filled.decrypted_dump(SECRET_KEY)
     said = filled.site.call(*ROTATE).failed(7, "nothing was written").stderr
     assert "variable.value" in said
     assert "(FOREIGN)" in said
-    assert filled.opened(SECRET_KEY) == before
+    assert filled.decrypted_dump(SECRET_KEY) == before
     assert filled.leftovers() == []
     filled.site.call("secret-key", "check").stderr.index("cannot decrypt 1 value of")
 
@@ -93,7 +93,7 @@ def test_the_key_that_opens_the_rest_heals_a_database_of_mixed_keys(
     assert [key["opens"] for key in checked.json()["keys"]][1] == 1
     filled.site.call(*ROTATE, "--old-key-file", str(old)).done()
     key = filled.key_file.read_text()
-    assert "<healed>" in "".join(filled.opened(key))
+    assert "<healed>" in "".join(filled.decrypted_dump(key))
     filled.site.call("secret-key", "check").done()
 
 
@@ -199,7 +199,7 @@ def test_a_broken_off_rotation_of_a_key_from_the_environment_says_what_to_set(
     done = site.call("api-key", "migrate", LANGFLOW_SECRET_KEY=new).done()
     assert "was committed" in done.stderr
     assert filled.leftovers() == []
-    assert filled.opened(new) == filled.reads
+    assert filled.decrypted_dump(new) == filled.plain_dump
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 43 + "!", "A" * 42, "", "a b" * 15])
@@ -222,7 +222,7 @@ def test_a_secret_key_behind_a_link_is_read_and_never_replaced(filled: Vault) ->
     assert str(file) in done.stderr.splitlines()[-1]
     assert filled.key_file.is_symlink()
     assert target.read_text() == SECRET_KEY
-    assert filled.opened(file.read_text().strip()) == filled.reads
+    assert filled.decrypted_dump(file.read_text().strip()) == filled.plain_dump
 
 
 def test_the_rest_of_the_env_file_its_mode_and_owner_stay(filled: Vault) -> None:
@@ -242,7 +242,7 @@ def test_the_rest_of_the_env_file_its_mode_and_owner_stay(filled: Vault) -> None
 def test_a_limit_of_file_sizes_leaves_one_key_for_all(
     site: Site, superuser: str, limit: int
 ) -> None:
-    filled = vault.made(site, superuser, keys=500)
+    filled = vault.create(site, superuser, keys=500)
     process = filled.site.spawn(
         *ROTATE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
@@ -280,7 +280,7 @@ def small_disk(tmp_path: Path) -> Callable[[int], Path]:
 def test_a_full_disk_leaves_one_key_for_all(
     site: Site, superuser: str, small_disk: Callable[[int], Path]
 ) -> None:
-    original = vault.made(site, superuser, keys=500)
+    original = vault.create(site, superuser, keys=500)
     size = sum(path.stat().st_size for path in site.folder.rglob("*") if path.is_file())
     outcomes = set()
     # Room for nothing, for a part of the backup, for all of it, for a part of the log, for all.
@@ -300,7 +300,7 @@ def test_a_full_disk_leaves_one_key_for_all(
 def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_done(
     superuser: str, site: Site
 ) -> None:
-    original = vault.made(site, superuser)
+    original = vault.create(site, superuser)
     with unprivileged.reachable_folder() as folder:
         found = vault.copied(original, folder / "site")
         (found.site.folder / "config").chmod(0o500)

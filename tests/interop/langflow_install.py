@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support import surroundings
+from tests.support import isolation
 
 DEFAULT_VERSION = "1.13.0"
 
@@ -69,7 +69,7 @@ class InstallError(Exception):
 
 def home() -> Path:
     """Return the folder that holds the installed servers."""
-    user = surroundings.user_environment()
+    user = isolation.user_environment()
     if chosen := user.get("LANGKEYS_INTEROP_HOME"):
         return Path(chosen).absolute()
     if cache := user.get("XDG_CACHE_HOME"):
@@ -132,7 +132,7 @@ def _uv(*arguments: str) -> None:
         raise InstallError("uv is needed to install a Langflow server (pip install uv)")
     done = subprocess.run(
         [*command, *arguments],
-        env=surroundings.user_environment(),  # uv's own settings and cache
+        env=isolation.user_environment(),  # uv's own settings and cache
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

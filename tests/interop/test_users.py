@@ -16,7 +16,7 @@ FIRST = "the-first-password-of-somebody"
 SECOND = "the-second-password-of-somebody"
 
 
-def made(langkeys: Langkeys, name: str, *options: str, password: str = FIRST) -> Any:
+def create_user(langkeys: Langkeys, name: str, *options: str, password: str = FIRST) -> Any:
     """Make a user with a password that comes on stdin, and return the JSON object."""
     arguments = ("user", "create", name, "--password-file", "-", "--json", *options)
     return langkeys(*arguments, stdin=password).done().json()
@@ -38,7 +38,7 @@ def by_token(server: LangflowServer, token: str, path: str) -> Answer:
 def test_a_user_made_here_logs_in_and_finds_a_project(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    user = made(langkeys, name)
+    user = create_user(langkeys, name)
     assert (user["is_active"], user["is_superuser"], user["last_login_at"]) == (True, False, None)
 
     token = server.rest.login(name, FIRST)
@@ -60,7 +60,7 @@ def test_a_user_made_here_logs_in_and_finds_a_project(
 def test_the_key_of_a_user_who_never_logged_in_runs_a_flow(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    made(langkeys, name)
+    create_user(langkeys, name)
     key = key_of(langkeys, name)
     assert server.rest.whoami(key).body["username"] == name
     flow = server.rest.create_flow(name, key=key)
@@ -72,7 +72,7 @@ def test_the_row_is_the_one_that_a_server_makes(
 ) -> None:
     admin = key_of(langkeys, SUPERUSER)
     theirs = uuid.UUID(server.rest.create_user(f"{name}-theirs", FIRST, key=admin)).hex
-    ours = uuid.UUID(made(langkeys, name)["id"]).hex
+    ours = uuid.UUID(create_user(langkeys, name)["id"]).hex
 
     def row(user_id: str) -> dict[str, Any]:
         (found,) = database.query("SELECT * FROM user WHERE id = ?", user_id)
@@ -88,7 +88,7 @@ def test_the_row_is_the_one_that_a_server_makes(
 def test_a_new_password_logs_in_and_the_old_one_is_refused(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    made(langkeys, name)
+    create_user(langkeys, name)
     key, token = key_of(langkeys, name), server.rest.login(name, FIRST)
     langkeys("user", "set-password", name, "--password-file", "-", stdin=f"{SECOND}\n").done()
     assert logged_in(server, name, FIRST).status == 401
@@ -105,7 +105,7 @@ def test_a_new_password_logs_in_and_the_old_one_is_refused(
 def test_a_password_beyond_what_bcrypt_counts_logs_in(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    made(langkeys, name, password="ä" * 60)
+    create_user(langkeys, name, password="ä" * 60)
     assert logged_in(server, name, "ä" * 60).status == 200
     assert logged_in(server, name, "ä" * 35).status == 401
 
@@ -113,7 +113,7 @@ def test_a_password_beyond_what_bcrypt_counts_logs_in(
 def test_a_deactivated_user_is_out_until_activated_again(
     server: LangflowServer, langkeys: Langkeys, expected: Expected, name: str
 ) -> None:
-    made(langkeys, name)
+    create_user(langkeys, name)
     key = key_of(langkeys, name)
     flow = server.rest.create_flow(name, key=key)
 
@@ -134,7 +134,7 @@ def test_a_deactivated_user_is_out_until_activated_again(
 def test_a_user_deactivated_with_their_keys_revoked_is_out_for_good(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    made(langkeys, name)
+    create_user(langkeys, name)
     key = key_of(langkeys, name)
     flow = server.rest.create_flow(name, key=key)
     run = langkeys("user", "deactivate", name, "--revoke-keys", "--json").done()
@@ -147,7 +147,7 @@ def test_a_user_deactivated_with_their_keys_revoked_is_out_for_good(
 def test_promoting_and_demoting_count_at_once(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    made(langkeys, name)
+    create_user(langkeys, name)
     key = key_of(langkeys, name)
 
     def standing() -> tuple[bool, bool]:
@@ -168,7 +168,7 @@ def test_promoting_and_demoting_count_at_once(
 def test_a_superuser_made_here_is_one_at_the_server(
     server: LangflowServer, langkeys: Langkeys, name: str
 ) -> None:
-    made(langkeys, name, "--superuser")
+    create_user(langkeys, name, "--superuser")
     token = server.rest.login(name, FIRST)
     everybody = by_token(server, token, "/api/v1/users/?limit=200")
     assert everybody.status == 200
@@ -187,7 +187,7 @@ def test_a_name_is_taken_whoever_took_it_and_in_whatever_case(
         assert run.error()["code"] == "conflict"
     assert database.count("user") == before
 
-    made(langkeys, name)
+    create_user(langkeys, name)
     body = {"username": name.upper(), "password": FIRST}
     answer = server.rest.request("POST", "/api/v1/users/", key=admin, json_body=body)
     assert answer.status == (400 if expected.names_ignore_case else 201)

@@ -17,7 +17,7 @@ import langkeys
 from langkeys import LangflowStore
 
 from ..support.databases import Database, SampleKey
-from ..support.gateways import refused
+from ..support.gateways import refusal_reason
 from ..support.samples import CREDENTIAL, PASSWORD, decrypted, hash_of, new_api_key
 from ..support.sites import Site
 
@@ -57,7 +57,7 @@ def test_a_key_is_made_found_rotated_and_revoked(
     assert gateway.verify(made.plaintext)
     assert gateway.verify(rotated.new.plaintext)
     again = gateway.api_keys.rotate(rotated.new.plaintext)
-    assert refused(gateway, rotated.new.plaintext) == "unknown"
+    assert refusal_reason(gateway, rotated.new.plaintext) == "unknown"
 
     ended = gateway.api_keys.revoke(again.new.row.id, made.plaintext, again.new.row.id)
     assert {key.id for key in ended} == {again.new.row.id, made.row.id}
@@ -98,12 +98,12 @@ def test_a_new_key_that_is_not_delivered_is_taken_back_and_the_old_one_stays(
 
     with pytest.raises(ConnectionError):
         gateway.api_keys.rotate("ci", deliver=fail)
-    assert refused(gateway, received[0]) == "unknown"
+    assert refusal_reason(gateway, received[0]) == "unknown"
     assert gateway.verify(key.plaintext)
     delivered: list[str] = []
     rotated = gateway.api_keys.rotate("ci", deliver=delivered.append)
     assert delivered == [rotated.new.plaintext]
-    assert refused(gateway, key.plaintext) == "unknown"
+    assert refusal_reason(gateway, key.plaintext) == "unknown"
 
 
 def test_a_new_key_that_can_neither_be_delivered_nor_taken_back_is_named(
@@ -168,7 +168,7 @@ def test_what_a_generation_lacks_is_refused(site_of: Any, release: str) -> None:
         with pytest.raises(langkeys.UnsupportedError):
             store.api_keys.rotate("app", grace=DAY)
         store.api_keys.revoke("app")
-        assert refused(store, made.plaintext) == "unknown"
+        assert refusal_reason(store, made.plaintext) == "unknown"
 
 
 # Variables

@@ -39,7 +39,7 @@ def gateway(site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def other(site: Site, release: str = "1.13") -> tuple[Database, SampleKey]:
     """Make another database beside the site's, with one key."""
-    made = databases.made(site.folder / "other.db", SHAPES[release])
+    made = databases.create(site.folder / "other.db", SHAPES[release])
     key = made.add_key(made.add_user("administrator"))
     return made, key
 

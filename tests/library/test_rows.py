@@ -10,7 +10,7 @@ import pytest
 from langkeys import LangflowStore
 from langkeys.errors import FailedError, SecretKeyError, UsageError
 
-from ..support.answers import user_let_in
+from ..support.answers import authenticated_username
 from ..support.databases import Database, ago, ahead
 from ..support.samples import OTHER_SECRET_KEY
 
@@ -23,7 +23,7 @@ def test_revoked_by_any_row_a_key_goes_with_all_of_them(
     database.rows("UPDATE apikey SET api_key_hash = NULL WHERE id = ?", (hers.id,))
     rows = gateway.api_keys.revoke("hers")
     assert [row.name for row in rows] == ["hers", "mine"]
-    assert user_let_in(database, key.plaintext) is None
+    assert authenticated_username(database, key.plaintext) is None
     assert database.key_ids() == []
 
 
@@ -33,7 +33,7 @@ def test_rotated_a_key_ends_in_all_rows(
     key = database.add_key(superuser, "ci")
     database.add_key(superuser, "twin", plaintext=key.plaintext, hashed=False)
     replacement = gateway.api_keys.rotate(key.plaintext)
-    assert user_let_in(database, key.plaintext) is None
+    assert authenticated_username(database, key.plaintext) is None
     assert gateway.verify(replacement.new.plaintext).user.username == "administrator"
     assert database.key_ids() == [replacement.new.row.id]
 

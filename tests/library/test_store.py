@@ -17,7 +17,7 @@ from langkeys.library import store as library_store
 
 from ..support import databases
 from ..support.databases import Database, SampleKey, ago, ahead
-from ..support.gateways import refused
+from ..support.gateways import refusal_reason
 from ..support.samples import SECRET_KEY, decrypted, new_api_key
 from ..support.sites import Site
 
@@ -175,12 +175,12 @@ def test_a_key_that_is_not_valid_is_refused_with_the_reason(
     expired = database.add_key(superuser, expires_at=ago(days=1))
     inactive = database.add_key(superuser, is_active=False)
     of_inactive = database.add_key(inactive_owner)
-    assert refused(gateway, new_api_key()) == "unknown"
-    assert refused(gateway, expired.plaintext) == "expired"
-    assert refused(gateway, inactive.plaintext) == "inactive"
-    assert refused(gateway, of_inactive.plaintext) == "owner inactive"
+    assert refusal_reason(gateway, new_api_key()) == "unknown"
+    assert refusal_reason(gateway, expired.plaintext) == "expired"
+    assert refusal_reason(gateway, inactive.plaintext) == "inactive"
+    assert refusal_reason(gateway, of_inactive.plaintext) == "owner inactive"
     for nothing in (None, "", "\ud800"):
-        assert refused(gateway, nothing) == "unknown"
+        assert refusal_reason(gateway, nothing) == "unknown"
 
 
 def test_nothing_is_written_where_no_use_is_counted(
@@ -188,7 +188,7 @@ def test_nothing_is_written_where_no_use_is_counted(
 ) -> None:
     before = database.content()
     gateway.verify(key.plaintext)
-    refused(gateway, new_api_key())
+    refusal_reason(gateway, new_api_key())
     assert database.content() == before
 
 
@@ -199,7 +199,7 @@ def test_a_use_is_counted_where_that_is_asked_for(
     expired = database.add_key(superuser, expires_at=ago(days=1))
     for _ in range(3):
         gateway.verify(key.plaintext, count_use=True)
-    refused(gateway, expired.plaintext, count_use=True)
+    refusal_reason(gateway, expired.plaintext, count_use=True)
     total, last = uses(database, key)
     assert total == 3
     assert last is not None
@@ -223,7 +223,7 @@ def test_a_key_that_is_revoked_before_its_use_is_counted_is_refused(
     verified = gateway.verify(key.plaintext)
     gateway._verifier.verify = lambda _: verified  # type: ignore[method-assign]
     database.rows("DELETE FROM apikey")
-    assert refused(gateway, key.plaintext, count_use=True) == "unknown"
+    assert refusal_reason(gateway, key.plaintext, count_use=True) == "unknown"
 
 
 def test_a_use_that_cannot_be_counted_is_an_error(
@@ -274,7 +274,7 @@ def test_a_server_that_is_upgraded_beside_it_is_noticed(
         site.database.rows("ALTER TABLE apikey ADD COLUMN expires_at DATETIME")
         site.database.rows("UPDATE alembic_version SET version_num = 'd49cbced8696'")
         site.database.rows("UPDATE apikey SET expires_at = ?", (databases.stored(ago(days=1)),))
-        assert refused(store, key.plaintext) == "expired"
+        assert refusal_reason(store, key.plaintext) == "expired"
         assert store.release == "1.10.2"
 
 
@@ -310,7 +310,7 @@ def test_many_threads_verify_count_and_administer_at_once(
             made = gateway.api_keys.create("thread")
             assert gateway.verify(made.plaintext).api_key is not None
             gateway.api_keys.revoke(made.row.id)
-            assert refused(gateway, made.plaintext) == "unknown"
+            assert refusal_reason(gateway, made.plaintext) == "unknown"
 
     with ThreadPoolExecutor(9) as pool:
         administering = pool.submit(administer)

@@ -86,7 +86,7 @@ def test_the_init_container_makes_one_key_however_often_it_starts(declared: Decl
 def test_the_sidecar_applies_and_waits(declared: Declared) -> None:
     command = described("sidecar.yaml")["spec"]["containers"][1]["command"]
     assert run(declared, command).code == -15
-    declared.works(declared.out("app-key"), "ci")
+    declared.assert_accepted(declared.out("app-key"), "ci")
 
 
 def test_the_alarm_goes_off_where_somebody_has_changed_something(declared: Declared) -> None:

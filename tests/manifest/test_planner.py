@@ -93,7 +93,7 @@ documents = st.fixed_dictionaries(
 @contextmanager
 def world(keys: list[Any], values: list[Any]) -> Iterator[tuple[Path, Database]]:
     with tempfile.TemporaryDirectory() as folder:
-        database = databases.made(Path(folder) / "langflow.db")
+        database = databases.create(Path(folder) / "langflow.db")
         database.add_user(SUPERUSER)
         ids = {name: database.add_user(name, is_superuser=False) for name in (*USERS, "other")}
         for user, name, days, is_active, age in keys:

@@ -26,12 +26,12 @@ class Deployment:
     said: list[str] = field(default_factory=list)
 
     def server(self, key: str | None = None, *, timeout: float = 5) -> Server:
-        client = Client(self.asked.url, key or self.key.value, timeout=timeout)
+        client = Client(self.requests.url, key or self.key.value, timeout=timeout)
         return Server(client, self.said.append)
 
-    def deeds(self) -> list[str]:
+    def writes(self) -> list[str]:
         """What was asked but looked at, as ``POST /api/v1/api_key/``."""
-        return [f"{a.method} {a.path}" for a in self.asked.asked if a.method != "GET"]
+        return [f"{a.method} {a.path}" for a in self.requests.requests if a.method != "GET"]
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def test_an_expiry_is_kept_or_refused_before_any_deed(
     if not honours:
         with pytest.raises(UnsupportedError, match=version.replace(".", r"\.")):
             creation.create(deployment.server(), "ci", until)
-        assert deployment.deeds() == []
+        assert deployment.writes() == []
         return
     new = creation.create(deployment.server(), "ci", until)
     assert new.row.expires_at is not None
@@ -100,7 +100,7 @@ def test_an_answer_lost_after_the_deed_names_the_new_ids_and_deletes_nothing(
     assert len(new) == 2
     assert f"langkeys api-key revoke {' '.join(new)} --url" in (caught.value.hint or "")
     assert [line.split()[0] for line in caught.value.candidates] == new
-    assert deployment.deeds() == [f"POST {PATH}"]
+    assert deployment.writes() == [f"POST {PATH}"]
 
 
 def test_an_answer_lost_before_the_deed_says_that_nothing_is_there(deployment: Deployment) -> None:
@@ -149,7 +149,7 @@ def test_a_lost_answer_to_a_deletion_is_asked_for_again(
     chosen = references.choose(server, api_keys.list_keys(server), "ci", destroys=True)
     rotation.revoke([chosen])
     assert key not in deployment.langflow.keys
-    assert len(deployment.deeds()) == 2
+    assert len(deployment.writes()) == 2
 
 
 @pytest.mark.parametrize("is_done", [True, False])
@@ -217,7 +217,7 @@ def test_up_to_1_7_the_hole_is_not_used(deploy: Deploy) -> None:
     server = deployment.server()
     with pytest.raises(NotFoundError):
         references.choose(server, api_keys.list_keys(server), key.id, destroys=True)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 # Choosing

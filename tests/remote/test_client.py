@@ -15,7 +15,7 @@ from langkeys.remote import client as client_module
 from langkeys.remote.client import Client, LostAnswerError, UnreachableError
 
 from ..support.samples import new_api_key
-from ..support.servers import Asked, Server, serving
+from ..support.servers import Request, Server, serving
 
 KEY = new_api_key()
 VALUE = "value-that-is-sent-and-never-shown"
@@ -60,17 +60,20 @@ def test_a_request_has_one_credential_and_no_cookie(server: Server) -> None:
     client = Client(server.url, KEY)
     client.get(PATH)
     client.get(PATH)
-    for asked in server.asked:
-        assert asked.api_key == KEY
-        assert asked.query == {}
-        assert "cookie" not in asked.headers
-        assert "authorization" not in asked.headers
+    for request in server.requests:
+        assert request.api_key == KEY
+        assert request.query == {}
+        assert "cookie" not in request.headers
+        assert "authorization" not in request.headers
 
 
 def test_an_anonymous_request_has_no_key_at_all(server: Server) -> None:
     for via in ("header", "query"):
         Client(server.url, KEY, via=via).ask("GET", PATH, anonymous=True)
-    assert [(asked.api_key, asked.query) for asked in server.asked] == [(None, {}), (None, {})]
+    assert [(request.api_key, request.query) for request in server.requests] == [
+        (None, {}),
+        (None, {}),
+    ]
 
 
 def test_another_key_asks_the_same_server(server: Server) -> None:
@@ -80,7 +83,10 @@ def test_another_key_asks_the_same_server(server: Server) -> None:
     second = first.by(other)
     second.get(PATH)
     first.get(PATH)
-    assert [asked.query for asked in server.asked] == [{"x-api-key": [other]}, {"x-api-key": [KEY]}]
+    assert [request.query for request in server.requests] == [
+        {"x-api-key": [other]},
+        {"x-api-key": [KEY]},
+    ]
     assert KEY not in repr(first)
 
 
@@ -125,8 +131,8 @@ def test_loopback_never_goes_through_a_proxy(
         server.body = {}
         for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
             Client(url, KEY).get(PATH)
-        assert proxy.asked == []
-    assert len(server.asked) == 2
+        assert proxy.requests == []
+    assert len(server.requests) == 2
 
 
 def test_a_proxy_is_used_for_other_hosts_and_named_where_it_fails(
@@ -136,7 +142,7 @@ def test_a_proxy_is_used_for_other_hosts_and_named_where_it_fails(
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:password-of-proxy@"))
         proxy.body = {}
         Client("http://langflow.invalid", KEY).get(PATH)
-        assert len(proxy.asked) == 1
+        assert len(proxy.requests) == 1
         proxy.status = 407
         with pytest.raises(FailedError, match="proxy") as caught:
             Client("http://langflow.invalid", KEY).get(PATH)
@@ -146,7 +152,7 @@ def test_a_proxy_is_used_for_other_hosts_and_named_where_it_fails(
         with pytest.raises(FailedError, match="through the proxy 127") as caught:
             Client("https://langflow.invalid", KEY).get(PATH)
         assert "password-of-proxy" not in caught.value.message
-        assert all("x-api-key" not in asked.headers for asked in proxy.asked[2:])
+        assert all("x-api-key" not in request.headers for request in proxy.requests[2:])
 
 
 def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +161,7 @@ def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("no_proxy", "langflow.invalid")
         with pytest.raises(UnreachableError, match="cannot be resolved"):
             Client("http://langflow.invalid", KEY, timeout=5).get(PATH)
-        assert proxy.asked == []
+        assert proxy.requests == []
 
 
 # Redirects
@@ -168,8 +174,8 @@ def test_a_redirect_is_not_followed_and_its_target_is_named(server: Server, stat
         server.headers["Location"] = f"{elsewhere.url}/there?x-api-key={KEY}#{KEY}"
         error = failure(server)
         assert f"{elsewhere.url}/there," in error.message
-        assert elsewhere.asked == []
-    assert len(server.asked) == 1
+        assert elsewhere.requests == []
+    assert len(server.requests) == 1
 
 
 def test_a_redirect_shows_no_password_and_no_key_of_its_target(server: Server) -> None:
@@ -181,8 +187,8 @@ def test_a_redirect_shows_no_password_and_no_key_of_its_target(server: Server) -
 # Deadlines and sizes
 
 
-def _drip(part: bytes) -> Callable[[BaseHTTPRequestHandler, Asked], None]:
-    def behave(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+def _drip(part: bytes) -> Callable[[BaseHTTPRequestHandler, Request], None]:
+    def behave(handler: BaseHTTPRequestHandler, _: Request) -> None:
         for _number in range(200):
             handler.wfile.write(part)
             handler.wfile.flush()
@@ -200,9 +206,9 @@ def test_a_server_that_drips_is_given_up_when_the_time_is_over(
 ) -> None:
     drip = _drip(b" " if start.endswith(b"\r\n\r\n") else b"x: y\r\n" if start else b"H")
 
-    def behave(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+    def behave(handler: BaseHTTPRequestHandler, request: Request) -> None:
         handler.wfile.write(start)
-        drip(handler, asked)
+        drip(handler, request)
 
     server.behave = behave
     before = time.monotonic()
@@ -222,7 +228,7 @@ def test_an_endless_answer_is_not_read_to_its_end(
     monkeypatch.setattr(client_module, "MAX_BYTES", 1 << 20)
     written = 0
 
-    def behave(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+    def behave(handler: BaseHTTPRequestHandler, _: Request) -> None:
         nonlocal written
         handler.wfile.write(HEAD + b"Content-Length: 8589934592\r\n\r\n")
         while True:

@@ -19,7 +19,7 @@ from langkeys.remote.server import whoami
 
 from ..support.fake_langflow import FakeKey, Refused
 from ..support.samples import new_api_key
-from ..support.servers import Asked
+from ..support.servers import Request
 from .conftest import Deployment
 
 PATH = api_keys.PATH
@@ -30,9 +30,9 @@ def answers_changed(deployment: Deployment, method: str, path: str, change: Chan
     """Change each 2xx answer to a method and path; what was asked is done all the same."""
     answer = deployment.langflow.answer
 
-    def changed(asked: Asked) -> tuple[int, Any]:
-        status, document = answer(asked)
-        is_meant = asked.method == method and asked.path.startswith(path)
+    def changed(request: Request) -> tuple[int, Any]:
+        status, document = answer(request)
+        is_meant = request.method == method and request.path.startswith(path)
         return status, change(document) if is_meant else document
 
     deployment.langflow.answer = changed  # type: ignore[method-assign]
@@ -111,7 +111,7 @@ def test_a_list_of_users_that_never_ends_is_given_up(deployment: Deployment) -> 
     answers_changed(deployment, "GET", users.PATH, change)
     with pytest.raises(LostAnswerError):
         users.list_users(deployment.server())
-    assert len(deployment.asked.asked) < 20
+    assert len(deployment.requests.requests) < 20
 
 
 # New keys that are none
@@ -155,12 +155,12 @@ def test_what_a_portal_answers_to_a_delete_ends_nothing(
     deployment: Deployment, answer: bytes | None
 ) -> None:
     old, chosen = job(deployment)
-    behave = deployment.asked.behave
+    behave = deployment.requests.behave
     assert behave is not None
 
-    def portal(handler: Any, asked: Asked) -> None:
-        if asked.method != "DELETE":
-            behave(handler, asked)
+    def portal(handler: Any, request: Request) -> None:
+        if request.method != "DELETE":
+            behave(handler, request)
             return
         data = answer or b""
         handler.send_response(200 if data else 204)
@@ -168,7 +168,7 @@ def test_what_a_portal_answers_to_a_delete_ends_nothing(
         handler.end_headers()
         handler.wfile.write(data)
 
-    deployment.asked.behave = portal
+    deployment.requests.behave = portal
     with pytest.raises(FailedError) as caught:
         rotation.revoke([chosen])
     assert "unknown whether" in caught.value.message
@@ -232,12 +232,12 @@ def test_a_variable_that_another_page_takes_is_not_sent(
 def test_a_page_for_everybody_is_no_superuser_for_everybody(
     deployment: Deployment, document: object
 ) -> None:
-    behave = deployment.asked.behave
+    behave = deployment.requests.behave
     assert behave is not None
 
-    def portal(handler: Any, asked: Asked) -> None:
-        if asked.api_key or not asked.path.endswith("whoami"):
-            behave(handler, asked)
+    def portal(handler: Any, request: Request) -> None:
+        if request.api_key or not request.path.endswith("whoami"):
+            behave(handler, request)
             return
         data = json.dumps(document).encode()
         handler.send_response(200)
@@ -245,7 +245,7 @@ def test_a_page_for_everybody_is_no_superuser_for_everybody(
         handler.end_headers()
         handler.wfile.write(data)
 
-    deployment.asked.behave = portal
+    deployment.requests.behave = portal
     found = [f.message for f in examine(deployment.server()).findings if f.section == "access"]
     assert not any("accepted, as a superuser" in message for message in found)
     assert any("gateway or proxy" in message for message in found)

@@ -83,7 +83,7 @@ def test_another_expiry_is_refused_where_it_would_be_dropped(deploy: Deploy, ver
     until = datetime.now(timezone.utc) + timedelta(days=1)
     with pytest.raises(UnsupportedError):
         rotation.rotate([chosen_by_itself(deployment, old)], lambda *_: None, expires=until)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_an_inactive_key_is_not_rotated(deployment: Deployment) -> None:
@@ -92,7 +92,7 @@ def test_an_inactive_key_is_not_rotated(deployment: Deployment) -> None:
     chosen = references.choose(server, api_keys.list_keys(server), "off", destroys=False)
     with pytest.raises(ConflictError):
         rotation.rotate([chosen], lambda *_: None)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_what_is_not_delivered_is_taken_back_and_the_old_one_stays(deployment: Deployment) -> None:

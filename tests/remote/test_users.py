@@ -58,7 +58,7 @@ def test_a_name_that_is_taken_in_any_case_is_a_conflict(
     deployment.langflow.add_user("bob")
     with pytest.raises(ConflictError):
         users.create_user(deployment.server(), name, PASSWORD, is_superuser=False)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_where_somebody_is_faster_the_servers_refusal_is_a_conflict(deployment: Deployment) -> None:
@@ -113,7 +113,7 @@ def test_nothing_is_sent_where_nothing_changes(deployment: Deployment) -> None:
     deployment.langflow.add_user("alice")
     server = deployment.server()
     users.change_state(server, users.get_user(server, "alice"), is_active=True)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_superuser": False}])
@@ -133,7 +133,7 @@ def test_nobody_ends_themselves_or_the_last_superuser(
     )
     with pytest.raises(ConflictError, match="last active superuser"):
         users.change_state(server, chosen, **change)
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_users_are_for_superusers(deployment: Deployment) -> None:

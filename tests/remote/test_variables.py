@@ -58,7 +58,7 @@ def test_a_change_never_goes_without_the_value(deploy: Deploy, version: str) -> 
     deployment = deploy(version)
     deployment.langflow.add_variable("TOKEN", VALUE)
     set_variable(deployment.server(), VariableUpdate("TOKEN", VALUE, default_fields=("X",)))
-    (patch,) = [asked for asked in deployment.asked.asked if asked.method == "PATCH"]
+    (patch,) = [asked for asked in deployment.requests.requests if asked.method == "PATCH"]
     assert patch.body["value"] == VALUE
     assert patch.body["id"] == deployment.langflow.variable("TOKEN").id
 
@@ -86,7 +86,7 @@ def test_what_no_server_takes_is_refused_before_the_deed(
         set_variable(deployment.server(), update)
     with pytest.raises(error):
         import_variables(deployment.server(), [VariableUpdate("OK", "x"), update], "overwrite")
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
 
 
 def test_where_somebody_is_faster_the_variable_is_updated(deployment: Deployment) -> None:
@@ -180,10 +180,10 @@ def test_policies(deployment: Deployment) -> None:
     deployment.langflow.add_variable("A", "old")
     with pytest.raises(ConflictError, match="A already in"):
         import_variables(deployment.server(), updates("A", "B"), "fail")
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
     outcomes = import_variables(deployment.server(), updates("A", "B"), "keep", dry_run=True)
     assert [outcome.action for outcome in outcomes] == ["kept", "added"]
-    assert deployment.deeds() == []
+    assert deployment.writes() == []
     import_variables(deployment.server(), updates("A", "B"), "keep")
     assert deployment.langflow.variable("A").value == "old"
     import_variables(deployment.server(), updates("A", "B"), "overwrite")

@@ -33,7 +33,7 @@ OLD, NEW = (Cipher(key, source="test") for key in (SECRET_KEY, OTHER_SECRET_KEY)
 
 @pytest.fixture
 def filled(site: Site, superuser: str) -> Vault:
-    return vault.made(site, superuser)
+    return vault.create(site, superuser)
 
 
 def cell(text: bytes, kind: str = "other") -> Cell:
@@ -286,7 +286,7 @@ def test_the_backup_of_a_rotation_opens_with_the_key_beside_it(filled: Vault) ->
     filled.site.call(*ROTATE).done()
     (key_file,) = filled.site.folder.glob("langflow.db.backup-*.secret_key")
     backup = key_file.with_name(key_file.name.removesuffix(".secret_key"))
-    assert filled.opened(key_file.read_text(), backup) == filled.reads
+    assert filled.decrypted_dump(key_file.read_text(), backup) == filled.plain_dump
 
 
 def test_doctor_reports_a_broken_off_rotation_and_changes_nothing(filled: Vault) -> None:
@@ -322,7 +322,7 @@ def test_a_backup_is_whole_closed_to_others_and_replaces_nothing(filled: Vault) 
     assert re.fullmatch("[0-9a-f]{12}", fingerprint)
     assert {file.stat().st_mode & 0o777 for file in (copy, key)} == {0o600}
     assert key.read_text() == SECRET_KEY
-    assert filled.opened(SECRET_KEY, copy) == filled.reads
+    assert filled.decrypted_dump(SECRET_KEY, copy) == filled.plain_dump
     filled.site.call(*arguments).failed(5, "already exists")
     copy.unlink()
     filled.site.call(*arguments).failed(5, "already exists")
@@ -336,7 +336,7 @@ def test_a_backup_needs_no_hard_links(filled: Vault, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "link", refuse)
     copy = filled.site.folder / "copy.db"
     filled.site.call("backup", str(copy)).done()
-    assert filled.opened(SECRET_KEY, copy) == filled.reads
+    assert filled.decrypted_dump(SECRET_KEY, copy) == filled.plain_dump
     filled.site.call("backup", str(copy)).failed(5, "already exists")
 
 
@@ -350,7 +350,7 @@ def test_a_restored_backup_is_the_database_that_it_was(filled: Vault, superuser:
     (site.folder / "copy.db").rename(filled.database)
     (site.folder / "copy.key").rename(filled.key_file)
     (site.folder / ".env").unlink()
-    assert filled.opened(SECRET_KEY) == filled.reads
+    assert filled.decrypted_dump(SECRET_KEY) == filled.plain_dump
     settings = {"LANGFLOW_AUTO_LOGIN": "true"}
     assert len(site.call("api-key", "list", **settings).done().lines) == 20
     site.call("secret-key", "check").done()

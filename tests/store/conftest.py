@@ -158,7 +158,7 @@ def engine(
         return
     cluster = postgresql.cluster()
     monkeypatch.setenv("PATH", str(cluster.binaries), prepend=os.pathsep)
-    database = server_databases.made(cluster, **SERVERS[request.param])
+    database = server_databases.create(cluster, **SERVERS[request.param])
     try:
         yield PostgresEngine(database)
     finally:

@@ -17,7 +17,7 @@ from ..support.stores import opened
 
 
 def told(path: Path, shape: Shape, revision: str | None = None) -> Generation:
-    with opened(databases.made(path / "langflow.db", shape, revision=revision)) as store:
+    with opened(databases.create(path / "langflow.db", shape, revision=revision)) as store:
         return store.generation
 
 
@@ -129,7 +129,7 @@ def test_a_database_older_than_1_5_is_unsupported(tmp_path: Path, revision: str 
 def test_a_database_without_one_of_langflows_tables_is_not_langflows(
     tmp_path: Path, table: str
 ) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows(f'DROP TABLE "{table}"')
     with pytest.raises(StoreError, match="not a Langflow database") as caught, opened(database):
         pass
@@ -143,7 +143,7 @@ def test_a_database_without_one_of_langflows_tables_is_not_langflows(
 def test_a_database_without_one_of_langflows_columns_is_not_langflows(
     tmp_path: Path, table: str, column: str
 ) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows(f'ALTER TABLE "{table}" DROP COLUMN {column}')
     with pytest.raises(StoreError, match=column), opened(database):
         pass
@@ -158,7 +158,7 @@ def test_a_database_of_somebody_else_is_not_langflows(tmp_path: Path) -> None:
 
 
 def test_a_foreign_table_in_langflows_database_does_no_harm(tmp_path: Path) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows("CREATE TABLE of_somebody_else (id INTEGER)")
     with opened(database) as store:
         assert is_same(store.generation, NEWEST)
@@ -166,7 +166,7 @@ def test_a_foreign_table_in_langflows_database_does_no_harm(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("revisions", [[], ["e5a7c9b1d3f2", "0123456789ab"]])
 def test_a_revision_that_is_not_one_counts_as_none(tmp_path: Path, revisions: list[str]) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows("DELETE FROM alembic_version")
     for revision in revisions:
         database.rows("INSERT INTO alembic_version VALUES (?)", (revision,))
@@ -213,7 +213,7 @@ def test_a_database_of_1_13_stays_of_1_13(tmp_path: Path, later: Generation) -> 
 def test_a_database_of_the_newest_is_told_by_head_or_by_columns(
     tmp_path: Path, later: Generation, revision: str
 ) -> None:
-    database = databases.made(tmp_path / "langflow.db", SHAPES["1.13"], revision=revision)
+    database = databases.create(tmp_path / "langflow.db", SHAPES["1.13"], revision=revision)
     add_what_tells(database, later)
     with opened(database) as store:
         found = store.generation

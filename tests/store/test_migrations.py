@@ -25,11 +25,11 @@ def problems_of(database: Database) -> list[str]:
 
 @pytest.mark.parametrize("release", SHAPES)
 def test_a_database_in_order_has_no_problem(tmp_path: Path, release: str) -> None:
-    assert problems_of(databases.made(tmp_path / "langflow.db", SHAPES[release])) == []
+    assert problems_of(databases.create(tmp_path / "langflow.db", SHAPES[release])) == []
 
 
 def test_a_table_of_a_migration_is_read_beside_and_stops_what_writes(tmp_path: Path) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows("CREATE TABLE _alembic_tmp_apikey (id CHAR(32))")
     (problem,) = problems_of(database)
     assert "_alembic_tmp_apikey" in problem
@@ -40,7 +40,7 @@ def test_a_table_of_a_migration_is_read_beside_and_stops_what_writes(tmp_path: P
 
 
 def test_a_table_that_a_migration_has_taken_away_is_told_of(tmp_path: Path) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows("ALTER TABLE apikey RENAME TO _alembic_tmp_apikey")
     with pytest.raises(StoreError, match=r"apikey, and _alembic_tmp_apikey"):
         stores.opened(database).__enter__()
@@ -48,7 +48,7 @@ def test_a_table_that_a_migration_has_taken_away_is_told_of(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("revisions", [[], ["e5a7c9b1d3f2", "386662af02e9"]])
 def test_other_than_one_revision_is_a_problem(tmp_path: Path, revisions: list[str]) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     database.rows("DELETE FROM alembic_version")
     for revision in revisions:
         database.rows("INSERT INTO alembic_version VALUES (?)", (revision,))
@@ -67,7 +67,7 @@ def test_a_known_revision_with_other_columns_is_a_problem(
     tmp_path: Path, columns: str, revision: str, release: str
 ) -> None:
     known = SHAPES[revision].revision
-    database = databases.made(tmp_path / "langflow.db", SHAPES[columns], revision=known)
+    database = databases.create(tmp_path / "langflow.db", SHAPES[columns], revision=known)
     (problem,) = problems_of(database)
     assert str(known) in problem
     assert f"Langflow {revision}" in problem

@@ -102,7 +102,7 @@ def test_reading_leaves_every_byte_as_it_was(made: Database) -> None:
 def test_a_database_of_any_name_is_opened(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    database = databases.made(folder / f"{name}.db")
+    database = databases.create(folder / f"{name}.db")
     with stores.opened(database, writable=True) as store:
         added(store, api_key())
     assert len(database.key_ids()) == 1

@@ -223,7 +223,7 @@ def test_of_very_many_rows_the_first_are_named(made: Database, warnings: list[st
 @pytest.mark.parametrize("sql", ["0", "2", "-1", "'t'", "'true'", "x'01'", "1.5"])
 @pytest.mark.parametrize("release", ["1.5", "1.13"])
 def test_only_1_is_true(tmp_path: Path, sql: str, release: str) -> None:
-    database = databases.made(tmp_path / "langflow.db", SHAPES[release])
+    database = databases.create(tmp_path / "langflow.db", SHAPES[release])
     owner = database.add_user("administrator")
     odd_rows.add_key(database, owner, is_active=sql)
     odd_rows.add_key(database, owner, "good")
@@ -303,7 +303,7 @@ def test_a_database_in_another_encoding_reads_the_same(
     tmp_path: Path, encoding: str, warnings: list[str]
 ) -> None:
     path = tmp_path / "utf16.db"
-    schema = [row[3] for row in databases.made(tmp_path / "source.db").schema() if row[3]]
+    schema = [row[3] for row in databases.create(tmp_path / "source.db").schema() if row[3]]
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA encoding = '{encoding}'")
         for sql in sorted(schema, key=lambda sql: "INDEX" in sql):

@@ -80,7 +80,7 @@ ASKED: dict[str, Callable[[SqliteStore], Any]] = {
 @pytest.mark.parametrize("what", ASKED)
 def test_a_few_keys_are_found_by_an_index(tmp_path: Path, release: str, what: str) -> None:
     path = tmp_path / "langflow.db"
-    databases.made(path, SHAPES[release])
+    databases.create(path, SHAPES[release])
     with contextlib.closing(SqliteStore(path, writable=True)) as store, store.transaction():
         store.insert_user(user())
         store.insert_api_keys(api_key("ci", hashed=None) for _ in range(3))
@@ -92,7 +92,7 @@ def test_where_all_keys_have_a_hash_none_is_read_to_find_one_without(
     tmp_path: Path, release: str
 ) -> None:
     path = tmp_path / "langflow.db"
-    databases.made(path, SHAPES[release])
+    databases.create(path, SHAPES[release])
     assert scans(path, lambda store: store.key_tokens(unhashed_only=True)) == []
     assert scans(path, lambda store: store.unhashed_plaintexts()) == []
 
@@ -100,7 +100,7 @@ def test_where_all_keys_have_a_hash_none_is_read_to_find_one_without(
 def test_what_must_read_every_row_is_seen_to_do_so(tmp_path: Path) -> None:
     # No index of Langflow's is on these: this holds that the test above can fail.
     path = tmp_path / "langflow.db"
-    databases.made(path)
+    databases.create(path)
     assert scans(path, limited(status="expired"))
 
 
@@ -119,7 +119,7 @@ def test_of_two_indexes_the_one_with_fewer_rows_is_taken(
     tmp_path: Path, many: str, index: str
 ) -> None:
     path = tmp_path / "langflow.db"
-    databases.made(path)
+    databases.create(path)
     with contextlib.closing(SqliteStore(path, writable=True)) as store, store.transaction():
         store.insert_user(user())
         store.insert_user(user("alice", "b" * 32))

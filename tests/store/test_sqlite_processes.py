@@ -97,7 +97,7 @@ def test_eight_processes_of_fifty_writes_lose_none(made: Database, wal: bool) ->
 def bound_site() -> Iterator[Site]:
     """A site that an unprivileged user owns, on which file modes are obeyed."""
     with unprivileged.reachable_folder() as folder:
-        database = databases.made(folder / "langflow.db")
+        database = databases.create(folder / "langflow.db")
         database.add_user("administrator")
         yield Site(
             folder,

@@ -72,7 +72,7 @@ def test_a_time_that_sqlite_or_langflow_wrote_is_read_as_utc(made: Database, tex
 def test_a_key_is_written_and_read_in_every_generations_columns(
     tmp_path: Path, release: str
 ) -> None:
-    database = databases.made(tmp_path / "langflow.db", SHAPES[release])
+    database = databases.create(tmp_path / "langflow.db", SHAPES[release])
     owner = database.add_user("administrator")
     key = api_key(user_id=owner, hashed=None)
     with stores.opened(database, writable=True) as store:
@@ -82,7 +82,7 @@ def test_a_key_is_written_and_read_in_every_generations_columns(
 
 
 def test_columns_are_named_whatever_their_order(tmp_path: Path) -> None:
-    database = databases.made(tmp_path / "langflow.db")
+    database = databases.create(tmp_path / "langflow.db")
     for column in ("expires_at", "api_key_hash", "total_uses"):
         if column == "api_key_hash":
             database.rows("DROP INDEX ix_apikey_api_key_hash")

@@ -1,1 +1,1 @@
-"""What the tests share: databases, servers, terminals, and the rows in them."""
+"""Shared helpers of the tests: databases and their rows, servers, and terminals."""

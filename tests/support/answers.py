@@ -1,7 +1,7 @@
-"""Whom a Langflow server lets in by an API key: its own code, in short, without langkeys.
+"""Which user a Langflow server authenticates by an API key: a short version of its own code.
 
-After ``langflow.services.database.models.api_key.crud`` of langflow-base 0.5.1, 0.8.4, 0.9.6,
-0.10.3, 0.11.6 and 1.13.0. LANGFLOW_API_KEY is not looked at.
+It follows ``langflow.services.database.models.api_key.crud`` of langflow-base 0.5.1, 0.8.4, 0.9.6,
+0.10.3, 0.11.6 and 1.13.0, uses nothing of langkeys, and ignores LANGFLOW_API_KEY.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ IGNORE_STATE = (*WITHOUT_HASH, "1.9")
 IGNORE_OWNER = (*IGNORE_STATE, "1.10.0", "1.10")
 
 
-def user_let_in(database: Database, api_key: str) -> str | None:
-    """Return the name of the user that a server takes the key's bearer for, or None."""
+def authenticated_username(database: Database, api_key: str) -> str | None:
+    """Return the name of the user that a server authenticates by the key; None if it refuses."""
     release = database.shape.release
     row = _row(database, api_key, release)
     if row is None:
@@ -47,7 +47,9 @@ def _row(database: Database, api_key: str, release: str) -> dict[str, Any] | Non
         if hashed:
             return hashed[0] if len(hashed) == 1 else None
         rows = [row for row in rows if row["api_key_hash"] is None]
-    return next((row for row in rows if api_key in (row["api_key"], _open(row["api_key"]))), None)
+    return next(
+        (row for row in rows if api_key in (row["api_key"], _decrypt(row["api_key"]))), None
+    )
 
 
 def _rows(database: Database) -> list[dict[str, Any]]:
@@ -56,7 +58,7 @@ def _rows(database: Database) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
-def _open(stored: str) -> str:
+def _decrypt(stored: str) -> str:
     if not stored.startswith("gAAAAA"):
         return stored
     try:

@@ -1,4 +1,4 @@
-"""A clock that a test sets, wherever langkeys looks at one."""
+"""A clock that a test can set, for all of langkeys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REAL = times.now
 
 
 class Clock:
-    """The time that langkeys takes it to be, running on from where it is set."""
+    """The current time for langkeys; it runs on from the time to which it is set."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)
@@ -27,10 +27,10 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of every module of langkeys in this process."""
+    """The clock of all modules of langkeys in this process."""
     found = Clock()
     import langkeys.cli.api_key.prune
-    import langkeys.cli.api_key.rotate  # noqa: F401 - imported when it is called, otherwise
+    import langkeys.cli.api_key.rotate  # noqa: F401 - otherwise first imported by its command
 
     for name, module in list(sys.modules.items()):
         if name.startswith("langkeys") and getattr(module, "now", None) is _REAL:

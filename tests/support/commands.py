@@ -1,4 +1,4 @@
-"""Every command of langkeys with arguments that it would succeed with, and whom it asks for."""
+"""A case for every command: arguments with which it succeeds, and who may run it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ users:
 
 
 @dataclass(frozen=True)
-class Walked:
-    """One command, and a command line of it that somebody who may act could give."""
+class CommandCase:
+    """One command, with arguments and stdin with which a superuser's call succeeds."""
 
     path: str
     arguments: tuple[str, ...]
@@ -48,7 +48,7 @@ class Walked:
 
 
 def paths() -> list[str]:
-    """Return the path of every command there is, from the tree that the command line runs."""
+    """Return the paths of all commands in the command tree, sorted."""
     return sorted(_paths(typer.main.get_command(app), ()))
 
 
@@ -65,64 +65,64 @@ def _paths(command: Any, path: tuple[str, ...]) -> Iterator[str]:
 
 
 def command_named(path: str) -> Any:
-    """Return the command at a path of the tree."""
+    """Return the command at a path of the command tree."""
     command: Any = typer.main.get_command(app)
     for name in path.split():
         command = command.get_command(None, name)
     return command
 
 
-def _walked(path: str, *arguments: str, stdin: str = "") -> Walked:
-    return Walked(path, arguments, stdin)
+def _case(path: str, *arguments: str, stdin: str = "") -> CommandCase:
+    return CommandCase(path, arguments, stdin)
 
 
-EVERY = (
-    _walked("api-key activate", KEY_NAME),
-    _walked("api-key create"),
-    _walked("api-key deactivate", KEY_NAME),
-    _walked("api-key ensure", "app", "--value-file", "value"),
-    _walked("api-key list"),
-    _walked("api-key migrate"),
-    _walked("api-key prune", "--user", USER, "--yes"),
-    _walked("api-key revoke", KEY_NAME, "--yes"),
-    _walked("api-key rotate", KEY_NAME, "--yes"),
-    _walked("api-key show", KEY_NAME),
-    _walked("api-key update", KEY_NAME, "--name", "other"),
-    _walked("apply", "-f", "-", stdin=MANIFEST),
-    _walked("audit"),
-    _walked("backup", "copy.db"),
-    _walked("doctor"),
-    _walked("help"),
-    _walked("init"),
-    _walked("manifest"),
-    _walked("plan", "-f", "-", stdin=MANIFEST),
-    _walked("run", "--", "true"),
-    _walked("secret-key check"),
-    _walked("secret-key generate"),
-    _walked("secret-key rotate", "--new-key-file", "new-secret-key", "--yes"),
-    _walked("user activate", USER),
-    _walked("user create", "bob", "--random"),
-    _walked("user deactivate", USER),
-    _walked("user demote", USER),
-    _walked("user list"),
-    _walked("user promote", USER),
-    _walked("user set-password", USER, "--random"),
-    _walked("user show", USER),
-    _walked("variable delete", VARIABLE, "--yes"),
-    _walked("variable explain", VARIABLE),
-    _walked("variable export", "--reveal"),
-    _walked("variable import", "-", "--only", "X", stdin="X=1\n"),
-    _walked("variable list"),
-    _walked("variable set", "X", "--value-file", "-", stdin="1"),
-    _walked("variable show", VARIABLE),
-    _walked("whoami"),
+ALL = (
+    _case("api-key activate", KEY_NAME),
+    _case("api-key create"),
+    _case("api-key deactivate", KEY_NAME),
+    _case("api-key ensure", "app", "--value-file", "value"),
+    _case("api-key list"),
+    _case("api-key migrate"),
+    _case("api-key prune", "--user", USER, "--yes"),
+    _case("api-key revoke", KEY_NAME, "--yes"),
+    _case("api-key rotate", KEY_NAME, "--yes"),
+    _case("api-key show", KEY_NAME),
+    _case("api-key update", KEY_NAME, "--name", "other"),
+    _case("apply", "-f", "-", stdin=MANIFEST),
+    _case("audit"),
+    _case("backup", "copy.db"),
+    _case("doctor"),
+    _case("help"),
+    _case("init"),
+    _case("manifest"),
+    _case("plan", "-f", "-", stdin=MANIFEST),
+    _case("run", "--", "true"),
+    _case("secret-key check"),
+    _case("secret-key generate"),
+    _case("secret-key rotate", "--new-key-file", "new-secret-key", "--yes"),
+    _case("user activate", USER),
+    _case("user create", "bob", "--random"),
+    _case("user deactivate", USER),
+    _case("user demote", USER),
+    _case("user list"),
+    _case("user promote", USER),
+    _case("user set-password", USER, "--random"),
+    _case("user show", USER),
+    _case("variable delete", VARIABLE, "--yes"),
+    _case("variable explain", VARIABLE),
+    _case("variable export", "--reveal"),
+    _case("variable import", "-", "--only", "X", stdin="X=1\n"),
+    _case("variable list"),
+    _case("variable set", "X", "--value-file", "-", stdin="1"),
+    _case("variable show", VARIABLE),
+    _case("whoami"),
 )
-"""All commands; a test holds that none is missing."""
+"""All commands; a test asserts that none is missing."""
 
 NEED_NOBODY = frozenset(
     ("audit", "backup", "doctor", "help", "init", "secret-key check", "secret-key generate")
 )
-"""What the contract lets anybody do who can read the files."""
+"""The commands that anybody may run who can read the files."""
 
 NEED_A_USER = frozenset(("whoami",))
-"""What needs somebody who can be authenticated, superuser or not."""
+"""The commands that need an authenticated user, superuser or not."""

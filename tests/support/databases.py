@@ -1,4 +1,4 @@
-"""Databases in the shape of every Langflow generation, made and read without langkeys."""
+"""Databases in the form of every Langflow generation, created and read without langkeys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .samples import SECRET_KEY, encrypted, hash_of, new_api_key, password_hash
 
 @dataclass(frozen=True)
 class Shape:
-    """One generation's columns and the tables that tell it from its neighbours."""
+    """The columns of one generation, and the tables that distinguish it from its neighbours."""
 
     release: str
     revision: str | None
@@ -69,11 +69,11 @@ SHAPES = {
 }
 NEWEST = SHAPES["1.13"]
 ADOPTED_BY_1_13 = Shape("1.13", None, environment_managed=True, retired=True)
-"""What ``langkeys init`` makes: no server has been there."""
+"""The form that ``langkeys init`` creates, before a server has used it."""
 
 
 def stored(moment: datetime) -> str:
-    """Write a time as Langflow stores it."""
+    """Format a time as Langflow stores it."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
@@ -87,7 +87,7 @@ def ahead(**span: float) -> datetime:
 
 @dataclass(frozen=True)
 class SampleKey:
-    """An API key in a database: the id of its row as 32 digits, and the whole key."""
+    """An API key in a database: the id of its row as 32 hex digits, the whole key, and its name."""
 
     id: str
     plaintext: str
@@ -99,24 +99,24 @@ class SampleKey:
 
 
 class Database:
-    """A Langflow database file, written and read behind langkeys' back."""
+    """A Langflow database file, written and read without langkeys."""
 
     def __init__(self, path: Path, shape: Shape = NEWEST) -> None:
         self.path = path
         self.shape = shape
 
     def opened(self, *, writable: bool, patience: float) -> Store:
-        """Open langkeys' store on it."""
+        """Open langkeys' store of this database."""
         return SqliteStore(self.path, writable=writable, busy_timeout=patience)
 
     @property
     def url(self) -> str:
-        """The value of LANGFLOW_DATABASE_URL that leads here."""
+        """The LANGFLOW_DATABASE_URL of this database."""
         return f"sqlite:///{self.path}"
 
     @property
     def location(self) -> str:
-        """The database as langkeys names it."""
+        """The database's name in langkeys' messages."""
         return str(self.path)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -138,7 +138,7 @@ class Database:
         last_login_at: datetime | None = None,
         optins: str | None = None,
     ) -> str:
-        """Add a user, with the password of the samples, and return the id."""
+        """Add a user, by default with the samples' PASSWORD, and return the id."""
         user_id = uuid.uuid4().hex
         self._insert(
             "user",
@@ -170,7 +170,7 @@ class Database:
         last_used_at: datetime | None = None,
         total_uses: int = 0,
     ) -> SampleKey:
-        """Add an API key of the user with the id ``owner``, at rest as this generation has it."""
+        """Add an API key of the user with the id ``owner``, by default as this generation does."""
         plaintext = plaintext or new_api_key()
         key_id = key_id or uuid.uuid4().hex
         fernet = self.shape.encrypts_keys if at_rest is None else at_rest == "fernet"
@@ -209,17 +209,17 @@ class Database:
         assert self.rows("PRAGMA journal_mode = WAL") == [("wal",)]
 
     def digest(self) -> str:
-        """Return a hash of the file's bytes: writes that a WAL still holds are not in it."""
+        """Return a hash of the file's bytes, without changes that are still in the WAL."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     def content(self) -> list[str]:
-        """Return everything in the database as SQL, wherever its bytes are."""
+        """Return the whole content of the database as SQL, including what is in the WAL."""
         with closing(sqlite3.connect(self.path)) as connection:
             return list(connection.iterdump())
 
 
-def made(path: Path, shape: Shape = NEWEST, *, revision: str | None = None) -> Database:
-    """Make a database of a generation's shape; ``revision`` instead of the generation's own."""
+def create(path: Path, shape: Shape = NEWEST, *, revision: str | None = None) -> Database:
+    """Create a database in a generation's form; ``revision`` replaces the generation's own."""
     retired = "retired_at DATETIME," if shape.retired else ""
     managed = "is_environment_managed BOOLEAN," if shape.environment_managed else ""
     expiry = "expires_at DATETIME," if shape.key_expiry else ""
@@ -258,6 +258,6 @@ def made(path: Path, shape: Shape = NEWEST, *, revision: str | None = None) -> D
             f"INSERT INTO alembic_version VALUES ('{revision or shape.revision}');"
         )
     with closing(sqlite3.connect(path)) as connection:
-        # Nothing here outlives the test: no need to wait for the disk.
+        # The database does not outlive the test, so do not wait for the disk.
         connection.executescript("PRAGMA synchronous = OFF;" + script)
     return Database(path, shape)

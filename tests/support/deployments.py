@@ -1,4 +1,4 @@
-"""A small Langflow, and a folder with nothing in it that langkeys asks it from."""
+"""A fake Langflow server, and an empty site from which langkeys calls it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .sites import Result, Site
 
 
 class Deployment:
-    """A Langflow with a superuser's key, and the folder."""
+    """A fake Langflow with a superuser's API key, and the site."""
 
     def __init__(self, langflow: Langflow, server: Server, site: Site) -> None:
         self.langflow = langflow
@@ -23,7 +23,7 @@ class Deployment:
         return self.site.call(*arguments, "--url", self.server.url, stdin=stdin, **settings)
 
     def job(self, *arguments: str, stdin: str = "", **settings: str | None) -> Result:
-        """Call as a job that has one key, on stdin."""
+        """Call as a job whose only API key comes on stdin."""
         return self.call(*arguments, stdin=stdin, LANGKEYS_API_KEY=None, **settings)
 
     def names(self) -> list[str | None]:
@@ -32,9 +32,9 @@ class Deployment:
     def add(self, name: str = "ci", **state: object) -> FakeKey:
         return self.langflow.add_key(self.langflow.superuser, name, **state)
 
-    def deeds(self) -> list[str]:
-        """What was asked but looked at, as ``POST /api/v1/api_key/``."""
-        return [f"{a.method} {a.path}" for a in self.server.asked if a.method != "GET"]
+    def writes(self) -> list[str]:
+        """Return the requests other than GET, such as ``POST /api/v1/api_key/``."""
+        return [f"{a.method} {a.path}" for a in self.server.requests if a.method != "GET"]
 
 
 Deploy = Callable[[str], Deployment]

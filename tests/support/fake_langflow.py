@@ -1,7 +1,7 @@
-"""A small Langflow in memory: its REST interface as live servers of each generation have it.
+"""A fake Langflow in memory: the REST interface of several generations.
 
-What it does was seen on live 1.5.1, 1.8.4, 1.11.6 and 1.13.0; the interoperation tests hold it
-against a real server. ``lose`` takes answers away, before or after the deed.
+Its behaviour was seen on live 1.5.1, 1.8.4, 1.11.6 and 1.13.0; the interoperation tests compare it
+with real servers. ``lose`` drops answers, before or after the request is processed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from .servers import Asked, Server, serving
+from .servers import Request, Server, serving
 
 VERSIONS = ("1.5.1", "1.8.4", "1.11.6", "1.13.0")
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer
-    """An answer of another status than 200."""
+    """An answer with an error status."""
 
     def __init__(self, status: int, detail: Any) -> None:
         super().__init__(status)
@@ -66,7 +66,10 @@ class FakeVariable:
 
 @dataclass
 class Loss:
-    """Answers that do not arrive: of the next ``count`` requests of a method and path."""
+    """Lost answers to the next ``count`` requests with a method and a path's start.
+
+    ``is_done`` says whether the server processes the request.
+    """
 
     method: str
     path: str
@@ -75,7 +78,7 @@ class Loss:
 
 
 class Langflow:
-    """The server's state, and what it answers."""
+    """The state of the server, and its answers."""
 
     def __init__(self, version: str, *, auto_login: bool = False) -> None:
         self.version = version
@@ -86,14 +89,14 @@ class Langflow:
         self.variables: list[FakeVariable] = []
         self.losses: list[Loss] = []
         self.refusals: dict[tuple[str, str], tuple[int, Any]] = {}
-        """By method and name of a variable: an answer of a model provider, and the like."""
+        """Errors by method and variable name, such as those of a model provider."""
         self.lag = 0.0
-        """Seconds from the answer to a write until it is seen, as on live servers up to 1.11."""
+        """Seconds between the answer to a write and its effect, as on live servers up to 1.11."""
         self.before: Callable[[str, str], None] = lambda *_: None
-        """Called before each deed, for what others do at that moment."""
+        """Called with method and path before each request is processed."""
         self.superuser = self.add_user("administrator", is_superuser=True)
 
-    # The tests' hands
+    # For tests
 
     def add_user(self, username: str, **state: Any) -> FakeUser:
         user = FakeUser(username, **state)
@@ -120,12 +123,14 @@ class Langflow:
 
     # Answering
 
-    def behave(self, handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+    def behave(self, handler: BaseHTTPRequestHandler, request: Request) -> None:
         loss = next(
             (
                 loss
                 for loss in self.losses
-                if loss.count and loss.method == asked.method and asked.path.startswith(loss.path)
+                if loss.count
+                and loss.method == request.method
+                and request.path.startswith(loss.path)
             ),
             None,
         )
@@ -134,8 +139,8 @@ class Langflow:
             if not loss.is_done:
                 return
         try:
-            self.before(asked.method, asked.path)
-            status, document = self._answer_late(asked) if self.lag else self.answer(asked)
+            self.before(request.method, request.path)
+            status, document = self._answer_late(request) if self.lag else self.answer(request)
         except Refused as refused:
             status, document = refused.status, {"detail": refused.detail}
         if loss is not None:
@@ -147,9 +152,9 @@ class Langflow:
         handler.end_headers()
         handler.wfile.write(data)
 
-    def _answer_late(self, asked: Asked) -> tuple[int, Any]:
+    def _answer_late(self, request: Request) -> tuple[int, Any]:
         before = self._rows()
-        answer = self.answer(asked)
+        answer = self.answer(request)
         after = self._rows()
         if before != after:
             self.users, self.keys, self.variables = before
@@ -164,8 +169,8 @@ class Langflow:
     def _put(self, rows: tuple[list[FakeUser], list[FakeKey], list[FakeVariable]]) -> None:
         self.users, self.keys, self.variables = rows
 
-    def answer(self, asked: Asked) -> tuple[int, Any]:
-        method, path = asked.method, asked.path
+    def answer(self, request: Request) -> tuple[int, Any]:
+        method, path = request.method, request.path
         if path == "/api/v1/version":
             number = self.version if self.release >= (1, 12) else f"0{self.version[1:]}"
             return 200, {"version": number, "main_version": number, "package": "Langflow Base"}
@@ -181,12 +186,12 @@ class Langflow:
             ("/api/v1/variables/", self._variables),
         ):
             if path.startswith(prefix):
-                user = self._user_of(asked)
-                return answers(method, path.removeprefix(prefix), asked, user)
+                user = self._user_of(request)
+                return answers(method, path.removeprefix(prefix), request, user)
         raise Refused(404, "Not Found")
 
-    def _user_of(self, asked: Asked) -> FakeUser:
-        sent = asked.api_key or asked.query.get("x-api-key", [None])[0]
+    def _user_of(self, request: Request) -> FakeUser:
+        sent = request.api_key or request.query.get("x-api-key", [None])[0]
         is_old = self.release < (1, 8)
         if not sent:
             old = "An API key must be passed as query or header"
@@ -213,14 +218,14 @@ class Langflow:
 
     # API keys
 
-    def _keys(self, method: str, rest: str, asked: Asked, user: FakeUser) -> tuple[int, Any]:
+    def _keys(self, method: str, rest: str, request: Request, user: FakeUser) -> tuple[int, Any]:
         if method == "GET" and not rest:
             listed = [self._listed(key) for key in self.keys if key.user is user]
             return 200, {"total_count": len(listed), "user_id": user.id, "api_keys": listed}
         if method == "POST" and not rest:
-            key = self.add_key(user, asked.body["name"])
-            if asked.body.get("expires_at") and self.release >= (1, 10):
-                text = asked.body["expires_at"].replace("Z", "+00:00")
+            key = self.add_key(user, request.body["name"])
+            if request.body.get("expires_at") and self.release >= (1, 10):
+                text = request.body["expires_at"].replace("Z", "+00:00")
                 key.expires_at = datetime.fromisoformat(text)
             answer = {
                 name: getattr(key, name) for name in ("name", "id", "total_uses", "is_active")
@@ -228,7 +233,7 @@ class Langflow:
             answer |= {"api_key": key.value, "user_id": user.id, "last_used_at": None}
             return 200, answer
         if method == "DELETE":
-            # Up to 1.7 anybody's.
+            # Up to 1.7 the key of any user.
             found = [
                 key
                 for key in self.keys
@@ -257,11 +262,13 @@ class Langflow:
 
     # Variables
 
-    def _variables(self, method: str, rest: str, asked: Asked, user: FakeUser) -> tuple[int, Any]:
+    def _variables(
+        self, method: str, rest: str, request: Request, user: FakeUser
+    ) -> tuple[int, Any]:
         own = [variable for variable in self.variables if variable.user is user]
         if method == "GET":
             return 200, [self._variable(variable) for variable in own]
-        body = asked.body or {}
+        body = request.body or {}
         if (method, body.get("name", "")) in self.refusals:
             raise Refused(*self.refusals[method, body["name"]])
         if method == "POST":
@@ -284,7 +291,7 @@ class Langflow:
         if body["id"] != rest:
             raise Refused(422, "id")
         if "value" not in body and self.release < (1, 8):
-            found.value = ""  # the server's own fault
+            found.value = ""  # a bug of these servers
         for name in ("name", "value", "type", "default_fields"):
             if name in body and (name != "type" or self.release >= (1, 8)):
                 setattr(found, name, body[name])
@@ -297,36 +304,36 @@ class Langflow:
 
     # Users
 
-    def _users(self, method: str, rest: str, asked: Asked, user: FakeUser) -> tuple[int, Any]:
+    def _users(self, method: str, rest: str, request: Request, user: FakeUser) -> tuple[int, Any]:
         if rest == "whoami":
             return 200, self._user(user)
         if not user.is_superuser:
             raise Refused(403, "The user doesn't have enough privileges")
         if method == "GET" and not rest:
-            return 200, self._page(asked)
+            return 200, self._page(request)
         if method == "POST":
-            name = asked.body["username"]
+            name = request.body["username"]
             taken = {other.username for other in self.users}
             if name in taken or (
                 self.release >= (1, 13) and name.lower() in {other.lower() for other in taken}
             ):
                 raise Refused(400, "This username is unavailable.")
-            made = self.add_user(name, is_active=False, password=asked.body["password"])
+            made = self.add_user(name, is_active=False, password=request.body["password"])
             return 201, self._user(made)
         found = next((other for other in self.users if other.id == rest), None)
         if found is None:
             raise Refused(404, "User not found")
         if method == "PATCH":
-            if found is user and asked.body.get("is_active") is False and self.release >= (1, 8):
+            if found is user and request.body.get("is_active") is False and self.release >= (1, 8):
                 raise Refused(403, "You can't deactivate your own user account")
-            for name, value in asked.body.items():
+            for name, value in request.body.items():
                 setattr(found, name, value)
             return 200, self._user(found)
         raise Refused(405, "Method Not Allowed")
 
-    def _page(self, asked: Asked) -> dict[str, Any]:
-        limit = int(asked.query.get("limit", ["10"])[0])
-        skip = int(asked.query.get("skip", ["0"])[0])
+    def _page(self, request: Request) -> dict[str, Any]:
+        limit = int(request.query.get("limit", ["10"])[0])
+        skip = int(request.query.get("skip", ["0"])[0])
         if self.release >= (1, 13) and limit > 200:
             raise Refused(422, [{"loc": ["query", "limit"], "msg": "less than or equal to 200"}])
         found = list(self.users)
@@ -354,7 +361,7 @@ class Langflow:
 def langflow(
     version: str = "1.13.0", *, auto_login: bool = False
 ) -> Iterator[tuple[Langflow, Server]]:
-    """Serve a Langflow of a version; yields its state, and what it was asked."""
+    """Serve a fake Langflow of a version; yield its state and the server."""
     found = Langflow(version, auto_login=auto_login)
     with serving() as server:
         server.behave = found.behave

@@ -1,4 +1,4 @@
-"""What a gateway asks of a store: whether a key is refused, and why."""
+"""Verify API keys as a gateway does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import langkeys
 from langkeys import LangflowStore
 
 
-def refused(store: LangflowStore, api_key: str | None, **options: bool) -> str:
-    """Hold that a key is refused without showing it, and return the reason."""
+def refusal_reason(store: LangflowStore, api_key: str | None, **options: bool) -> str:
+    """Assert that a key is refused, and not in the error; return the reason."""
     with pytest.raises(langkeys.InvalidKeyError) as caught:
         store.verify(api_key, **options)
     if api_key:

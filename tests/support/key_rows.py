@@ -1,4 +1,4 @@
-"""One API key in several rows of a database, in every form that restores and merges leave."""
+"""One API key in several rows, in every combination that restores and merges can produce."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ KINDS = {
     f"{form}, {state}": {**FORMS[form], **STATES[state]}
     for form, state in itertools.product(FORMS, STATES)
 }
-"""What a row of a key can be, by a name for it."""
+"""All kinds of rows, by name, with the arguments of ``Database.add_key``."""
 
 PAIRS = list(itertools.product(KINDS, KINDS))
 
 
 def add_rows(database: Database, owners: Sequence[str], kinds: Sequence[str]) -> list[SampleKey]:
-    """Add rows of one key, each of an owner and a kind; rows that cannot be are left out.
+    """Add rows of one key, each with an owner and a kind; impossible rows are left out.
 
-    Plaintext stands in one row at the most: the index on it is unique.
+    Only one row can hold the plaintext, because its index is unique.
     """
     api_key = new_api_key()
     rows: list[SampleKey] = []

@@ -1,4 +1,4 @@
-"""Manifests beside a site's database, and what is in the database after they are applied."""
+"""Write and apply manifests on a site, and check its database afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILE = "m.yaml"
 
 
 class Declared:
-    """A site with a manifest in it."""
+    """A site with a manifest."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -39,7 +39,7 @@ class Declared:
         return self.site.database
 
     def write(self, text: str, **files: str) -> Path:
-        """Write the manifest, which begins with its version, and files beside it."""
+        """Write the manifest, after a line with its version, and other files beside it."""
         for name, content in files.items():
             (self.site.folder / name).write_text(content)
         path = self.site.folder / FILE
@@ -52,8 +52,8 @@ class Declared:
     def apply(self, *options: str, **settings: str | None) -> Result:
         return self.site.call("apply", "-f", FILE, "--yes", *options, **settings)
 
-    def settled(self, *options: str, **settings: str | None) -> None:
-        """Hold that there is nothing left to do."""
+    def assert_up_to_date(self, *options: str, **settings: str | None) -> None:
+        """Assert that a plan finds no changes."""
         result = self.plan("--exit-code", *options, **settings)
         assert (result.code, result.stdout) == (0, ""), result
 
@@ -61,7 +61,7 @@ class Declared:
         return (self.site.folder / "out" / name).read_text(encoding="utf-8")
 
     def keys(self, name: str) -> list[tuple[str, str | None]]:
-        """Return the ids and hashes of all keys of a name."""
+        """Return the ids and hashes of all API keys with a name."""
         return [
             (row[0], row[1])
             for row in self.database.rows(
@@ -69,16 +69,16 @@ class Declared:
             )
         ]
 
-    def works(self, api_key: str, username: str) -> None:
-        """Hold that an API key is accepted for a user."""
+    def assert_accepted(self, api_key: str, username: str) -> None:
+        """Assert that an API key is accepted and belongs to a user."""
         result = self.site.call("whoami", "--api-key", "-", stdin=api_key).done()
         assert result.rows[0][1] == username
 
-    def the_key_is_that_of(self, name: str, username: str, file: str = "key") -> None:
-        """Hold that a file has the only key of a name, and that it works."""
+    def assert_only_key(self, name: str, username: str, file: str = "key") -> None:
+        """Assert that a file contains the only API key with a name, and that it works."""
         ((_, found),) = self.keys(name)
         assert found == hash_of(self.out(file))
-        self.works(self.out(file), username)
+        self.assert_accepted(self.out(file), username)
 
 
 def new_key() -> str:
@@ -87,7 +87,7 @@ def new_key() -> str:
 
 @contextmanager
 def context(database: Database, **settings: str) -> Iterator[Context]:
-    """A planner's context on a database, as the site's superuser."""
+    """Yield a planner's context on a database; the acting user is the site's superuser."""
     with stores.opened(database, writable=True) as store:
         yield context_on(store, **settings)
 

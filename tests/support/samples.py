@@ -1,4 +1,4 @@
-"""Made-up secrets and keys, and the check that none of them shows where it must not."""
+"""Made-up secrets and keys, and the assertion that a text contains none of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ USER_FIELDS = [
     "id", "username", "profile_image", "store_api_key", "is_active", "is_superuser", "create_at",
     "updated_at", "last_login_at",
 ]  # fmt: skip
-"""The fields of a user that ``whoami`` has in JSON, in Langflow's order."""
+"""The fields of ``whoami`` in JSON, in Langflow's order."""
 
 _WHOLE_KEY = re.compile(r"sk-[A-Za-z0-9_-]{32,}")
 _FERNET_TOKEN = re.compile(r"gAAAAA[A-Za-z0-9_-]{20,}")
@@ -44,7 +44,7 @@ def hash_of(api_key: str) -> str:
 
 
 def encrypted(plaintext: str, secret_key: str = SECRET_KEY) -> str:
-    """Encrypt as Langflow does under a secret key of 43 characters, without langkeys' help."""
+    """Encrypt without langkeys, as Langflow does with a secret key of 43 characters."""
     return Fernet(secret_key + "=").encrypt(plaintext.encode()).decode()
 
 
@@ -54,14 +54,14 @@ def decrypted(token: str, secret_key: str = SECRET_KEY) -> str:
 
 @functools.cache
 def password_hash(password: str = PASSWORD) -> str:
-    """Hash at bcrypt's lowest cost: what is tested is not how long it takes."""
+    """Hash at bcrypt's lowest cost, so that tests are fast."""
     return passwords.hash_password(password, rounds=4)
 
 
 def assert_no_secret(text: str, *more: str) -> None:
-    """Hold that a text shows no secret of the fixtures, no API key, and nothing stored."""
+    """Assert that a text contains no sample secret, API key, token or password hash."""
     for secret in (*SECRETS, *more):
-        assert secret not in text, "a secret of the fixtures shows"
-    assert not _WHOLE_KEY.search(text), "a whole API key shows"
-    assert not _FERNET_TOKEN.search(text), "a Fernet token shows"
-    assert not _BCRYPT_HASH.search(text), "a password hash shows"
+        assert secret not in text, "the text contains a sample secret"
+    assert not _WHOLE_KEY.search(text), "the text contains a whole API key"
+    assert not _FERNET_TOKEN.search(text), "the text contains a Fernet token"
+    assert not _BCRYPT_HASH.search(text), "the text contains a password hash"

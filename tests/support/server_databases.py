@@ -1,4 +1,4 @@
-"""Databases on PostgreSQL in the shapes of Langflow, made and read without langkeys."""
+"""PostgreSQL databases in the form of each generation, created and read without langkeys."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .databases import NEWEST, Database, Shape
 
 
 def schema(shape: Shape, *, zoned: bool) -> str:
-    """Return the tables that a server of a generation makes, as ``pg_dump -s`` shows them.
+    """Return SQL for the tables of a generation, as ``pg_dump -s`` shows them.
 
-    ``zoned``: the times that are without a zone up to 1.8 have one, as in 1.13; a 1.11 server has
-    either, by what is installed beside it.
+    ``zoned``: time columns have a zone, as in 1.13; up to 1.8 they have none. On 1.11 servers it
+    depends on the installed packages.
     """
     time = "timestamp with time zone" if zoned else "timestamp without time zone"
     retired = "retired_at timestamp with time zone," if shape.retired else ""
@@ -72,7 +72,7 @@ def schema(shape: Shape, *, zoned: bool) -> str:
 
 
 class ServerDatabase(Database):
-    """A Langflow database on a server, written and read behind langkeys' back."""
+    """A Langflow database on a server, written and read without langkeys."""
 
     def __init__(self, cluster: Cluster, name: str, user: str, shape: Shape) -> None:
         super().__init__(Path(name), shape)
@@ -91,7 +91,7 @@ class ServerDatabase(Database):
 
     @property
     def location(self) -> str:
-        """The URL as langkeys shows it."""
+        """The URL in langkeys' messages."""
         return f"postgresql://{self.user}@127.0.0.1:{self.cluster.port}/{self.name}"
 
     def rows(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
@@ -126,7 +126,7 @@ class ServerDatabase(Database):
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row as SQLite's have it: ids without dashes."""
+    """Return a row in the form of SQLite's: ids without dashes."""
     return tuple(
         value.replace("-", "") if isinstance(value, str) and _is_id(value) else value
         for value in row
@@ -145,7 +145,7 @@ def made(
     user: str = "langflow",
     icu_locale: str | None = None,
 ) -> ServerDatabase:
-    """Make a database of a generation's shape, from a template that is made once a run."""
+    """Create a database in a generation's form, from a template that is created once a run."""
     number = shape.release.replace(".", "_")
     locale = f"_{icu_locale.replace('-', '_').lower()}" if icu_locale else ""
     template = f"template_{number}_{'zoned' if zoned else 'naive'}_{user}{locale}"

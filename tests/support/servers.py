@@ -1,7 +1,6 @@
-"""A tiny HTTP server that answers as a test wants, and remembers what it was asked.
+"""A small HTTP server that gives scripted answers and records requests.
 
-Well-behaved where only an answer is scripted; ``Server.behave`` is for the others: it gets the
-handler, and writes what it likes.
+If ``Server.behave`` is set, it gets the handler and can write anything, even invalid HTTP.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
-class Asked:
-    """One request: its path, its query string and its headers."""
+class Request:
+    """One recorded request."""
 
     path: str
     query: Mapping[str, list[str]]
@@ -33,15 +32,15 @@ class Asked:
 
 @dataclass
 class Server:
-    """What to answer, and what was asked. ``body`` is sent as it is where it is bytes."""
+    """The scripted answer, and the recorded requests. ``body`` is JSON unless it is bytes."""
 
     url: str = ""
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
-    behave: Callable[[BaseHTTPRequestHandler, Asked], object] | None = None
-    """Answers in place of ``status``, ``body`` and ``headers``."""
+    requests: list[Request] = field(default_factory=list)
+    behave: Callable[[BaseHTTPRequestHandler, Request], object] | None = None
+    """Answers instead of ``status``, ``body`` and ``headers``."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -58,11 +57,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         sent = self.rfile.read(int(headers.get("content-length", 0)))
         content = json.loads(sent) if sent else None
-        asked = Asked(parts.path, parse_qs(parts.query), headers, self.command, content)
-        scripted.asked.append(asked)
+        request = Request(parts.path, parse_qs(parts.query), headers, self.command, content)
+        scripted.requests.append(request)
         if scripted.behave is not None:
-            with suppress(OSError):  # whoever asked may have gone
-                scripted.behave(self, asked)
+            with suppress(OSError):  # the client may have disconnected
+                scripted.behave(self, request)
             self.close_connection = True
             return
         body = scripted.body
@@ -76,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = do_CONNECT = handle_one  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager

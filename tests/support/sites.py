@@ -1,4 +1,4 @@
-"""A site: a folder with settings, in which langkeys runs as a process or within this one."""
+"""A site: a folder with settings, in which tests run langkeys, in this process or in another."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from .databases import NEWEST, Database, Shape
 from .samples import assert_no_secret
 
 
-def heed_interrupts() -> None:
-    """Let Ctrl-C end a process, also where the tests run in the background of a shell.
+def restore_sigint() -> None:
+    """Let Ctrl-C end a process, even if the tests run in the background of a shell.
 
-    A shell without job control has what it starts with ``&`` ignore SIGINT, and that is inherited.
+    Processes that a shell without job control starts with ``&`` ignore SIGINT, and so do their
+    children.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -37,7 +38,7 @@ _CHECKOUT = str(Path(langkeys.__file__).resolve().parents[1])
 
 @dataclass(frozen=True)
 class Result:
-    """What one call of langkeys left: its exit code and its two streams."""
+    """The result of one call of langkeys: its exit code and its output."""
 
     arguments: tuple[str, ...]
     code: int
@@ -45,18 +46,17 @@ class Result:
     stderr: str
 
     def __post_init__(self) -> None:
-        # Over the whole run of the tests: a command that fails shows no secret, nor does any
-        # command on stderr.
+        # Checked for every call in the tests: no secret on stderr, or on stdout of a failed call.
         assert_no_secret(self.stderr if self.code == 0 else self.stdout + self.stderr)
         assert "Traceback" not in self.stderr, self
 
     def done(self) -> Result:
-        """Hold that the command succeeded."""
+        """Assert that the command succeeded."""
         assert self.code == 0, self
         return self
 
     def failed(self, code: int, *words: str) -> Result:
-        """Hold that the command failed with this exit code and wrote nothing to stdout."""
+        """Assert that the command failed with this exit code and wrote nothing to stdout."""
         assert self.code == code, self
         assert self.stdout == "", self
         for word in words:
@@ -68,7 +68,7 @@ class Result:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error that a failing command with ``--json`` describes, alone on stderr."""
+        """The error of a failed command with ``--json``, the only text on stderr."""
         described = json.loads(self.stderr)["error"]
         assert sorted(described) == ["code", "hint", "message"], described
         return described
@@ -85,19 +85,19 @@ class Result:
 
 @dataclass
 class Site:
-    """A folder that langkeys runs in, and the settings in its environment, which is else bare."""
+    """A folder in which langkeys runs, and the settings in its otherwise bare environment."""
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     path: Path = Path("langflow.db")
     home: Path | None = None
-    """Where the user's own folders are, if not in ``folder`` itself."""
+    """The user's home folder, if it is not ``folder``."""
     shape: Shape = NEWEST
     server: Database | None = None
-    """The site's database where a server has it."""
+    """The site's database, if it is on a server."""
 
     def environment(self, settings: Mapping[str, str | None] | None = None) -> dict[str, str]:
-        """Return a bare environment with this site's settings and more; None takes one away."""
+        """Return a bare environment with this site's settings and more; None removes a setting."""
         found: dict[str, str | None] = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.home or self.folder),
@@ -119,10 +119,10 @@ class Site:
         settings: Mapping[str, str | None] | None = None,
         **options: Any,
     ) -> subprocess.Popen[bytes]:
-        """Start langkeys, with pipes for streams where ``options`` do not say otherwise."""
+        """Start langkeys, with pipes for all streams that are not in ``options``."""
         for stream in ("stdin", "stdout", "stderr"):
             options.setdefault(stream, subprocess.PIPE)
-        options.setdefault("preexec_fn", heed_interrupts)
+        options.setdefault("preexec_fn", restore_sigint)
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
@@ -139,7 +139,7 @@ class Site:
         umask: int = 0o022,
         **settings: str | None,
     ) -> Result:
-        """Run langkeys as a process of its own."""
+        """Run langkeys in another process."""
         process = self.spawn(
             *arguments, command=command, settings=settings, stdout=stdout, umask=umask
         )
@@ -149,7 +149,7 @@ class Site:
         return Result(arguments, process.returncode, (out or b"").decode(), err.decode())
 
     def call(self, *arguments: str, stdin: str = "", **settings: str | None) -> Result:
-        """Run langkeys within this process: ten times as fast, and almost as good."""
+        """Run langkeys in this process, which is ten times as fast."""
         environment = self.environment(settings)
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as out,
@@ -165,7 +165,7 @@ class Site:
 
     @property
     def cache(self) -> Path:
-        """The user's cache folder, in which Langflow has its config folder by default."""
+        """The user's cache folder, which contains Langflow's default config folder."""
         return (self.home or self.folder) / "cache"
 
     @property
@@ -182,7 +182,7 @@ class Site:
 
 
 def _content(stream: IO[str]) -> str:
-    # By the descriptor: langkeys may have turned the stream to /dev/null after an error.
+    # By the descriptor: langkeys may have redirected the stream to /dev/null after an error.
     stream.flush()
     stream.seek(0)
     return stream.read()

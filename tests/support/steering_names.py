@@ -1,6 +1,6 @@
-"""Names of environment variables that make programs load, run or reach something else.
+"""Names of environment variables that make programs load code, run commands or change hosts.
 
-From the manual pages of the programs; grouped by what reads them.
+They are from the programs' manual pages, grouped by the programs that read them.
 """
 
 from __future__ import annotations
@@ -141,4 +141,4 @@ CREDENTIALS = (
     "LOCAL_API_KEY", "MAKE_API_KEY", "BROWSERLESS_API_KEY", "PAGERDUTY_TOKEN",
     "PROMPTLAYER_API_KEY", "FISH_API_KEY", "VIMEO_ACCESS_TOKEN", "SSLMATE_API_KEY", "LDAP_PASSWORD",
 )  # fmt: skip
-"""Names that are those of credentials, and steer nothing."""
+"""Names of credentials, which do not steer any program."""

@@ -1,4 +1,4 @@
-"""Opening the engines' stores on databases, and ciphers for what is in them."""
+"""Open stores of test databases, and create ciphers for them."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ def cipher() -> Cipher:
 
 
 def no_cipher() -> Cipher:
-    raise AssertionError("the secret key is asked for where nothing is to be decrypted")
+    raise AssertionError("the secret key is requested, but nothing has to be decrypted")

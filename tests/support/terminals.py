@@ -1,4 +1,4 @@
-"""langkeys at a terminal: a real pseudo-terminal, with somebody who reads and types."""
+"""Run langkeys at a pseudo-terminal, read its screen and type."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from .samples import SECRETS, assert_no_secret
 from .sites import Site
 
 PATIENCE = 30.0
-"""Seconds after which something that does not come is given up."""
+"""How many seconds to wait for an expected text."""
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-# A session leader takes the terminal for its own, as a login shell does, and becomes langkeys.
+# The session leader makes the terminal its controlling terminal, as a login shell does, and then
+# becomes langkeys.
 _LEADER = (
     "import fcntl, os, signal, sys, termios;"
-    # As a shell leaves it: what runs the tests may have turned Ctrl-C off for all it starts.
+    # As in a shell: whatever runs the tests may ignore SIGINT, which is inherited.
     "signal.signal(signal.SIGINT, signal.SIG_DFL);"
     "fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
     "os.execv(sys.executable, [sys.executable, '-m', 'langkeys', *sys.argv[1:]])"
@@ -35,7 +36,7 @@ _LEADER = (
 class Terminal:
     """One langkeys process with a terminal for stdin, stderr and, unless ``piped``, stdout.
 
-    ``data`` is what it finds on stdin instead.
+    If ``data`` is given, stdin is a file with that text instead.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class Terminal:
         fcntl.ioctl(self.device, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self._before = termios.tcgetattr(self.device)
         self.screen = ""
-        """Everything that was shown, as it came."""
+        """Everything that was shown, with escape sequences."""
         self.stdout = ""
-        """What went to stdout, if that was no terminal."""
-        # A file and no pipe: nobody reads before the end.
+        """The text on stdout, if it was not the terminal."""
+        # A file, because nobody would read a pipe before the end.
         self._stdout = tempfile.TemporaryFile() if piped else None  # noqa: SIM115 - see __exit__
         self._stdin = None if data is None else tempfile.TemporaryFile()  # noqa: SIM115 - the same
         if self._stdin is not None and data is not None:
@@ -100,11 +101,11 @@ class Terminal:
                 assert text in self.screen, f"{text!r} has not come: {self.screen!r}"
 
     def send(self, text: str) -> None:
-        """Type."""
+        """Type a text."""
         os.write(self._master, text.encode())
 
     def finish(self, code: int = 0) -> Terminal:
-        """Wait for the end, and hold that the exit code is this one and that no secret showed."""
+        """Wait for the end; assert the exit code, and that no secret was shown."""
         end = time.monotonic() + PATIENCE
         while self.process.poll() is None:
             assert time.monotonic() < end, f"langkeys does not end: {self.screen!r}"
@@ -129,16 +130,16 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What was shown, without colours and the like."""
+        """What was shown, without escape sequences."""
         return _ESCAPE.sub("", self.screen)
 
     @property
     def has_escapes(self) -> bool:
-        """Whether colours, cursor movements and the like were shown."""
+        """Whether escape sequences, for example colours, were shown."""
         return "\x1b" in self.screen
 
 
-def shown(site: Site, *arguments: str, **options: Any) -> Terminal:
-    """Run langkeys at a terminal at which nobody types; it must succeed."""
+def run_at_terminal(site: Site, *arguments: str, **options: Any) -> Terminal:
+    """Run langkeys at a terminal without typing; assert that it succeeds."""
     with Terminal(site, *arguments, **options) as terminal:
         return terminal.finish()

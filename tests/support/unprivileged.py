@@ -1,4 +1,4 @@
-"""Running langkeys as a user whom file modes bind: tests may well run as root, who is not bound."""
+"""Run langkeys as a user to whom file modes apply, even if the tests run as root."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Root gives up what lets it pass by file modes (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH; the bounding
-# set is dropped by prctl option 24, and takes effect at the exec) and stays the owner of its files:
-# another user might not be allowed to read langkeys itself.
+# Root drops the capabilities that bypass file modes, CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH:
+# prctl option 24 drops them from the bounding set, which takes effect at the exec. It does not
+# become another user, who might not be allowed to read langkeys itself.
 _PROGRAM = """
 import ctypes, os, sys
 if os.geteuid() == 0:
@@ -21,12 +21,12 @@ if os.geteuid() == 0:
 os.execv(sys.executable, [sys.executable, "-m", "langkeys", *sys.argv[1:]])
 """
 COMMAND = (sys.executable, "-c", _PROGRAM)
-"""To be run in place of langkeys."""
+"""The command to run instead of langkeys."""
 
 
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
-    """Make a folder whose mode a test may change, and that can be removed after all the same."""
+    """Yield a folder whose mode a test may change; it is removed afterwards in any case."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

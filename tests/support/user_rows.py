@@ -1,4 +1,4 @@
-"""Users as they stand in a database, and a database that changes behind langkeys' back."""
+"""Rows of users, read without langkeys, and changes by others before a read-back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMED = Settings(environ={"LANGFLOW_SUPERUSER": SUPERUSER})
 OTHER_NAMED = Settings(environ={"LANGFLOW_SUPERUSER": "somebody-else"})
 
 
-def the(store: Store, name: str = SUPERUSER) -> User:
+def get_user(store: Store, name: str = SUPERUSER) -> User:
     return users.get_user(store, name, warn=pytest.fail)
 
 
@@ -31,10 +31,10 @@ def row(database: Database, name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def undoing(
+def undo_before_read_back(
     store: Store, monkeypatch: pytest.MonkeyPatch, database: Database, sql: str
 ) -> Iterator[None]:
-    """Undo by ``sql`` what was written, just before it is read back."""
+    """Run ``sql``, which undoes a write, just before the store reads it back."""
     reopened = store.reopened
 
     @contextmanager

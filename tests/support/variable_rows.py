@@ -1,4 +1,4 @@
-"""Variables as they stand in a database, put there and read behind langkeys' back."""
+"""Rows of variables, written and read without langkeys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIELDS = [
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the ``variable`` table as its bytes are."""
+    """A row of the ``variable`` table, as it is stored."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def plaintext(self) -> str:
-        """The value, decrypted without langkeys' help where it is encrypted."""
+        """The value, decrypted without langkeys if it is encrypted."""
         return decrypted(self.value) if self.value.startswith("gAAAAA") else self.value
 
 
@@ -60,7 +60,7 @@ def add(
     updated_at: datetime | str | None = None,
     managed: bool | None = None,
 ) -> str:
-    """Add a variable as a server stores it, and return its id as 32 digits."""
+    """Add a variable as a server stores it, and return its id as 32 hex digits."""
     if is_encrypted is None:
         is_encrypted = kind == "Credential" or not database.shape.encrypts_keys
     row_id = uuid.uuid4().hex
@@ -84,7 +84,7 @@ def add(
 
 
 def rows(database: Database, name: str | None = None) -> list[Row]:
-    """Return the rows of a name, or all, the one created first before the others."""
+    """Return the rows with a name, or all rows, in the order of their creation."""
     managed = "is_environment_managed" if database.shape.environment_managed else "NULL"
     found = database.rows(
         "SELECT id, name, value, type, user_id, created_at, updated_at, default_fields,"
@@ -94,8 +94,8 @@ def rows(database: Database, name: str | None = None) -> list[Row]:
     return [Row(*row) for row in found]
 
 
-def the(database: Database, name: str) -> Row:
-    """Return the only row of a name."""
+def get_row(database: Database, name: str) -> Row:
+    """Return the only row with a name."""
     (row,) = rows(database, name)
     return row
 
@@ -105,7 +105,7 @@ def fields_of(row: Row) -> Any:
 
 
 def add_one_of_each(database: Database, owner: str) -> None:
-    """Add a Credential, a Generic one, and a Credential that the secret key does not open."""
+    """Add a Credential, a Generic variable, and a Credential that cannot be decrypted."""
     add(database, owner, "TOKEN", CREDENTIAL, fields='["Password", "API Key"]')
     add(database, owner, "URL", "http://localhost", "Generic", managed=False)
     closed = encrypted("x", OTHER_SECRET_KEY)
@@ -119,10 +119,10 @@ def owner(store: Store, name: str = SUPERUSER) -> User:
 
 
 def update(store: Store, value: str = CREDENTIAL, name: str = NAME, **more: Any) -> VariableUpdate:
-    """Prepare a variable to be set, under the fixtures' secret key."""
+    """Return an update that sets a variable, with the samples' secret key."""
     return variables.new_update(store.generation, cipher, name, value, **more)
 
 
-def put(store: Store, *updates: VariableUpdate, user: str = SUPERUSER) -> list[Outcome]:
-    """Set variables of one user."""
+def set_variables(store: Store, *updates: VariableUpdate, user: str = SUPERUSER) -> list[Outcome]:
+    """Set variables of one user through langkeys."""
     return variables.set_all(store, variables.one_owner(owner(store, user)), updates)

@@ -1,4 +1,4 @@
-"""A site with a secret in every place where a secret key is used, read back without langkeys."""
+"""A site with encrypted values in every column that can have them, read without langkeys."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _INSERT_FOREIGN = 'INSERT INTO "of ""somebody"" else" VALUES (?, ?)'
 
 
 def sealed(plaintext: str, secret_key: str) -> str:
-    """Seal an SSO client secret as Langflow does, without langkeys' help."""
+    """Encrypt an SSO client secret as Langflow does, without langkeys."""
     nonce = os.urandom(12)
     data = AESGCM(_sso_key(secret_key)).encrypt(nonce, plaintext.encode(), HEADER.encode())
     parts = (base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (nonce, data))
@@ -75,11 +75,11 @@ def _sso_key(secret_key: str) -> bytes:
 
 @dataclass
 class Vault:
-    """A site whose secret key stands in its secret_key file and in its .env."""
+    """A site whose secret key is in its secret_key file and in its .env."""
 
     site: Site
-    reads: list[str]
-    """The whole database, as it reads with its own secret key; see ``opened``."""
+    plain_dump: list[str]
+    """The whole database, decrypted with its own secret key; see ``decrypted_dump``."""
 
     @property
     def key_file(self) -> Path:
@@ -90,7 +90,7 @@ class Vault:
         return self.site.folder / self.site.path
 
     def leftovers(self) -> list[str]:
-        """Name what a rotation has staged and not taken away."""
+        """Return the staged files that a rotation has left."""
         return sorted(
             str(path.relative_to(self.site.folder))
             for path in self.site.folder.rglob("*")
@@ -102,8 +102,8 @@ class Vault:
         (key,) = re.findall(r"^LANGFLOW_SECRET_KEY='(.*)'  # of all$", text, re.MULTILINE)
         return str(key)
 
-    def opened(self, secret_key: str, path: Path | None = None) -> list[str]:
-        """Return the database as SQL, with everything opened that the key opens."""
+    def decrypted_dump(self, secret_key: str, path: Path | None = None) -> list[str]:
+        """Return the database as SQL, with all values decrypted that the key decrypts."""
         fernet = Fernet(secret_key + "=")
 
         def plain(match: re.Match[str]) -> str:
@@ -123,17 +123,17 @@ class Vault:
         return lines
 
     def assert_whole(self) -> str:
-        """Hold that one key opens everything, stands in both places, and nothing else is left."""
+        """Assert that both files have one key, which decrypts everything, and no file is staged."""
         key = self.key_file.read_text()
         assert self.env_key() == key
-        assert self.opened(key) == self.reads
+        assert self.decrypted_dump(key) == self.plain_dump
         left = self.leftovers()
         assert left == [], left
         return key
 
 
-def made(site: Site, owner: str, *, keys: int = 20, wal: bool = True) -> Vault:
-    """Fill a site: encrypted values of every kind, strays, and a secret key in two places."""
+def create(site: Site, owner: str, *, keys: int = 20, wal: bool = True) -> Vault:
+    """Fill a site with encrypted values of every kind, and a secret key in two files."""
     database = site.database
     if wal:
         database.use_wal()
@@ -172,15 +172,15 @@ def made(site: Site, owner: str, *, keys: int = 20, wal: bool = True) -> Vault:
     (site.folder / ".env").chmod(0o600)
     site.settings["LANGFLOW_CONFIG_DIR"] = str(folder)
     del site.settings["LANGFLOW_SECRET_KEY"]
-    # A text that is no UTF-8 cannot be dumped: it is looked at by itself.
+    # A text that is not UTF-8 cannot be dumped; tests check it separately.
     vault = Vault(site, [])
     rows("DELETE FROM message WHERE id = 't2'")
-    vault.reads = vault.opened(SECRET_KEY)
+    vault.plain_dump = vault.decrypted_dump(SECRET_KEY)
     return vault
 
 
 def fill_keys(path: Path, owner: str, names: list[str]) -> None:
-    """Add API keys in one transaction: the fixtures' own way takes one for each."""
+    """Add API keys in one transaction; ``Database.add_key`` takes one for each key."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO apikey (id, name, user_id, api_key, api_key_hash, created_at, total_uses,"
@@ -193,11 +193,11 @@ def fill_keys(path: Path, owner: str, names: list[str]) -> None:
 
 
 def copied(vault: Vault, folder: Path) -> Vault:
-    """Copy a vault's site into a folder of its own."""
+    """Copy a vault's site into another folder."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(vault.site.folder, folder)
     settings = {
         name: value.replace(str(vault.site.folder), str(folder))
         for name, value in vault.site.settings.items()
     }
-    return Vault(Site(folder, settings), vault.reads)
+    return Vault(Site(folder, settings), vault.plain_dump)

@@ -17,7 +17,7 @@ from ..support import databases
 from ..support.databases import Database
 from ..support.sites import Site
 from ..support.stores import opened
-from ..support.user_rows import NAMED, OTHER_NAMED, row, the, undoing
+from ..support.user_rows import NAMED, OTHER_NAMED, get_user, row, undo_before_read_back
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def change(
     settings: Settings = OTHER_NAMED,
     by: str = SUPERUSER,
 ) -> users.StateChange:
-    return users.change_state(store, settings, the(store, by), the(store, name), **wanted)
+    return users.change_state(store, settings, get_user(store, by), get_user(store, name), **wanted)
 
 
 @pytest.mark.parametrize("verb", CHANGES)
@@ -145,7 +145,7 @@ def test_the_check_is_made_on_what_is_true_under_the_lock(
     writable: Store, database: Database, second: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else demotes the first superuser between the look and the write."""
-    user, acting = the(writable, "second"), the(writable)
+    user, acting = get_user(writable, "second"), get_user(writable)
     transaction = writable.transaction
 
     @contextmanager
@@ -182,7 +182,7 @@ def test_a_change_that_does_not_read_back_is_a_failure(
     writable: Store, database: Database, second: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        undoing(writable, monkeypatch, database, "UPDATE user SET is_active = 1"),
+        undo_before_read_back(writable, monkeypatch, database, "UPDATE user SET is_active = 1"),
         pytest.raises(FailedError, match="was not stored as written"),
     ):
         change(writable, "second", {"is_active": False})

@@ -21,7 +21,7 @@ from ..support.databases import Database
 from ..support.samples import PASSWORD, WRONG_PASSWORD, password_hash
 from ..support.sites import Site
 from ..support.stores import opened
-from ..support.user_rows import NAMED, OTHER_NAMED, row, the, undoing
+from ..support.user_rows import NAMED, OTHER_NAMED, get_user, row, undo_before_read_back
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_the_configured_superuser_is_not_made_an_ordinary_user(writable: Store) 
         users.create(writable, OTHER_NAMED, ordinary("Somebody-Else"))
     made = users.new_user("somebody-else", password_hash(), is_superuser=True)
     users.create(writable, OTHER_NAMED, made)
-    assert the(writable, "somebody-else") == made
+    assert get_user(writable, "somebody-else") == made
 
 
 # Making
@@ -142,7 +142,9 @@ def test_a_user_that_does_not_read_back_is_a_failure(
     writable: Store, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
     with (
-        undoing(writable, monkeypatch, database, "DELETE FROM user WHERE username = 'alice'"),
+        undo_before_read_back(
+            writable, monkeypatch, database, "DELETE FROM user WHERE username = 'alice'"
+        ),
         pytest.raises(FailedError, match="was not stored as written"),
     ):
         users.create(writable, NAMED, ordinary())
@@ -157,7 +159,7 @@ def test_a_new_password_replaces_the_old_one_and_says_when(
     before = row(database, SUPERUSER)
     old, new = users.set_password(
         writable,
-        the(writable),
+        get_user(writable),
         passwords.hash_password(WRONG_PASSWORD, rounds=4),
         proves=lambda stored: passwords.matches(WRONG_PASSWORD, stored),
     )
@@ -173,12 +175,14 @@ def test_a_new_password_is_proved_by_what_a_fresh_connection_reads(
     writable: Store, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
     with (
-        undoing(writable, monkeypatch, database, "UPDATE user SET password = 'something else'"),
+        undo_before_read_back(
+            writable, monkeypatch, database, "UPDATE user SET password = 'something else'"
+        ),
         pytest.raises(FailedError, match="does not match"),
     ):
         users.set_password(
             writable,
-            the(writable),
+            get_user(writable),
             password_hash(),
             proves=lambda stored: passwords.matches(PASSWORD, stored),
         )
@@ -187,7 +191,7 @@ def test_a_new_password_is_proved_by_what_a_fresh_connection_reads(
 def test_the_password_of_a_user_who_has_gone_is_not_found(
     writable: Store, database: Database
 ) -> None:
-    user = the(writable)
+    user = get_user(writable)
     database.rows("DELETE FROM user")
     with pytest.raises(NotFoundError, match="just been deleted"):
         users.set_password(writable, user, password_hash(), proves=lambda _: True)
@@ -247,7 +251,7 @@ def test_a_new_user_who_has_something_already_is_not_taken_back(
 
 def test_a_new_password_is_taken_back_to_the_old_one(writable: Store, database: Database) -> None:
     before = row(database, SUPERUSER)
-    old, new = users.set_password(writable, the(writable), "other", proves=lambda _: True)
+    old, new = users.set_password(writable, get_user(writable), "other", proves=lambda _: True)
     users.undo_undelivered(writable, new, old)
     assert row(database, SUPERUSER) == before
     with pytest.raises(ConflictError):
@@ -258,7 +262,7 @@ def test_a_new_password_is_taken_back_to_the_old_one(writable: Store, database: 
 
 
 def stale(store: Store, name: str, password: str = PASSWORD, **environ: str) -> str | None:
-    return users.stale_setting(Settings(environ=environ), store, the(store, name), password)
+    return users.stale_setting(Settings(environ=environ), store, get_user(store, name), password)
 
 
 def test_the_stale_setting_is_named_with_its_source(store: Store, tmp_path: Any) -> None:

@@ -22,7 +22,7 @@ from ..support.databases import SHAPES, Database, ahead
 from ..support.samples import CREDENTIAL
 from ..support.sites import Site
 from ..support.stores import no_cipher, opened
-from ..support.variable_rows import NAME, owner, put, the, update
+from ..support.variable_rows import NAME, get_row, owner, set_variables, update
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def writer(database: Database) -> Iterator[Store]:
 def test_a_new_variable_is_an_encrypted_credential_that_applies_to_nothing(
     writer: Store, database: Database, superuser: str
 ) -> None:
-    (outcome,) = put(writer, update(writer))
+    (outcome,) = set_variables(writer, update(writer))
     assert (outcome.action, outcome.name, outcome.owner.username) == ("added", NAME, SUPERUSER)
-    row = the(database, NAME)
+    row = get_row(database, NAME)
     assert row.value.startswith("gAAAAA")
     assert row.plaintext == CREDENTIAL
     assert (row.type, row.user_id, row.default_fields) == ("Credential", superuser, "[]")
@@ -52,8 +52,8 @@ def test_every_generation_gets_the_value_as_its_servers_read_it(
 ) -> None:
     site = site_of(release)
     with opened(site.database, writable=True) as store:
-        put(store, update(store, type_=kind))
-    row = the(site.database, NAME)
+        set_variables(store, update(store, type_=kind))
+    row = get_row(site.database, NAME)
     # langflow-facts.md: 1.5 to 1.7 encrypt every variable.
     is_encrypted = kind == "Credential" or release in ("1.5", "1.6", "1.7")
     assert row.value.startswith("gAAAAA") is is_encrypted
@@ -67,8 +67,8 @@ def test_a_fresh_row_has_changed_since_its_creation_already(
 ) -> None:
     site = site_of(release)
     with opened(site.database, writable=True) as store:
-        put(store, update(store))
-    row = the(site.database, NAME)
+        set_variables(store, update(store))
+    row = get_row(site.database, NAME)
     assert row.created_at is not None
     assert row.updated_at is not None
     assert row.updated_at > row.created_at
@@ -81,9 +81,9 @@ def test_a_row_that_is_there_keeps_its_id_and_its_time_of_creation(
     writer: Store, database: Database, superuser: str
 ) -> None:
     row_id = variable_rows.add(database, superuser, NAME, "old", fields='["Password"]')
-    (outcome,) = put(writer, update(writer))
+    (outcome,) = set_variables(writer, update(writer))
     assert outcome.action == "changed"
-    row = the(database, NAME)
+    row = get_row(database, NAME)
     assert (row.id, row.created_at) == (row_id, "2026-01-01 00:00:00.000000")
     assert row.plaintext == CREDENTIAL
     assert variable_rows.fields_of(row) == ["Password"]
@@ -105,8 +105,8 @@ def test_whatever_the_times_are_an_update_is_later_than_the_creation(
     variable_rows.add(
         database, superuser, NAME, "x", created_at=created_at, updated_at=updated_at, managed=True
     )
-    put(writer, update(writer))
-    row = the(database, NAME)
+    set_variables(writer, update(writer))
+    row = get_row(database, NAME)
     assert row.created_at is not None
     assert row.updated_at is not None
     assert row.updated_at > row.created_at
@@ -117,22 +117,22 @@ def test_the_type_stays_unless_another_one_is_wished_for(
     writer: Store, database: Database, superuser: str
 ) -> None:
     variable_rows.add(database, superuser, NAME, "old", "Generic")
-    put(writer, update(writer))
-    assert (the(database, NAME).type, the(database, NAME).value) == ("Generic", CREDENTIAL)
-    put(writer, update(writer, type_="Credential"))
-    assert the(database, NAME).type == "Credential"
-    assert the(database, NAME).value.startswith("gAAAAA")
-    put(writer, update(writer, type_="Generic"))
-    assert (the(database, NAME).type, the(database, NAME).value) == ("Generic", CREDENTIAL)
+    set_variables(writer, update(writer))
+    assert (get_row(database, NAME).type, get_row(database, NAME).value) == ("Generic", CREDENTIAL)
+    set_variables(writer, update(writer, type_="Credential"))
+    assert get_row(database, NAME).type == "Credential"
+    assert get_row(database, NAME).value.startswith("gAAAAA")
+    set_variables(writer, update(writer, type_="Generic"))
+    assert (get_row(database, NAME).type, get_row(database, NAME).value) == ("Generic", CREDENTIAL)
 
 
 def test_a_row_without_a_type_becomes_a_credential(
     writer: Store, database: Database, superuser: str
 ) -> None:
     variable_rows.add(database, superuser, NAME, "old", None, is_encrypted=False)
-    put(writer, update(writer))
-    assert the(database, NAME).type == "Credential"
-    assert the(database, NAME).plaintext == CREDENTIAL
+    set_variables(writer, update(writer))
+    assert get_row(database, NAME).type == "Credential"
+    assert get_row(database, NAME).plaintext == CREDENTIAL
 
 
 def test_all_rows_of_one_name_are_updated_whichever_a_server_reads(
@@ -141,7 +141,7 @@ def test_all_rows_of_one_name_are_updated_whichever_a_server_reads(
     # As servers make them: findings of 1.13.0.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic", managed=False)
     variable_rows.add(database, superuser, "FLOW_ID", "", "Credential", managed=False)
-    (outcome,) = put(writer, update(writer, name="FLOW_ID"))
+    (outcome,) = set_variables(writer, update(writer, name="FLOW_ID"))
     assert (outcome.action, len(outcome.rows)) == ("changed", 2)
     generic, credential = variable_rows.rows(database, "FLOW_ID")
     assert (generic.type, generic.value) == ("Generic", CREDENTIAL)
@@ -153,11 +153,11 @@ def test_the_variable_of_another_user_stays_as_it_is(
 ) -> None:
     alice = database.add_user("alice")
     variable_rows.add(database, alice, NAME, "hers")
-    put(writer, update(writer))
+    set_variables(writer, update(writer))
     hers, own = variable_rows.rows(database, NAME)
     assert (hers.user_id, hers.plaintext) == (alice, "hers")
     assert (own.user_id, own.plaintext) == (superuser, CREDENTIAL)
-    put(writer, update(writer, "new"), user="alice")
+    set_variables(writer, update(writer, "new"), user="alice")
     assert [row.plaintext for row in variable_rows.rows(database, NAME)] == ["new", CREDENTIAL]
 
 
@@ -190,14 +190,14 @@ def test_a_generic_value_that_looks_encrypted_is_refused_and_nothing_is_written(
     value = "gAAAAAsomething"
     with opened(site.database, writable=True) as store:
         with pytest.raises(UsageError, match="gAAAAA"):
-            put(store, update(store, value, type_="Generic"))
-        put(store, update(store, "plain", type_="Generic"))
+            set_variables(store, update(store, value, type_="Generic"))
+        set_variables(store, update(store, "plain", type_="Generic"))
         before = variable_rows.rows(site.database)
         with pytest.raises(UsageError, match="gAAAAA"):
-            put(store, update(store, "other", "OTHER"), update(store, value))
+            set_variables(store, update(store, "other", "OTHER"), update(store, value))
         assert variable_rows.rows(site.database) == before
-        put(store, update(store, value, type_="Credential"))
-    assert the(site.database, NAME).plaintext == value
+        set_variables(store, update(store, value, type_="Credential"))
+    assert get_row(site.database, NAME).plaintext == value
 
 
 @pytest.mark.parametrize("field", ["", "  ", "a\nb", "\x1b[31m"])
@@ -217,7 +217,9 @@ def test_a_generic_value_needs_no_secret_key(store: Store) -> None:
 
 def test_no_value_shows_in_a_repr(writer: Store) -> None:
     made = update(writer)
-    (outcome,) = put(writer, made, update(writer, "also-secret", "G", type_="Generic"))[:1]
+    (outcome,) = set_variables(writer, made, update(writer, "also-secret", "G", type_="Generic"))[
+        :1
+    ]
     shown = f"{made!r}{outcome!r}{list(writer.variables())!r}"
     for secret in (CREDENTIAL, "also-secret", "gAAAAA"):
         assert secret not in shown
@@ -238,10 +240,10 @@ def test_policies_keep_overwrite_or_refuse(
     assert variable_rows.rows(database) == before
     outcomes = variables.set_all(writer, only, updates, "keep")
     assert [(o.name, o.action) for o in outcomes] == [(NAME, "kept"), ("OTHER", "added")]
-    assert the(database, NAME) == before[0]
+    assert get_row(database, NAME) == before[0]
     outcomes = variables.set_all(writer, only, updates, "overwrite")
     assert [o.action for o in outcomes] == ["changed", "changed"]
-    assert the(database, NAME).plaintext == "new"
+    assert get_row(database, NAME).plaintext == "new"
 
 
 def test_everybody_gets_a_row_of_their_own(
@@ -280,7 +282,7 @@ def test_all_are_written_or_none(writer: Store, database: Database) -> None:
         " BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
     with pytest.raises((ConflictError, StoreError)):
-        put(writer, update(writer), update(writer, "x", "OTHER"))
+        set_variables(writer, update(writer), update(writer, "x", "OTHER"))
     assert variable_rows.rows(database) == []
 
 
@@ -325,4 +327,4 @@ def test_what_does_not_read_back_is_an_error(
 
     monkeypatch.setattr(writer, "reopened", late)
     with pytest.raises(FailedError, match="as written"):
-        put(writer, update(writer))
+        set_variables(writer, update(writer))

@@ -20,7 +20,7 @@ from ..support.databases import Database, ahead
 from ..support.samples import CREDENTIAL
 from ..support.sites import Site
 from ..support.stores import cipher, opened
-from ..support.variable_rows import NAME, owner, put, update
+from ..support.variable_rows import NAME, owner, set_variables, update
 
 
 @pytest.fixture
@@ -132,8 +132,8 @@ def test_a_store_of_many_pages_yields_each_variable_once(
 ) -> None:
     alice = database.add_user("alice")
     updates = [update(writer, "x", f"N{number}", type_="Generic") for number in range(1203)]
-    put(writer, *updates)
-    put(writer, updates[0], user="alice")
+    set_variables(writer, *updates)
+    set_variables(writer, updates[0], user="alice")
     assert [row.name for row in writer.variables(superuser)] == [w.name for w in updates]
     assert [row.username for row in writer.variables(alice)] == ["alice"]
     assert len(list(writer.variables())) == 1204
@@ -171,5 +171,5 @@ def test_a_change_is_never_dated_before_the_one_before(
 ) -> None:
     later = ahead(days=1)
     variable_rows.add(database, superuser, NAME, "x", created_at=later)
-    (outcome,) = put(writer, update(writer))
+    (outcome,) = set_variables(writer, update(writer))
     assert outcome.rows[0].updated_at == later + timedelta(microseconds=1)

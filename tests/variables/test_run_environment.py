@@ -37,7 +37,9 @@ def added(made: RunEnvironment) -> dict[bytes, bytes]:
     return {name: value for name, value in made.environment.items() if inherited.get(name) != value}
 
 
-def put(database: Database, owner: str, names: Sequence[str], value: str = CREDENTIAL) -> None:
+def set_variables(
+    database: Database, owner: str, names: Sequence[str], value: str = CREDENTIAL
+) -> None:
     for name in names:
         variable_rows.add(database, owner, name, value)
 
@@ -45,9 +47,9 @@ def put(database: Database, owner: str, names: Sequence[str], value: str = CREDE
 def test_credentials_go_over_what_is_inherited(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["TOKEN", "MY_KEY"], "é\n")
+    set_variables(database, superuser, ["TOKEN", "MY_KEY"], "é\n")
     variable_rows.add(database, superuser, "GENERIC", "x", "Generic")
-    put(database, database.add_user("alice"), ["HERS"])
+    set_variables(database, database.add_user("alice"), ["HERS"])
     made = prepare(store)
     assert added(made) == {b"TOKEN": "é\n".encode(), b"MY_KEY": "é\n".encode()}
     assert made.environment[b"HOME"] == b"/home"
@@ -57,15 +59,15 @@ def test_credentials_go_over_what_is_inherited(
 def test_a_prepared_environment_shows_no_value(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["TOKEN"])
+    set_variables(database, superuser, ["TOKEN"])
     assert CREDENTIAL not in repr(prepare(store))
 
 
 def test_what_steers_or_does_not_fit_or_does_not_open_is_left_out_by_reason(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["OK_KEY", "PATH", "LD_TOKEN", "URL", CYRILLIC, "a=b", ""])
-    put(database, superuser, ["NUL_KEY"], "a\0b")
+    set_variables(database, superuser, ["OK_KEY", "PATH", "LD_TOKEN", "URL", CYRILLIC, "a=b", ""])
+    set_variables(database, superuser, ["NUL_KEY"], "a\0b")
     token = encrypted("x", OTHER_SECRET_KEY)
     variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
     made = prepare(store)
@@ -88,7 +90,7 @@ def test_what_is_left_out_by_its_name_alone_is_said_with_the_options_that_take_i
 def test_where_all_is_left_out_by_its_name_the_secret_key_is_not_to_blame(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["PATH"])
+    set_variables(database, superuser, ["PATH"])
     token = encrypted("x", OTHER_SECRET_KEY)
     variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
     made = prepare(store)
@@ -121,7 +123,7 @@ def test_the_key_that_programs_ask_a_server_with_is_handed_on() -> None:
 def test_only_adds_what_it_names_and_nothing_else(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["A", "B", "PATH"])
+    set_variables(database, superuser, ["A", "B", "PATH"])
     made = prepare(store, "PATH", "A")
     assert set(added(made)) == {b"A", b"PATH"}
     assert made.left_out == {}
@@ -130,8 +132,8 @@ def test_only_adds_what_it_names_and_nothing_else(
 def test_only_takes_no_name_that_is_no_credential_with_a_value(
     store: Store, database: Database, superuser: str
 ) -> None:
-    put(database, superuser, ["A"])
-    put(database, superuser, ["EMPTY"], "")
+    set_variables(database, superuser, ["A"])
+    set_variables(database, superuser, ["EMPTY"], "")
     variable_rows.add(database, superuser, "GENERIC", "x", "Generic")
     for name in ("MISSING", "GENERIC", "EMPTY", "a"):
         with pytest.raises(NotFoundError, match=name):
@@ -142,7 +144,7 @@ def test_only_raises_where_its_name_cannot_be_added(
     store: Store, database: Database, superuser: str
 ) -> None:
     token = encrypted("x", OTHER_SECRET_KEY)
-    put(database, superuser, ["OK", "a=b"])
+    set_variables(database, superuser, ["OK", "a=b"])
     variable_rows.add(database, superuser, "CANNOT_DECRYPT", token, is_encrypted=False)
     with pytest.raises(SecretKeyError, match="CANNOT_DECRYPT"):
         prepare(store, "OK", "CANNOT_DECRYPT")
@@ -164,9 +166,9 @@ def test_a_servers_placeholders_are_passed_over_and_its_first_row_counts(
 ) -> None:
     # FLOW_ID as a server leaves it: a Generic one before a Credential, neither with a value.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic")
-    put(database, superuser, ["FLOW_ID", "ASTRA_TOKEN"], "")
-    put(database, superuser, ["TWICE_KEY"], "first")
-    put(database, superuser, ["TWICE_KEY"], "second")
+    set_variables(database, superuser, ["FLOW_ID", "ASTRA_TOKEN"], "")
+    set_variables(database, superuser, ["TWICE_KEY"], "first")
+    set_variables(database, superuser, ["TWICE_KEY"], "second")
     made = prepare(store)
     assert added(made) == {b"TWICE_KEY": b"first"}
     assert made.left_out == {}

@@ -1,7 +1,7 @@
-"""The tests' own home folder: a run leaves nothing with whoever starts it.
+"""Isolate a test run from the home folder and the settings of the user who starts it.
 
-langkeys keeps its audit log in the user's cache folder by default, and so a test that runs it in
-this process, or in one that inherits this environment, would write there.
+By default langkeys writes its audit log to the user's cache folder. A test that runs it in this
+process, or in a child process, would write there, too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import langkeys
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 
 _USER = "LANGKEYS_TESTS_USER"
-"""Hands the folders that ``enter`` took away on to other processes of the tests: no secret."""
+"""The environment variable with the user's own folders, for the other processes of the run."""
 
 _CHECKOUT = Path(langkeys.__file__).resolve().parents[1]
 
 
-def enter() -> tempfile.TemporaryDirectory[str]:
-    """Give this process, and all that it starts, a home and no settings; return that folder."""
+def isolate() -> tempfile.TemporaryDirectory[str]:
+    """Give this process and its children an empty home and no settings; return the folder."""
     home = tempfile.TemporaryDirectory(prefix="langkeys-tests-")
     users = {name: os.environ.pop(name) for name in list(os.environ) if _is_users(name)}
     folders = {name: value for name, value in users.items() if _names_a_folder(name)}
@@ -40,7 +40,7 @@ def enter() -> tempfile.TemporaryDirectory[str]:
 
 
 def user_environment() -> dict[str, str]:
-    """Return the environment with the folders of whoever runs the tests."""
+    """Return the environment with the folders of the user who runs the tests."""
     if _USER not in os.environ:
         return dict(os.environ)
     kept = {name: value for name, value in os.environ.items() if not _is_users(name)}
@@ -48,15 +48,15 @@ def user_environment() -> dict[str, str]:
 
 
 def audit_log_sizes() -> dict[Path, int]:
-    """Return the size of each audit log that the user's own langkeys would write to."""
+    """Return the sizes of the user's own audit logs."""
     return {path: _size(path) for path in _audit_logs(user_environment())}
 
 
 def lines_left(before: Mapping[Path, int], folder: Path) -> list[str]:
-    """Return the lines that this process wrote to the user's audit logs since.
+    """Return the lines that this run has since written to the user's audit logs.
 
-    Those are known by the process or by a database below ``folder``: the user, or another run of
-    the tests, may write to these logs at the same time.
+    They have this process's id, or a database in ``folder``. The user or another run may write to
+    these logs at the same time.
     """
     found = []
     for path, size in before.items():
@@ -79,7 +79,7 @@ def _names_a_folder(name: str) -> bool:
 
 def _audit_logs(environ: Mapping[str, str]) -> list[Path]:
     folders = [Path(folder)] if (folder := environ.get("LANGFLOW_CONFIG_DIR")) else []
-    # A user without HOME and without an entry in the system's list has no folder.
+    # A user without HOME and without an entry in /etc/passwd has no such folder.
     with mock.patch.dict(os.environ, environ, clear=True), suppress(RuntimeError):
         folders.append(platformdirs.user_cache_path("langflow", "langflow"))
     paths = [folder / "langkeys-audit.jsonl" for folder in folders]
@@ -92,4 +92,4 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # there is none, or none that the tests could write to
+        return 0  # it does not exist, or the tests cannot write to it

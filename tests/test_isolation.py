@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import surroundings
+from .support import isolation
 from .support.unprivileged import reachable_folder
 
 CHECKOUT = Path(__file__).parents[1]
@@ -63,16 +63,16 @@ def test_a_line_in_the_users_audit_log_is_noticed(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("LANGKEYS_TESTS_USER")
-    with surroundings.enter():
+    with isolation.isolate():
         log = tmp_path / "langflow" / "langkeys-audit.jsonl"
         log.parent.mkdir()
         log.write_text(f'{{"pid": {os.getpid()}, "written": "before"}}\n')
-        before = surroundings.audit_log_sizes()
+        before = isolation.audit_log_sizes()
         assert before == {log: log.stat().st_size}
         ours = [f'{{"pid": {os.getpid()}, "n": 1}}', '{"pid": 1, "database": "/run/of/tests/a.db"}']
         with log.open("a") as handle:
             print(*ours, '{"pid": 1, "database": "/srv/langflow.db"}', sep="\n", file=handle)
-        assert surroundings.lines_left(before, Path("/run/of/tests")) == ours
+        assert isolation.lines_left(before, Path("/run/of/tests")) == ours
 
 
 @pytest.mark.skipif(
