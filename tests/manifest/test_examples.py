@@ -1,4 +1,4 @@
-"""The recipes for manifests do what their page says, as far as that can be run here."""
+"""The recipes for manifests work as their page says, as far as they can run here."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def described(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["init-container", "sidecar", "drift-alarm"])
-def test_the_objects_are_valid(name: str) -> None:
+def test_the_kubernetes_objects_are_valid(name: str) -> None:
     kubernetes_validate: Any = pytest.importorskip("kubernetes_validate")
     kubernetes_validate.validate(described(f"{name}.yaml"), "1.31", strict=True)
 
 
 @pytest.fixture
 def declared(site: Site) -> Declared:
-    """A site with the example and its secrets where its recipes look for them."""
+    """A site with the example, and its secrets where the recipes expect them."""
     found = Declared(site)
     (site.folder / "secrets").mkdir()
     secrets = {"openai": "sk-x", "partner-key": new_key(), "alice-password": "correct horse"}
@@ -51,7 +51,7 @@ def declared(site: Site) -> Declared:
 
 
 def run(declared: Declared, command: list[str]) -> Result:
-    """Run a container's command with its folders on this machine."""
+    """Run a container's command, with its paths mapped to this machine."""
     here = [part.replace("/etc/langkeys", "manifests") for part in command]
     assert here != command
     bin_folder = declared.site.folder / "bin"
@@ -70,7 +70,7 @@ def run(declared: Declared, command: list[str]) -> Result:
     )
 
 
-def test_the_init_container_makes_one_key_however_often_it_starts(declared: Declared) -> None:
+def test_the_init_container_creates_one_key_even_if_it_starts_again(declared: Declared) -> None:
     (container,) = described("init-container.yaml")["spec"]["initContainers"]
     texts = set()
     for _ in range(3):
@@ -89,7 +89,7 @@ def test_the_sidecar_applies_and_waits(declared: Declared) -> None:
     declared.assert_accepted(declared.out("app-key"), "ci")
 
 
-def test_the_alarm_goes_off_where_somebody_has_changed_something(declared: Declared) -> None:
+def test_the_alarm_reports_a_change_by_somebody_else(declared: Declared) -> None:
     job = described("drift-alarm.yaml")["spec"]["jobTemplate"]["spec"]
     (container,) = job["template"]["spec"]["containers"]
     assert job["backoffLimit"] == 0
@@ -103,7 +103,7 @@ def test_the_alarm_goes_off_where_somebody_has_changed_something(declared: Decla
     )  # fmt: skip
 
 
-def test_the_ansible_task_calls_what_there_is(declared: Declared) -> None:
+def test_the_ansible_task_uses_existing_commands(declared: Declared) -> None:
     (task,) = described("ansible-task.yaml")
     argv = task["ansible.builtin.command"]["argv"]
     declared.site.call("user", "deactivate", "bob").done()  # which it would have to be told to do
@@ -118,13 +118,13 @@ def test_the_ansible_task_calls_what_there_is(declared: Declared) -> None:
 
 
 def merged(one: Any, other: Any) -> Any:
-    """Lay one value over another as Helm does."""
+    """Merge two values as Helm does."""
     if not isinstance(one, dict) or not isinstance(other, dict):
         return other
     return {**one, **{name: merged(one.get(name), value) for name, value in other.items()}}
 
 
-def test_an_overlay_of_helm_replaces_one_entry(declared: Declared) -> None:
+def test_a_helm_overlay_replaces_one_entry(declared: Declared) -> None:
     values = merged(described("helm/values.yaml"), described("helm/values-prod.yaml"))
     template = example("helm/templates/manifest.yaml")
     rendered = template.replace(

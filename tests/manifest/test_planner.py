@@ -1,4 +1,4 @@
-"""Whatever is declared and stored: applied once, nothing is left, and nothing else is touched."""
+"""Property tests: after one apply a plan is empty, and nothing undeclared has changed."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def said(plan: Plan) -> list[tuple[Any, ...]]:
 
 
 def other_rows(database: Database) -> list[tuple[Any, ...]]:
-    """What belongs to a user who is not named, and what is not named of those who are."""
+    """Return the rows of users who are not declared, and variables that are not declared."""
     return [
         *database.rows(
             "SELECT * FROM apikey WHERE user_id IN (SELECT id FROM user WHERE username = 'other')"
@@ -152,7 +152,7 @@ several = settings(
 
 @several
 @given(documents, stored_keys, stored_variables)
-def test_after_apply_there_is_nothing_to_plan_and_nothing_else_has_changed(
+def test_after_apply_a_plan_is_empty_and_nothing_else_has_changed(
     document: dict[str, Any], keys: list[Any], values: list[Any]
 ) -> None:
     with world(keys, values) as (folder, database):
@@ -191,7 +191,7 @@ def _shuffled(value: Any, seed: int) -> Any:
 
 @several
 @given(stored_keys, stored_variables, st.booleans())
-def test_the_manifest_of_what_there_is_changes_nothing(
+def test_an_exported_manifest_changes_nothing(
     keys: list[Any], values: list[Any], reveal: bool
 ) -> None:
     with world(keys, values) as (folder, database), manifests.context(database) as context:
@@ -216,7 +216,7 @@ odd_names = st.text(min_size=1, max_size=12).filter(lambda name: "gAAAAA" not in
 
 @several
 @given(st.lists(odd_names, min_size=1, max_size=4, unique=True))
-def test_names_of_all_characters_come_back_from_an_export(names: list[str]) -> None:
+def test_an_export_preserves_names_with_any_characters(names: list[str]) -> None:
     with world([], []) as (folder, database):
         alice = database.rows("SELECT id FROM user WHERE username = 'alice'")[0][0]
         for name in names:

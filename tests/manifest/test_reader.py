@@ -1,4 +1,4 @@
-"""Manifests are read strictly: every problem in one run, with its place, and never a value."""
+"""Manifests are read strictly: one run reports all problems, with positions, never a value."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_six_problems_are_six_lines(tmp_path: Path) -> None:
+def test_each_problem_has_a_line_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("x")
     found = problems(
         "version: 1\n"
@@ -109,7 +109,7 @@ WRONG_DOCUMENTS: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize("name", WRONG_DOCUMENTS)
 @pytest.mark.parametrize("is_fast", [True, False], ids=["libyaml", "python"])
-def test_a_wrong_document_is_refused_with_its_place(
+def test_an_invalid_document_is_refused_with_the_position(
     name: str, is_fast: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_fast:
@@ -224,7 +224,7 @@ WRONG_FIELDS = {
 
 
 @pytest.mark.parametrize("name", WRONG_FIELDS)
-def test_a_wrong_field_is_named_by_its_path(name: str, tmp_path: Path) -> None:
+def test_an_invalid_field_is_named_by_its_path(name: str, tmp_path: Path) -> None:
     text, said = WRONG_FIELDS[name]
     found = problems(f"version: 1\n{text}\n", tmp_path, environ={"K": new_api_key()})
     assert len([line for line in found if said in line]) == 1, found
@@ -232,7 +232,7 @@ def test_a_wrong_field_is_named_by_its_path(name: str, tmp_path: Path) -> None:
     assert f"sk-{'A' * 43}" not in "".join(found)
 
 
-def test_a_secret_is_kept_byte_for_byte_but_for_one_newline(tmp_path: Path) -> None:
+def test_a_secret_loses_nothing_but_one_trailing_newline(tmp_path: Path) -> None:
     secret = "a$b ${HOME} #c 'd' \\n\r\nsecond: line\r\n\n"
     (tmp_path / "secret").write_bytes(f"{secret}\n".encode())
     found = read(
@@ -263,13 +263,13 @@ def test_names_of_all_kinds_are_read_as_they_are(tmp_path: Path) -> None:
         assert list(read(text, tmp_path).users["x"].api_keys) == names
 
 
-def test_json_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_json_is_accepted(tmp_path: Path) -> None:
     text = '{\n\t"version": 1,\n\t"name": "\\ud83d\\ude00 \\\\ud83d\\\\ude00 \\/ \\u00e9"\n}'
     assert read(text, tmp_path).name == json.loads(text)["name"]
 
 
 def test_a_removed_key_needs_none_of_its_other_fields(tmp_path: Path) -> None:
-    # An overlay adds one line to what is there.
+    # An overlay adds this one line to the entry.
     found = read(
         "version: 1\nusers: {a: {api_keys: {k: {state: absent, expires: 9d, renew_before: 1d,"
         " value_from: {file: gone}}}}}",
@@ -293,7 +293,7 @@ def test_spans_and_times_are_read(tmp_path: Path) -> None:
 # Several files
 
 
-def test_files_are_joined_and_what_is_in_two_of_them_is_named_in_both(tmp_path: Path) -> None:
+def test_files_are_merged_and_a_duplicate_names_both_positions(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "b.yaml").write_text("version: 1\nusers: {b: {}}\nname: x\n")
@@ -322,7 +322,7 @@ def test_all_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_value_that_is_wrong_is_in_no_message(tmp_path: Path) -> None:
+def test_no_message_repeats_an_invalid_value(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(CREDENTIAL)
     found = problems("version: 1\nusers: {a: {api_keys: {k: {value_from: {file: key}}}}}", tmp_path)
     assert "is not an API key" in found[0]

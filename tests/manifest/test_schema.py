@@ -1,4 +1,4 @@
-"""The JSON Schema of manifests is made from the reader's table, and says the same as the reader."""
+"""The JSON Schema of manifests is generated from the reader's table, and agrees with the reader."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def example() -> str:
-    """The manifest that the page of manifests shows."""
+    """The manifest in docs/manifest.md."""
     page = (DOCS / "manifest.md").read_text(encoding="utf-8")
     return re.findall(r"```yaml\n(version: 1\nname.*?)```", page, re.DOTALL)[0]  # type: ignore[no-any-return]
 
@@ -34,7 +34,7 @@ def is_valid(text: str) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads times as text, as YAML 1.2 does."""
+    """Loads times as text, as YAML 1.2 does."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -43,17 +43,17 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def test_the_schema_that_is_checked_in_is_that_of_the_table(site: Site) -> None:
+def test_the_schema_in_the_repository_is_up_to_date(site: Site) -> None:
     printed = site.call("apply", "--schema").done().stdout
     assert printed == (DOCS / "manifest.schema.json").read_text(encoding="utf-8")
     assert json.loads(printed) == schema.json_schema()
 
 
-def test_the_example_of_the_page_is_valid_and_is_read() -> None:
+def test_the_example_in_the_documents_is_valid_and_can_be_read() -> None:
     assert is_valid(example())
     with pytest.raises(LangkeysError) as caught:
         read_manifests(["-"], environ={}, read_stdin=lambda: example().encode())
-    # Nothing is wrong with it but that its secrets are not on this machine.
+    # Its only problems are the secrets, which are not on this machine.
     assert all("value_from" in line or "_from" in line for line in caught.value.candidates)
     assert len(caught.value.candidates) == 4
 
@@ -61,7 +61,7 @@ def test_the_example_of_the_page_is_valid_and_is_read() -> None:
 SHAPES = [
     name
     for name in WRONG_FIELDS
-    # What a schema cannot tell, or JSON does not have.
+    # Rules that a JSON Schema cannot express, and syntax that JSON does not have.
     if name not in (
         "a word where text is due", "a bad time", "a value that is an API key", "stdout",
         "a value that is encrypted", "a renewal at every run", "a Secret of another format",

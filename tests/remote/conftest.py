@@ -1,4 +1,4 @@
-"""A small Langflow of each generation, and the services that ask it."""
+"""A fake Langflow of each generation, and the services that call it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ..support.fake_langflow import FakeKey, Langflow, langflow
 
 @dataclass
 class Deployment:
-    """A Langflow, what it was asked, a superuser's key, and what was warned of."""
+    """A fake Langflow with its server, a superuser's API key, and the warnings."""
 
     langflow: Langflow
-    asked: servers.Server
+    http_server: servers.Server
     key: FakeKey
     said: list[str] = field(default_factory=list)
 
     def server(self, key: str | None = None, *, timeout: float = 5) -> Server:
-        client = Client(self.requests.url, key or self.key.value, timeout=timeout)
+        client = Client(self.http_server.url, key or self.key.value, timeout=timeout)
         return Server(client, self.said.append)
 
     def writes(self) -> list[str]:
-        """What was asked but looked at, as ``POST /api/v1/api_key/``."""
-        return [f"{a.method} {a.path}" for a in self.requests.requests if a.method != "GET"]
+        """Return the requests other than GET, such as ``POST /api/v1/api_key/``."""
+        return [f"{a.method} {a.path}" for a in self.http_server.requests if a.method != "GET"]
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up early: what fails here would fail later, too."""
+    """Poll only briefly: a failure would not go away with time."""
     monkeypatch.setattr(polling, "POLL_SECONDS", 0.3)
 
 
@@ -45,8 +45,8 @@ def deploy() -> Iterator[Callable[[str], Deployment]]:
     with ExitStack() as stack:
 
         def make(version: str = "1.13.0") -> Deployment:
-            found, asked = stack.enter_context(langflow(version))
-            return Deployment(found, asked, found.add_key(found.superuser, "acting"))
+            found, http_server = stack.enter_context(langflow(version))
+            return Deployment(found, http_server, found.add_key(found.superuser, "acting"))
 
         yield make
 

@@ -49,7 +49,9 @@ def test_a_session_for_anybody_comes_first_and_is_never_used_or_shown(
     assert report.findings[0].level == "problem"
     assert "anybody" in report.findings[0].message
     assert "session-of-anybody" not in repr(report)
-    assert all("authorization" not in asked.headers for asked in deployment.requests.requests)
+    assert all(
+        "authorization" not in request.headers for request in deployment.http_server.requests
+    )
 
 
 def test_a_server_that_lets_anybody_in_is_a_problem(deployment: Deployment) -> None:
@@ -64,7 +66,7 @@ def test_a_refused_key_is_a_problem(deployment: Deployment) -> None:
 
 
 def test_without_a_key_the_rest_is_looked_at(deployment: Deployment) -> None:
-    report = examine(Server(Client(deployment.requests.url, None)))
+    report = examine(Server(Client(deployment.http_server.url, None)))
     assert report.is_sound
     assert "without an API key" in said(report)
 
@@ -148,7 +150,7 @@ def test_an_older_server_than_any_that_was_tried_is_warned_about() -> None:
 
 def test_a_gateway_that_wants_the_key_for_all_gets_it(deployment: Deployment) -> None:
     def gateway(method: str, path: str) -> None:
-        if path.endswith("version") and deployment.requests.requests[-1].api_key is None:
+        if path.endswith("version") and deployment.http_server.requests[-1].api_key is None:
             raise Refused(401, None)
 
     deployment.langflow.before = gateway

@@ -27,7 +27,7 @@ Change = Callable[[Any], Any]
 
 
 def answers_changed(deployment: Deployment, method: str, path: str, change: Change) -> None:
-    """Change each 2xx answer to a method and path; what was asked is done all the same."""
+    """Change each 2xx answer to a method and path; the request is processed all the same."""
     answer = deployment.langflow.answer
 
     def changed(request: Request) -> tuple[int, Any]:
@@ -111,7 +111,7 @@ def test_a_list_of_users_that_never_ends_is_given_up(deployment: Deployment) -> 
     answers_changed(deployment, "GET", users.PATH, change)
     with pytest.raises(LostAnswerError):
         users.list_users(deployment.server())
-    assert len(deployment.requests.requests) < 20
+    assert len(deployment.http_server.requests) < 20
 
 
 # New keys that are none
@@ -155,7 +155,7 @@ def test_what_a_portal_answers_to_a_delete_ends_nothing(
     deployment: Deployment, answer: bytes | None
 ) -> None:
     old, chosen = job(deployment)
-    behave = deployment.requests.behave
+    behave = deployment.http_server.behave
     assert behave is not None
 
     def portal(handler: Any, request: Request) -> None:
@@ -168,7 +168,7 @@ def test_what_a_portal_answers_to_a_delete_ends_nothing(
         handler.end_headers()
         handler.wfile.write(data)
 
-    deployment.requests.behave = portal
+    deployment.http_server.behave = portal
     with pytest.raises(FailedError) as caught:
         rotation.revoke([chosen])
     assert "unknown whether" in caught.value.message
@@ -232,7 +232,7 @@ def test_a_variable_that_another_page_takes_is_not_sent(
 def test_a_page_for_everybody_is_no_superuser_for_everybody(
     deployment: Deployment, document: object
 ) -> None:
-    behave = deployment.requests.behave
+    behave = deployment.http_server.behave
     assert behave is not None
 
     def portal(handler: Any, request: Request) -> None:
@@ -245,7 +245,7 @@ def test_a_page_for_everybody_is_no_superuser_for_everybody(
         handler.end_headers()
         handler.wfile.write(data)
 
-    deployment.requests.behave = portal
+    deployment.http_server.behave = portal
     found = [f.message for f in examine(deployment.server()).findings if f.section == "access"]
     assert not any("accepted, as a superuser" in message for message in found)
     assert any("gateway or proxy" in message for message in found)

@@ -58,7 +58,7 @@ def test_a_change_never_goes_without_the_value(deploy: Deploy, version: str) -> 
     deployment = deploy(version)
     deployment.langflow.add_variable("TOKEN", VALUE)
     set_variable(deployment.server(), VariableUpdate("TOKEN", VALUE, default_fields=("X",)))
-    (patch,) = [asked for asked in deployment.requests.requests if asked.method == "PATCH"]
+    (patch,) = [request for request in deployment.http_server.requests if request.method == "PATCH"]
     assert patch.body["value"] == VALUE
     assert patch.body["id"] == deployment.langflow.variable("TOKEN").id
 

@@ -1,1 +1,1 @@
-"""What every store must do, whatever its engine."""
+"""Tests of the stores: a contract for all engines, and tests of SQLite's own behaviour."""

@@ -1,4 +1,4 @@
-"""The engines that the contract is held against: each makes an empty store and opens it."""
+"""The engines that the contract is tested with; each creates an empty store and opens it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OWNER = "a" * 32
 
 
 _MOMENTS = map(timedelta, itertools.repeat(0), itertools.repeat(0), itertools.count())
-"""Later by a microsecond each: keys are listed in the order of their creation."""
+"""Each is a microsecond later, because keys are listed in the order of their creation."""
 
 
 def user(username: str = "administrator", user_id: str = OWNER) -> User:
@@ -77,34 +77,34 @@ def api_key(
 
 
 class Engine(Protocol):
-    """What a test needs of an engine, beyond the store itself."""
+    """What tests need from an engine in addition to its store."""
 
     def opened(self, *, writable: bool = False) -> AbstractContextManager[Store]:
-        """Open one more connection to the engine's one store."""
+        """Open another connection to the engine's store."""
         ...
 
-    def held_alone(self) -> AbstractContextManager[Store]:
-        """Open the store and keep everybody else out."""
+    def take_alone(self) -> AbstractContextManager[Store]:
+        """Open the store, and keep others out."""
         ...
 
     @property
     def enforces_owners(self) -> bool:
-        """Whether there is no API key and no variable without its user."""
+        """Whether API keys and variables must have an owner that exists."""
         ...
 
     @property
-    def tells_changes(self) -> bool:
-        """Whether ``version`` stays the same for as long as nobody commits anything."""
+    def detects_changes(self) -> bool:
+        """Whether ``version`` stays the same as long as nobody commits."""
         ...
 
 
 @dataclass
 class SqliteEngine:
-    """SQLite, on a file of the test's own."""
+    """SQLite, with a file for each test."""
 
     path: Path
     enforces_owners = False
-    tells_changes = True
+    detects_changes = True
 
     def __post_init__(self) -> None:
         create_database(self.path, user())
@@ -112,17 +112,17 @@ class SqliteEngine:
     def opened(self, *, writable: bool = False) -> AbstractContextManager[Store]:
         return closing(SqliteStore(self.path, writable=writable, busy_timeout=0.05))
 
-    def held_alone(self) -> AbstractContextManager[Store]:
+    def take_alone(self) -> AbstractContextManager[Store]:
         return closing(engines.take_alone(Target("sqlite", file=self.path), patience=0.05))
 
 
 @dataclass
 class PostgresEngine:
-    """PostgreSQL, on a database of the test's own; ``zoned`` as in ``server_databases.schema``."""
+    """PostgreSQL, with a database for each test."""
 
     database: ServerDatabase
     enforces_owners = True
-    tells_changes = False
+    detects_changes = False
 
     def __post_init__(self) -> None:
         with self.opened(writable=True) as store, store.transaction():
@@ -136,13 +136,13 @@ class PostgresEngine:
     def opened(self, *, writable: bool = False) -> AbstractContextManager[Store]:
         return closing(PostgresStore(self.target, writable=writable, patience=0.05))
 
-    def held_alone(self) -> AbstractContextManager[Store]:
+    def take_alone(self) -> AbstractContextManager[Store]:
         return closing(engines.take_alone(self.target, patience=0.05))
 
 
 SERVERS = {
-    # As 1.13 makes them, and as up to 1.8: times without a zone, which must not follow that of the
-    # session; here in a schema of the role's own.
+    # The tables of 1.13, and those up to 1.8, whose times have no zone: they must not depend on the
+    # session's zone. The second role also has another zone and schema.
     "postgresql": {"zoned": True, "user": "langflow"},
     "postgresql-naive": {"zoned": False, "user": "traveller"},
 }
@@ -152,7 +152,7 @@ SERVERS = {
 def engine(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Engine]:
-    """An engine with a store in which one superuser is."""
+    """An engine with a store that contains one superuser."""
     if request.param == "sqlite":
         yield SqliteEngine(tmp_path / "langflow.db")
         return
@@ -174,20 +174,20 @@ def writer(engine: Engine) -> Iterator[Store]:
 
 @pytest.fixture
 def reader(engine: Engine) -> Iterator[Store]:
-    """The store, open for reading by another connection."""
+    """The store, open for reading through another connection."""
     with engine.opened() as store:
         yield store
 
 
-def added(store: Store, *keys: ApiKey) -> list[ApiKey]:
-    """Add keys in one transaction."""
+def add_keys(store: Store, *keys: ApiKey) -> list[ApiKey]:
+    """Add API keys in one transaction, and return them as a list."""
     with store.transaction():
         store.insert_api_keys(keys)
     return list(keys)
 
 
-def noted(store: Store) -> list[Change]:
-    """Return where the changes of all commits of this store will be."""
+def record_changes(store: Store) -> list[Change]:
+    """Return a list that receives the changes of all commits of a store."""
     changes: list[Change] = []
 
     @contextmanager
@@ -201,7 +201,7 @@ def noted(store: Store) -> list[Change]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Database:
-    """A database as ``create_database`` makes it, with one user."""
+    """A database from ``create_database``, with one user."""
     path = tmp_path / "langflow.db"
     create_database(path, user())
     return Database(path)

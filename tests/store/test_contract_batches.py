@@ -1,4 +1,4 @@
-"""What every engine's store must do for many API keys at once: all or none, out of memory."""
+"""The contract of all engines for batches of API keys: all or none, and not kept in memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from langkeys.errors import ConflictError, StoreError
 from langkeys.models import ApiKey
 from langkeys.store.protocol import Change, KeyFilter, Store
 
-from .conftest import NOW, OWNER, Engine, added, api_key
+from .conftest import NOW, OWNER, Engine, add_keys, api_key
 
 ALL = KeyFilter(now=NOW)
 DAY = timedelta(days=1)
 MANY = 1203
-"""More than a page, and more than goes in by the order in which it was made."""
+"""More than a page, and more than is inserted in the order of creation."""
 
 
 def listed(store: Store) -> list[ApiKey]:
@@ -28,8 +28,8 @@ def named(keys: Iterable[ApiKey]) -> set[str | None]:
     return {key.name for key in keys}
 
 
-def committed(store: Store) -> list[list[Change]]:
-    """Return where the changes of each commit of this store will be."""
+def record_commits(store: Store) -> list[list[Change]]:
+    """Return a list that receives the changes of each commit of a store."""
     commits: list[list[Change]] = []
 
     @contextlib.contextmanager
@@ -42,7 +42,7 @@ def committed(store: Store) -> list[list[Change]]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, MANY])
-def test_a_batch_is_inserted_whole_and_reads_back(writer: Store, reader: Store, count: int) -> None:
+def test_a_whole_batch_is_inserted_and_reads_back(writer: Store, reader: Store, count: int) -> None:
     keys = [
         api_key(f"key {n}", stored=f"gAAAAA{n}", hashed=f"hash {n}", expires_at=NOW + n * DAY)
         for n in range(count)
@@ -66,7 +66,7 @@ def test_a_batch_is_inserted_whole_and_reads_back(writer: Store, reader: Store, 
 
 
 def test_a_conflict_in_a_batch_leaves_none_of_it(writer: Store, reader: Store) -> None:
-    (there,) = added(writer, api_key())
+    (there,) = add_keys(writer, api_key())
 
     def inserted(store: Store) -> None:
         with store.key_batch() as batch:
@@ -82,7 +82,7 @@ def test_a_conflict_in_a_batch_leaves_none_of_it(writer: Store, reader: Store) -
         assert list(batch) == []
 
 
-def test_a_batch_that_was_not_committed_is_told(writer: Store) -> None:
+def test_keys_of_a_batch_that_was_not_committed_are_found_unwritten(writer: Store) -> None:
     keys = [api_key() for _ in range(3)]
     with writer.key_batch() as batch:
         batch.add(keys)
@@ -93,7 +93,9 @@ def test_a_batch_that_was_not_committed_is_told(writer: Store) -> None:
 
 
 @pytest.mark.parametrize("count", [3, MANY])
-def test_a_key_that_others_have_changed_is_told(writer: Store, engine: Engine, count: int) -> None:
+def test_a_key_that_others_have_changed_is_found_unwritten(
+    writer: Store, engine: Engine, count: int
+) -> None:
     keys = [api_key(f"key {n}") for n in range(count)]
     with writer.key_batch() as batch:
         batch.add(keys)
@@ -105,8 +107,8 @@ def test_a_key_that_others_have_changed_is_told(writer: Store, engine: Engine, c
         assert batch.find_unwritten() == keys[1].id
 
 
-def test_what_matches_is_deleted_and_nothing_else(writer: Store, reader: Store) -> None:
-    keys = added(
+def test_only_matching_keys_are_deleted(writer: Store, reader: Store) -> None:
+    keys = add_keys(
         writer,
         api_key("expired", expires_at=NOW - DAY),
         api_key("spared", expires_at=NOW - DAY),
@@ -124,8 +126,8 @@ def test_what_matches_is_deleted_and_nothing_else(writer: Store, reader: Store) 
     assert named(listed(reader)) == {"spared", "expires later", "never expires"}
 
 
-def test_what_matches_no_more_stays(writer: Store, reader: Store, engine: Engine) -> None:
-    used, gone, unused = added(writer, api_key("used"), api_key("gone"), api_key("unused"))
+def test_a_key_that_no_longer_matches_stays(writer: Store, reader: Store, engine: Engine) -> None:
+    used, gone, unused = add_keys(writer, api_key("used"), api_key("gone"), api_key("unused"))
     wanted = KeyFilter(now=NOW + 2 * DAY, unused_since=NOW + DAY)
     with writer.key_batch() as batch:
         batch.add_matching(wanted)
@@ -142,25 +144,27 @@ def test_what_matches_no_more_stays(writer: Store, reader: Store, engine: Engine
 
 
 @pytest.mark.parametrize("count", [1, MANY, 5001])
-def test_a_large_batch_is_deleted_whole_and_told_as_it_goes(
+def test_a_large_batch_is_deleted_completely_with_progress(
     writer: Store, reader: Store, count: int
 ) -> None:
-    added(writer, *(api_key(f"key {n}") for n in range(count)))
-    told: list[int] = []
+    add_keys(writer, *(api_key(f"key {n}") for n in range(count)))
+    progress: list[int] = []
     with writer.key_batch() as batch:
         batch.add_matching(ALL)
         assert len(batch) == count
         with writer.transaction():
-            batch.delete(done=told.append)
+            batch.delete(done=progress.append)
         assert batch.find_undeleted() is None
         assert len(batch) == count
-    assert told == sorted(told)
-    assert told[-1] == count
+    assert progress == sorted(progress)
+    assert progress[-1] == count
     assert listed(reader) == []
 
 
-def test_a_deletion_that_was_not_committed_is_told(writer: Store, reader: Store) -> None:
-    (key,) = added(writer, api_key())
+def test_keys_whose_deletion_was_not_committed_are_found_undeleted(
+    writer: Store, reader: Store
+) -> None:
+    (key,) = add_keys(writer, api_key())
     with writer.key_batch() as batch:
         batch.add_matching(ALL)
         with contextlib.suppress(ZeroDivisionError), writer.transaction():
@@ -170,8 +174,8 @@ def test_a_deletion_that_was_not_committed_is_told(writer: Store, reader: Store)
     assert [found.id for found in listed(reader)] == [key.id]
 
 
-def test_a_commit_is_told_of_every_key_of_a_batch(writer: Store) -> None:
-    commits = committed(writer)
+def test_a_commit_reports_every_key_of_a_batch(writer: Store) -> None:
+    commits = record_commits(writer)
     keys: Sequence[ApiKey] = [
         *(api_key("alike") for _ in range(MANY)),
         api_key("other"),
@@ -196,8 +200,8 @@ def test_a_commit_is_told_of_every_key_of_a_batch(writer: Store) -> None:
     assert all(change.ended is not None for change in deleted)
 
 
-def test_an_empty_batch_is_no_commit_to_tell_of(writer: Store) -> None:
-    commits = committed(writer)
+def test_the_commit_of_an_empty_batch_is_not_reported(writer: Store) -> None:
+    commits = record_commits(writer)
     with writer.key_batch() as batch:
         with writer.transaction():
             batch.insert()
@@ -214,8 +218,8 @@ def test_a_batch_needs_no_lock_until_it_is_written(writer: Store, engine: Engine
             batch.insert()
 
 
-def test_what_is_discarded_is_neither_inserted_nor_deleted(writer: Store, reader: Store) -> None:
-    stays, goes = added(writer, api_key("stays"), api_key("goes"))
+def test_discarded_keys_are_neither_inserted_nor_deleted(writer: Store, reader: Store) -> None:
+    stays, goes = add_keys(writer, api_key("stays"), api_key("goes"))
     with writer.key_batch() as batch:
         batch.add_matching(KeyFilter(now=NOW))
         assert batch.ids_among([stays.id, goes.id, "0" * 32]) == {stays.id, goes.id}
@@ -227,8 +231,8 @@ def test_what_is_discarded_is_neither_inserted_nor_deleted(writer: Store, reader
     assert [key.id for key in reader.api_keys(KeyFilter(now=NOW))] == [stays.id]
 
 
-def test_what_does_not_match_any_more_leaves_the_batch(writer: Store, reader: Store) -> None:
-    used, unused, gone = added(writer, api_key("a"), api_key("b"), api_key("c"))
+def test_keys_that_no_longer_match_leave_the_batch(writer: Store, reader: Store) -> None:
+    used, unused, gone = add_keys(writer, api_key("a"), api_key("b"), api_key("c"))
     with writer.key_batch() as batch:
         batch.add_matching(KeyFilter(now=NOW))
         writer.count_use(used.id, NOW)

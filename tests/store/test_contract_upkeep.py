@@ -1,4 +1,4 @@
-"""What every engine's store must do beside its rows: tell, clean up, and notice changes."""
+"""The contract of all engines beside rows: messages, cleaning, stubs, and detected changes."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from contextlib import contextmanager
 from langkeys.models import GENERIC, Variable
 from langkeys.store.protocol import Change, KeyFilter, Store
 
-from .conftest import NOW, OWNER, Engine, added, api_key
+from .conftest import NOW, OWNER, Engine, add_keys, api_key
 
 ALL = KeyFilter(now=NOW)
 
 
-def test_a_store_in_order_has_nothing_to_tell(engine: Engine) -> None:
-    told: list[str] = []
+def test_an_intact_store_has_no_messages(engine: Engine) -> None:
+    messages: list[str] = []
     with engine.opened(writable=True) as store:
-        store.listen(note=told.append, warn=told.append)
-        key = added(store, api_key())[0]
+        store.listen(note=messages.append, warn=messages.append)
+        key = add_keys(store, api_key())[0]
         with store.transaction():
             store.delete_api_keys([key.id])
-    assert told == []
+    assert messages == []
 
 
-def test_cleaning_free_pages_changes_nothing_that_is_there(writer: Store, reader: Store) -> None:
+def test_cleaning_free_pages_changes_no_rows(writer: Store, reader: Store) -> None:
     warnings: list[str] = []
     writer.listen(note=lambda _: None, warn=warnings.append)
-    keys = added(writer, *(api_key(f"key {number}") for number in range(20)))
+    keys = add_keys(writer, *(api_key(f"key {number}") for number in range(20)))
     with writer.transaction():
         writer.delete_api_keys([key.id for key in keys[::2]])
     writer.clean_free_pages(["/tmp"])
     assert warnings == []
     assert [key.id for key in reader.api_keys(ALL)] == [key.id for key in keys[1::2]]
-    assert added(writer, api_key())
+    assert add_keys(writer, api_key())
 
 
-def test_a_store_in_order_has_no_row_that_cannot_be_read(writer: Store) -> None:
-    added(writer, api_key())
+def test_an_intact_store_has_no_unreadable_rows(writer: Store) -> None:
+    add_keys(writer, api_key())
     assert list(writer.unreadable_rows()) == []
 
 
-def test_rows_are_told_and_ended_without_being_read(writer: Store, reader: Store) -> None:
-    first, second = added(writer, api_key("ci"), api_key("ci", hashed="other"))
+def test_stubs_of_keys_identify_rows_and_delete_them(writer: Store, reader: Store) -> None:
+    first, second = add_keys(writer, api_key("ci"), api_key("ci", hashed="other"))
     assert [stub.id for stub in reader.api_key_stubs(name="ci")] == [first.id, second.id]
     for found in (
         reader.api_key_stubs(key_id=second.id),
@@ -68,7 +68,7 @@ def test_rows_are_told_and_ended_without_being_read(writer: Store, reader: Store
     assert [(change.action, change.id) for change in changes] == [("delete", second.id)]
 
 
-def test_variables_are_told_and_ended_without_being_read(writer: Store, reader: Store) -> None:
+def test_stubs_of_variables_identify_rows_and_delete_them(writer: Store, reader: Store) -> None:
     token = Variable("c" * 32, "TOKEN", OWNER, "x", GENERIC, None, NOW, NOW)
     with writer.transaction():
         writer.insert_variables([token])
@@ -81,16 +81,14 @@ def test_variables_are_told_and_ended_without_being_read(writer: Store, reader: 
     assert list(reader.variables()) == []
 
 
-def test_a_store_that_is_written_stays_the_same_and_current(writer: Store, reader: Store) -> None:
-    added(writer, api_key())
+def test_writing_to_a_store_does_not_replace_it(writer: Store, reader: Store) -> None:
+    add_keys(writer, api_key())
     for store in (writer, reader):
         assert not store.is_replaced()
         assert not store.is_snapshot
 
 
-def test_a_transaction_is_told_committed_or_aborted_where_it_has_an_id(
-    writer: Store, reader: Store
-) -> None:
+def test_a_transaction_with_an_id_is_committed_or_aborted(writer: Store, reader: Store) -> None:
     def failing() -> str | None:
         with contextlib.suppress(ZeroDivisionError), writer.transaction():
             number = writer.transaction_id()
@@ -110,13 +108,11 @@ def test_a_transaction_is_told_committed_or_aborted_where_it_has_an_id(
         assert reader.transaction_status("1") is None
 
 
-def test_what_is_observed_of_a_server_is_no_problem_where_it_is_in_order(
-    engine: Engine, writer: Store
-) -> None:
+def test_a_server_in_order_has_observations_without_problems(engine: Engine, writer: Store) -> None:
     observed = writer.observations()
     assert bool(observed) == engine.enforces_owners
     assert all(level in ("ok", "note") for level, _, _ in observed)
 
 
-def test_a_store_in_order_has_no_problem_with_its_tables(writer: Store) -> None:
+def test_an_intact_store_has_no_schema_problems(writer: Store) -> None:
     assert list(writer.schema_problems) == []

@@ -1,4 +1,4 @@
-"""What every engine's store must do for what a secret key encrypts, and for copies and counts."""
+"""The contract of all engines for encrypted values, copies and counts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from langkeys.errors import ConflictError, FailedError, SecretKeyError
 from langkeys.models import CREDENTIAL, GENERIC, Variable
 from langkeys.store.protocol import Cell, KeyFilter, Store
 
-from .conftest import NOW, OWNER, Engine, added, api_key, noted, user
+from .conftest import NOW, OWNER, Engine, add_keys, api_key, record_changes, user
 
 ALL = KeyFilter(now=NOW)
 TOKEN = Variable("c" * 32, "TOKEN", OWNER, "gAAAAAtoken", CREDENTIAL, None, NOW, NOW)
 
 
-def filled(store: Store) -> None:
-    """Add an encrypted and a plaintext key, a credential, and a text with a token in it."""
-    added(store, api_key("encrypted", stored="gAAAAAkey"), api_key("plain", stored="sk-plain"))
+def add_samples(store: Store) -> None:
+    """Add an encrypted and a plaintext key, a Credential, and a text that contains a token."""
+    add_keys(store, api_key("encrypted", stored="gAAAAAkey"), api_key("plain", stored="sk-plain"))
     text = json.dumps({"left behind": "gAAAAAchat"})
     with store.transaction():
         store.insert_variables([TOKEN, TOKEN._replace(id="d" * 32, stored=text, type=GENERIC)])
@@ -34,7 +34,7 @@ def found(store: Store) -> list[Cell]:
 
 
 def test_every_encrypted_value_is_found(writer: Store, reader: Store) -> None:
-    filled(writer)
+    add_samples(writer)
     values = {(value.table, value.value) for value in reader.encrypted_values()}
     assert values == {("apikey", "gAAAAAkey"), ("variable", "gAAAAAtoken")}
     assert [key.name for key in reader.plaintext_api_keys()] == ["plain"]
@@ -43,16 +43,16 @@ def test_every_encrypted_value_is_found(writer: Store, reader: Store) -> None:
 def test_more_encrypted_and_plaintext_keys_than_a_page_are_found_once(
     writer: Store, reader: Store
 ) -> None:
-    added(writer, *(api_key(f"key {n}", stored=f"gAAAAA{n:04}") for n in range(1201)))
-    added(writer, *(api_key(f"plain {n}", stored=f"sk-{n:04}") for n in range(1201)))
+    add_keys(writer, *(api_key(f"key {n}", stored=f"gAAAAA{n:04}") for n in range(1201)))
+    add_keys(writer, *(api_key(f"plain {n}", stored=f"sk-{n:04}") for n in range(1201)))
     tokens = [value.value for value in reader.encrypted_values()]
     assert sorted(tokens) == [f"gAAAAA{n:04}" for n in range(1201)]
     plain = [key.stored for key in reader.plaintext_api_keys()]
     assert sorted(plain) == [f"sk-{n:04}" for n in range(1201)]
 
 
-def test_a_token_is_found_in_whatever_column_it_is(writer: Store, reader: Store) -> None:
-    filled(writer)
+def test_a_token_is_found_in_any_column(writer: Store, reader: Store) -> None:
+    add_samples(writer)
     cells = {(cell.table, cell.column, cell.kind): cell for cell in found(reader)}
     assert {place: cell.text for place, cell in cells.items()} == {
         ("apikey", "api_key", "value"): b"gAAAAAkey",
@@ -66,7 +66,7 @@ def test_a_token_is_found_in_whatever_column_it_is(writer: Store, reader: Store)
 
 
 def test_cells_are_replaced_while_they_are_read(writer: Store, reader: Store) -> None:
-    filled(writer)
+    add_samples(writer)
     with writer.transaction():
         for page in writer.cells(lambda _: None):
             writer.replace_cells(
@@ -77,26 +77,24 @@ def test_cells_are_replaced_while_they_are_read(writer: Store, reader: Store) ->
         )
     cells = found(reader)
     assert all(b"new" in cell.text for cell in cells)
-    # The position of a cell survives being written to a file as JSON.
+    # A position can be written to JSON and read back.
     kept = cells[0]._replace(position=tuple(json.loads(json.dumps(cells[0].position))))
     assert reader.find_text(kept) == cells[0].text
 
 
 def test_a_cell_whose_row_is_gone_has_no_text(writer: Store, reader: Store) -> None:
-    filled(writer)
+    add_samples(writer)
     cell = next(cell for cell in found(reader) if cell.table == "apikey")
     with writer.transaction():
         writer.delete_api_keys([key.id for key in writer.api_keys(ALL)])
     assert reader.find_text(cell) is None
 
 
-def test_stored_forms_are_replaced_only_where_they_are_as_they_were(
-    writer: Store, reader: Store
-) -> None:
-    plain, hashed = added(
+def test_only_stored_forms_that_have_not_changed_are_replaced(writer: Store, reader: Store) -> None:
+    plain, hashed = add_keys(
         writer, api_key(stored="sk-plain", hashed=None), api_key(stored="gAAAAAold")
     )
-    changes = noted(writer)
+    changes = record_changes(writer)
     new = plain._replace(stored="gAAAAAnew", hash="new")
     stale = hashed._replace(stored="gAAAAAstale")
     with writer.transaction():
@@ -106,14 +104,14 @@ def test_stored_forms_are_replaced_only_where_they_are_as_they_were(
     assert {change.action for change in changes} == {"update"}
 
 
-def test_leave_is_asked_before_something_encrypted_is_written(writer: Store) -> None:
+def test_a_check_runs_before_an_encrypted_value_is_written(writer: Store) -> None:
     asked: list[str] = []
 
     def refuse() -> None:
         asked.append("refused")
         raise SecretKeyError("nothing can be decrypted")
 
-    (plain,) = added(writer, api_key(stored="sk-plain", hashed=None))
+    (plain,) = add_keys(writer, api_key(stored="sk-plain", hashed=None))
     writer.before_encrypted = refuse
     with writer.transaction():
         writer.insert_api_keys([api_key(stored="sk-other")])
@@ -131,12 +129,12 @@ def test_leave_is_asked_before_something_encrypted_is_written(writer: Store) -> 
     assert len(asked) == 3
 
 
-# What there is, and copies of it
+# Counts and copies
 
 
-def test_what_there_is_is_counted(writer: Store, reader: Store) -> None:
-    filled(writer)
-    added(writer, api_key(is_active=False))
+def test_users_keys_and_variables_are_counted(writer: Store, reader: Store) -> None:
+    add_samples(writer)
+    add_keys(writer, api_key(is_active=False))
     with writer.transaction():
         writer.insert_user(user("alice", "b" * 32)._replace(is_active=False))
     assert reader.counts() == {
@@ -145,8 +143,8 @@ def test_what_there_is_is_counted(writer: Store, reader: Store) -> None:
     }  # fmt: skip
 
 
-def test_a_key_is_changed_in_its_name_expiry_and_activity(writer: Store, reader: Store) -> None:
-    (key,) = added(writer, api_key())
+def test_a_keys_name_expiry_and_state_are_updated(writer: Store, reader: Store) -> None:
+    (key,) = add_keys(writer, api_key())
     assert not reader.has_used_api_keys()
     new = key._replace(name=None, is_active=False, expires_at=NOW)
     with writer.transaction():
@@ -157,22 +155,22 @@ def test_a_key_is_changed_in_its_name_expiry_and_activity(writer: Store, reader:
     assert reader.has_used_api_keys()
 
 
-def test_a_store_names_itself_and_what_wrote_it(writer: Store, reader: Store) -> None:
+def test_a_store_has_a_location_and_a_generation(writer: Store, reader: Store) -> None:
     assert writer.location == reader.location
     assert writer.generation == reader.generation
     assert writer.generation.release == "1.13"
 
 
-def test_its_columns_stay_the_same_while_only_rows_change(writer: Store, reader: Store) -> None:
+def test_the_schema_version_does_not_change_with_rows(writer: Store, reader: Store) -> None:
     before = reader.schema_version()
-    filled(writer)
+    add_samples(writer)
     assert reader.schema_version() == before
 
 
 def test_a_copy_is_private_and_replaces_nothing(
     writer: Store, reader: Store, tmp_path: Path
 ) -> None:
-    filled(writer)
+    add_samples(writer)
     folder = tmp_path / "copies"
     folder.mkdir()
     path = folder / "copy"
@@ -190,8 +188,8 @@ def test_a_copy_is_private_and_replaces_nothing(
 
 
 def test_a_store_held_alone_is_read_and_written(engine: Engine) -> None:
-    with engine.held_alone() as alone:
-        filled(alone)
+    with engine.take_alone() as alone:
+        add_samples(alone)
         with alone.transaction():
             for page in alone.cells(lambda _: None):
                 alone.replace_cells([(cell, cell.text + b"new") for cell in page])

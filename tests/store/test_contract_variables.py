@@ -1,4 +1,4 @@
-"""What every engine's store must do for variables and users that change."""
+"""The contract of all engines for variables and users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from langkeys.errors import ConflictError
 from langkeys.models import CREDENTIAL, GENERIC, Variable
 from langkeys.store.protocol import Change, Store
 
-from .conftest import NOW, OWNER, added, api_key, noted, user
+from .conftest import NOW, OWNER, add_keys, api_key, record_changes, user
 
 DAY = timedelta(days=1)
 TOKEN = Variable(
@@ -43,7 +43,7 @@ def test_more_variables_than_a_page_are_listed_once_in_order(writer: Store, read
     assert [variable.id for variable in reader.variables(OWNER)] == [row.id for row in made]
 
 
-def test_variables_are_found_by_name_the_first_one_first(writer: Store, reader: Store) -> None:
+def test_variables_are_found_by_name_oldest_first(writer: Store, reader: Store) -> None:
     with writer.transaction():
         writer.insert_user(user("alice", "b" * 32))
     second = TOKEN._replace(id="1" * 32, created_at=NOW + DAY)
@@ -56,9 +56,9 @@ def test_variables_are_found_by_name_the_first_one_first(writer: Store, reader: 
     assert reader.variables_named([]) == []
 
 
-def test_a_variable_is_written_anew_by_its_id(writer: Store, reader: Store) -> None:
+def test_a_variable_is_replaced_by_id(writer: Store, reader: Store) -> None:
     inserted(writer, TOKEN)
-    changes = noted(writer)
+    changes = record_changes(writer)
     new = TOKEN._replace(
         stored="plain", type=GENERIC, default_fields=None, updated_at=NOW, name="OTHER"
     )
@@ -71,14 +71,14 @@ def test_a_variable_is_written_anew_by_its_id(writer: Store, reader: Store) -> N
 def test_variables_are_deleted_by_id_and_counted(writer: Store, reader: Store) -> None:
     other = TOKEN._replace(id="1" * 32, name="OTHER")
     inserted(writer, TOKEN, other)
-    changes = noted(writer)
+    changes = record_changes(writer)
     with writer.transaction():
         assert writer.delete_variables([TOKEN.id, "0" * 32]) == 1
     assert list(reader.variables()) == [other]
     assert [(change.action, change.name) for change in changes] == [("delete", "TOKEN")]
 
 
-def test_credentials_at_rest_as_plaintext_are_counted(writer: Store, reader: Store) -> None:
+def test_credentials_stored_as_plaintext_are_counted(writer: Store, reader: Store) -> None:
     assert reader.plaintext_credentials() == 0
     inserted(
         writer,
@@ -93,8 +93,8 @@ def test_credentials_at_rest_as_plaintext_are_counted(writer: Store, reader: Sto
 # Users
 
 
-def test_a_user_is_changed_and_its_change_told(writer: Store, reader: Store) -> None:
-    changes = noted(writer)
+def test_a_user_is_updated_and_the_change_reported(writer: Store, reader: Store) -> None:
+    changes = record_changes(writer)
     new = user()._replace(password_hash="$2b$04$other", is_superuser=False, updated_at=NOW + DAY)
     with writer.transaction():
         writer.update_user(new)
@@ -105,23 +105,23 @@ def test_a_user_is_changed_and_its_change_told(writer: Store, reader: Store) -> 
     assert "$2b$" not in repr(change)
 
 
-def test_a_user_who_has_nothing_is_deleted(writer: Store, reader: Store) -> None:
+def test_a_user_who_owns_nothing_can_be_deleted(writer: Store, reader: Store) -> None:
     with writer.transaction():
         writer.insert_user(user("alice", "b" * 32))
-    changes = noted(writer)
+    changes = record_changes(writer)
     with writer.transaction():
         writer.delete_user("b" * 32)
     assert reader.find_user("b" * 32) is None
     assert [(change.action, change.name) for change in changes] == [("delete", "alice")]
 
 
-def test_users_come_in_order_with_what_they_have(writer: Store, reader: Store) -> None:
+def test_users_come_in_order_with_their_counts(writer: Store, reader: Store) -> None:
     names = ["Zoë", "alice", "Alice Cooper"]
     with writer.transaction():
         for number, name in enumerate(names):
             made = user(name, f"{9 - number}" * 32)
             writer.insert_user(made._replace(created_at=NOW + (number + 1) * DAY))
-    added(writer, api_key("one"), api_key("two"), api_key(user_id="9" * 32))
+    add_keys(writer, api_key("one"), api_key("two"), api_key(user_id="9" * 32))
     inserted(writer, TOKEN)
     found = list(reader.users())
     assert [row.user.username for row in found] == ["administrator", *names]
@@ -131,7 +131,7 @@ def test_users_come_in_order_with_what_they_have(writer: Store, reader: Store) -
     assert list(reader.users(user_id="0" * 32)) == []
 
 
-def test_user_names_that_differ_in_case_alone_are_found(writer: Store, reader: Store) -> None:
+def test_user_names_that_differ_only_in_case_are_found(writer: Store, reader: Store) -> None:
     with writer.transaction():
         writer.insert_user(user("Émile", "b" * 32))
     assert reader.usernames_like("éMILE") == ["Émile"]
@@ -139,7 +139,7 @@ def test_user_names_that_differ_in_case_alone_are_found(writer: Store, reader: S
     assert reader.usernames_like("emile") == []
 
 
-def test_two_user_names_that_differ_in_ascii_case_alone_are_a_conflict(writer: Store) -> None:
+def test_two_user_names_that_differ_only_in_ascii_case_are_a_conflict(writer: Store) -> None:
     with pytest.raises(ConflictError), writer.transaction():
         writer.insert_user(user("Administrator", "b" * 32))
 
@@ -156,8 +156,8 @@ def test_another_superuser_counts_only_while_active(writer: Store, reader: Store
     assert reader.has_other_superuser(OWNER)
 
 
-def test_a_change_of_the_callers_own_is_told_with_the_commit(writer: Store) -> None:
-    changes = noted(writer)
+def test_a_noted_change_is_reported_with_the_commit(writer: Store) -> None:
+    changes = record_changes(writer)
     with writer.transaction():
         writer.note(Change("rotate", "secret_key", "1234", None))
         assert changes == []

@@ -1,4 +1,4 @@
-"""That the contract is whole: every method of the protocol is called by it, on every engine."""
+"""The contract is complete: it calls every method of the protocol, on every engine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ BATCHES = {"batch"}
 
 
 def members(protocol: Any) -> set[str]:
-    """Return what a protocol promises: its methods, properties and attributes."""
+    """Return the methods, properties and attributes of a protocol."""
     own = {*vars(protocol), *vars(protocol).get("__annotations__", {})}
     return {name for name in own if not name.startswith("_")}
 
 
 def used(names: set[str]) -> set[str]:
-    """Return the attributes that the suite uses of variables with these names."""
+    """Return the attributes that the suite accesses on variables with these names."""
     return {
         node.attr
         for path in SUITE
@@ -34,19 +34,17 @@ def used(names: set[str]) -> set[str]:
     }
 
 
-def test_the_protocols_are_seen() -> None:
+def test_the_members_of_the_protocols_are_found() -> None:
     assert {"commit_context", "generation", "transaction", "copy_to"} <= members(Store)
     assert {"add", "find_undeleted"} <= members(KeyBatch)
 
 
 @pytest.mark.parametrize(("protocol", "names"), [(Store, STORES), (KeyBatch, BATCHES)])
-def test_the_suite_calls_everything_that_a_protocol_promises(
-    protocol: Any, names: set[str]
-) -> None:
+def test_the_suite_uses_every_member_of_a_protocol(protocol: Any, names: set[str]) -> None:
     assert members(protocol) - used(names) == set()
 
 
-def test_the_suite_is_held_against_an_engine_by_its_fixture_alone() -> None:
+def test_the_suite_reaches_engines_only_through_the_fixture() -> None:
     for path in SUITE:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         imported = [

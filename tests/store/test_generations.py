@@ -16,18 +16,18 @@ from ..support.sites import Site
 from ..support.stores import opened
 
 
-def told(path: Path, shape: Shape, revision: str | None = None) -> Generation:
+def generation_of(path: Path, shape: Shape, revision: str | None = None) -> Generation:
     with opened(databases.create(path / "langflow.db", shape, revision=revision)) as store:
         return store.generation
 
 
 def is_same(found: Generation, expected: Generation) -> bool:
-    """Compare what two generations can do, not how they were told."""
+    """Compare the facts of two generations, and not how they were recognized."""
     return found._replace(revision=None, note=None) == expected._replace(revision=None, note=None)
 
 
-# A row a generation, of the table in langflow-facts.md: encrypted, hash, expiry, honours the
-# state of a key, honours that of its owner, reads a short secret key by seeding a generator.
+# By generation: encrypts keys, has hash, has expiry, honours a key's state, honours its owner's
+# state, derives a short secret key by seeding a random generator.
 FACTS = {
     "1.5": (False, False, False, False, False, True),
     "1.6": (False, False, False, False, False, True),
@@ -43,9 +43,11 @@ FACTS = {
 
 
 @pytest.mark.parametrize("release", FACTS)
-def test_each_generation_is_told_and_can_do_what_was_measured(tmp_path: Path, release: str) -> None:
+def test_each_generation_is_recognized_with_the_measured_facts(
+    tmp_path: Path, release: str
+) -> None:
     shape = SHAPES[release]
-    found = told(tmp_path, shape)
+    found = generation_of(tmp_path, shape)
     assert found.revision == shape.revision
     assert found.note is None
     assert ".".join(found.release.split(".")[:2]) == ".".join(release.split(".")[:2])
@@ -59,16 +61,18 @@ def test_each_generation_is_told_and_can_do_what_was_measured(tmp_path: Path, re
     )
 
 
-def test_1_10_0_knows_expiry_and_not_yet_who_logs_in(tmp_path: Path) -> None:
-    found = told(tmp_path, SHAPES["1.10.0"])
+def test_1_10_0_supports_expiry_but_auto_login_is_not_named(tmp_path: Path) -> None:
+    found = generation_of(tmp_path, SHAPES["1.10.0"])
     assert found.release.startswith("1.10")
     assert (found.encrypts_keys, found.has_key_expiry, found.honours_key_state) == (True,) * 3
     assert not found.auto_login_is_named
 
 
 @pytest.mark.parametrize("release", SHAPES)
-def test_what_depends_on_the_release_alone_is_as_in_the_facts(tmp_path: Path, release: str) -> None:
-    found = told(tmp_path, SHAPES[release])
+def test_facts_that_depend_only_on_the_release_are_as_measured(
+    tmp_path: Path, release: str
+) -> None:
+    found = generation_of(tmp_path, SHAPES[release])
     old = ("1.5", "1.6", "1.7")
     assert found.auto_login_is_named == (release not in (*old, "1.8", "1.9", "1.10.0"))
     assert found.deletes_default_superuser == (release != "1.13")
@@ -80,8 +84,8 @@ def test_what_depends_on_the_release_alone_is_as_in_the_facts(tmp_path: Path, re
     assert found.has_environment_managed == (release in ("1.12.8", "1.13"))
 
 
-def test_what_init_makes_is_the_newest_without_a_note(tmp_path: Path) -> None:
-    found = told(tmp_path, ADOPTED_BY_1_13)
+def test_a_database_from_init_is_the_newest_without_a_note(tmp_path: Path) -> None:
+    found = generation_of(tmp_path, ADOPTED_BY_1_13)
     assert is_same(found, NEWEST)
     assert (found.revision, found.note) == (None, None)
 
@@ -89,7 +93,7 @@ def test_what_init_makes_is_the_newest_without_a_note(tmp_path: Path) -> None:
 def test_an_unknown_revision_with_the_newest_columns_is_the_newest_with_a_note(
     tmp_path: Path,
 ) -> None:
-    found = told(tmp_path, SHAPES["1.13"], "0123456789ab")
+    found = generation_of(tmp_path, SHAPES["1.13"], "0123456789ab")
     assert is_same(found, NEWEST)
     assert found.revision == "0123456789ab"
     assert "0123456789ab" in str(found.note)
@@ -97,12 +101,12 @@ def test_an_unknown_revision_with_the_newest_columns_is_the_newest_with_a_note(
 
 
 @pytest.mark.parametrize("release", ["1.8", "1.9", "1.10", "1.11", "1.12.8"])
-def test_an_unknown_revision_is_told_by_its_columns_with_a_note(
+def test_an_unknown_revision_is_recognized_by_its_columns_with_a_note(
     tmp_path: Path, release: str
 ) -> None:
-    by_revision = told(tmp_path, SHAPES[release])
+    by_revision = generation_of(tmp_path, SHAPES[release])
     (tmp_path / "langflow.db").unlink()
-    found = told(tmp_path, SHAPES[release], "0123456789ab")
+    found = generation_of(tmp_path, SHAPES[release], "0123456789ab")
     assert is_same(found, by_revision)
     assert "0123456789ab" in str(found.note)
     assert "newer" not in str(found.note)
@@ -110,7 +114,7 @@ def test_an_unknown_revision_is_told_by_its_columns_with_a_note(
 
 def test_columns_decide_where_they_contradict_the_revision(tmp_path: Path) -> None:
     # A revision of 1.9 over the columns of 1.13.
-    found = told(tmp_path, SHAPES["1.13"], SHAPES["1.9"].revision)
+    found = generation_of(tmp_path, SHAPES["1.13"], SHAPES["1.9"].revision)
     assert is_same(found, NEWEST)
     assert found.note
 
@@ -119,16 +123,14 @@ def test_columns_decide_where_they_contradict_the_revision(tmp_path: Path) -> No
 def test_a_database_older_than_1_5_is_unsupported(tmp_path: Path, revision: str | None) -> None:
     shape = replace(SHAPES["1.5"], revision=None)
     with pytest.raises(UnsupportedError) as caught:
-        told(tmp_path, shape, revision)
+        generation_of(tmp_path, shape, revision)
     assert caught.value.exit_code == 2
     assert str(tmp_path) in caught.value.message
     assert "1.5" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("table", ["user", "apikey", "variable"])
-def test_a_database_without_one_of_langflows_tables_is_not_langflows(
-    tmp_path: Path, table: str
-) -> None:
+def test_a_database_that_lacks_a_table_is_not_langflows(tmp_path: Path, table: str) -> None:
     database = databases.create(tmp_path / "langflow.db")
     database.rows(f'DROP TABLE "{table}"')
     with pytest.raises(StoreError, match="not a Langflow database") as caught, opened(database):
@@ -140,7 +142,7 @@ def test_a_database_without_one_of_langflows_tables_is_not_langflows(
 @pytest.mark.parametrize(
     ("table", "column"), [("user", "is_superuser"), ("apikey", "total_uses"), ("variable", "type")]
 )
-def test_a_database_without_one_of_langflows_columns_is_not_langflows(
+def test_a_database_that_lacks_a_column_is_not_langflows(
     tmp_path: Path, table: str, column: str
 ) -> None:
     database = databases.create(tmp_path / "langflow.db")
@@ -149,7 +151,7 @@ def test_a_database_without_one_of_langflows_columns_is_not_langflows(
         pass
 
 
-def test_a_database_of_somebody_else_is_not_langflows(tmp_path: Path) -> None:
+def test_another_programs_database_is_not_langflows(tmp_path: Path) -> None:
     database = databases.Database(tmp_path / "other.db")
     database.rows("CREATE TABLE user (id INTEGER, name TEXT)")
     with pytest.raises(StoreError, match="not a Langflow database") as caught, opened(database):
@@ -165,7 +167,7 @@ def test_a_foreign_table_in_langflows_database_does_no_harm(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("revisions", [[], ["e5a7c9b1d3f2", "0123456789ab"]])
-def test_a_revision_that_is_not_one_counts_as_none(tmp_path: Path, revisions: list[str]) -> None:
+def test_other_than_one_revision_counts_as_none(tmp_path: Path, revisions: list[str]) -> None:
     database = databases.create(tmp_path / "langflow.db")
     database.rows("DELETE FROM alembic_version")
     for revision in revisions:
@@ -174,7 +176,7 @@ def test_a_revision_that_is_not_one_counts_as_none(tmp_path: Path, revisions: li
         assert is_same(store.generation, NEWEST)
 
 
-# A generation that is added after 1.13
+# A future generation after 1.13
 
 
 LATER = NEWEST._replace(release="1.14", heads=("fedcba987654",), introduced=None)
@@ -182,20 +184,20 @@ LATER = NEWEST._replace(release="1.14", heads=("fedcba987654",), introduced=None
 
 @pytest.fixture(params=[None, "apikey.scopes", "new_table"])
 def later(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generation:
-    """1.14, with nothing to tell it by but its head, or with a new column or table."""
+    """1.14, which introduces nothing but its head, or a new column, or a new table."""
     added = LATER._replace(introduced=request.param, honours_owner_state=False)
     monkeypatch.setattr(generations, "GENERATIONS", (*GENERATIONS, added))
     return added
 
 
-def add_what_tells(database: databases.Database, later: Generation) -> None:
+def introduce(database: databases.Database, later: Generation) -> None:
     if later.introduced == "apikey.scopes":
         database.rows("ALTER TABLE apikey ADD COLUMN scopes JSON")
     elif later.introduced == "new_table":
         database.rows("CREATE TABLE new_table (id CHAR(32))")
 
 
-def test_a_store_that_init_makes_stays_of_1_13(empty_site: Site, later: Generation) -> None:
+def test_a_database_from_init_stays_at_1_13(empty_site: Site, later: Generation) -> None:
     empty_site.call("init").done()
     with opened(empty_site.database) as store:
         assert is_same(store.generation, NEWEST)
@@ -203,18 +205,18 @@ def test_a_store_that_init_makes_stays_of_1_13(empty_site: Site, later: Generati
         assert store.generation.note is None
 
 
-def test_a_database_of_1_13_stays_of_1_13(tmp_path: Path, later: Generation) -> None:
-    found = told(tmp_path, SHAPES["1.13"])
+def test_a_database_of_1_13_stays_at_1_13(tmp_path: Path, later: Generation) -> None:
+    found = generation_of(tmp_path, SHAPES["1.13"])
     assert is_same(found, NEWEST)
     assert found.note is None
 
 
 @pytest.mark.parametrize("revision", ["fedcba987654", "0123456789ab"])
-def test_a_database_of_the_newest_is_told_by_head_or_by_columns(
+def test_the_newest_generation_is_recognized_by_head_or_by_columns(
     tmp_path: Path, later: Generation, revision: str
 ) -> None:
     database = databases.create(tmp_path / "langflow.db", SHAPES["1.13"], revision=revision)
-    add_what_tells(database, later)
+    introduce(database, later)
     with opened(database) as store:
         found = store.generation
     assert is_same(found, later)
@@ -224,11 +226,11 @@ def test_a_database_of_the_newest_is_told_by_head_or_by_columns(
 
 def test_the_hint_names_the_newest(tmp_path: Path, later: Generation) -> None:
     with pytest.raises(UnsupportedError) as caught:
-        told(tmp_path, replace(SHAPES["1.5"], revision=None))
+        generation_of(tmp_path, replace(SHAPES["1.5"], revision=None))
     assert "1.5 to 1.14" in str(caught.value.hint)
 
 
-def test_each_head_and_each_mark_is_of_one_generation() -> None:
+def test_each_head_and_each_new_column_belongs_to_one_generation() -> None:
     heads = [head for generation in GENERATIONS for head in generation.heads]
     marks = [generation.introduced for generation in GENERATIONS if generation.introduced]
     assert all(generation.heads for generation in GENERATIONS)
@@ -236,7 +238,7 @@ def test_each_head_and_each_mark_is_of_one_generation() -> None:
     assert len(marks) == len(set(marks))
 
 
-def test_no_generation_loses_what_an_older_one_could() -> None:
+def test_no_generation_loses_a_capability_of_an_older_one() -> None:
     for older, newer in itertools.pairwise(GENERATIONS):
         for name in ("encrypts_keys", "has_key_hash", "has_key_expiry", "honours_key_state"):
             assert getattr(older, name) <= getattr(newer, name), (newer.release, name)

@@ -1,4 +1,4 @@
-"""Databases that a migration of Langflow has left half done, and those from before 1.5."""
+"""Databases with an unfinished migration of Langflow, and databases from before 1.5."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def problems_of(database: Database) -> list[str]:
     warnings: list[str] = []
     with stores.opened(database) as store:
         store.listen(note=pytest.fail, warn=warnings.append)
-        told = [p for p in store.schema_problems if p != store.generation.note]
-        assert warnings == [f"{store.location}: {problem}" for problem in told]
+        messages = [p for p in store.schema_problems if p != store.generation.note]
+        assert warnings == [f"{store.location}: {problem}" for problem in messages]
         return list(store.schema_problems)
 
 
 @pytest.mark.parametrize("release", SHAPES)
-def test_a_database_in_order_has_no_problem(tmp_path: Path, release: str) -> None:
+def test_an_intact_database_has_no_problem(tmp_path: Path, release: str) -> None:
     assert problems_of(databases.create(tmp_path / "langflow.db", SHAPES[release])) == []
 
 
-def test_a_table_of_a_migration_is_read_beside_and_stops_what_writes(tmp_path: Path) -> None:
+def test_a_temporary_table_of_a_migration_allows_reads_and_prevents_writes(tmp_path: Path) -> None:
     database = databases.create(tmp_path / "langflow.db")
     database.rows("CREATE TABLE _alembic_tmp_apikey (id CHAR(32))")
     (problem,) = problems_of(database)
@@ -39,7 +39,7 @@ def test_a_table_of_a_migration_is_read_beside_and_stops_what_writes(tmp_path: P
     assert caught.value.hint
 
 
-def test_a_table_that_a_migration_has_taken_away_is_told_of(tmp_path: Path) -> None:
+def test_a_table_that_a_migration_has_removed_is_reported(tmp_path: Path) -> None:
     database = databases.create(tmp_path / "langflow.db")
     database.rows("ALTER TABLE apikey RENAME TO _alembic_tmp_apikey")
     with pytest.raises(StoreError, match=r"apikey, and _alembic_tmp_apikey"):

@@ -1,4 +1,4 @@
-"""What is deleted cannot be carved out of the files, whatever SQLite was compiled with."""
+"""Deleted values cannot be recovered from SQLite's files, whatever its build options are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from langkeys.store.sqlite.store import SqliteStore
 
 from ..support import stores
 from ..support.databases import Database
-from .conftest import NOW, OWNER, added, api_key, user
+from .conftest import NOW, OWNER, add_keys, api_key, user
 
 MARK = "carved"
 _connect = sqlite3.connect
@@ -28,7 +28,7 @@ _connect = sqlite3.connect
 def _overwrites_nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(*arguments: Any, **named: Any) -> sqlite3.Connection:
         connection = _connect(*arguments, **named)
-        # Not on a file that is still empty: that would make a database of it.
+        # Not for an empty file, which this would turn into a database.
         if Path(str(arguments[0]).removeprefix("file:").partition("?")[0]).stat().st_size:
             connection.execute("PRAGMA secure_delete = OFF")
         return connection
@@ -37,7 +37,7 @@ def _overwrites_nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def carved(database: Path) -> dict[str, int]:
-    """Count what is left in a database's files."""
+    """Count the deleted values that remain in each of a database's files."""
     found = {
         path.name: content.count(MARK.encode()) + content.count(MARK.encode("utf-16-le"))
         for path in database.parent.glob(f"{database.name}*")
@@ -48,7 +48,8 @@ def carved(database: Path) -> dict[str, int]:
 
 def filled(store: Store) -> list[str]:
     return [
-        key.id for key in added(store, *(api_key(stored=f"sk-{MARK}-{n:040}") for n in range(200)))
+        key.id
+        for key in add_keys(store, *(api_key(stored=f"sk-{MARK}-{n:040}") for n in range(200)))
     ]
 
 
@@ -72,7 +73,7 @@ def by_replacement(store: Store, _: list[str]) -> None:
 
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("delete", [by_id, by_batch, by_replacement])
-def test_what_is_deleted_is_gone_when_the_store_closes(
+def test_deleted_values_are_gone_when_the_store_closes(
     made: Database, wal: bool, delete: Callable[[Store, list[str]], None]
 ) -> None:
     if wal:
@@ -88,7 +89,7 @@ def test_what_is_deleted_is_gone_when_the_store_closes(
         assert made.rows("PRAGMA integrity_check") == [("ok",)]
 
 
-def test_a_variable_and_a_password_that_are_replaced_are_gone(made: Database) -> None:
+def test_a_replaced_variable_and_a_replaced_password_are_gone(made: Database) -> None:
     made.use_wal()
     made.rows("UPDATE user SET password = ?", (MARK * 9,))
     made.add_variable(OWNER, "TOKEN", MARK * 99)
@@ -103,7 +104,7 @@ def test_a_variable_and_a_password_that_are_replaced_are_gone(made: Database) ->
         assert carved(made.path) == {}
 
 
-def test_a_log_that_is_read_meanwhile_is_a_note_and_costs_no_time(made: Database) -> None:
+def test_a_log_that_another_process_reads_is_a_note_and_costs_no_time(made: Database) -> None:
     made.use_wal()
     notes: list[str] = []
     with stores.opened(made, writable=True) as store:
@@ -124,12 +125,12 @@ def test_a_log_that_is_read_meanwhile_is_a_note_and_costs_no_time(made: Database
         assert carved(made.path)
         server.execute("COMMIT")
         with stores.opened(made, writable=True) as store:
-            added(store, api_key())
+            add_keys(store, api_key())
         assert carved(made.path) == {}
 
 
 @pytest.mark.parametrize("deletes", [False, True])
-def test_only_what_deletes_has_something_to_note(made: Database, deletes: bool) -> None:
+def test_only_a_deletion_causes_the_note(made: Database, deletes: bool) -> None:
     made.use_wal()
     notes: list[str] = []
     with closing(_connect(made.path, isolation_level=None)) as server:
@@ -137,17 +138,17 @@ def test_only_what_deletes_has_something_to_note(made: Database, deletes: bool) 
         server.execute("SELECT * FROM apikey").fetchall()
         with stores.opened(made, writable=True) as store:
             store.listen(note=notes.append, warn=pytest.fail)
-            key = added(store, api_key())[0]
+            key = add_keys(store, api_key())[0]
             if deletes:
                 by_id(store, [key.id])
     assert len(notes) == int(deletes)
 
 
-# A copy
+# Copies
 
 
 def with_free_pages(database: Database) -> None:
-    """Delete something as a SQLite does that overwrites nothing."""
+    """Delete rows like a SQLite that does not overwrite deleted content."""
     with closing(_connect(database.path)) as connection, connection:
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("CREATE TABLE gone (text TEXT)")
@@ -161,7 +162,7 @@ def with_free_pages(database: Database) -> None:
 
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
-def test_a_copy_has_nothing_that_was_deleted(tmp_path: Path, wal: bool, encoding: str) -> None:
+def test_a_copy_contains_no_deleted_values(tmp_path: Path, wal: bool, encoding: str) -> None:
     path = tmp_path / "langflow.db"
     schema = (Path(sqlite.__file__).parent / "schema.sql").read_text(encoding="utf-8")
     with closing(_connect(path)) as connection:
@@ -188,7 +189,7 @@ def test_a_copy_has_nothing_that_was_deleted(tmp_path: Path, wal: bool, encoding
     assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.db"]
 
 
-def test_a_copy_keeps_the_numbers_of_rows(made: Database, tmp_path: Path) -> None:
+def test_a_copy_keeps_rowids(made: Database, tmp_path: Path) -> None:
     for number in (9, -4, 77):
         made.rows(
             "INSERT INTO variable (rowid, id, name, value, user_id) VALUES (?, ?, 'A', 'v', ?)",
@@ -200,20 +201,18 @@ def test_a_copy_keeps_the_numbers_of_rows(made: Database, tmp_path: Path) -> Non
     assert Database(tmp_path / "copy.db").rows(rows) == made.rows(rows)
 
 
-def test_a_copy_is_told_how_far_it_is_and_may_be_interrupted(
-    made: Database, tmp_path: Path
-) -> None:
+def test_a_copy_reports_progress_and_may_be_interrupted(made: Database, tmp_path: Path) -> None:
     made.rows("CREATE TABLE large (id INTEGER PRIMARY KEY, text TEXT)")
     made.rows(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)"
         " INSERT INTO large SELECT i, hex(randomblob(100)) FROM n"
     )
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     with stores.opened(made) as store:
-        store.copy_to(tmp_path / "copy.db", lambda done, total: told.append((done, total)))
-        assert len(told) > 2
-        assert told == sorted(told)
-        assert told[-1][0] == told[-1][1]
+        store.copy_to(tmp_path / "copy.db", lambda done, total: progress.append((done, total)))
+        assert len(progress) > 2
+        assert progress == sorted(progress)
+        assert progress[-1][0] == progress[-1][1]
 
         def interrupt(*_: int) -> None:
             raise KeyboardInterrupt
@@ -223,7 +222,7 @@ def test_a_copy_is_told_how_far_it_is_and_may_be_interrupted(
     assert list(tmp_path.glob("*second*")) == []
 
 
-def test_tables_that_cannot_be_written_anew_are_copied_with_a_warning(
+def test_tables_that_cannot_be_rewritten_are_copied_with_a_warning(
     made: Database, tmp_path: Path
 ) -> None:
     with closing(_connect(made.path)) as connection, connection:

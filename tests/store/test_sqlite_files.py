@@ -1,4 +1,4 @@
-"""SQLite's file and what is beside it, and files that are no database."""
+"""SQLite's database file, the files beside it, and files that are not databases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from langkeys.store.sqlite.store import SqliteStore
 
 from ..support import databases, stores
 from ..support.databases import Database
-from .conftest import NOW, added, api_key, user
+from .conftest import NOW, add_keys, api_key, user
 
 ALL = KeyFilter(now=NOW)
 
@@ -30,7 +30,7 @@ def error_on_opening(path: Path) -> StoreError:
     return caught.value
 
 
-# The file and what is beside it
+# The database file and the files beside it
 
 
 def test_a_new_database_is_langflows_and_readable_by_the_owner_alone(tmp_path: Path) -> None:
@@ -56,8 +56,8 @@ def test_an_existing_file_is_never_replaced_by_a_new_database(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir()] == ["langflow.db"]
 
 
-def test_what_a_killed_process_of_the_same_number_left_behind_does_no_harm(tmp_path: Path) -> None:
-    # In a container, the entry point may have the same process number at every start.
+def test_a_file_left_by_a_killed_process_with_the_same_pid_does_no_harm(tmp_path: Path) -> None:
+    # In a container, the entry point may have the same process id at every start.
     path = tmp_path / "langflow.db"
     (tmp_path / f".langflow.db.{os.getpid()}.new").write_bytes(b"half a database")
     create_database(path, user())
@@ -72,12 +72,12 @@ def test_a_missing_folder_is_an_error_that_names_the_database(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_nothing_is_added_and_the_journal_mode_stays(made: Database, wal: bool) -> None:
+def test_the_schema_and_the_journal_mode_stay(made: Database, wal: bool) -> None:
     if wal:
         made.use_wal()
     before = (made.schema(), made.journal_mode())
     with stores.opened(made, writable=True) as store:
-        keys = added(store, api_key(), api_key())
+        keys = add_keys(store, api_key(), api_key())
         with store.transaction():
             store.delete_api_keys([keys[0].id])
         with store.reopened() as fresh:
@@ -99,12 +99,12 @@ def test_reading_leaves_every_byte_as_it_was(made: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["with space", "a?b", "a#b", "a%41b", "ünï🚀", "it's"])
-def test_a_database_of_any_name_is_opened(tmp_path: Path, name: str) -> None:
+def test_a_database_with_any_name_is_opened(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
     database = databases.create(folder / f"{name}.db")
     with stores.opened(database, writable=True) as store:
-        added(store, api_key())
+        add_keys(store, api_key())
     assert len(database.key_ids()) == 1
     assert [path.name for path in folder.iterdir()] == [f"{name}.db"]
 
@@ -113,14 +113,14 @@ def test_a_database_is_opened_through_a_symbolic_link(made: Database, tmp_path: 
     link = tmp_path / "link.db"
     link.symlink_to(made.path)
     with closing(SqliteStore(link, writable=True)) as store:
-        added(store, api_key())
+        add_keys(store, api_key())
     assert len(made.key_ids()) == 1
 
 
-# What is no database
+# Files that are not databases
 
 
-def test_no_database_is_an_error_and_none_is_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_an_error_and_is_not_created(tmp_path: Path) -> None:
     error = error_on_opening(tmp_path / "langflow.db")
     assert "init" in str(error.hint)
     assert list(tmp_path.iterdir()) == []
@@ -130,7 +130,9 @@ def test_no_database_is_an_error_and_none_is_made(tmp_path: Path) -> None:
     "content",
     [b"", b"LANGFLOW_SUPERUSER=ops\n" * 99, b"\0" * 9999, b"SQLite format 3\0" + b"x" * 99],
 )
-def test_a_file_that_is_no_database_is_an_error_and_stays(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_an_error_and_stays(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "langflow.db"
     path.write_bytes(content)
     error = error_on_opening(path)
@@ -139,11 +141,11 @@ def test_a_file_that_is_no_database_is_an_error_and_stays(tmp_path: Path, conten
     assert [p.name for p in tmp_path.iterdir()] == ["langflow.db"]
 
 
-def test_a_folder_is_no_database(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_database(tmp_path: Path) -> None:
     assert "not a file" in error_on_opening(tmp_path).message
 
 
-def test_a_pipe_is_no_database(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_database(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     error_on_opening(tmp_path / "pipe")
 
@@ -160,7 +162,7 @@ def test_a_truncated_database_is_an_error_wherever_it_ends(made: Database, part:
         with stores.opened(made, writable=True) as store:
             list(store.api_keys(ALL))
             list(store.sample_of_encrypted_values())
-            added(store, api_key())
+            add_keys(store, api_key())
 
     with pytest.raises(StoreError) as caught:
         used()

@@ -1,4 +1,4 @@
-"""A row that makes no value is named and left out, never takes others with it, and can be ended."""
+"""An unreadable row is reported and left out; it does not hide others, and can be deleted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def the_stub(store: Store) -> RowStub:
 
 
 @pytest.mark.parametrize(("column", "sql"), BAD_KEY_CELLS)
-def test_a_key_that_cannot_be_read_takes_no_other_with_it(
+def test_an_unreadable_key_does_not_hide_others(
     made: Database, warnings: list[str], column: str, sql: str
 ) -> None:
     first, last = made.add_key(OWNER, "first"), None
@@ -76,9 +76,7 @@ def test_a_key_that_cannot_be_read_takes_no_other_with_it(
 
 @pytest.mark.parametrize(("column", "sql"), BAD_KEY_CELLS)
 @pytest.mark.parametrize("by", ["id", "position"])
-def test_a_key_that_cannot_be_read_can_be_deleted(
-    made: Database, column: str, sql: str, by: str
-) -> None:
+def test_an_unreadable_key_can_be_deleted(made: Database, column: str, sql: str, by: str) -> None:
     kept = made.add_key(OWNER)
     odd_rows.add_key(made, OWNER, **{column: sql})
     changes: list[Change] = []
@@ -103,7 +101,7 @@ def test_a_key_that_cannot_be_read_can_be_deleted(
     assert change.details["unreadable"] == column
 
 
-def test_a_stub_is_not_deleted_where_another_row_has_its_number(made: Database) -> None:
+def test_a_stub_is_not_deleted_if_another_row_has_its_number(made: Database) -> None:
     odd_rows.add_key(made, OWNER, created_at="'soon'")
     with stores.opened(made, writable=True) as store:
         stub = the_stub(store)
@@ -114,7 +112,7 @@ def test_a_stub_is_not_deleted_where_another_row_has_its_number(made: Database) 
     assert made.key_ids() == [other.id]
 
 
-def test_what_is_deleted_by_its_id_need_not_be_readable(made: Database) -> None:
+def test_an_unreadable_row_can_be_deleted_by_id(made: Database) -> None:
     odd_rows.add_key(made, OWNER, created_at="'soon'")
     with stores.opened(made, writable=True) as store, store.transaction():
         assert store.delete_api_keys([the_stub(store).id]) == 1
@@ -122,7 +120,7 @@ def test_what_is_deleted_by_its_id_need_not_be_readable(made: Database) -> None:
 
 
 @pytest.mark.parametrize(("column", "sql"), BAD_KEY_CELLS)
-def test_a_filter_ends_no_key_that_cannot_be_read(
+def test_a_filter_deletes_no_unreadable_key(
     made: Database, warnings: list[str], column: str, sql: str
 ) -> None:
     made.add_key(OWNER)
@@ -138,7 +136,7 @@ def test_a_filter_ends_no_key_that_cannot_be_read(
 
 
 @pytest.mark.parametrize(("column", "sql"), BAD_USER_CELLS)
-def test_a_user_that_cannot_be_read_takes_no_other_with_it(
+def test_an_unreadable_user_does_not_hide_others(
     made: Database, warnings: list[str], column: str, sql: str
 ) -> None:
     odd_rows.add_user(made, **{column: sql})
@@ -156,13 +154,15 @@ def test_a_user_that_cannot_be_read_takes_no_other_with_it(
 
 
 @pytest.mark.parametrize("column", ["username", "password", "id"])
-def test_who_cannot_be_read_is_no_other_superuser(made: Database, column: str) -> None:
+def test_an_unreadable_user_does_not_count_as_another_superuser(
+    made: Database, column: str
+) -> None:
     odd_rows.add_user(made, **{column: "x'ff'"})
     with stores.opened(made) as store:
         assert not store.has_other_superuser(OWNER)
 
 
-def test_the_key_of_a_user_that_cannot_be_read_is_no_valid_key(made: Database) -> None:
+def test_the_key_of_an_unreadable_user_is_not_valid(made: Database) -> None:
     plaintext = odd_rows.add_key(made, OWNER)
     made.rows("UPDATE user SET password = x'00'")
     with stores.opened(made) as store, pytest.raises(UnreadableRowError, match="password"):
@@ -170,7 +170,7 @@ def test_the_key_of_a_user_that_cannot_be_read_is_no_valid_key(made: Database) -
 
 
 @pytest.mark.parametrize(("column", "sql"), BAD_VARIABLE_CELLS)
-def test_a_variable_that_cannot_be_read_takes_no_other_with_it_and_can_be_deleted(
+def test_an_unreadable_variable_does_not_hide_others_and_can_be_deleted(
     made: Database, warnings: list[str], column: str, sql: str
 ) -> None:
     made.add_variable(OWNER, "FIRST", "x")
@@ -196,7 +196,7 @@ def test_a_variable_that_cannot_be_read_takes_no_other_with_it_and_can_be_delete
     assert len(made.rows("SELECT 1 FROM variable")) == 2
 
 
-def test_no_cell_is_shown(made: Database, warnings: list[str]) -> None:
+def test_no_error_shows_a_cell(made: Database, warnings: list[str]) -> None:
     for column in ("created_at", "total_uses", "api_key_hash"):
         odd_rows.add_key(made, OWNER, **{column: "CAST('s3cret' AS BLOB)"})
     with listening(made, warnings) as store:
@@ -207,7 +207,9 @@ def test_no_cell_is_shown(made: Database, warnings: list[str]) -> None:
     assert b"s3cret".hex() not in f"{warnings} {stubs}"
 
 
-def test_of_very_many_rows_the_first_are_named(made: Database, warnings: list[str]) -> None:
+def test_only_the_first_of_many_unreadable_rows_are_named(
+    made: Database, warnings: list[str]
+) -> None:
     for _ in range(120):
         odd_rows.add_key(made, OWNER, created_at="'soon'")
     with listening(made, warnings) as store:
@@ -261,7 +263,7 @@ SPELLINGS: list[Callable[[str], str]] = [
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS)
-def test_a_time_compares_as_a_time_however_it_is_spelled(
+def test_times_are_compared_whatever_their_format(
     made: Database, spelled: Callable[[str], str]
 ) -> None:
     before, after = "2026-06-01 11:00:00.000000", "2026-06-01 13:00:00.000000"
@@ -286,7 +288,7 @@ def test_a_time_compares_as_a_time_however_it_is_spelled(
     assert keys["after"].expires_at == NOW.replace(hour=13, minute=0, microsecond=0)
 
 
-def test_the_ends_of_the_calendar_are_times(made: Database) -> None:
+def test_the_limits_of_the_calendar_are_times(made: Database) -> None:
     for text in ("'0001-01-01 00:00:00.000000'", "'9999-12-31 23:59:59.999999'"):
         odd_rows.add_key(made, OWNER, text[1:5], created_at=text, expires_at=text)
     with stores.opened(made) as store:
@@ -295,7 +297,7 @@ def test_the_ends_of_the_calendar_are_times(made: Database) -> None:
         assert len(list(store.api_keys(ALL))) == 2
 
 
-# Tables and encodings that no server makes
+# Tables and encodings that no server creates
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
@@ -332,7 +334,7 @@ def test_a_database_in_another_encoding_reads_the_same(
 
 @pytest.mark.parametrize("names", [("rowid",), ("rowid", "_rowid_"), ("OID", "rowid")])
 @pytest.mark.parametrize("table", ["apikey", "user", "variable"])
-def test_columns_may_have_the_names_of_row_numbers(
+def test_columns_may_have_the_names_of_the_rowid(
     made: Database, names: tuple[str, ...], table: str
 ) -> None:
     for name in names:
@@ -361,7 +363,7 @@ def test_columns_may_have_the_names_of_row_numbers(
     assert len(made.key_ids()) == 3
 
 
-def test_rows_without_a_number_are_an_error(made: Database) -> None:
+def test_rows_that_cannot_be_identified_are_an_error(made: Database) -> None:
     for name in ("rowid", "_rowid_", "oid"):
         made.rows(f"ALTER TABLE apikey ADD COLUMN {name} TEXT")
     with stores.opened(made) as store, pytest.raises(StoreError, match="oid"):
@@ -381,7 +383,7 @@ def test_a_table_without_rowid_is_an_error(made: Database) -> None:
         list(store.cells(lambda _: None))
 
 
-def test_names_that_are_no_utf_8_stop_only_who_must_read_every_table(made: Database) -> None:
+def test_names_that_are_not_utf_8_stop_only_a_read_of_every_table(made: Database) -> None:
     made.rows("CREATE TABLE theirs (a TEXT)")
     made.add_key(OWNER)
     made.path.write_bytes(made.path.read_bytes().replace(b"theirs", b"th\xffirs"))

@@ -1,4 +1,4 @@
-"""Columns that a table has in newer generations and not in older ones."""
+"""Columns that a table lacks in older generations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..support.sites import Site
 from ..support.stores import opened
 
 
-def test_a_single_sign_on_without_a_slug_is_an_encrypted_value_without_a_name(
+def test_an_sso_config_without_a_slug_is_an_encrypted_value_without_a_name(
     site_of: Callable[[str], Site],
 ) -> None:
-    """As Langflow 1.8 has it."""
+    """In Langflow 1.8 the table has no slug."""
     database = site_of("1.8").database
     database.rows("DROP TABLE sso_config")
     database.rows("CREATE TABLE sso_config (id CHAR(32), client_secret_encrypted VARCHAR)")

@@ -1,7 +1,7 @@
-"""That costs do not grow with the number of keys: what SQLite says of how it finds rows.
+"""SQLite's query plans: the cost of a lookup must not grow with the number of API keys.
 
-A database without statistics, as Langflow's are, so that a plan is the same for a hundred keys and
-for a million.
+The databases have no statistics, like Langflow's. So a plan is the same for a hundred keys and for
+a million.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .conftest import NOW, OWNER, api_key, user
 ID = "0" * 32
 
 
-def scans(path: Path, asked: Callable[[SqliteStore], Any]) -> list[str]:
-    """Return the steps of what is asked that read all of apikey, or sort it."""
+def scans(path: Path, query: Callable[[SqliteStore], Any]) -> list[str]:
+    """Return the steps of a query's plan that read all of apikey, or sort it."""
     store = SqliteStore(path, writable=True)
     with contextlib.closing(store):
         statements: list[str] = []
         store._connection.set_trace_callback(statements.append)
-        result = asked(store)
+        result = query(store)
         if hasattr(result, "__next__"):
             list(result)
         store._connection.set_trace_callback(None)
@@ -40,8 +40,8 @@ def scans(path: Path, asked: Callable[[SqliteStore], Any]) -> list[str]:
             if sql.startswith(("SELECT", "UPDATE", "DELETE", "INSERT"))
             for step in store._connection.execute(f"EXPLAIN QUERY PLAN {sql}")
         ]
-    assert steps, "nothing was asked"
-    # Reading on from a row number is reading to the end of the table, whatever SQLite calls it.
+    assert steps, "no statement was run"
+    # A search from a rowid on reads up to the end of the table, although SQLite calls it a search.
     return [
         step
         for step in steps
@@ -55,7 +55,7 @@ def limited(**conditions: Any) -> Callable[[SqliteStore], list[ApiKey]]:
     return lambda store: list(store.api_keys(wanted, limit=50))
 
 
-ASKED: dict[str, Callable[[SqliteStore], Any]] = {
+QUERIES: dict[str, Callable[[SqliteStore], Any]] = {
     "by id": lambda store: store.find_api_key(ID),
     "by the start of the id": lambda store: store.api_keys_by_id_start("0000", 11),
     "by name": lambda store: store.api_keys_named("ci", 11),
@@ -77,18 +77,18 @@ ASKED: dict[str, Callable[[SqliteStore], Any]] = {
 
 
 @pytest.mark.parametrize("release", ["1.5", "1.8", "1.9", "1.13"])
-@pytest.mark.parametrize("what", ASKED)
-def test_a_few_keys_are_found_by_an_index(tmp_path: Path, release: str, what: str) -> None:
+@pytest.mark.parametrize("what", QUERIES)
+def test_lookups_of_few_keys_use_an_index(tmp_path: Path, release: str, what: str) -> None:
     path = tmp_path / "langflow.db"
     databases.create(path, SHAPES[release])
     with contextlib.closing(SqliteStore(path, writable=True)) as store, store.transaction():
         store.insert_user(user())
         store.insert_api_keys(api_key("ci", hashed=None) for _ in range(3))
-    assert scans(path, ASKED[what]) == []
+    assert scans(path, QUERIES[what]) == []
 
 
 @pytest.mark.parametrize("release", ["1.9", "1.13"])
-def test_where_all_keys_have_a_hash_none_is_read_to_find_one_without(
+def test_if_all_keys_have_a_hash_no_row_is_read_to_find_one_without(
     tmp_path: Path, release: str
 ) -> None:
     path = tmp_path / "langflow.db"
@@ -97,8 +97,8 @@ def test_where_all_keys_have_a_hash_none_is_read_to_find_one_without(
     assert scans(path, lambda store: store.unhashed_plaintexts()) == []
 
 
-def test_what_must_read_every_row_is_seen_to_do_so(tmp_path: Path) -> None:
-    # No index of Langflow's is on these: this holds that the test above can fail.
+def test_a_query_that_reads_every_row_is_detected(tmp_path: Path) -> None:
+    # Langflow has no index for this condition; it shows that the tests above can fail.
     path = tmp_path / "langflow.db"
     databases.create(path)
     assert scans(path, limited(status="expired"))
@@ -115,9 +115,7 @@ def plan_of(path: Path, wanted: KeyFilter) -> str:
 @pytest.mark.parametrize(
     ("many", "index"), [("name", "ix_apikey_user_id"), ("user", "ix_apikey_name")]
 )
-def test_of_two_indexes_the_one_with_fewer_rows_is_taken(
-    tmp_path: Path, many: str, index: str
-) -> None:
+def test_the_index_with_fewer_matches_is_used(tmp_path: Path, many: str, index: str) -> None:
     path = tmp_path / "langflow.db"
     databases.create(path)
     with contextlib.closing(SqliteStore(path, writable=True)) as store, store.transaction():

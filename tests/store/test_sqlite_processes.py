@@ -1,4 +1,4 @@
-"""SQLite beside other processes, and where file modes bind."""
+"""SQLite with concurrent processes, and with restrictive file modes."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from langkeys.store.protocol import KeyFilter
 from ..support import databases, stores, unprivileged
 from ..support.databases import Database
 from ..support.sites import Site
-from .conftest import NOW, added, api_key
+from .conftest import NOW, add_keys, api_key
 
 ALL = KeyFilter(now=NOW)
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_a_lock_that_stays_is_an_error_that_names_the_database(made: Database, wal: bool) -> None:
+def test_a_permanent_lock_is_an_error_that_names_the_database(made: Database, wal: bool) -> None:
     if wal:
         made.use_wal()
     with closing(sqlite3.connect(made.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with stores.opened(made, writable=True, busy_timeout=0.05) as store:
             with pytest.raises(StoreError, match="locked") as caught:
-                added(store, api_key())
+                add_keys(store, api_key())
             assert str(made.path) in caught.value.message
-            # Readers go on.
+            # Reading is still possible.
             assert list(store.api_keys(ALL)) == []
         other.execute("ROLLBACK")
     with stores.opened(made, writable=True) as store:
-        added(store, api_key())
+        add_keys(store, api_key())
 
 
 def test_an_exclusive_lock_is_an_error_on_opening(made: Database) -> None:
@@ -90,12 +90,12 @@ def test_eight_processes_of_fifty_writes_lose_none(made: Database, wal: bool) ->
     assert made.rows("PRAGMA integrity_check") == [("ok",)]
 
 
-# Where modes bind
+# File modes
 
 
 @pytest.fixture
 def bound_site() -> Iterator[Site]:
-    """A site that an unprivileged user owns, on which file modes are obeyed."""
+    """A site on which file modes can be tested, without an API key or a variable."""
     with unprivileged.reachable_folder() as folder:
         database = databases.create(folder / "langflow.db")
         database.add_user("administrator")
@@ -129,20 +129,20 @@ def test_a_read_only_folder_is_listed_and_not_written(bound_site: Site) -> None:
     assert bound_site.database.digest() == before
 
 
-def test_a_wal_database_in_a_read_only_folder_is_an_error_for_who_writes(bound_site: Site) -> None:
+def test_a_wal_database_in_a_read_only_folder_cannot_be_written(bound_site: Site) -> None:
     bound_site.database.use_wal()
     bound_site.folder.chmod(0o555)
     result = bound_site.run("api-key", "create", command=unprivileged.COMMAND)
     result.failed(6, str(bound_site.database.path), "WAL", "folder")
 
 
-def test_a_file_that_may_not_be_read_is_an_error(bound_site: Site) -> None:
+def test_an_unreadable_file_is_an_error(bound_site: Site) -> None:
     bound_site.database.path.chmod(0)
     result = bound_site.run("api-key", "list", command=unprivileged.COMMAND)
     result.failed(6, str(bound_site.database.path))
 
 
-def test_a_folder_that_may_not_be_entered_is_an_error(bound_site: Site) -> None:
+def test_an_inaccessible_folder_is_an_error(bound_site: Site) -> None:
     inner = bound_site.folder / "inner"
     inner.mkdir(0)
     result = bound_site.run(

@@ -1,4 +1,4 @@
-"""The form in which SQLite's rows are at rest: Langflow's own, in every generation."""
+"""langkeys stores rows in SQLite in Langflow's own form, in every generation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from langkeys.store.protocol import KeyFilter
 
 from ..support import databases, stores
 from ..support.databases import SHAPES, Database
-from .conftest import NOW, added, api_key, user
+from .conftest import NOW, add_keys, api_key, user
 
 ALL = KeyFilter(now=NOW)
 
 
-def test_a_key_at_rest_has_langflows_form(made: Database) -> None:
+def test_a_stored_key_has_langflows_form(made: Database) -> None:
     key = api_key(
         key_id="3f2a9c41" + "0" * 24,
         created_at=NOW.replace(microsecond=0),
@@ -26,7 +26,7 @@ def test_a_key_at_rest_has_langflows_form(made: Database) -> None:
         is_active=False,
     )
     with stores.opened(made, writable=True) as store:
-        added(store, key)
+        add_keys(store, key)
     columns = "id, name, user_id, api_key, api_key_hash, created_at, last_used_at, expires_at"
     assert made.rows(f"SELECT {columns} FROM apikey") == [
         (
@@ -44,7 +44,7 @@ def test_a_key_at_rest_has_langflows_form(made: Database) -> None:
     assert made.rows(f"SELECT {kinds} FROM apikey") == [("integer", 0, "integer", 0, "text")]
 
 
-def test_a_user_at_rest_has_langflows_form(made: Database) -> None:
+def test_a_stored_user_has_langflows_form(made: Database) -> None:
     with stores.opened(made, writable=True) as store, store.transaction():
         store.insert_user(user("alice", "b" * 32)._replace(is_active=False))
     columns = "id, is_active, is_superuser, create_at, updated_at, last_login_at, retired_at"
@@ -76,12 +76,12 @@ def test_a_key_is_written_and_read_in_every_generations_columns(
     owner = database.add_user("administrator")
     key = api_key(user_id=owner, hashed=None)
     with stores.opened(database, writable=True) as store:
-        added(store, key)
+        add_keys(store, key)
         assert store.find_api_key(key.id) == key._replace(username="administrator")
         assert list(store.api_keys(ALL)) == [key._replace(username="administrator")]
 
 
-def test_columns_are_named_whatever_their_order(tmp_path: Path) -> None:
+def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
     database = databases.create(tmp_path / "langflow.db")
     for column in ("expires_at", "api_key_hash", "total_uses"):
         if column == "api_key_hash":
@@ -93,11 +93,11 @@ def test_columns_are_named_whatever_their_order(tmp_path: Path) -> None:
     owner = database.add_user("administrator")
     key = api_key(user_id=owner, expires_at=NOW)
     with stores.opened(database, writable=True) as store:
-        added(store, key)
+        add_keys(store, key)
         assert store.find_api_key(key.id) == key._replace(username="administrator")
 
 
-def test_a_time_that_is_none_is_an_error_that_names_the_row(made: Database) -> None:
+def test_an_invalid_time_is_an_error_that_names_the_row(made: Database) -> None:
     owner = made.rows("SELECT id FROM user")[0][0]
     key = made.add_key(owner)
     made.rows("UPDATE apikey SET created_at = 'soon'")
