@@ -13,7 +13,7 @@ import pytest
 
 from ..support import server_vaults
 from ..support.proxies import Proxy, proxy
-from ..support.server_vaults import ROTATE, SETTLE, ServerVault
+from ..support.server_vaults import RECOVER, ROTATE, ServerVault
 from ..support.sites import Site
 
 COMMIT_SECONDS = 0.004
@@ -27,7 +27,7 @@ def engine_name() -> str:
 
 @pytest.fixture
 def vault(site: Site, superuser: str) -> ServerVault:
-    return server_vaults.made(site, superuser)
+    return server_vaults.create(site, superuser)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def network(vault: ServerVault) -> Iterator[Proxy]:
 
 def outcome(vault: ServerVault, key: str) -> str:
     """Hold that the next command leaves one key for all; return what became of the rotation."""
-    vault.site.call(*SETTLE).done()
+    vault.site.call(*RECOVER).done()
     for path in vault.folder.glob(".*.tmp*"):
         path.unlink()  # a copy or a journal that was not complete; the next rotation does so
     return "undone" if vault.assert_whole() == key else "completed"

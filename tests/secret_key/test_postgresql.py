@@ -20,7 +20,7 @@ def engine_name() -> str:
 
 @pytest.fixture
 def vault(site: Site, superuser: str) -> ServerVault:
-    return server_vaults.made(site, superuser)
+    return server_vaults.create(site, superuser)
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def server(vault: ServerVault) -> ServerDatabase:
     return vault.server
 
 
-def test_everything_is_under_the_new_key_and_the_key_in_its_place(
+def test_everything_is_encrypted_with_the_new_key_which_is_in_its_file(
     site: Site, server: ServerDatabase, vault: ServerVault
 ) -> None:
-    before = vault.opened(SECRET_KEY)
+    before = vault.decrypted(SECRET_KEY)
     done = site.run(*ROTATE).done()
     assert vault.key() != SECRET_KEY
-    assert vault.opened(vault.key()) == before
+    assert vault.decrypted(vault.key()) == before
     assert "VACUUM" in done.stderr
     (backup,) = (site.folder / "config").glob("*.backup-*.secret_key")
     assert backup.read_text() == SECRET_KEY
@@ -49,7 +49,7 @@ def test_a_dry_run_beside_a_server_does_nothing(
 ) -> None:
     with closing(server.cluster.connect(server.user, server.name)):
         assert f"{TOKENS} values" in site.call(*ROTATE, "--dry-run").done().stderr
-    assert vault.is_under(SECRET_KEY)
+    assert vault.is_encrypted_with(SECRET_KEY)
 
 
 def test_beside_another_session_it_is_refused_and_the_session_named(
@@ -58,7 +58,7 @@ def test_beside_another_session_it_is_refused_and_the_session_named(
     with closing(server.cluster.connect(server.user, server.name)) as other:
         process = other.info.backend_pid
         site.call(*ROTATE).failed(6, "langflow (pid ", str(process), "--ignore-sessions-of")
-    assert vault.is_under(SECRET_KEY)
+    assert vault.is_encrypted_with(SECRET_KEY)
     assert vault.key() == SECRET_KEY
 
 
@@ -69,7 +69,7 @@ def test_sessions_of_a_role_are_ignored_but_never_the_servers_own(
         site.call(*ROTATE).failed(6, "clerk (pid ")
         site.call(*ROTATE, "--ignore-sessions-of", "langflow").failed(2, "the server's")
         site.call(*ROTATE, "--ignore-sessions-of", "clerk").done()
-    assert vault.is_under(vault.key())
+    assert vault.is_encrypted_with(vault.key())
     assert vault.key() != SECRET_KEY
 
 
@@ -99,7 +99,7 @@ def test_while_a_server_starts_it_is_refused(
     with closing(server.cluster.connect("postgres", server.name)) as other:
         other.cursor().execute("SELECT pg_advisory_lock(5503801610002526071)")
         site.call(*ROTATE, "--ignore-sessions-of", "postgres").failed(6, "server is starting")
-    assert vault.is_under(SECRET_KEY)
+    assert vault.is_encrypted_with(SECRET_KEY)
 
 
 def test_a_new_key_may_go_into_a_file_of_its_own(
@@ -109,4 +109,4 @@ def test_a_new_key_may_go_into_a_file_of_its_own(
     settings = {"LANGFLOW_SECRET_KEY": SECRET_KEY}
     site.run(*ROTATE, **settings).failed(2, "--new-key-file")
     site.run(*ROTATE, "--new-key-file", str(new), **settings).done()
-    assert vault.is_under(new.read_text().strip())
+    assert vault.is_encrypted_with(new.read_text().strip())

@@ -12,7 +12,7 @@ from ..support import own_postgresql, server_databases, server_vaults
 from ..support.proxies import Proxy, proxy
 from ..support.samples import SECRET_KEY
 from ..support.server_databases import ServerDatabase
-from ..support.server_vaults import ROTATE, SETTLE, ServerVault
+from ..support.server_vaults import RECOVER, ROTATE, ServerVault
 from ..support.sites import Site
 
 BEFORE = (
@@ -29,7 +29,7 @@ def engine_name() -> str:
 
 @pytest.fixture
 def vault(site: Site, superuser: str) -> ServerVault:
-    return server_vaults.made(site, superuser)
+    return server_vaults.create(site, superuser)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_killed_at_a_point_the_next_command_completes_or_undoes_it(
 ) -> None:
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT=point).code == -9
     # The server may still be at what the dead process has sent.
-    site.call(*SETTLE).done()
+    site.call(*RECOVER).done()
     assert (vault.assert_whole() != SECRET_KEY) == (point in AFTER)
     site.call("secret-key", "check").done()
 
@@ -76,7 +76,7 @@ def test_a_session_that_is_ended_at_a_point_leaves_no_mix(
     assert site.call(*ROTATE).code == (6 if point in BEFORE else 0)
     monkeypatch.undo()
     assert (vault.assert_whole() != SECRET_KEY) == (point in AFTER)
-    site.call(*SETTLE).done()
+    site.call(*RECOVER).done()
     site.call("secret-key", "check").done()
 
 
@@ -121,7 +121,7 @@ def test_where_nobody_can_tell_a_later_command_does(
     # The journal is of the address that the rotation had.
     journal = journal_of(vault)
     journal.rename(journal.with_name(journal.name.replace(str(network.port), _port(vault))))
-    assert "completed" in site.call(*SETTLE).done().stderr
+    assert "completed" in site.call(*RECOVER).done().stderr
     assert vault.assert_whole() != SECRET_KEY
 
 
@@ -154,7 +154,7 @@ def test_a_transaction_of_another_database_counts_for_nothing(
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT=point).code == -9
     vault.terminate()
     changed_journal(vault, transaction=transaction)
-    site.call(*SETTLE).done()
+    site.call(*RECOVER).done()
     assert (vault.assert_whole() != SECRET_KEY) == (point == "committed")
 
 
@@ -169,11 +169,11 @@ def test_a_transaction_too_old_or_too_new_counts_for_nothing_another_one_stops(
     transaction = json.loads(journal_of(vault).read_text())["transaction"]
     changed_journal(vault, transaction=f"{transaction.rpartition('/')[0]}/{number or committed}")
     if (number, point) == (None, "before-commit"):  # the server and the samples disagree
-        site.call(*SETTLE).failed(7, "cannot determine")
-        assert vault.is_under(SECRET_KEY)
+        site.call(*RECOVER).failed(7, "cannot determine")
+        assert vault.is_encrypted_with(SECRET_KEY)
         assert vault.key() == SECRET_KEY
     else:
-        site.call(*SETTLE).done()
+        site.call(*RECOVER).done()
         assert (vault.assert_whole() != SECRET_KEY) == (point == "committed")
 
 
@@ -183,7 +183,7 @@ def test_samples_that_contradict_each_other_stop_for_a_person(
     old = vault.server.rows("SELECT api_key, id FROM apikey")
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT="committed").code == -9
     vault.server.rows("UPDATE apikey SET api_key = ? WHERE id = ?", old[0])
-    site.call(*SETTLE).failed(7, "cannot determine", "secret-key check")
+    site.call(*RECOVER).failed(7, "cannot determine", "secret-key check")
     assert vault.key() == SECRET_KEY
     assert journal_of(vault).exists()
 
@@ -200,7 +200,7 @@ def test_a_database_that_was_restored_is_told_by_its_samples(
     cluster.rows(f"CREATE DATABASE {copy.name} TEMPLATE {server.name} OWNER langflow")
     server.drop()
     cluster.rows(f"ALTER DATABASE {copy.name} RENAME TO {server.name}")
-    site.call(*SETTLE).done()
+    site.call(*RECOVER).done()
     assert (vault.assert_whole() != SECRET_KEY) == (point == "committed")
 
 
@@ -210,7 +210,7 @@ def test_a_server_that_is_restarted_at_once_leaves_no_mix(
 ) -> None:
     with own_postgresql.own_cluster() as cluster:
         monkeypatch.setenv("PATH", str(cluster.binaries), prepend=":")
-        database = server_databases.made(cluster)
+        database = server_databases.create(cluster)
         owner = database.add_user("administrator")
         empty_site.server = database
         empty_site.settings = {
@@ -219,14 +219,14 @@ def test_a_server_that_is_restarted_at_once_leaves_no_mix(
             "LANGFLOW_AUTO_LOGIN": "true",
             "LANGFLOW_SUPERUSER": "administrator",
         }
-        vault = server_vaults.made(empty_site, owner)
+        vault = server_vaults.create(empty_site, owner)
         with monkeypatch.context() as patched:
             patched.setattr(
                 "langkeys.failpoints.reach", lambda name: name == point and cluster.restart()
             )
             assert empty_site.call(*ROTATE).code == (0 if point == "committed" else 6)
         assert (vault.assert_whole() != SECRET_KEY) == (point == "committed")
-        empty_site.call(*SETTLE).done()
+        empty_site.call(*RECOVER).done()
 
 
 def test_what_was_never_under_a_key_is_told_by_the_transaction(
@@ -237,8 +237,8 @@ def test_what_was_never_under_a_key_is_told_by_the_transaction(
         server.rows(f"DELETE FROM {table}")
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT="before-commit").code == -9
     vault.terminate()
-    site.call(*SETTLE).done()
+    site.call(*RECOVER).done()
     assert vault.key() == SECRET_KEY
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT="committed").code == -9
-    site.call(*SETTLE).done()
+    site.call(*RECOVER).done()
     assert vault.key() != SECRET_KEY

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of one test's own, which may be stopped, frozen and started again."""
+"""A PostgreSQL cluster for a single test, which can be stopped, frozen and restarted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .clusters import Cluster
 
 @dataclass(frozen=True)
 class OwnCluster(Cluster):
-    """A running server, and the folder that it is in."""
+    """A running server and its folder."""
 
     folder: Path
 
@@ -26,7 +26,7 @@ class OwnCluster(Cluster):
         return self.folder / "data" / "postmaster.pid"
 
     def stop(self, sent: signal.Signals = signal.SIGQUIT) -> None:
-        """Stop the server: at once and without a checkpoint, where nothing else is said."""
+        """Stop the server with a signal, by default at once and without a checkpoint."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             os.kill(int(self._pid_file.read_text().splitlines()[0]), sent)
         deadline = time.monotonic() + 30
@@ -37,12 +37,12 @@ class OwnCluster(Cluster):
         clusters.start(self.folder / "data", self.binaries, port=self.port)
 
     def restart(self) -> None:
-        """Restart it as after a crash: what is not committed is gone."""
+        """Restart the server as after a crash, which loses what is not committed."""
         self.stop()
         self.start()
 
     def signal(self, sent: signal.Signals) -> None:
-        """Send a signal to the server and to all processes of its sessions."""
+        """Send a signal to the server and all its child processes."""
         postmaster = int(self._pid_file.read_text().splitlines()[0])
         for pid in (postmaster, *_children(postmaster)):
             with contextlib.suppress(ProcessLookupError):
@@ -50,7 +50,7 @@ class OwnCluster(Cluster):
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Have the server do nothing at all: it accepts connections, and answers none."""
+        """Freeze the server for the block: it accepts connections but does not answer."""
         self.signal(signal.SIGSTOP)
         try:
             yield
@@ -69,7 +69,7 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def own_cluster() -> Iterator[OwnCluster]:
-    """Run a cluster beside that of the whole run."""
+    """Yield a running cluster in addition to that of the whole run."""
     binaries = postgresql.cluster().binaries
     folder = Path(tempfile.mkdtemp(prefix="lkpg-own-"))
     folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A proxy before a database server, which loses what a broken network loses."""
+"""A proxy in front of a database server that simulates a broken network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _COMMIT = b"COMMIT\0"
 
 
 class Proxy:
-    """Passes bytes on, until a client commits: then it does what it was told to.
+    """Forwards bytes, and can interfere with a COMMIT.
 
     ``before_commit`` is called before the server gets the COMMIT, ``after_commit`` right after it
-    was sent. ``loses_commit``: the server never gets it, and both connections end.
-    ``loses_answer``: the server gets it, but the client's connection ends without its answer. With
-    ``is_silent`` nothing is passed on any more, as where a machine is frozen.
+    was sent. ``loses_commit``: the server never gets it, and both connections are closed.
+    ``loses_answer``: the server gets it, but the client's connection is closed without an answer.
+    With ``is_silent`` nothing is forwarded any more, as if the machine were frozen.
     """
 
     def __init__(self, port: int) -> None:
@@ -34,7 +34,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def heal(self) -> None:
-        """Pass everything on from now on."""
+        """Forward everything from now on."""
         self.before_commit = self.after_commit = None
         self.loses_commit = self.loses_answer = self.is_silent = False
 
@@ -91,7 +91,7 @@ def _end(end: socket.socket) -> None:
 
 @contextlib.contextmanager
 def proxy(port: int) -> Iterator[Proxy]:
-    """Run a proxy before the server at this port of this machine."""
+    """Yield a running proxy for the server at this local port."""
     found = Proxy(port)
     try:
         yield found

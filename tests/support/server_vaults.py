@@ -1,4 +1,4 @@
-"""A site on a server with a token in every kind of column, and its secret key in a file."""
+"""A site with a PostgreSQL database that has a token in every kind of column."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .sites import Site
 _TOKEN = re.compile("gAAAAA[A-Za-z0-9_-]+={0,2}")
 TOKENS = 4 + 1 + 2
 ROTATE = ("secret-key", "rotate", "--yes")
-SETTLE = ("api-key", "migrate")
-"""A command that writes, and has nothing to change here."""
+RECOVER = ("api-key", "migrate")
+"""A command that writes, so that it recovers a rotation, but changes nothing else here."""
 
 
 @dataclass
 class ServerVault:
-    """The site, and ways to read its tokens and its secret key behind langkeys' back."""
+    """The site, with methods that read its tokens and its secret key without langkeys."""
 
     site: Site
     server: ServerDatabase
@@ -45,14 +45,14 @@ class ServerVault:
         ]  # fmt: skip
         return [token for text in texts for token in _TOKEN.findall(text)]
 
-    def opened(self, key: str) -> list[str]:
-        """Decrypt all that is stored with one key."""
+    def decrypted(self, key: str) -> list[str]:
+        """Return all values, decrypted with one key; InvalidToken if it does not decrypt all."""
         fernet = Fernet(key + "=" * (-len(key) % 4))
         return sorted(fernet.decrypt(token).decode() for token in self.tokens())
 
-    def is_under(self, key: str) -> bool:
+    def is_encrypted_with(self, key: str) -> bool:
         try:
-            return len(self.opened(key)) == TOKENS
+            return len(self.decrypted(key)) == TOKENS
         except InvalidToken:
             return False
 
@@ -64,16 +64,16 @@ class ServerVault:
         )
 
     def assert_whole(self) -> str:
-        """Hold that one key opens everything and stands in its place, and nothing else is left."""
+        """Assert that the key in the file decrypts everything, and that nothing is staged."""
         key = self.key()
-        assert self.is_under(key)
+        assert self.is_encrypted_with(key)
         left = [path.name for path in self.folder.iterdir() if "rotation" in path.name]
         assert left == [], left
         return key
 
 
-def made(site: Site, owner: str) -> ServerVault:
-    """Fill a site whose database is on a server."""
+def create(site: Site, owner: str) -> ServerVault:
+    """Fill a site whose database is on a PostgreSQL server."""
     server = site.database
     assert isinstance(server, ServerDatabase)
     for number in range(4):

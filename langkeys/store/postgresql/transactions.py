@@ -1,4 +1,4 @@
-"""Transactions: their lock, their commit, and whether one was committed."""
+"""Run transactions: take the lock, commit, and find out whether a commit succeeded."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from langkeys.store.postgresql.connections import connected
 from langkeys.store.postgresql.database import OUR_LOCK, Database
 
 COMMIT_PATIENCE = 10.0
-"""Seconds to ask the server about a COMMIT whose connection was lost."""
+"""How many seconds to ask the server for the result of a COMMIT after a lost connection."""
 _LOOK_SECONDS = 0.1
 _UNKNOWN_ID = "22023"
 
@@ -61,8 +61,8 @@ class Transactions(Database):
 
     def transaction_status(self, transaction_id: str) -> str | None:
         identity, _, number = transaction_id.rpartition("/")
-        # Every server numbers its transactions from the start: a number from another server, or
-        # from a database that was since replaced by a copy, stands for another transaction here.
+        # Each server numbers its own transactions: a number from another server, or from a database
+        # that a copy has since replaced, belongs to another transaction here.
         if identity != self._identity():
             return None
         try:
