@@ -24,11 +24,11 @@ Expiry = Callable[[ApiKey], datetime | None]
 
 
 class WholeKey(NamedTuple):
-    """An API key: the row that the caller named, and every row of the same key that can be found.
+    """An API key: the row that the caller named, and all rows of the same key that can be found.
 
-    ``hashed`` is the hash of the key; None if the secret key cannot decrypt the only row known.
-    ``plaintext`` is the key itself, if a row can be decrypted. ``stubs`` are rows of the key that
-    cannot be read because of another column.
+    ``meant`` is the row that the caller named. ``hashed`` is the hash of the key; None if its only
+    known row cannot be decrypted. ``plaintext`` is the key itself, if a row can be decrypted.
+    ``stubs`` are rows of the key that cannot be read because of another column.
     """
 
     meant: ApiKey
@@ -93,7 +93,7 @@ class Endings:
         return self._judge.find_by_environment(self._store, hashed) is not None
 
     def find_repeated(self) -> list[tuple[str, Sequence[OwnedKey]]]:
-        """Return the row by which a server would accept a key with only these rows, or None."""
+        """Return the hash and the rows of every API key that has more than one row."""
         hashes = sorted(self.finder.find_repeated())
         return [(hashed, self.finder.find_all_hashed(hashed, None)) for hashed in hashes]
 
@@ -269,7 +269,7 @@ class Endings:
         return refusal
 
     def activate_within(self, row: ApiKey) -> tuple[ApiKey, str | None]:
-        """Turn one row on within a transaction; return it, and what ``activate`` returns."""
+        """Activate one row within a transaction; return it, and what ``activate`` returns."""
         key = self.reload(self.whole_key(row))
         before = self._refusal(self._store, key)
         active = key.meant._replace(is_active=True)

@@ -150,7 +150,7 @@ def ensure(
         rows = finder.find_all(value)
         is_new = not rows
         if rows:
-            row = _accepted(store, hashed, rows, owner)
+            row = _get_accepted(store, hashed, rows, owner)
             changed = is_delivered
             if is_delivered:
                 store.note(Change("deliver", "api_key", row.id, row.name, row.user_id))
@@ -207,7 +207,7 @@ def _refusal(fresh: Store, finder: KeyFinder, value: str, row: ApiKey) -> str | 
     return None
 
 
-def _accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) -> ApiKey:
+def _get_accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: User) -> ApiKey:
     row, refusal = representative(store, hashed, rows), ""
     try:
         verify_rows(store, hashed, rows)

@@ -119,7 +119,7 @@ class KeyFinder:
 
     def find_key(self, row: ApiKey) -> tuple[str | None, str | None]:
         """Return the hash that identifies a row's key, and the key; None for what is unknown."""
-        plaintext = self._open(row)
+        plaintext = self._plaintext(row)
         if row.hash is None:
             return (None if plaintext is None else api_key_hash(plaintext)), plaintext
         if plaintext is not None and api_key_hash(plaintext) != row.hash:
@@ -128,7 +128,7 @@ class KeyFinder:
 
     def find_rows_with(self, row: ApiKey) -> tuple[str | None, str | None, Sequence[OwnedKey]]:
         """Do what ``find_key`` does, and return all rows of the key; no rows if it is unknown."""
-        plaintext = self._open(row)
+        plaintext = self._plaintext(row)
         if row.hash is not None and plaintext is not None and api_key_hash(plaintext) != row.hash:
             # This row has the hash of one key and the token of another. A REF to the row means both
             # keys.
@@ -144,7 +144,7 @@ class KeyFinder:
             return None, None, ()
         return hashed, plaintext, self.find_all_hashed(hashed, plaintext)
 
-    def _open(self, row: ApiKey) -> str | None:
+    def _plaintext(self, row: ApiKey) -> str | None:
         if row.at_rest == "plaintext":
             return row.stored
         return self._cipher().find_plaintext(row.stored)
@@ -164,7 +164,7 @@ class KeyFinder:
     def decrypt_all(self) -> None:
         """Decrypt every row without a hash that has not been decrypted yet."""
         with self._decrypting:
-            self._decrypted_until("")
+            self._decrypt_until("")
 
     def count_unreadable(self) -> int:
         """Count the rows that may belong to any key: they have no hash and cannot be decrypted.
@@ -209,10 +209,10 @@ class KeyFinder:
                     return found
             # They are tried again if they come back.
             self._tried.difference_update(self._tokens.pop(hashed, ()))
-            token = self._decrypted_until(hashed)
+            token = self._decrypt_until(hashed)
         return [] if token is None else self._unhashed_stored_as(token)
 
-    def _decrypted_until(self, hashed: str) -> str | None:
+    def _decrypt_until(self, hashed: str) -> str | None:
         """Decrypt rows until the key with this hash is found, and return its token.
 
         Continues where the last call stopped. Returns None after a full pass, or if nothing has
@@ -227,7 +227,7 @@ class KeyFinder:
                 self._pass, self._pass_version = self._untried(), version
                 is_own = True
             try:
-                token = self._found_in(self._pass, hashed)
+                token = self._decrypt_until_found(self._pass, hashed)
             except BaseException:
                 self._pass = None
                 raise
@@ -235,7 +235,7 @@ class KeyFinder:
                 return token
             self._pass, self._complete_version = None, self._pass_version
 
-    def _found_in(self, tokens: Iterator[str], hashed: str) -> str | None:
+    def _decrypt_until_found(self, tokens: Iterator[str], hashed: str) -> str | None:
         first = next(tokens, None)
         if first is None:
             return None

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class Migration:
     """The rows to change: each as it is, as it will be, and a description of the change.
 
-    ``unopened`` are rows that the secret key cannot decrypt; they are not changed.
+    ``undecryptable`` are rows that the secret key cannot decrypt; they are not changed.
     """
 
     changes: list[tuple[ApiKey, ApiKey, str]] = field(default_factory=list)
-    unopened: list[ApiKey] = field(default_factory=list)
+    undecryptable: list[ApiKey] = field(default_factory=list)
     rows: int = 0
 
 
@@ -42,7 +42,7 @@ def plan_migration(
         is_plaintext = row.at_rest == "plaintext"
         plaintext = row.stored if is_plaintext else cipher().find_plaintext(row.stored)
         if plaintext is None:
-            migration.unopened.append(row)
+            migration.undecryptable.append(row)
             continue
         what = []
         wanted = row

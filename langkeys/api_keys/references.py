@@ -37,8 +37,8 @@ def get_api_key(
 
     ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
     ``working`` is set, the only working one is returned; keys in their grace period do not count,
-    and ``note`` is told so. Several rows of one key count as one key. Raises NotFoundError, or
-    AmbiguousError with the candidates.
+    and ``note`` gets a message about each. Several rows of one key count as one key. Raises
+    NotFoundError, or AmbiguousError with the candidates.
     """
     key_id = parsed_id(ref)
     key = None if key_id is None else store.find_api_key(key_id)
@@ -60,7 +60,7 @@ def get_api_key(
             hint = f"use at least {least} digits of the id; {hint}"
     if not matches:
         raise NotFoundError(f"no API key matches {ref!r} in {store.location}", hint=hint)
-    return _the_one(matches, f"{ref!r}", store, cipher)
+    return _get_only(matches, f"{ref!r}", store, cipher)
 
 
 def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
@@ -147,7 +147,7 @@ def _starting_with(
     return found
 
 
-def _the_one(
+def _get_only(
     matches: Sequence[ApiKey], what: str, store: Store, cipher: Callable[[], "Cipher"]
 ) -> ApiKey:
     if len(matches) == 1:

@@ -171,7 +171,7 @@ class Verifier:
         self._store = store
         self._finder = KeyFinder(store, cipher)
         self._judge = Judge(environment_key, superuser)
-        self._remembered: dict[str, tuple[int, Verified]] = {}
+        self._cache: dict[str, tuple[int, Verified]] = {}
         self._version = store.version()
 
     def verify(self, api_key: str) -> Verified:
@@ -187,23 +187,23 @@ class Verifier:
             found = self._judge.find_by_environment(self._store, hashed)
             if found is not None:
                 return found
-        remembered = self._remembered.get(hashed)
+        cached = self._cache.get(hashed)
         # Read before everything else: if somebody writes meanwhile, the cache counts as out of
         # date.
-        version = self._version if remembered is None else self._store.version()
-        if remembered is not None and remembered[0] == version:
-            verified = remembered[1]
+        version = self._version if cached is None else self._store.version()
+        if cached is not None and cached[0] == version:
+            verified = cached[1]
             assert verified.api_key is not None
             _refuse_expired(verified.api_key)
             return verified
         self._version = version
-        verified = self._verified(api_key, hashed)
-        if len(self._remembered) >= MAX_CACHED:
-            self._remembered.clear()
-        self._remembered[hashed] = (version, verified)
+        verified = self._look_up(api_key, hashed)
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[hashed] = (version, verified)
         return verified
 
-    def _verified(self, api_key: str, hashed: str) -> Verified:
+    def _look_up(self, api_key: str, hashed: str) -> Verified:
         store = self._store
         # Nearly every key is found by its hash, and then no other row counts.
         rows = store.owned_by_hash(hashed) if api_key else ()

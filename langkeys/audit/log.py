@@ -39,7 +39,7 @@ SUFFIX = ".jsonl"
 OFF = "off"
 
 MAX_LINE_BYTES = 1 << 20
-"""langkeys writes no longer lines."""
+"""The maximum length of a line that langkeys writes."""
 
 MAX_CHANGES = 1000
 """The maximum number of changes on one line; more changes take several lines."""
@@ -108,7 +108,7 @@ class AuditLog:
             return
         try:
             if not self._is_required:
-                # A server creates its config folder at its first start, which may be still to come.
+                # The server creates its config folder at its first start, maybe after this.
                 for warning in ownership.make_folder(self.path.parent):
                     self._warn(warning)
             if (said := _append(self.path, lines)) is not None:

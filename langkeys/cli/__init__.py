@@ -161,7 +161,7 @@ def _unexpected(error: Exception) -> FailedError:
         # For example a working folder that has been deleted.
         named = "" if error.filename is None else f": {error.filename}"
         return FailedError(f"{error.strerror}{named}")
-    where = _places_of(error)[-1].rpartition("/")[2]
+    where = _frames_of(error)[-1].rpartition("/")[2]
     return FailedError(
         f"unexpected error: {type(error).__name__} in {where}",
         hint="this is a bug in langkeys; set LANGKEYS_DEBUG=1 in the environment for details",
@@ -175,12 +175,12 @@ def _trace(error: BaseException) -> list[str]:
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        lines += [f"{type(cause).__module__}.{type(cause).__qualname__}", *_places_of(cause)]
+        lines += [f"{type(cause).__module__}.{type(cause).__qualname__}", *_frames_of(cause)]
         cause = cause.__cause__ or cause.__context__
     return lines
 
 
-def _places_of(error: BaseException) -> list[str]:
+def _frames_of(error: BaseException) -> list[str]:
     """Return the file, line and function of each frame of a traceback, the outermost first."""
     places = []
     step = error.__traceback__

@@ -135,7 +135,7 @@ def _confirm(session: Session, plan: Plan, *, yes: bool) -> None:
 
 
 def _warn_of_settings(session: Session, plan: Plan) -> None:
-    """Say which settings of langkeys' own the run has made stale."""
+    """Warn of settings for langkeys itself that are out of date after the run."""
     acting = session.acting
     for action in plan.actions:
         rows = getattr(action, "rows", ())
@@ -149,7 +149,7 @@ def _warn_of_settings(session: Session, plan: Plan) -> None:
 
 
 def _wait_until_ready(context: typer.Context, span: timedelta) -> None:
-    """Wait for a database with its tables and the acting user; raise what is missing at the end."""
+    """Wait until database, tables and acting user exist; raise the last error if they do not."""
     deadline = time.monotonic() + span.total_seconds()
     while (error := _find_missing(context)) is not None:
         if time.monotonic() >= deadline:
@@ -162,7 +162,7 @@ def _find_missing(context: typer.Context) -> LangkeysError | None:
         with _probe(context, Access.USER):
             return None
     except (StoreError, SecretKeyError, UnsupportedError) as error:
-        return error  # not there, not complete yet, or in the midst of its migrations
+        return error  # the database is missing, incomplete, or being migrated
     except InvalidKeyError as error:
         if error.reason != "unknown":
             raise
@@ -173,14 +173,15 @@ def _find_missing(context: typer.Context) -> LangkeysError | None:
             names = auto_login_name(settings, store) if settings.auto_login else settings.superuser
             if store.find_user_named(names) is None:
                 return error
-    # The user may just have been made; but a wrong password does not get better by waiting.
+    # Check again, as the user may just have been created. A wrong password is raised: waiting does
+    # not help.
     with _probe(context, Access.USER):
         return None
 
 
 def _probe(context: typer.Context, access: Access) -> Session:
     def silent(_: str) -> None:
-        pass  # what is said is said in the end, once
+        pass  # the command itself shows messages once, at the end
 
     return Session(
         settings_of(context),

@@ -27,8 +27,8 @@ from langkeys.times import now, parsed_span, parsed_when
 app = new_app()
 
 MAX_NAMED = 5
-SHORTEST_ID = 4
-"""Digits of an id that name it."""
+MIN_ID_DIGITS = 4
+"""The minimum number of digits that identify an id."""
 
 Condition = Callable[[Record], bool]
 
@@ -106,7 +106,7 @@ def audit(
         for record in reading.read(path, malformed.append)
         if all(condition(record) for condition in conditions)
     )
-    elsewhere = _Elsewhere(None if all_databases else settings)
+    elsewhere = _OtherDatabases(None if all_databases else settings)
     records = elsewhere.without(records)
     if limit is not None:
         records = deque(records, maxlen=limit)
@@ -121,8 +121,8 @@ def audit(
         )
 
 
-class _Elsewhere:
-    """Leaves out, and counts, what was done to other databases than that of the settings."""
+class _OtherDatabases:
+    """Leaves out, and counts, the entries of databases other than the one in the settings."""
 
     def __init__(self, settings: Settings | None) -> None:
         self._location = None
@@ -149,7 +149,7 @@ class _Elsewhere:
         return os.path.realpath(database) == os.path.realpath(self._location)
 
     def say(self, out: Output) -> None:
-        """Say how many entries were left out."""
+        """Print how many entries were left out."""
         if self._count:
             out.note(
                 f"{counted(self._count, 'entry', plural='entries')} of other databases or servers"
@@ -189,7 +189,7 @@ def _is_command(path: list[str], words: list[str]) -> bool:
 
 
 def _key_condition(ref: str) -> Condition:
-    """Return what tells whether an entry is about an API key, or of somebody who acted with it."""
+    """Return a condition for entries about an API key, or by somebody who acted with it."""
     if ref == "-":
         from langkeys.crypto.hashes import api_key_hash
 
@@ -199,7 +199,7 @@ def _key_condition(ref: str) -> Condition:
         digest = api_key_hash(api_key)
         return lambda record: any(change.get("sha256") == digest for change in _key_changes(record))
     digits = ref.lower().replace("-", "")
-    is_id = len(digits) >= SHORTEST_ID and all(digit in "0123456789abcdef" for digit in digits)
+    is_id = len(digits) >= MIN_ID_DIGITS and all(digit in "0123456789abcdef" for digit in digits)
 
     def is_meant(record: Record) -> bool:
         if any(change.get("name") == ref for change in _key_changes(record)):

@@ -39,19 +39,19 @@ Completion = tuple[str, str]
 
 def complete_api_keys(ctx: typer.Context, incomplete: str) -> list[Completion]:
     """Offer names of API keys, or starts of ids for unsafe names."""
-    return _looked_up(ctx, lambda session: _api_keys(session, incomplete))
+    return _look_up(ctx, lambda session: _api_keys(session, incomplete))
 
 
 def complete_users(ctx: typer.Context, incomplete: str) -> list[Completion]:
     """Offer user names, or ids for unsafe names."""
-    return _looked_up(ctx, lambda session: _users(session, incomplete))
+    return _look_up(ctx, lambda session: _users(session, incomplete))
 
 
 def complete_variables(ctx: typer.Context, incomplete: str) -> list[Completion]:
     """Offer names of variables: of the user that --user names, else of all users."""
     user = ctx.params.get("user")
     owner = user if isinstance(user, str) else None
-    return _looked_up(ctx, lambda session: _variables(session, incomplete, owner))
+    return _look_up(ctx, lambda session: _variables(session, incomplete, owner))
 
 
 def complete_help(ctx: typer.Context, incomplete: str) -> list[Completion]:
@@ -75,7 +75,7 @@ def complete_help(ctx: typer.Context, incomplete: str) -> list[Completion]:
     return [one for one in offered if one[0].startswith(incomplete)]
 
 
-def _looked_up(
+def _look_up(
     context: typer.Context, find: "Callable[[Session], Iterable[Completion]]"
 ) -> list[Completion]:
     from langkeys.cli.options import invocation
@@ -94,8 +94,8 @@ def _looked_up(
                 settings_of(context),
                 access=Access.NOBODY,
                 ask_password=_never,
-                note=_unsaid,
-                warn=_unsaid,
+                note=_discard,
+                warn=_discard,
             ) as session:
                 found.extend(find(session))
         except Exception:  # noqa: BLE001, S110 - whatever it is, nothing is to be completed
@@ -112,8 +112,8 @@ def _never(_: str) -> str:
     raise RuntimeError("a completion asks for nothing")
 
 
-def _unsaid(_: str) -> None:
-    """Print nothing: see the head of this module."""
+def _discard(_: str) -> None:
+    """Ignore a message: completion prints nothing."""
 
 
 def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
@@ -175,7 +175,7 @@ def _variables(session: "Session", incomplete: str, owner: str | None) -> Iterat
     if owner is not None:
         from langkeys.users import get_user
 
-        user_id = get_user(session.store, owner, warn=_unsaid).id
+        user_id = get_user(session.store, owner, warn=_discard).id
     found = {
         variable.name: variable.type or ""
         for variable in islice(session.store.variables(user_id), _MAX_ROWS)

@@ -1,4 +1,4 @@
-"""Manifests on the command line: read, planned for a session, and the plan shown."""
+"""Read manifests for a command, prepare a session to plan them, and show the plan."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ _NOUNS = {USER: "user", VARIABLE: "variable", API_KEY: "API key"}
 
 
 def read_manifest(context: typer.Context, files: Sequence[str] | None) -> Manifest:
-    """Read the manifests that the options name; raises the error of all their problems."""
+    """Read the manifests that the options name; raise one error with all problems."""
     if not files:
         raise UsageError("no manifest given", hint="use -f FILE, -f FOLDER or -f - for stdin")
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
@@ -70,7 +70,7 @@ def read_manifest(context: typer.Context, files: Sequence[str] | None) -> Manife
 
 
 def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Context:
-    """Return what a planner asks of a session; raises where variables are not in the database."""
+    """Return the context of a planner; raise ConfigError if variables are not in the database."""
     if manifest.every_user or any(
         user.variables or "variables" in user.complete for user in manifest.users.values()
     ):
@@ -88,9 +88,9 @@ def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Co
 
 
 def plan_id_key(session: Session) -> str:
-    """Return what keys the ids of plans: the secret key, or the hash of the acting user's password.
+    """Return the key for plan ids: the secret key, or the hash of the acting user's password.
 
-    Declared values go into an id: with a key that is known, they could be guessed from it.
+    Declared values go into an id. With a known key, they could be guessed from the id.
     """
     with suppress(LangkeysError):
         found = locations.find_secret_key(session.settings)
@@ -107,7 +107,7 @@ def limits_of(*, prune: bool) -> Limits:
 def show_plan(
     out: Output, session: Session, plan: Plan, *, dry_run: bool, is_done: bool = False
 ) -> None:
-    """Show a plan, before or after it was carried out: as JSON, as lines, or for a person."""
+    """Show a plan, before or after its execution: as JSON, as lines, or for a person."""
     plan_id = plan.plan_id(plan_id_key(session))
     if out.as_json:
         out.document(_document(plan, plan_id, dry_run=dry_run))

@@ -9,7 +9,7 @@ from langkeys.sessions.session import Session
 from langkeys.text import counted
 
 
-def warn_of_closed(session: Session, what: str) -> None:
+def warn_of_undecryptable(session: Session, what: str) -> None:
     """Warn of values that cannot be decrypted, and name the secret key, or its absence."""
     cipher = session.reading_cipher
     if cipher.error is None:

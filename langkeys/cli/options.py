@@ -156,7 +156,7 @@ def _fill_exit_codes(command: Any) -> None:
 
 
 @contextmanager
-def _told_where(context: Any) -> Iterator[None]:
+def _name_command(context: Any) -> Iterator[None]:
     """Add the command to a parsing error that does not have it."""
     try:
         yield
@@ -202,7 +202,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse extra arguments without showing them: one may be a secret typed by mistake."""
         self.allow_extra_args = ctx.allow_extra_args = True
-        with _told_where(ctx):
+        with _name_command(ctx):
             rest = super().parse_args(ctx, args)
         take_stdin(is_data=_reads_stdin(ctx.params))
         if rest and not ctx.resilient_parsing:
@@ -380,7 +380,7 @@ class Group(TyperGroup):
             args = [self.default, *args]
         elif not args:
             args = ["--help"]
-        with _told_where(ctx):
+        with _name_command(ctx):
             return super().parse_args(ctx, args)
 
 

@@ -67,7 +67,7 @@ DECIDED_BY: Mapping[str, tuple[str, ...]] = {
 """Error codes that a missing ``.env`` can explain, unless one of these settings is given."""
 
 UNPREFIXED = "langkeys only reads it with its prefix, though a Langflow server may read it without"
-"""Names that a server started with ``--env-file`` reads without the prefix LANGFLOW_."""
+"""The end of a warning about a name in the ``.env`` file that lacks its prefix."""
 
 ENV_FILE = "LANGKEYS_ENV_FILE"
 """Names the ``.env`` file; read only from the process environment."""

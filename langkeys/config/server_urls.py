@@ -25,7 +25,7 @@ KEYWORDS = frozenset((
 ))  # fmt: skip
 """The parameters of libpq."""
 
-_OF_DRIVERS = frozenset((
+_DRIVER_PARAMETERS = frozenset((
     "prepare_threshold", "prepared_statement_cache_size", "statement_cache_size",
     "async_fallback", "prepared_statement_name_func",
 ))  # fmt: skip
@@ -71,7 +71,7 @@ def parsed_server_url(text: str) -> ServerURL:
     rest = text.partition("://")[2]
     before, has_query, query = rest.partition("?")
     authority, _, database = before.partition("/")
-    credentials, has_credentials, places = authority.rpartition("@")
+    credentials, has_credentials, hosts_text = authority.rpartition("@")
     if "@" in database or "@" in query or "/" in database or "#" in before:
         raise BadURLError(_ENCODE)
     parameters: dict[str, str] = {}
@@ -82,7 +82,7 @@ def parsed_server_url(text: str) -> ServerURL:
                 raise BadURLError(_ENCODE)
             if part:
                 parameters[name] = _decoded(part)
-    _read_hosts(places, parameters, refusals)
+    _read_hosts(hosts_text, parameters, refusals)
     if re.search("[;&=]", database):
         raise BadURLError("has parameters that do not begin with a ?")
     if not _ENCODED.fullmatch(database):
@@ -100,13 +100,13 @@ _ENCODE = (
 )
 
 
-def _read_hosts(places: str, parameters: dict[str, str], refusals: list[str]) -> None:
+def _read_hosts(hosts_text: str, parameters: dict[str, str], refusals: list[str]) -> None:
     hosts, ports = [], []
-    for place in places.split(","):
-        if not _HOST.fullmatch(place):
+    for written in hosts_text.split(","):
+        if not _HOST.fullmatch(written):
             raise BadURLError(f"has no valid host and port, or it {_ENCODE}")
-        host, port = place, ""
-        if (found := re.fullmatch(r"(\[.*\]|[^\[]*?)(?::([0-9]*))?", place)) is not None:
+        host, port = written, ""
+        if (found := re.fullmatch(r"(\[.*\]|[^\[]*?)(?::([0-9]*))?", written)) is not None:
             host, port = found[1], found[2] or ""
         host = host.removeprefix("[").removesuffix("]")
         if "%" in host and not host.startswith("%"):
@@ -137,7 +137,7 @@ def _read_query(query: str, parameters: dict[str, str], refusals: list[str]) -> 
         if name == "ssl":
             name = "sslmode"  # asyncpg's name for sslmode
             value = {"true": "require", "True": "require"}.get(value, value)
-        if name in _OF_DRIVERS:
+        if name in _DRIVER_PARAMETERS:
             continue
         if name not in KEYWORDS:
             raise BadURLError(

@@ -264,10 +264,10 @@ class Settings:
     def find(self, name: str) -> Value | None:
         """Return a setting's value, or its default, or None; an empty value counts as unset."""
         if name not in self._values:
-            self._values[name] = self._found(name)
+            self._values[name] = self._look_up(name)
         return self._values[name]
 
-    def _found(self, name: str) -> Value | None:
+    def _look_up(self, name: str) -> Value | None:
         definition = KNOWN[name]
         if name in self._options:
             return Value(name, *self._options[name])

@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class SettingShown:
+class ShownSetting:
     """A setting as it may be shown: a secret as a fingerprint; ``value`` is None if it is unset."""
 
     name: str
@@ -65,7 +65,7 @@ class Sources:
 class Report:
     """All findings."""
 
-    settings: list[SettingShown] = field(default_factory=list)
+    settings: list[ShownSetting] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     database: str | None = None
     generation: Generation | None = None
@@ -174,14 +174,14 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
             report.fail("settings", error)
             continue
         if value is None:
-            report.settings.append(SettingShown(name, None, None))
+            report.settings.append(ShownSetting(name, None, None))
             continue
         shown = value.text
         if definition.kind == "secret":
             shown = f"fingerprint {sources.fingerprint(value.text)}"
         elif name.endswith("_URL") or "://" in shown:
             shown = shown_url(shown)
-        report.settings.append(SettingShown(name, shown, value.source))
+        report.settings.append(ShownSetting(name, shown, value.source))
         overriding = settings.env_file_setting(name)
         if value.source == "environment" and overriding not in (None, value.text):
             report.add(

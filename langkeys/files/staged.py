@@ -210,7 +210,7 @@ class StagedFile:
 
     def __enter__(self) -> "StagedFile":
         try:
-            replaced = self._replaced()
+            replaced = self._find_replaced()
             self._descriptor = os.open(
                 self._staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600
             )
@@ -235,7 +235,7 @@ class StagedFile:
     ) -> None:
         self._discard()
 
-    def _replaced(self) -> os.stat_result | None:
+    def _find_replaced(self) -> os.stat_result | None:
         try:
             found = os.lstat(self.path)
         except FileNotFoundError:

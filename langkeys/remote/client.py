@@ -94,7 +94,7 @@ class Answer(NamedTuple):
         return self.status in (401, 403) and str(self.detail).startswith(NOT_ARRIVED)
 
 
-class _AsItIs(urllib.request.HTTPErrorProcessor):
+class _AcceptEverything(urllib.request.HTTPErrorProcessor):
     """Accepts every answer: raises for no status, follows no redirect, never retries."""
 
     def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002
@@ -143,7 +143,7 @@ class Client:
             self._check_key(api_key)
         proxy, self._proxy_host = self._proxy()
         handler = urllib.request.ProxyHandler({} if proxy is None else {self.address.scheme: proxy})
-        self._opener = urllib.request.build_opener(handler, _AsItIs)
+        self._opener = urllib.request.build_opener(handler, _AcceptEverything)
 
     def __repr__(self) -> str:
         return f"Client({self.base!r})"

@@ -96,7 +96,7 @@ def _new(answer: Answer, client: Client, known: Collection[str]) -> tuple[str, s
             raise StrangeFieldError("api_key is not an API key")
         key_id = id_in(answer.document, "id")
         if key_id in known:
-            # As from a cache: this request created no key, and somebody else uses that one.
+            # The answer may be from a cache: the key is not new, and somebody else may use it.
             raise StrangeFieldError("id is that of a key that existed before")
         return key_id, plaintext
     except StrangeFieldError as error:

@@ -46,14 +46,14 @@ class ActingUser(NamedTuple):
 
 
 class Record:
-    """Is called with the acting user, and with each change before it is made. Keeps nothing."""
+    """Receives the acting user, and each change before it is made. This class records nothing."""
 
     def set_acting(self, user: ActingUser, key_id: str | None) -> None:
-        """Note who acts from now on, and the id of their API key, if it is known."""
+        """Set the acting user, and the id of their API key if it is known."""
 
     @contextmanager
     def changing(self, change: ServerChange) -> Iterator[Complete]:  # noqa: ARG002 - others keep it
-        """Context manager around a change; notes the change, and its failure."""
+        """Context manager around a change; records the change, and its failure."""
         yield lambda _: None
 
 

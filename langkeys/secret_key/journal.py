@@ -225,6 +225,7 @@ def is_running(path: Path) -> bool:
 
 
 def _packed(entry: Entry) -> str:
+    # The names in the file are those of version 1: another version of langkeys may read it.
     packed = asdict(entry)
     packed["places"] = [
         {**key_file, "path": str(key_file["path"])} for key_file in packed.pop("key_files")

@@ -152,10 +152,10 @@ class Rotation:
         old_key_file = backup.with_name(f"{backup.name}.secret_key")
         with self._progress("backing up", self._store.copy_size()) as done:
             self._store.copy_to(backup, lambda copied, _: done(copied), with_indexes=False)
-        undo.callback(_removed, backup)
+        undo.callback(_remove, backup)
         # The backup is useless without the old key, which is about to be replaced.
         write_new(old_key_file, self._plan.old)
-        undo.callback(_removed, old_key_file)
+        undo.callback(_remove, old_key_file)
         return backup, old_key_file
 
     def _rewrite(self) -> ScanResult:
@@ -198,7 +198,7 @@ class Rotation:
         plan = self._plan
         if plan.new_key_file is not None and plan.makes_new_key_file:
             write_new(plan.new_key_file, plan.new + "\n")
-            undo.callback(_removed, plan.new_key_file)
+            undo.callback(_remove, plan.new_key_file)
         for key_file in plan.key_files:
             if key_file.staged.exists():
                 raise ConflictError(
@@ -248,6 +248,6 @@ def decrypted_counts(result: ScanResult) -> Sequence[tuple[str, str, int]]:
     return [(*column, count) for column, count in sorted(result.decrypted.items()) if count]
 
 
-def _removed(path: Path) -> None:
+def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink(missing_ok=True)

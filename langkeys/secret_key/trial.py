@@ -57,9 +57,9 @@ def given_up_warning(
     store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str
 ) -> str:
     """Return what accepting this secret key would give up, as the start of a question."""
-    closed = sum(not cipher.can_decrypt(value.value) for value in store.encrypted_values())
+    lost = sum(not cipher.can_decrypt(value.value) for value in store.encrypted_values())
     return (
         f"the secret key from {secret_key.source} (fingerprint {fingerprint}) is used from now on,"
-        f" and {closed} encrypted value{'' if closed == 1 else 's'} of {store.location} that it"
-        f" cannot decrypt {'is' if closed == 1 else 'are'} given up"
+        f" and {lost} encrypted value{'' if lost == 1 else 's'} of {store.location} that it"
+        f" cannot decrypt {'is' if lost == 1 else 'are'} given up"
     )

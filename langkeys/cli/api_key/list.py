@@ -9,7 +9,7 @@ import typer
 
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.invocation import session_of
-from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.messages import warn_of_undecryptable
 from langkeys.cli.options import (
     Limit,
     Offset,
@@ -33,7 +33,7 @@ app = new_app()
 
 
 class Status(str, Enum):
-    """What a key's row says."""
+    """The status of an API key's row."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -115,18 +115,18 @@ def list_(
             lambda limit, offset: session.store.api_keys(wanted, limit=limit, offset=offset),
             lambda key: ApiKeyRow(key, None, moment),
         )
-        closed = 0
+        undecryptable = 0
 
         def shown() -> Iterator[tuple[ApiKey, str | None]]:
-            nonlocal closed
+            nonlocal undecryptable
             for key in found:
                 value = api_keys.masked_value(key, lambda: session.reading_cipher)
-                closed += value is None
+                undecryptable += value is None
                 yield key, value
 
         show_api_keys(call.output, shown(), moment)
-        if closed:
-            warn_of_closed(session, f"{closed} of these keys")
+        if undecryptable:
+            warn_of_undecryptable(session, f"{undecryptable} of these keys")
 
 
 def _before(moment: datetime, span: str | None, option: str) -> datetime | None:

@@ -40,7 +40,7 @@ def migrate(context: typer.Context, dry_run: DryRun = False) -> None:
         out.note(f"dry run: {many} in {location} would be changed; nothing was done")
     else:
         out.note(f"changed {many} in {location}; the others are already in the current format")
-    for row in found.unopened[:20]:
+    for row in found.undecryptable[:20]:
         out.warn(f"API key {dashed(row.id)} ({row.name}) cannot be decrypted and was not changed")
     rows = [
         (dashed(new.id), new.name or "", new.username or "", what) for _, new, what in found.changes

@@ -5,7 +5,7 @@ import typer
 from langkeys.api_keys import lifecycle as api_keys
 from langkeys.cli.api_key.selected import RefArgument, resolved_key
 from langkeys.cli.invocation import session_of
-from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.messages import warn_of_undecryptable
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.present.api_keys import API_KEYS, show_api_key_card
 from langkeys.cli.present.columns import shows
@@ -44,5 +44,5 @@ def show(
         key, moment = resolved_key(session, ref), now()
         value = api_keys.masked_value(key, lambda: session.reading_cipher)
         if value is None:
-            warn_of_closed(session, "this API key")
+            warn_of_undecryptable(session, "this API key")
         show_api_key_card(call.output, key, value, moment)

@@ -59,7 +59,7 @@ def create(
     password = None if if_missing else given_password(password_file, random)
     server = _server(context, "user create")
     if if_missing:
-        if _is_there(out, server, name, superuser=superuser):
+        if _show_existing(out, server, name, superuser=superuser):
             return
         password = given_password(password_file, random)
     users.check_new(server, name)
@@ -69,7 +69,7 @@ def create(
         made = users.create_user(server, name, password, is_superuser=superuser)
     except ConflictError:
         # Another container that started at the same time may have been faster.
-        if if_missing and _is_there(out, server, name, superuser=superuser):
+        if if_missing and _show_existing(out, server, name, superuser=superuser):
             return
         raise
     additions = {"changed": True} if if_missing else {}
@@ -79,7 +79,7 @@ def create(
     warn_of_length(out, password)
 
 
-def _is_there(out: Output, server: Server, name: str, *, superuser: bool) -> bool:
+def _show_existing(out: Output, server: Server, name: str, *, superuser: bool) -> bool:
     """Show the user with this name, if there is one, and warn of differences from the request."""
     user = next((user for user in users.list_users(server) if user.username == name), None)
     if user is None:

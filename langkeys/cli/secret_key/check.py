@@ -56,7 +56,7 @@ def check(
         with Spool() as spool:
             with out.progress("reading", session.store.rows_to_pass()) as done:
                 ciphers = [key.cipher for key in keys]
-                found = tally.counted(check_values(session.store, ciphers, done))
+                found = tally.count_each(check_values(session.store, ciphers, done))
                 if out.as_json:
                     spool.fill(array_lines(_object(keys, item) for item in found))
                 elif out.is_terminal:
@@ -70,11 +70,11 @@ def check(
             else:
                 out.deliver(spool)
     if tally.not_by_first:
-        closed = tally.count(lambda is_expected, key: is_expected and key is None)
+        undecryptable = tally.count(lambda is_expected, key: is_expected and key is None)
         out.warn(
             f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint})"
             f" cannot decrypt {counted(tally.not_by_first, 'value')} of {location}"
-            + (f"; no given key decrypts {closed} of them" if len(keys) > 1 else "")
+            + (f"; no given key decrypts {undecryptable} of them" if len(keys) > 1 else "")
         )
         raise typer.Exit(SecretKeyError.exit_code)
 
@@ -83,24 +83,24 @@ class _Tally:
     """Counts the values as they are read: there may be a million of them."""
 
     def __init__(self, keys: int) -> None:
-        self.by_place: Counter[tuple[str, str, bool, int | None]] = Counter()
-        self.first_closed: list[CheckedValue] = []
+        self.by_column: Counter[tuple[str, str, bool, int | None]] = Counter()
+        self.first_undecryptable: list[CheckedValue] = []
         self._keys = keys
 
-    def counted(self, values: Iterable[CheckedValue]) -> Iterator[CheckedValue]:
+    def count_each(self, values: Iterable[CheckedValue]) -> Iterator[CheckedValue]:
         """Yield the values, counting them."""
-        by_place = self.by_place
+        by_column = self.by_column
         for item in values:
-            by_place[item.table, item.column, item.is_expected, item.key] += 1
-            if item.key is None and len(self.first_closed) < MAX_NAMED:
-                self.first_closed.append(item)
+            by_column[item.table, item.column, item.is_expected, item.key] += 1
+            if item.key is None and len(self.first_undecryptable) < MAX_NAMED:
+                self.first_undecryptable.append(item)
             yield item
 
     def count(self, wanted: Callable[[bool, int | None], bool]) -> int:
         """Count the values for which ``wanted`` is true, by expectedness and key number."""
         return sum(
             number
-            for (_, _, is_expected, key), number in self.by_place.items()
+            for (_, _, is_expected, key), number in self.by_column.items()
             if wanted(is_expected, key)
         )
 
@@ -108,7 +108,7 @@ class _Tally:
     def decrypted_by(self) -> list[int]:
         """How many values each key can decrypt."""
         counts = [0] * self._keys
-        for (_, _, _, key), number in self.by_place.items():
+        for (_, _, _, key), number in self.by_column.items():
             if key is not None:
                 counts[key] += number
         return counts
@@ -154,7 +154,7 @@ def _row(keys: list[LoadedSecretKey], item: CheckedValue) -> tuple[object, ...]:
 
 def _show(out: Output, keys: list[LoadedSecretKey], tally: _Tally) -> None:
     columns: dict[tuple[str, str], Counter[int | None]] = {}
-    for (table, column, _, key), number in tally.by_place.items():
+    for (table, column, _, key), number in tally.by_column.items():
         columns.setdefault((table, column), Counter())[key] += number
     rows = [
         (".".join(place), *(str(counts[number]) for number in (*range(len(keys)), None)))
@@ -166,13 +166,13 @@ def _show(out: Output, keys: list[LoadedSecretKey], tally: _Tally) -> None:
         f"{('known' if item.is_expected else 'stray')}  {item.table}.{item.column} of row"
         f" {dashed(item.row)}{(f' ({item.name})' if item.name else '')} cannot be"
         " decrypted"
-        for item in tally.first_closed
+        for item in tally.first_undecryptable
     ]
-    closed = tally.count(lambda _, key: key is None)
-    if closed > len(lines):
-        lines.append(f"and {closed - len(lines)} more")
+    undecryptable = tally.count(lambda _, key: key is None)
+    if undecryptable > len(lines):
+        lines.append(f"and {undecryptable - len(lines)} more")
     lines.append(
         f"the secret key from {keys[0].source} decrypts {tally.decrypted_by[0]} of"
-        f" {counted(tally.by_place.total(), 'value')}"
+        f" {counted(tally.by_column.total(), 'value')}"
     )
     out.sentence(*lines)

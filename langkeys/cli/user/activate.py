@@ -3,7 +3,7 @@
 import typer
 
 from langkeys.cli.options import RemoteCommand, UserArgument, new_app
-from langkeys.cli.user.change import carry_out
+from langkeys.cli.user.change import run_change
 
 app = new_app()
 
@@ -18,4 +18,4 @@ def activate(context: typer.Context, user: UserArgument) -> None:
     Examples:
       langkeys user activate alice
     """
-    carry_out(context, user, "activated", "active", is_active=True)
+    run_change(context, user, "activated", "active", is_active=True)

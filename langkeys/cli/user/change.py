@@ -15,7 +15,7 @@ from langkeys.text import counted
 from langkeys.times import now
 
 
-def carry_out(
+def run_change(
     context: typer.Context,
     name: str,
     done: str,
@@ -58,7 +58,7 @@ def carry_out(
 
 
 def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
-    """Ask whether a superuser is meant to be an ordinary user, where somebody can be asked."""
+    """Ask before a superuser is demoted, if the user can be asked."""
     prompts.confirm_at_terminal(
         f"Make {user.username} an ordinary user of {location}? Other users' keys, variables and"
         " flows are out of their reach then.",
@@ -67,10 +67,10 @@ def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
 
 
 def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bool) -> None:
-    """Ask whether a user is meant to be kept out, where somebody can be asked.
+    """Ask before a user with API keys is deactivated, if anybody can be asked.
 
-    ``keys`` is how many API keys they have, None if it is not known. Without any no program would
-    notice, and it is undone as easily: then nobody is asked.
+    ``keys`` is the number of the user's API keys; None if it is not known. A user without any is
+    deactivated without a question: no program depends on it, and it can be undone.
     """
     if keys is None or keys:
         many = "" if keys is None else f", who has {counted(keys, 'API key')}"

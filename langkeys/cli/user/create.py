@@ -76,7 +76,7 @@ def create(
     password = None if if_missing else given_password(password_file, random)
     with session_of(context, access=Access.WRITE) as session:
         if if_missing:
-            if _is_there(session, out, name, superuser=superuser):
+            if _show_existing(session, out, name, superuser=superuser):
                 return
             password = given_password(password_file, random)
         users.check_new(session.store, session.settings, name, is_superuser=superuser)
@@ -87,7 +87,7 @@ def create(
             users.create(session.store, session.settings, user)
         except ConflictError:
             # Another container that started at the same time may have been faster.
-            if if_missing and _is_there(session, out, name, superuser=superuser):
+            if if_missing and _show_existing(session, out, name, superuser=superuser):
                 return
             raise
         additions = {"changed": True} if if_missing else {}
@@ -98,7 +98,7 @@ def create(
         warn_of_fate(session, user)
 
 
-def _is_there(session: Session, out: Output, name: str, *, superuser: bool) -> bool:
+def _show_existing(session: Session, out: Output, name: str, *, superuser: bool) -> bool:
     """Show the user with this name, if there is one, and warn of differences from the request."""
     user = session.store.find_user_named(name)
     if user is None:

@@ -67,7 +67,7 @@ def deactivate(
         planned = users.plan_change(
             session.store, session.settings, acting, chosen, is_active=False
         )
-        open_keys = _still_open(session, chosen)
+        open_keys = _working_keys(session, chosen)
         if dry_run:
             keys = users.keys_of(session.store, chosen) if revoke_keys else []
             already = "is already inactive" if planned.old == planned.new else "would be inactive"
@@ -113,7 +113,7 @@ def deactivate(
             )
 
 
-def _still_open(session: Session, user: User) -> list[ApiKey]:
+def _working_keys(session: Session, user: User) -> list[ApiKey]:
     """Return the user's API keys that still work although the user is inactive."""
     generation = session.generation
     if generation.honours_owner_state:

@@ -3,7 +3,7 @@
 import typer
 
 from langkeys.cli.options import RemoteCommand, UserArgument, Yes, new_app
-from langkeys.cli.user.change import carry_out
+from langkeys.cli.user.change import run_change
 
 app = new_app()
 
@@ -20,4 +20,4 @@ def demote(context: typer.Context, user: UserArgument, yes: Yes = False) -> None
     Examples:
       langkeys user demote alice
     """
-    carry_out(context, user, "demoted", "an ordinary user", is_superuser=False, yes=yes)
+    run_change(context, user, "demoted", "an ordinary user", is_superuser=False, yes=yes)

@@ -3,7 +3,7 @@
 import typer
 
 from langkeys.cli.options import RemoteCommand, UserArgument, new_app
-from langkeys.cli.user.change import carry_out
+from langkeys.cli.user.change import run_change
 
 app = new_app()
 
@@ -18,4 +18,4 @@ def promote(context: typer.Context, user: UserArgument) -> None:
     Examples:
       langkeys user promote alice
     """
-    carry_out(context, user, "promoted", "a superuser", is_superuser=True)
+    run_change(context, user, "promoted", "a superuser", is_superuser=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from langkeys.cli.invocation import variable_session
-from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.messages import warn_of_undecryptable
 from langkeys.cli.options import (
     Limit,
     Offset,
@@ -78,4 +78,4 @@ def list_(
 
         show_variables(call.output, session, shown(), now())
         if closed:
-            warn_of_closed(session, f"{closed} of these variables")
+            warn_of_undecryptable(session, f"{closed} of these variables")

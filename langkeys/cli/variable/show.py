@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from langkeys.cli.invocation import variable_session
-from langkeys.cli.messages import warn_of_closed
+from langkeys.cli.messages import warn_of_undecryptable
 from langkeys.cli.options import JsonCommand, UserOption, VariableArgument, invocation, new_app
 from langkeys.cli.present.columns import shows
 from langkeys.cli.present.variables import VARIABLES, variable_object, variable_row
@@ -42,7 +42,7 @@ def show(
         variable = variables.get_variable(session.store, owner, name)
         value = variables.find_value(variable, lambda: session.reading_cipher)
         if value is None and not reveal:
-            warn_of_closed(session, "this variable")
+            warn_of_undecryptable(session, "this variable")
         if reveal:
             if value is None:
                 raise SecretKeyError(

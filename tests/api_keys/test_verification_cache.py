@@ -1,4 +1,4 @@
-"""What a verifier and a finder remember, and that nobody gets in by it who may not any more."""
+"""The caches of verifier and finder, which never accept a key that is no longer valid."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def refused(verifier: Verifier, api_key: str) -> str:
 # A database with hashes
 
 
-def test_what_is_remembered_is_the_same_answer(
+def test_a_cached_answer_is_the_same(
     database: Database, superuser: str, verifier: Verifier
 ) -> None:
     key = database.add_key(superuser)
@@ -95,7 +95,7 @@ def test_whatever_ends_a_key_ends_it_at_the_very_next_call(
     assert refused(verifier, key.plaintext) == reason
 
 
-def test_a_remembered_key_expires_without_anybody_writing(
+def test_a_cached_key_expires_without_a_write(
     database: Database,
     superuser: str,
     verifier: Verifier,
@@ -108,7 +108,7 @@ def test_a_remembered_key_expires_without_anybody_writing(
     assert refused(verifier, key.plaintext) == "expired"
 
 
-def test_what_changes_is_told_anew(database: Database, superuser: str, verifier: Verifier) -> None:
+def test_a_change_is_seen_at_once(database: Database, superuser: str, verifier: Verifier) -> None:
     key = database.add_key(superuser)
     verifier.verify(key.plaintext)
     database.rows("UPDATE apikey SET total_uses = 7, name = 'renamed'")
@@ -119,7 +119,7 @@ def test_what_changes_is_told_anew(database: Database, superuser: str, verifier:
     assert verified.user.username == "renamed, too"
 
 
-def test_a_key_made_meanwhile_is_accepted(
+def test_a_key_created_meanwhile_is_accepted(
     database: Database, superuser: str, verifier: Verifier
 ) -> None:
     value = new_api_key()
@@ -128,7 +128,7 @@ def test_a_key_made_meanwhile_is_accepted(
     assert verifier.verify(value).user.username == "administrator"
 
 
-def test_no_more_is_remembered_than_is_allowed(
+def test_the_cache_has_a_limit(
     database: Database, superuser: str, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "MAX_CACHED", 3)
@@ -138,11 +138,11 @@ def test_no_more_is_remembered_than_is_allowed(
             verified = verifier.verify(key.plaintext)
             assert verified.api_key is not None
             assert verified.api_key.id == key.id
-    assert len(verifier._remembered) <= 3
+    assert len(verifier._cache) <= 3
 
 
 @pytest.mark.parametrize("text", ["", "sk-", "\ud800", "sk-" + "\udc80" * 32, "\0", "gAAAAA"])
-def test_what_is_no_key_is_unknown_and_remembered_as_nothing(verifier: Verifier, text: str) -> None:
+def test_an_invalid_text_is_unknown_and_not_cached(verifier: Verifier, text: str) -> None:
     for _ in range(2):
         assert refused(verifier, text) == "unknown"
 
@@ -213,7 +213,7 @@ def test_a_key_is_found_that_was_made_while_they_were_decrypted(
     first = next(token for page in old.key_tokens(unhashed_only=True) for token in page)
     by_token = {key.plaintext: key for key in keys}
     assert finder.find(by_token[cipher().find_plaintext(first) or ""].plaintext)
-    # Before all others in the order that they are decrypted in: the pass that is under way is
+    # First in the order of decryption, so that the running pass is already
     # past it.
     value = new_api_key()
     old_database.rows(
@@ -303,7 +303,7 @@ def test_a_row_that_gets_its_hash_is_found_by_it(
 def test_a_hash_that_belongs_to_another_row_lets_nobody_in(
     database: Database, superuser: str, store: Store
 ) -> None:
-    # A row whose token opens as one key and whose hash is that of another is known by the hash.
+    # A row with the token of one key and the hash of another is identified by its hash.
     key, other = database.add_key(superuser), new_api_key()
     database.rows("UPDATE apikey SET api_key = ?", (encrypted(other),))
     verifier = Verifier(store, cipher)
