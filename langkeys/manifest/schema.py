@@ -52,7 +52,7 @@ OBJECT_TYPES: Mapping[str, ObjectType] = {
             "name": Field(TEXT, "The name of the deployment, for the audit trail."),
             "every_user": Field(
                 OBJECT,
-                "What every active user has; a user's own entry wins.",
+                "What every active user gets; a user's own entry takes precedence.",
                 type_name="every_user",
             ),
             "users": Field(MAP, "Users by name.", type_name="user"),
@@ -65,15 +65,16 @@ OBJECT_TYPES: Mapping[str, ObjectType] = {
     "every_user": ObjectType({"variables": _VARIABLES}),
     "user": ObjectType(
         {
-            "is_active": Field(BOOLEAN, "Whether the user can log in. A new one: true."),
-            "is_superuser": Field(BOOLEAN, "Whether the user is a superuser. A new one: false."),
+            "is_active": Field(BOOLEAN, "Whether the user can log in. Default: true."),
+            "is_superuser": Field(BOOLEAN, "Whether the user is a superuser. Default: false."),
             "password_from": Field(OBJECT, "Where the password comes from.", type_name="source"),
             "password_to": Field(
                 OBJECT, "Where a generated password is written.", type_name="password_file"
             ),
             "set_password": Field(
                 CHOICE,
-                "on_create: only a new user gets the password (default). always: the user has it.",
+                "on_create (default): only a new user gets the password. always: an existing user"
+                " gets it, too.",
                 (ON_CREATE, ALWAYS),
             ),
             "revoke_keys": Field(BOOLEAN, "true revokes all API keys of the user."),
@@ -90,7 +91,7 @@ OBJECT_TYPES: Mapping[str, ObjectType] = {
     "variable": ObjectType(
         {
             "state": _STATE,
-            "type": Field(CHOICE, "A new one: Credential.", (CREDENTIAL, GENERIC)),
+            "type": Field(CHOICE, "Default for a new variable: Credential.", (CREDENTIAL, GENERIC)),
             "value": Field(TEXT, "The value of a Generic variable; never a secret."),
             "value_from": Field(OBJECT, "Where the value comes from.", type_name="source"),
             "default_fields": Field(TEXTS, 'The fields it is filled in for ("Apply to fields").'),
@@ -107,7 +108,7 @@ OBJECT_TYPES: Mapping[str, ObjectType] = {
             "expires_at": Field(WHEN, "When the key expires: a time (ISO 8601), or never."),
             "renew_before": Field(SPAN, "Replace the key this long before it expires."),
             "renew_after": Field(SPAN, "Replace the key when it is this old."),
-            "grace": Field(SPAN, "How long a replaced key works on."),
+            "grace": Field(SPAN, "How long a replaced key keeps working."),
             "value_from": Field(OBJECT, "Where the key itself comes from.", type_name="source"),
             "write_to": Field(OBJECT, "Where a generated key is written.", type_name="key_file"),
         },
@@ -119,21 +120,21 @@ OBJECT_TYPES: Mapping[str, ObjectType] = {
         {
             "file": Field(TEXT, "A file, relative to the manifest."),
             "env": Field(TEXT, "An environment variable of langkeys' own process."),
-            "optional": Field(BOOLEAN, "true: where it is missing or empty, leave it alone."),
+            "optional": Field(BOOLEAN, "true: if it is missing or empty, nothing is changed."),
         },
         exclusive=(("file", "env"),),
         needed=("file", "env"),
     ),
     "password_file": ObjectType(
-        {"file": Field(TEXT, "A file, relative to the manifest; it is made 0600.")},
+        {"file": Field(TEXT, "A file, relative to the manifest; created with mode 0600.")},
         needed=("file",),
     ),
     "key_file": ObjectType(
         {
-            "file": Field(TEXT, "A file, relative to the manifest; it is made 0600."),
+            "file": Field(TEXT, "A file, relative to the manifest; created with mode 0600."),
             "format": Field(CHOICE, "Default: bare.", (BARE, DOTENV, K8S_SECRET)),
             "variable": Field(TEXT, "dotenv: the variable. Default: LANGFLOW_API_KEY."),
-            "secret": Field(OBJECT, "k8s-secret: what the Secret is called.", type_name="secret"),
+            "secret": Field(OBJECT, "k8s-secret: the names in the Secret.", type_name="secret"),
         },
         requires=(("variable", ("format",)), ("secret", ("format",))),
         needed=("file",),
