@@ -137,7 +137,7 @@ def _is_id(text: str) -> bool:
     return len(text) == 36 and text.count("-") == 4
 
 
-def made(
+def create(
     cluster: Cluster,
     shape: Shape = NEWEST,
     *,
