@@ -52,8 +52,8 @@ class Proxy:
                     threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        is_from_client = target.getpeername()[1] == self._server_port
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the other thread may have closed both already
+            is_from_client = target.getpeername()[1] == self._server_port
             while data := source.recv(65_536):
                 if self.is_silent:
                     continue
