@@ -4,9 +4,12 @@ Their messages are not repeated if they could contain a part of the URL or of a 
 recognized by its code, or by a phrase in its message.
 """
 
+import os
+from contextlib import closing
 from typing import Any
 
 from langkeys.errors import ConflictError, LangkeysError, LockedError, StoreError, UnsupportedError
+from langkeys.store.postgresql.calls import interruptible
 from langkeys.store.postgresql.refusals import refusal
 from langkeys.targets import Target
 
@@ -32,14 +35,9 @@ def driver() -> Any:
 def connected(target: Target) -> Any:
     """Connect to a database; raise StoreError, with a message without secrets, if that fails."""
     psycopg2 = driver()
-    parameters: dict[str, object] = {
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": APPLICATION,
-        **{name: text for name, text in target.parameters.items() if name != "application_name"},
-        "client_encoding": "UTF8",
-    }
+    parameters = connection_parameters(target)
     try:
-        connection = psycopg2.connect(**parameters)
+        connection = interruptible(lambda: psycopg2.connect(**parameters))
     except psycopg2.Error as error:
         raise refusal(target.location, str(error)) from None
     except (UnicodeError, ValueError, TypeError):
@@ -51,6 +49,26 @@ def connected(target: Target) -> Any:
     # Outside an explicit transaction, each statement is its own transaction.
     connection.autocommit = True
     return connection
+
+
+def connection_parameters(target: Target) -> dict[str, str]:
+    """Return the parameters of a connection, for libpq and for PostgreSQL's own clients."""
+    parameters = {**target.parameters, "application_name": APPLICATION, "client_encoding": "UTF8"}
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        parameters.setdefault("connect_timeout", str(CONNECT_SECONDS))
+    return parameters
+
+
+def answers(target: Target) -> bool:
+    """Tell whether a server answers a new connection, if only with a refusal."""
+    psycopg2 = driver()
+    try:
+        connection = psycopg2.connect(**connection_parameters(target))
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.OperationalError as error:
+        return "FATAL" in str(error)
+    return True
 
 
 def _keep_times_and_json_as_text(psycopg2: Any, connection: Any) -> None:
@@ -66,6 +84,14 @@ def is_lost(psycopg2: Any, error: Exception) -> bool:
     if code is not None:
         return code.startswith("08") or code in ("57P01", "57P02", "57P03")
     return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+
+
+def silence_error(location: str) -> StoreError:
+    """Return the error about a server that stopped answering."""
+    return StoreError(
+        f"the database {location} does not answer",
+        hint="check the server and the network, and run the command again",
+    )
 
 
 def store_error(psycopg2: Any, error: Exception, location: str, patience: float) -> LangkeysError:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from langkeys.errors import ConflictError, FailedError, UnsupportedError
 from langkeys.files.staged import sync_folder
+from langkeys.store.postgresql.calls import SLOW_SECONDS, interruptible
+from langkeys.store.postgresql.connections import answers, connection_parameters, silence_error
 from langkeys.store.postgresql.database import Database
 
 BLOCK = 8192
@@ -62,7 +64,7 @@ class Copying(Database):
         total = self.copy_size()
         arguments = [
             dump, "--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}",
-            f"--dbname={_connection_string(self._target.parameters)}",
+            f"--dbname={_connection_string(connection_parameters(self._target))}",
         ]  # fmt: skip
         with subprocess.Popen(  # noqa: S603 - PostgreSQL's own client, without a shell
             arguments,
@@ -72,9 +74,9 @@ class Copying(Database):
             env=_environment(self._target.parameters),
         ) as process:
             try:
-                while process.poll() is None:
-                    progress(min(os.fstat(descriptor).st_size // BLOCK, total), total)
-                    time.sleep(LOOK_SECONDS)
+                self._follow(
+                    process, descriptor, lambda blocks: progress(min(blocks, total), total)
+                )
             except BaseException:
                 process.kill()
                 raise
@@ -83,6 +85,22 @@ class Copying(Database):
         if process.returncode != 0:
             raise self._failure(said)
         progress(total, total)
+
+    def _follow(
+        self, process: subprocess.Popen[bytes], descriptor: int, progress: Callable[[int], None]
+    ) -> None:
+        """Wait for the end of pg_dump; raise StoreError if the server stops answering."""
+        size, grown_at = 0, time.monotonic()
+        while process.poll() is None:
+            before, size = size, os.fstat(descriptor).st_size
+            progress(size // BLOCK)
+            if size != before:
+                grown_at = time.monotonic()
+            elif time.monotonic() - grown_at > SLOW_SECONDS:
+                if not interruptible(lambda: answers(self._target)):
+                    raise silence_error(self.location)
+                grown_at = time.monotonic()
+            time.sleep(LOOK_SECONDS)
 
     def _failure(self, said: str) -> FailedError:
         location = self.location
@@ -96,7 +114,7 @@ class Copying(Database):
                 f"{_DUMP} may not read all tables of {location}",
                 hint="connect as the server's own user, who owns the tables",
             )
-        if "canceling statement due to lock timeout" in said or "lock timeout" in said:
+        if "canceling statement due to" in said:  # it waits for locks by a limit for statements
             return FailedError(
                 f"{_DUMP} waited {_LOCK_WAIT} for a lock on {location}", hint="try again"
             )
@@ -146,7 +164,6 @@ def _connection_string(parameters: Mapping[str, str]) -> str:
     shown = {
         name: text for name, text in parameters.items() if name not in ("password", "sslpassword")
     }
-    shown["application_name"] = "langkeys"
     return " ".join(
         "{}='{}'".format(name, text.replace("\\", "\\\\").replace("'", "\\'"))
         for name, text in shown.items()

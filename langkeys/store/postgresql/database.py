@@ -16,7 +16,15 @@ from langkeys.store.generations import (
     schema_problems,
     unfinished_tables,
 )
-from langkeys.store.postgresql.connections import connected, driver, is_lost, store_error
+from langkeys.store.postgresql.calls import Calls
+from langkeys.store.postgresql.connections import (
+    answers,
+    connected,
+    driver,
+    is_lost,
+    silence_error,
+    store_error,
+)
 from langkeys.store.postgresql.spool import Row, Spool
 from langkeys.store.postgresql.values import BadCellError, shown_id, utc_time
 from langkeys.targets import Target
@@ -49,12 +57,21 @@ class Database(BaseStore):
         self._is_closed = False
         self._may_reconnect = True
         self._versions, self._cursors = itertools.count(), itertools.count()
-        self._connection = connected(target)
+        self._connect()
         try:
             self._prepare()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
+
+    def _connect(self) -> None:
+        self._connection = connected(self._target)
+        self._calls = Calls(self._connection, lambda: answers(self._target))
+
+    def _disconnect(self) -> None:
+        self._calls.close()
+        with suppress(self._psycopg2.Error):
+            self._connection.close()
 
     def _prepare(self) -> None:
         if self._connection.get_parameter_status("server_encoding") == "SQL_ASCII":
@@ -170,14 +187,21 @@ class Database(BaseStore):
             store.close()
 
     def close(self) -> None:
-        with self._lock, suppress(self._psycopg2.Error):
+        with self._lock:
             self._is_closed = True
-            self._connection.close()
+            self._disconnect()
 
     # Statements
 
     def _rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         with self._lock:
+            if not self._in_transaction and not sql.startswith("BEGIN"):
+                # Reading waits for an exclusive lock, too. A pooler may give the session to others,
+                # so the limit is set for this statement alone.
+                sql = f"SET LOCAL lock_timeout = {self._lock_milliseconds}; {sql}"
+            if self._connection.closed and self._is_replaceable:
+                self._disconnect()
+                self._connect()
             try:
                 return self._fetched(sql, parameters)
             except self._psycopg2.Error as error:
@@ -186,24 +210,40 @@ class Database(BaseStore):
             except (ValueError, UnicodeError) as error:
                 raise self._as_ours(error) from None
             # The server was restarted or ended an idle session. No transaction was active: retry.
-            self._connection = connected(self._target)
+            self._disconnect()
+            self._connect()
             with self._translated():
                 return self._fetched(sql, parameters)
 
+    @property
+    def _is_replaceable(self) -> bool:
+        """Whether another connection would do: nothing depends on the session."""
+        return self._may_reconnect and not self._in_transaction and not self._is_closed
+
     def _reconnects_after(self, error: Exception) -> bool:
-        if self._in_transaction or self._is_closed or not self._may_reconnect:
+        if not self._is_replaceable:
+            return False
+        # A server that has just been given up would only be waited for again.
+        if self._calls.is_given_up:
+            self._disconnect()
             return False
         return is_lost(self._psycopg2, error)
 
     def _fetched(self, sql: str, parameters: Parameters) -> list[Any]:
         with self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
+            with self._calls:
+                cursor.execute(sql, parameters or None)
             return list(cursor.fetchall()) if cursor.description is not None else []
+
+    @property
+    def _lock_milliseconds(self) -> int:
+        return max(1, int(self._patience * 1000))
 
     def _changed_rows(self, sql: str, parameters: Parameters = ()) -> int:
         self._require_writable()
         with self._translated(), self._lock, self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
+            with self._calls:
+                cursor.execute(sql, parameters)
             return int(cursor.rowcount)
 
     def _require_writable(self) -> None:
@@ -215,7 +255,7 @@ class Database(BaseStore):
         require_writable(self._generation, self.location)
 
     def _copy(self, sql: str, lines: IO[str]) -> None:
-        with self._translated(), self._connection.cursor() as cursor:
+        with self._translated(), self._connection.cursor() as cursor, self._calls:
             cursor.copy_expert(sql, lines)
 
     @contextmanager
@@ -228,6 +268,8 @@ class Database(BaseStore):
     def _as_ours(self, error: Exception) -> LangkeysError:
         if isinstance(error, LangkeysError):
             return error
+        if self._calls.is_given_up:
+            return silence_error(self.location)
         if isinstance(error, self._psycopg2.Error):
             return store_error(self._psycopg2, error, self.location, self._patience)
         if isinstance(error, OSError):
@@ -268,7 +310,7 @@ class Database(BaseStore):
         if self._in_transaction:
             yield
             return
-        self._begin("BEGIN READ ONLY")
+        self._begin(f"BEGIN READ ONLY; SET LOCAL lock_timeout = {self._lock_milliseconds}")
         self._in_transaction = True
         try:
             yield
@@ -280,7 +322,8 @@ class Database(BaseStore):
         try:
             self._rows(sql, parameters)
         except StoreError:
-            if self._connection.closed:  # a second time: `_rows` has connected again
+            # A second time, as `_rows` has connected again.
+            if self._connection.closed and not self._calls.is_given_up:
                 raise StoreError(
                     f"the connection to the database {self.location} was lost at the beginning of a"
                     " transaction; nothing was written",

@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 
 from langkeys import failpoints
 from langkeys.errors import LangkeysError, StoreError
-from langkeys.store.postgresql.connections import connected
 from langkeys.store.postgresql.database import OUR_LOCK, Database
 
 COMMIT_PATIENCE = 10.0
@@ -25,7 +24,6 @@ class Transactions(Database):
 
     def _transaction(self) -> Iterator[None]:
         self._require_writable()
-        milliseconds = max(1, int(self._patience * 1000))
         try:
             # READ COMMITTED: a snapshot taken before the lock would not see what the previous
             # holder wrote. Statements that rely on an earlier read repeat it in their condition.
@@ -37,7 +35,7 @@ class Transactions(Database):
                 " SELECT set_config('synchronous_commit', 'on', true)"
                 " WHERE current_setting('synchronous_commit') = 'off';"
                 " SELECT pg_advisory_xact_lock(%s, 0)",
-                (milliseconds, OUR_LOCK),
+                (self._lock_milliseconds, OUR_LOCK),
             )
         except LangkeysError:
             self._end("ROLLBACK")
@@ -97,13 +95,12 @@ class Transactions(Database):
     def _has_committed(self, number: str) -> bool:
         """Reconnect, and tell whether a transaction was committed."""
         self._in_transaction = False
-        with suppress(self._psycopg2.Error):
-            self._connection.close()
+        self._disconnect()
         deadline = time.monotonic() + COMMIT_PATIENCE
         while True:
             # The server may still be starting, or may not have noticed the lost connection.
             with suppress(StoreError):
-                self._connection = connected(self._target)
+                self._connect()
                 ((status,),) = self._rows("SELECT pg_xact_status(%s::xid8)", (number,))
                 if status in ("committed", "aborted"):
                     return bool(status == "committed")
