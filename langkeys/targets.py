@@ -15,7 +15,8 @@ class Target(NamedTuple):
 
     ``scheme`` decides which engine of ``langkeys.store.engines`` opens it. ``file`` is the database
     file; None if a server has the database. Then ``parameters`` are for the connection, ``url`` is
-    the setting as it was given, and ``shown`` is the URL without a password.
+    the setting as it was given, and ``shown`` is the URL without a password. ``environment`` has
+    what the ``.env`` file adds to the environment for PostgreSQL's own library (``PGHOST`` ...).
     """
 
     scheme: str
@@ -23,9 +24,10 @@ class Target(NamedTuple):
     parameters: Mapping[str, str] = MappingProxyType({})
     url: str = ""
     shown: str = ""
+    environment: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
-        return shown_without(self, "parameters", "url")
+        return shown_without(self, "parameters", "url", "environment")
 
     @property
     def location(self) -> str:

@@ -116,9 +116,9 @@ def database(settings: Settings) -> DatabaseLocation:
         return DatabaseLocation(_file(path), source, is_relative=not path.is_absolute())
     folder = config_folder(settings)
     if not settings.flag("LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
-        spec = importlib.util.find_spec("langflow")
-        if spec is not None and spec.origin is not None:
-            path = _database_in(Path(spec.origin).resolve().parent)
+        package = langflow_package()
+        if package is not None:
+            path = _database_in(package)
             if is_file(path):
                 return DatabaseLocation(_file(path), "the installed langflow package")
     path = _database_in(folder.path)
@@ -126,6 +126,12 @@ def database(settings: Settings) -> DatabaseLocation:
         for name in ("LANGFLOW_CONFIG_DIR", "LANGFLOW_SAVE_DB_IN_CONFIG_DIR"):
             settings.require_vouched(settings.find(name), path, "a database")
     return DatabaseLocation(_file(path), f"{path.name} in the config folder ({folder.source})")
+
+
+def langflow_package() -> Path | None:
+    """Return the folder of the langflow package in this environment; None if there is none."""
+    spec = importlib.util.find_spec("langflow")
+    return None if spec is None or spec.origin is None else Path(spec.origin).resolve().parent
 
 
 def new_database(settings: Settings) -> Target:
@@ -137,6 +143,7 @@ def new_database(settings: Settings) -> Target:
 
 
 def _on_server(value: Value, source: str, settings: Settings) -> DatabaseLocation:
+    from langkeys.config import server_environment
     from langkeys.config.server_urls import BadURLError, parsed_server_url, shown_server_url
 
     try:
@@ -150,7 +157,10 @@ def _on_server(value: Value, source: str, settings: Settings) -> DatabaseLocatio
             hint="set LANGFLOW_DATABASE_URL, or PGPASSWORD, or use a ~/.pgpass file; and change"
             " that password",
         )
-    shown = shown_server_url(value.text, url.parameters)
+    added = server_environment.added_variables(settings)
+    server_environment.require_own_password(settings, value, url.parameters, added)
+    place = server_environment.effective_parameters(settings, url.parameters, added)
+    shown = shown_server_url(value.text, place)
     if value.file is not None:
         for text in (shown, *url.parameters.values()):
             settings.conceal(text)
@@ -158,7 +168,15 @@ def _on_server(value: Value, source: str, settings: Settings) -> DatabaseLocatio
         f"a Langflow 1.13 server would not start with the URL of the database ({source}): {refusal}"
         for refusal in url.refusals
     )
-    target = Target("postgresql", parameters=url.parameters, url=value.text, shown=shown)
+    if names := server_environment.differing(settings):
+        warnings += (
+            f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} different values in the"
+            f" environment and in {settings.env_file}: langkeys uses the environment's, a server"
+            " started with that file uses the file's",
+        )
+    target = Target(
+        "postgresql", parameters=url.parameters, url=value.text, shown=shown, environment=added
+    )
     return DatabaseLocation(target, source, warnings=warnings)
 
 
@@ -204,7 +222,10 @@ def backup_base(settings: Settings) -> Path:
     target = database(settings).target
     if target.file is not None:
         return target.file.resolve()
-    named = "-".join(target.parameters.get(name, "") for name in ("host", "port", "dbname"))
+    from langkeys.config.server_environment import effective_parameters
+
+    place = effective_parameters(settings, target.parameters, target.environment)
+    named = "-".join(place.get(name, "") for name in ("host", "port", "dbname"))
     folder = config_folder(settings).path.absolute()
     return folder / (re.sub(r"[^\w.-]", "_", named).strip("-") or target.scheme)
 

@@ -98,7 +98,7 @@ class Settings:
                 # Another user's file must not combine with variables of this environment.
                 environ=self.environ if self.foreign_owner is None else {},
                 by="" if named is None else f" (named by {source})",
-                is_ours=is_setting,
+                is_ours=lambda name: is_setting(name) or name.startswith("PG"),
             ),
         )
 

@@ -116,3 +116,11 @@ def _shown_query(mark: str, query: str) -> str:
         part if _compiled(_SHOWN_PARAMETER).fullmatch(part) else HIDDEN for part in query.split("&")
     )
     return f"?{'&'.join(parts)}"
+
+
+def has_password(url: str) -> bool:
+    """Tell whether a URL may contain a password."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower().startswith("sqlite"):
+        return False
+    return re.search(r":[^@]*@|password=", rest) is not None

@@ -10,6 +10,7 @@ from langkeys.audit.log import log_path as audit_log
 from langkeys.config import locations
 from langkeys.config.known_settings import KNOWN
 from langkeys.config.settings import Settings
+from langkeys.config.urls import has_password
 from langkeys.errors import LangkeysError
 from langkeys.files.ownership import ROOT, user_name
 from langkeys.files.staged import OTHERS
@@ -86,10 +87,19 @@ def _may(server: os.stat_result, found: os.stat_result, needs: int) -> bool:
     return (found.st_mode >> shift) & needs == needs
 
 
+def _has_secrets(settings: Settings) -> bool:
+    url = settings.env_file_setting("LANGFLOW_DATABASE_URL")
+    return (
+        settings.env_file_has_secrets
+        or bool(settings.env_file_values.get("PGPASSWORD"))
+        or (url is not None and has_password(url))
+    )
+
+
 def _used(settings: Settings) -> Iterator[_Used]:
     read, write = os.R_OK, os.R_OK | os.W_OK
     if settings.env_file is not None:
-        yield _Used(settings.env_file, "settings", settings.env_file_has_secrets, 0)
+        yield _Used(settings.env_file, "settings", _has_secrets(settings), 0)
     for name, path in settings.value_files():
         yield _Used(path, f"{name}_FILE", KNOWN[name].kind == "secret", 0)
     try:

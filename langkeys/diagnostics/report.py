@@ -20,6 +20,7 @@ from langkeys.config import locations
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.config.settings import Settings
 from langkeys.config.urls import shown_url
+from langkeys.diagnostics.databases import check_source
 from langkeys.diagnostics.files import check_files
 from langkeys.diagnostics.store import check_encrypted, check_keys, check_rows
 from langkeys.errors import LangkeysError
@@ -111,6 +112,8 @@ def examine(settings: Settings, sources: Sources) -> Report:
         store = sources.store()
     except LangkeysError as error:
         report.fail("database", error)
+        with suppress(LangkeysError):  # the same error
+            check_source(report, settings)
         return report
     # Rows that a list would leave out are findings of their own here.
     store.listen(note=lambda _: None, warn=lambda _: None)
@@ -134,6 +137,7 @@ def examine(settings: Settings, sources: Sources) -> Report:
     if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("database", lambda: check_source(report, settings)),
         ("database", lambda: _observe(report, store)),
         ("database", lambda: report.counts.update(store.counts())),
         ("acting", lambda: _acting(report, settings, store, sources)),

@@ -361,3 +361,18 @@ def test_a_manifest_is_planned_applied_and_exported(site: Site, server: ServerDa
     site.call("plan", "-f", str(wanted), "--exit-code").done()
     key = (site.folder / "app.key").read_text()
     site.call("whoami", "--api-key", "-", stdin=key).done()
+
+
+def test_doctor_names_a_file_that_a_server_without_the_url_would_use(
+    site: Site, server: ServerDatabase
+) -> None:
+    report = site.call("doctor").stdout
+    assert "named by LANGFLOW_DATABASE_URL (environment)" in report
+    assert "there is " not in report
+    folder = site.folder / "config"
+    folder.mkdir()
+    databases.made(folder / "langflow.db")
+    (folder / "langflow.db-wal").touch()
+    report = site.call("doctor", LANGFLOW_CONFIG_DIR=str(folder)).stdout
+    assert f"there is {folder}/langflow.db, too, last written 20" in report
+    assert "may have it open now" in report

@@ -5,6 +5,7 @@ recognized by its code, or by a phrase in its message.
 """
 
 import os
+import threading
 from contextlib import closing
 from typing import Any
 
@@ -14,6 +15,7 @@ from langkeys.store.postgresql.refusals import refusal
 from langkeys.targets import Target
 
 CONNECT_SECONDS = 10
+_environment_lock = threading.Lock()
 APPLICATION = "langkeys"
 
 _INSTALL = "pip install psycopg2-binary, where langkeys is; or pip install '.[postgresql]'"
@@ -35,9 +37,8 @@ def driver() -> Any:
 def connected(target: Target) -> Any:
     """Connect to a database; raise StoreError, with a message without secrets, if that fails."""
     psycopg2 = driver()
-    parameters = connection_parameters(target)
     try:
-        connection = interruptible(lambda: psycopg2.connect(**parameters))
+        connection = interruptible(lambda: _connected(target))
     except psycopg2.Error as error:
         raise refusal(target.location, str(error)) from None
     except (UnicodeError, ValueError, TypeError):
@@ -51,10 +52,29 @@ def connected(target: Target) -> Any:
     return connection
 
 
+def _connected(target: Target) -> Any:
+    psycopg2 = driver()
+    parameters = connection_parameters(target)
+    if not target.environment:
+        return psycopg2.connect(**parameters)
+    # libpq has its own rules of what comes before what: it gets the variables as variables.
+    with _environment_lock:
+        before = {name: os.environ.get(name) for name in target.environment}
+        os.environ.update(target.environment)
+        try:
+            return psycopg2.connect(**parameters)
+        finally:
+            for name, text in before.items():
+                if text is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = text
+
+
 def connection_parameters(target: Target) -> dict[str, str]:
     """Return the parameters of a connection, for libpq and for PostgreSQL's own clients."""
     parameters = {**target.parameters, "application_name": APPLICATION, "client_encoding": "UTF8"}
-    if "PGCONNECT_TIMEOUT" not in os.environ:
+    if "PGCONNECT_TIMEOUT" not in {**os.environ, **target.environment}:
         parameters.setdefault("connect_timeout", str(CONNECT_SECONDS))
     return parameters
 
@@ -63,7 +83,7 @@ def answers(target: Target) -> bool:
     """Tell whether a server answers a new connection, if only with a refusal."""
     psycopg2 = driver()
     try:
-        connection = psycopg2.connect(**connection_parameters(target))
+        connection = _connected(target)
         with closing(connection), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except psycopg2.OperationalError as error:

@@ -12,6 +12,7 @@ from langkeys.files.staged import sync_folder
 from langkeys.store.postgresql.calls import SLOW_SECONDS, interruptible
 from langkeys.store.postgresql.connections import answers, connection_parameters, silence_error
 from langkeys.store.postgresql.database import Database
+from langkeys.targets import Target
 
 BLOCK = 8192
 """The page size of a server in bytes, to report progress."""
@@ -71,7 +72,7 @@ class Copying(Database):
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=subprocess.PIPE,
-            env=_environment(self._target.parameters),
+            env=_environment(self._target),
         ) as process:
             try:
                 self._follow(
@@ -170,14 +171,14 @@ def _connection_string(parameters: Mapping[str, str]) -> str:
     )
 
 
-def _environment(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without Langflow's settings, and with the password."""
+def _environment(target: Target) -> dict[str, str]:
+    """Return the environment of PostgreSQL's clients, with the password, without langkeys' own."""
     environment = {
         name: text
-        for name, text in os.environ.items()
+        for name, text in {**os.environ, **target.environment}.items()
         if not name.upper().startswith(("LANGFLOW_", "LANGKEYS_"))
     }
-    environment["LC_ALL"] = "C"  # its messages are recognized by their text
-    if "password" in parameters:
-        environment["PGPASSWORD"] = parameters["password"]
+    environment["LC_ALL"] = "C"  # errors are recognized by their English text
+    if "password" in target.parameters:
+        environment["PGPASSWORD"] = target.parameters["password"]
     return environment
