@@ -303,13 +303,14 @@ def test_only_settings_and_ownership_read_the_environment() -> None:
     # Ownership asks sudo who called it, for files that are read before there are settings; the
     # programs that copy a database get this environment without what is langkeys' own. Before
     # anything is parsed, the root looks whether a shell asks for completions. COLUMNS is a
-    # terminal's.
+    # terminal's. PostgreSQL's library finds the PG* variables of a .env file in the environment.
     assert readers == {
         "langkeys.cli",
         "langkeys.cli.wrapping",
         "langkeys.config.settings",
         "langkeys.files.ownership",
         "langkeys.failpoints",
+        "langkeys.store.postgresql.connections",
         "langkeys.store.postgresql.copying",
     }
 
