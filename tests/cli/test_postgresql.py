@@ -371,7 +371,7 @@ def test_doctor_names_a_file_that_a_server_without_the_url_would_use(
     assert "there is " not in report
     folder = site.folder / "config"
     folder.mkdir()
-    databases.made(folder / "langflow.db")
+    databases.create(folder / "langflow.db")
     (folder / "langflow.db-wal").touch()
     report = site.call("doctor", LANGFLOW_CONFIG_DIR=str(folder)).stdout
     assert f"there is {folder}/langflow.db, too, last written 20" in report

@@ -121,7 +121,7 @@ def test_a_frozen_server_is_given_up(
     empty_site: Site, own: OwnCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(own.binaries), prepend=":")
-    database = server_databases.made(own)
+    database = server_databases.create(own)
     database.add_user("administrator")
     settings = {
         "LANGFLOW_DATABASE_URL": database.url,
