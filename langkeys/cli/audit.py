@@ -144,8 +144,12 @@ class _OtherDatabases:
         assert self._location is not None
         if not isinstance(database, str):
             return False
-        if not self._is_file or "://" in database:
-            return database == self._location
+        if not self._is_file:
+            from langkeys.config.server_urls import place_of
+
+            return "://" in database and place_of(database) == place_of(self._location)
+        if "://" in database:
+            return False
         return os.path.realpath(database) == os.path.realpath(self._location)
 
     def say(self, out: Output) -> None:

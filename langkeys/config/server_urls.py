@@ -200,3 +200,14 @@ def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
         query = f"?service={parameters['service']}"
     slash = "/" if database or query or hosts == [""] else ""
     return f"{shown}{slash}{database}{query}"
+
+
+def place_of(shown: str) -> str:
+    """Return a URL that may be shown without its user and the default port.
+
+    It is the same for the same database, whoever connects to it.
+    """
+    rest = shown.partition("://")[2]
+    authority, slash, database = rest.partition("/")
+    hosts = authority.rpartition("@")[2].lower().split(",")
+    return ",".join(host.removesuffix(":5432") for host in hosts) + slash + database

@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from langkeys.errors import ConflictError, FailedError, UnsupportedError
+from langkeys.files.new import publish_new
 from langkeys.files.staged import sync_folder
 from langkeys.store.postgresql.calls import SLOW_SECONDS, interruptible
 from langkeys.store.postgresql.connections import answers, connection_parameters, silence_error
@@ -18,6 +20,7 @@ BLOCK = 8192
 """The page size of a server in bytes, to report progress."""
 LOOK_SECONDS = 0.1
 _LOCK_WAIT = "10s"
+_MOST_SAID = 1 << 20
 _DUMP, _RESTORE = "pg_dump", "pg_restore"
 
 
@@ -46,7 +49,7 @@ class Copying(Database):
                 self._dump(dump, descriptor, progress)
                 os.fsync(descriptor)
                 self._check(restore, staged)
-                os.link(staged, path)  # unlike a rename, never replaces a file
+                publish_new(staged, path)
             finally:
                 os.close(descriptor)
                 staged.unlink(missing_ok=True)
@@ -67,13 +70,17 @@ class Copying(Database):
             dump, "--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}",
             f"--dbname={_connection_string(connection_parameters(self._target))}",
         ]  # fmt: skip
-        with subprocess.Popen(  # noqa: S603 - PostgreSQL's own client, without a shell
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=subprocess.PIPE,
-            env=_environment(self._target),
-        ) as process:
+        # Its messages go to a file: a pipe that nobody reads until the end may fill up.
+        with (
+            tempfile.TemporaryFile() as messages,
+            subprocess.Popen(  # noqa: S603 - PostgreSQL's own client, without a shell
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=messages,
+                env=_environment(self._target),
+            ) as process,
+        ):
             try:
                 self._follow(
                     process, descriptor, lambda blocks: progress(min(blocks, total), total)
@@ -81,8 +88,8 @@ class Copying(Database):
             except BaseException:
                 process.kill()
                 raise
-            assert process.stderr is not None
-            said = process.stderr.read().decode("utf-8", "replace")
+            messages.seek(0)
+            said = messages.read(_MOST_SAID).decode("utf-8", "replace")
         if process.returncode != 0:
             raise self._failure(said)
         progress(total, total)
@@ -130,6 +137,7 @@ class Copying(Database):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            env=_bare_environment(),
         )
         data = [line for line in listed.stdout.splitlines() if b" TABLE DATA " in line]
         missing = [
@@ -172,13 +180,21 @@ def _connection_string(parameters: Mapping[str, str]) -> str:
 
 
 def _environment(target: Target) -> dict[str, str]:
-    """Return the environment of PostgreSQL's clients, with the password, without langkeys' own."""
-    environment = {
-        name: text
-        for name, text in {**os.environ, **target.environment}.items()
-        if not name.upper().startswith(("LANGFLOW_", "LANGKEYS_"))
-    }
-    environment["LC_ALL"] = "C"  # errors are recognized by their English text
+    """Return the environment of pg_dump: with the password, and without langkeys' own settings."""
+    environment = {**_bare_environment(), **target.environment}
+    names = [name for name in os.environ if name.startswith("PG")]
+    environment.update({name: os.environ[name] for name in names})
     if "password" in target.parameters:
         environment["PGPASSWORD"] = target.parameters["password"]
+    return environment
+
+
+def _bare_environment() -> dict[str, str]:
+    """Return this process's environment without what may be secret."""
+    environment = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.upper().startswith(("LANGFLOW_", "LANGKEYS_", "PG"))
+    }
+    environment["LC_ALL"] = "C"  # errors are recognized by their English text
     return environment
