@@ -137,6 +137,11 @@ class Destination:
         """Return the file of a key, by the key's number from 0."""
         return self.files[0 if self._is_shared else number].path
 
+    def shown_path_of(self, number: int) -> str:
+        """Return the file of a key as a person names it: from the working folder, if below it."""
+        path, here = self.path_of(number), Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
     def fill(self, keys: Iterator[AnyKey]) -> Iterator[AnyKey]:
         """Write keys into the staged files, and yield them."""
         if not self._is_shared:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from langkeys.authentication import DEFAULT_SUPERUSER, superuser_at_risk
 from langkeys.config.settings import Settings
 from langkeys.errors import SecretKeyError
-from langkeys.models import dashed
+from langkeys.models import EncryptedValue, dashed
 from langkeys.store.protocol import KeyFilter, Store
 from langkeys.text import counted
 from langkeys.times import now
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 UNUSED_FOR = timedelta(days=90)
 """How long a key may be unused before that is noted."""
 
+_FIND_KEY = "find the secret key that encrypted it"
+
 MAX_NAMED = 20
 """How many bad values and rows are named; the others are only counted."""
 
@@ -28,7 +30,7 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
     decrypted: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     old_form: Counter[str] = Counter()
-    named: list[str] = []
+    named: list[tuple[str, str]] = []
     cipher, error = _cipher(sources)
     for value in store.encrypted_values():
         column = f"{value.table}.{value.column}"
@@ -40,7 +42,8 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
         failed[column] += 1
         if len(named) < MAX_NAMED:
             name = f" ({value.name})" if value.name else ""
-            named.append(f"{column} of row {dashed(value.row)}{name} cannot be decrypted")
+            message = f"{column} of row {dashed(value.row)}{name} cannot be decrypted"
+            named.append((message, _FIND_KEY + _instead_of(column, value)))
     for column in sorted(decrypted | failed):
         report.encrypted[column] = {"opens": decrypted[column], "fails": failed[column]}
     if failed and not decrypted and report.has_cause:
@@ -56,11 +59,11 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
         return
     if error is not None and sources.has_secret_key():
         report.fail("encrypted", error)  # nothing is encrypted yet, or could be
-    hint = "find the secret key that encrypted it, or set the value again in Langflow"
-    for message in named:
+    for message, hint in named:
         report.add("encrypted", "problem", message, hint)
     if failed.total() > len(named):
-        report.add("encrypted", "problem", f"and {failed.total() - len(named)} more", hint)
+        more = f"and {failed.total() - len(named)} more"
+        report.add("encrypted", "problem", more, "to see all: langkeys secret-key check")
     if decrypted and not failed:
         report.add(
             "encrypted",
@@ -78,6 +81,13 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
             " decrypt",
             "to re-encrypt API keys: langkeys api-key migrate",
         )
+
+
+def _instead_of(column: str, value: EncryptedValue) -> str:
+    """Say what can be done where the secret key of a value is lost."""
+    if column == "apikey.api_key":
+        return f", or revoke it: langkeys api-key revoke {dashed(value.row)}"
+    return ", or set the value again in Langflow"
 
 
 def _cipher(sources: "Sources") -> tuple["Cipher | None", SecretKeyError | None]:

@@ -345,9 +345,12 @@ class StagedFile:
                 self._staged.unlink(missing_ok=True)  # it may be published
 
     def _failure(self, error: OSError) -> FailedError:
+        folder = self.path.parent
         return FailedError(
             f"cannot write {self.path}: {error.strerror}",
-            hint="the file is replaced by renaming, so its folder must be writable",
+            hint="the file is replaced by renaming, so its folder must be writable"
+            if is_there(folder) or not isinstance(error, FileNotFoundError)
+            else f"there is no folder {folder}: create it first",
         )
 
 

@@ -115,7 +115,7 @@ def prune(
                     f" {row_named(key.meant)} holds the same key, does not match and"
                     " keeps it working"
                 )
-            show_masked_keys(session, out, batch, moment)
+            show_masked_keys(session, out, batch, moment, are_gone=not dry_run)
 
 
 def _require_counted_use(session: Session) -> None:

@@ -84,4 +84,5 @@ def revoke(
                 f"row {stub.id} ({stub.name}) cannot be read, its {stub.problem} is"
                 " malformed. It may hold one of these keys"
             )
-        show_api_keys(out, ((row, values.get(row.id)) for row in rows), now())
+        shown = ((row, values.get(row.id)) for row in rows)
+        show_api_keys(out, shown, now(), are_gone=not dry_run)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +42,7 @@ from langkeys.cli.options import (
     new_app,
 )
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import ROTATION_HEADS, show_masked_keys
+from langkeys.cli.present.api_keys import rotation_heads, show_masked_keys
 from langkeys.config import locations
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
@@ -203,7 +204,7 @@ def rotate(
             session, out, replacements, destination, form, as_array=_is_array(refs, replacements)
         )
         _end_old(session, replacements, grace=span)
-        _say_rotated(session, replacements, destination)
+        _say_rotated(session, out, replacements, destination)
         if destination is not None:
             destination.warn(out)
         acting = session.acting.api_key
@@ -326,7 +327,8 @@ def _deliver(
     def table(keys: Iterable[NewApiKey]) -> Iterator[str]:
         moment = now()
         yield from out.table_lines(
-            ROTATION_HEADS, (_person_row(by_new[key.row.id], moment) for key in keys)
+            rotation_heads(),
+            (_person_row(by_new[key.row.id], key.plaintext, moment) for key in keys),
         )
 
     store_and_deliver(
@@ -341,12 +343,12 @@ def _deliver(
     )
 
 
-def _person_row(item: Replacement, moment: Any) -> list[str]:
+def _person_row(item: Replacement, delivered: str, moment: Any) -> list[str]:
     ends = item.old_expires_at
     return [
         item.old.name or "",
         item.old.username or "",
-        item.new.plaintext,
+        delivered,
         item.old.id[:8],
         "deleted" if ends is None else short_relative(ends, moment),
     ]
@@ -369,10 +371,18 @@ def _end_old(
 
 
 def _say_rotated(
-    session: Session, replacements: Sequence[Replacement], destination: Destination | None
+    session: Session,
+    out: Output,
+    replacements: Sequence[Replacement],
+    destination: Destination | None,
 ) -> None:
     location = session.store.location
-    for number, item in enumerate(replacements):
+    has_table = len(replacements) > 1 and out.is_sentences
+    if has_table and destination is not None:
+        paths, moment = map(destination.shown_path_of, range(len(replacements))), now()
+        rows = map(_person_row, replacements, paths, repeat(moment))
+        out.table(rotation_heads("FILE"), rows)
+    for number, item in enumerate(() if has_table else replacements):
         ends = item.old_expires_at
         old = "is deleted" if ends is None else f"works until {person_iso(ends)}"
         where = "" if destination is None else f"; written to {destination.path_of(number)}"

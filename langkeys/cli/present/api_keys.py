@@ -111,14 +111,15 @@ API_KEYS: Listing[ApiKeyRow] = Listing(
 )
 
 
-ROTATION_HEADS = (
-    Head("NAME", least=8, is_kept=True),
-    Head("USER", least=6, rank=3),
-    Head("KEY", is_kept=True),
-    Head("REPLACES", rank=1, is_kept=True),
-    Head("UNTIL", rank=2, is_kept=True),
-)
-"""The columns for a rotation of several keys at a terminal; KEY, shown only once, is never cut."""
+def rotation_heads(delivered: str = "KEY") -> tuple[Head, ...]:
+    """Return what a rotation of several keys shows at a terminal: new keys, or their files."""
+    return (
+        Head("NAME", least=8, is_kept=True),
+        Head("USER", least=6, rank=3),
+        Head(delivered, is_kept=True),  # never cut: each new key is seen once
+        Head("REPLACES", rank=1, is_kept=True),
+        Head("UNTIL", rank=2, is_kept=True),
+    )
 
 
 def api_key_object(
@@ -134,10 +135,15 @@ def show_api_keys(
     moment: datetime,
     *,
     as_array: bool = True,
+    are_gone: bool = False,
 ) -> None:
-    """Show pairs of an API key and its masked form."""
+    """Show pairs of a key and its masked form, as every command does that shows keys.
+
+    ``are_gone``: they have been revoked. A table does not call them active then.
+    """
     rows = (ApiKeyRow(key, value, moment) for key, value in keys)
-    API_KEYS.show(out, rows, moment, as_array=as_array)
+    untitled = ("status",) if are_gone else ()
+    API_KEYS.show(out, rows, moment, as_array=as_array, untitled=untitled)
 
 
 def show_api_key_card(out: Output, key: ApiKey, value: str | None, moment: datetime) -> None:
@@ -158,6 +164,8 @@ def show_masked_keys(
     moment: datetime | None = None,
     *,
     as_array: bool = True,
+    are_gone: bool = False,
 ) -> None:
-    """Decrypt, mask and show API keys; see ``show_api_keys``."""
-    show_api_keys(out, masked_keys(session, keys), moment or now(), as_array=as_array)
+    """Show keys with their masked form; see ``show_api_keys``."""
+    masked = masked_keys(session, keys)
+    show_api_keys(out, masked, moment or now(), as_array=as_array, are_gone=are_gone)

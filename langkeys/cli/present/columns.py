@@ -4,7 +4,7 @@ Each kind of thing declares its columns once, in a ``Listing``. The commands tha
 ``--help`` and docs/formats.md take them from there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -171,11 +171,18 @@ class Listing(Generic[Item]):
         return described
 
     def show(
-        self, out: Output, items: Iterable[Item], moment: datetime, *, as_array: bool = True
+        self,
+        out: Output,
+        items: Iterable[Item],
+        moment: datetime,
+        *,
+        as_array: bool = True,
+        untitled: Collection[str] = (),
     ) -> None:
         """Show items in the form that the user has asked for.
 
         Without ``as_array``, JSON is the object of the only item instead of an array.
+        ``untitled`` are columns that a table for a person does without.
         """
         fields = out.fields
         if out.as_json:
@@ -187,6 +194,7 @@ class Listing(Generic[Item]):
             return
         columns = self.piped if fields is None else [self.by_name[name] for name in fields]
         if out.is_terminal:
+            columns = [column for column in columns if column.name not in untitled]
             is_shown = self._show_table(out, columns, items, moment)
         else:
             is_shown = self._write_lines(out, columns, items)

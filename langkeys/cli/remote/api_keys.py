@@ -119,7 +119,7 @@ def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: b
         out.note(f"revoked {plural_keys(chosen)} in {location}{_proof(chosen)}")
     else:
         out.note(f"dry run: {plural_keys(chosen)} would be revoked; nothing was done")
-    show_api_keys(out, [item.listed for item in chosen], now())
+    show_api_keys(out, [item.listed for item in chosen], now(), are_gone=not dry_run)
 
 
 def _proof(chosen: Sequence[ChosenKey]) -> str:
@@ -162,7 +162,7 @@ def prune(
         with out.progress("revoking API keys", len(chosen)) as done:
             rotation.revoke(chosen, done)
         out.note(f"revoked {plural_keys(chosen)} in {server.location}")
-    show_api_keys(out, [item.listed for item in chosen], moment)
+    show_api_keys(out, [item.listed for item in chosen], moment, are_gone=not dry_run)
 
 
 def chosen_keys(

@@ -14,7 +14,7 @@ from langkeys.cli.key_files import Destination, Form, file_for_each, is_file, on
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import ROTATION_HEADS, show_api_keys
+from langkeys.cli.present.api_keys import rotation_heads, show_api_keys
 from langkeys.cli.remote.api_keys import chosen_keys, require_yes_for_acting
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
@@ -132,19 +132,13 @@ def _carry_out(
             "replaces_expires_at": old_expiry(key),
         }
 
+    def row(key: NewKey, delivered: str) -> Sequence[str]:
+        old = replaced[key.row.id]
+        until = _until(old, keep_old=keep_old, moment=now())
+        return key.row.name or "", key.row.username or "", delivered, old.key_id[:8], until
+
     def table(keys: Iterable[NewKey]) -> Iterator[str]:
-        moment = now()
-        rows = (
-            (
-                key.row.name or "",
-                key.row.username or "",
-                key.plaintext,
-                replaced[key.row.id].key_id[:8],
-                _until(replaced[key.row.id], keep_old=keep_old, moment=moment),
-            )
-            for key in keys
-        )
-        yield from out.table_lines(ROTATION_HEADS, rows)
+        yield from out.table_lines(rotation_heads(), (row(key, key.plaintext) for key in keys))
 
     delivery: Delivery | None = None
     destination: Destination | None = None
@@ -168,7 +162,13 @@ def _carry_out(
     done = rotation.rotate(chosen, hand_over, expires=expires, keeps_old=keep_old)
     assert delivery is not None
     delivery.report()
-    for number, item in enumerate(done):
+    has_table = len(done) > 1 and out.is_sentences
+    if has_table and destination is not None:
+        paths = map(destination.shown_path_of, range(len(done)))
+        out.table(rotation_heads("FILE"), map(row, (item.new for item in done), paths))
+    if has_table:
+        out.note(_rotated(done, keep_old=keep_old))
+    for number, item in enumerate(() if has_table else done):
         where = "" if destination is None else f"; written to {destination.path_of(number)}"
         out.note(_replaced(item, where, keep_old=keep_old))
     delivery.warn()
@@ -179,6 +179,15 @@ def _until(old: ChosenKey, *, keep_old: bool, moment: datetime) -> str:
     if not keep_old:
         return "deleted"
     return "revoked" if ends is None else short_relative(ends, moment)
+
+
+def _rotated(done: Sequence[Replacement], *, keep_old: bool) -> str:
+    server = done[0].old.server
+    said = f"rotated {plural_keys(done)} in {server.location}"
+    if not keep_old:
+        return said
+    old = " ".join(dashed(item.old.key_id) for item in done)
+    return f"{said}; to revoke the old ones: langkeys api-key revoke {old} {server.option}"
 
 
 def _replaced(item: Replacement, where: str, *, keep_old: bool) -> str:
