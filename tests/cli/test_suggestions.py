@@ -39,6 +39,8 @@ def hint(call: Call, *arguments: str) -> str:
         ("var", "langkeys variable"),
         ("api-key rot", "langkeys api-key rotate"),
         # The words of other programs
+        ("version", "langkeys --version"),
+        ("completion", "langkeys --install-completion"),
         ("api-key ls", "langkeys api-key list"),
         ("variable ls", "langkeys variable list"),
         ("user ls", "langkeys user list"),
@@ -183,3 +185,17 @@ def test_every_synonym_stands_for_something_that_there_is() -> None:
         for name in parameter.opts
     } | {"--version", "--help"}
     assert {*suggestions._OPTIONS} <= options
+
+
+@pytest.mark.parametrize(
+    ("typed", "instead"),
+    [
+        ("--no-color doctor", "NO_COLOR=1"),
+        ("api-key list --no-color", "NO_COLOR=1"),
+        ("api-key revoke ci --no-input", "--yes"),
+        ("doctor --debug", "LANGKEYS_DEBUG=1"),
+        ("doctor --verbose", "LANGKEYS_DEBUG=1"),
+    ],
+)
+def test_what_is_no_option_here_has_its_place_named(call: Call, typed: str, instead: str) -> None:
+    assert instead in hint(call, *typed.split())

@@ -94,6 +94,17 @@ _OPTIONS: Mapping[str, str] = {
     "--version": "-V -v --ver",
     "--help": "-? --usage",
 }
+_INSTEAD: Mapping[str, str] = {
+    "--no-color": "set NO_COLOR=1 in the environment",
+    "--no-colour": "set NO_COLOR=1 in the environment",
+    "--no-input": "questions are only asked at a terminal, and --yes skips them",
+    "--debug": "set LANGKEYS_DEBUG=1 in the environment",
+    "--verbose": "set LANGKEYS_DEBUG=1 in the environment",
+    "--trace": "set LANGKEYS_DEBUG=1 in the environment",
+}
+"""What there is in place of other programs' options."""
+
+_OPTION_FOR: Mapping[str, str] = {"version": "--version", "completion": "--install-completion"}
 
 
 def unknown_command(
@@ -117,6 +128,8 @@ def commands_like(context: Any, word: str, *, also: Iterable[str] = ()) -> list[
     names = context.command.list_commands(context)
     root = context.find_root().command
     folded = word.lower().replace("_", "-")
+    if not start and folded in _OPTION_FOR:
+        return [_OPTION_FOR[folded]]
     for find in (_same, _close):
         here = find(folded, names, _VERBS if start else _NOUNS)
         if here:
@@ -205,6 +218,8 @@ def _option_hint(context: Any, option: str, see: str) -> str:
     meant = _same(folded, names, _OPTIONS)
     if meant:
         return _hint(meant[:1], see)
+    if folded in _INSTEAD:
+        return _INSTEAD[folded]
     owners = _commands_with(context, folded)
     if owners:
         named = ", ".join(owners[:_MOST]) + (", ..." if len(owners) > _MOST else "")
