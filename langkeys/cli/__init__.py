@@ -37,7 +37,7 @@ class Root(Group):
         "variable": ("langkeys.cli.variable", "Set, list, import and export variables."),
         "plan": ("langkeys.cli.plan", "Show what apply would change."),
         "apply": ("langkeys.cli.apply", "Bring a deployment to what a file declares."),
-        "manifest": ("langkeys.cli.manifest", "Print what is stored as such a file."),
+        "manifest": ("langkeys.cli.manifest", "Print the present state as a manifest."),
         "run": ("langkeys.cli.run", "Run a program with Credential variables in its environment."),
         "user": ("langkeys.cli.user", "Create, list and change users."),
         "secret-key": ("langkeys.cli.secret_key", "Generate, check and rotate the secret key."),

@@ -232,5 +232,9 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
         else:
             report.add(section, "note", "no use of any key was ever counted")
     if powerful:
-        verb = "belongs to a superuser" if powerful == 1 else "belong to superusers"
-        report.add(section, "note", f"{counted(powerful, 'key')} {verb}: good for everything")
+        verb = (
+            "belongs to a superuser and gives full access"
+            if powerful == 1
+            else "belong to superusers and give full access"
+        )
+        report.add(section, "note", f"{counted(powerful, 'key')} {verb}")

@@ -88,7 +88,7 @@ def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
     assert notes(site) == [
         "2 keys never expire",
         "2 keys were not used for 90 days",
-        "3 keys belong to superusers: good for everything",
+        "3 keys belong to superusers and give full access",
     ]
     hints = {
         f["hint"].partition("langkeys ")[2]

@@ -9,7 +9,7 @@ import pytest
 from ..support.databases import Database, ago
 from ..support.samples import OTHER_SECRET_KEY
 from ..support.sites import Site
-from ..support.terminals import shown
+from ..support.terminals import run_at_terminal
 
 OLD = ("api-key", "rotate", "--older-than", "90d", "--grace", "7d")
 
@@ -27,7 +27,7 @@ def aged(site: Site, database: Database, superuser: str) -> Site:
 @pytest.mark.parametrize("width", [80, 200])
 def test_what_is_to_be_redeployed_is_one_table(aged: Site, database: Database, width: int) -> None:
     olds = dict(database.rows("SELECT name, id FROM apikey"))
-    text = shown(aged, *OLD, "--write-to-dir", "secrets", columns=width).text
+    text = run_at_terminal(aged, *OLD, "--write-to-dir", "secrets", columns=width).text
     table, notes = text.split("note: ", 1)
     titles, _, *rows = table.splitlines()
     assert titles.split() == ["NAME", "USER", "FILE", "REPLACES", "UNTIL"]
@@ -40,13 +40,13 @@ def test_what_is_to_be_redeployed_is_one_table(aged: Site, database: Database, w
 
 
 def test_new_keys_are_shown_once_in_one_table(aged: Site) -> None:
-    text = shown(aged, *OLD).text
+    text = run_at_terminal(aged, *OLD).text
     assert text.count("gateway") == text.count("laptop") == 1
     assert len(re.findall(r"sk-[\w-]{43}", text)) == 2
 
 
 def test_one_key_and_pipes_have_a_note_for_each(aged: Site) -> None:
-    text = shown(aged, "api-key", "rotate", "laptop", "--write-to", "secrets/laptop").text
+    text = run_at_terminal(aged, "api-key", "rotate", "laptop", "--write-to", "secrets/laptop").text
     assert "REPLACES" not in text
     assert " replaces " in text
     result = aged.call(*OLD, "--write-to-dir", "secrets").done()
@@ -63,9 +63,9 @@ def test_a_folder_that_is_missing_is_named(aged: Site, database: Database) -> No
 
 @pytest.mark.parametrize("line", [("revoke", "laptop"), ("prune", "--user", "alice")])
 def test_a_key_that_was_revoked_is_not_called_active(aged: Site, line: tuple[str, ...]) -> None:
-    would = shown(aged, "api-key", *line, "--dry-run").text
+    would = run_at_terminal(aged, "api-key", *line, "--dry-run").text
     assert " active " in would
-    gone = shown(aged, "api-key", *line, "--yes").text
+    gone = run_at_terminal(aged, "api-key", *line, "--yes").text
     assert "laptop" in gone
     assert "active" not in gone
 

@@ -60,7 +60,7 @@ def run_change(
 def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
     """Ask before a superuser is demoted, if the user can be asked."""
     prompts.confirm_at_terminal(
-        f"Make {user.username} an ordinary user of {location}? Other users' keys, variables and"
+        f"Make {user.username} a regular user of {location}? Other users' keys, variables and"
         " flows are out of their reach then.",
         yes=yes,
     )

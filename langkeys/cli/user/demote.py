@@ -20,4 +20,4 @@ def demote(context: typer.Context, user: UserArgument, yes: Yes = False) -> None
     Examples:
       langkeys user demote alice
     """
-    run_change(context, user, "demoted", "an ordinary user", is_superuser=False, yes=yes)
+    run_change(context, user, "demoted", "a regular user", is_superuser=False, yes=yes)
