@@ -19,7 +19,7 @@ from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
 MAX_FILE_NAME_BYTES = 200
-"""In bytes: less than file systems allow, as the staged file has a longer name."""
+"""The maximum in bytes, below that of file systems, as the staged file has a longer name."""
 
 _NOT_IN_FILE_NAMES = re.compile("[/\x00-\x1f\x7f-\x9f]")
 

@@ -15,7 +15,7 @@ TTY = "/dev/tty"
 
 
 class _Stdin:
-    """What the command that runs takes stdin for."""
+    """How the running command uses stdin."""
 
     is_data = False
 

@@ -90,7 +90,7 @@ class Suite:
 
 
 def main() -> int:
-    """Print the tables that were asked for; 1 where a command failed."""
+    """Print the requested tables; return 1 if a command failed."""
     options = _parsed()
     print(_head(), flush=True)
     with tempfile.TemporaryDirectory(prefix="langkeys-benchmarks-") as name:

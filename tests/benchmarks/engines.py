@@ -195,7 +195,7 @@ def _ours(store: ServerStore) -> Iterator[verify.Call]:
 @contextmanager
 def _bare(store: ServerStore) -> Iterator[verify.Call]:
     with _opened(store) as opened:
-        # What langkeys itself asks, and by the connection that it asks by.
+        # The query of langkeys itself, through its own connection.
         engine: Any = opened._store
         sql, connection = engine._by_hash, engine._connection
 

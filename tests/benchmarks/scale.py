@@ -22,7 +22,7 @@ _SLOW_PAIRS = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A command: its arguments and stdin for the key of a number that no run before has had."""
+    """A command: its arguments and stdin for a key number, which is new in each run."""
 
     label: str
     arguments: Callable[[int], list[str]]
@@ -30,7 +30,7 @@ class Case:
     writes: bool = False
     expected: int = 0
     why: str = ""
-    """Why it takes longer the more there is."""
+    """Why it takes longer with more rows."""
     pairs: int | None = None
 
 
@@ -148,7 +148,7 @@ def measured_pairs(
         lambda: one(big, big_numbers),
         lambda: one(small, small_numbers),
         min(pairs, case.pairs or pairs),
-        # What is run only once takes so long that a first time makes no difference.
+        # A case that runs only once is so slow that a warm-up makes no difference.
         warm_up=case.pairs != 1,
     )
 

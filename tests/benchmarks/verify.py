@@ -35,10 +35,10 @@ SLICE_SECONDS = 0.3
 UNHASHED_KEYS = 20_000
 
 _PATIENCE_SECONDS = 20.0
-"""So long for a call for each key, if each has to look at every key."""
+"""The time limit for one call for each key, if each call must try all keys."""
 
 _AT_A_TIME = 20
-"""Calls between two looks at the clock."""
+"""How many calls are made between two checks of the clock."""
 
 _BARE_QUERY = "SELECT id, user_id, is_active, expires_at FROM apikey WHERE api_key_hash = ?"
 _BARE_UPDATE = "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = ? WHERE id = ?"
@@ -131,7 +131,7 @@ def _show_unhashed(folder: Path, pairs: int) -> None:
     with ExitStack() as stack:
         ours = stack.enter_context(_ours(store, checked=False))
         started = time.perf_counter()
-        # The last one: whoever tries the keys one after the other has to try them all.
+        # The last key: a search in order must try all the others first.
         ours(plaintext(store.keys - 1))
         first = time.perf_counter() - started
         started = time.perf_counter()
@@ -213,7 +213,7 @@ def _bare(store: Store, *, count_use: bool = False) -> Iterator[Call]:
 def _langflow_slices(
     python: Path, folder: Path, store: Store, settings: Mapping[str, str]
 ) -> Iterator[Slice]:
-    """Start a process that has Langflow imported, and give what asks it for a slice of calls."""
+    """Yield a function that runs a slice of calls in a process that has imported Langflow."""
     script = Path(__file__).with_name("langflow_verify.py")
     keys = "\n".join(map(plaintext, _sample(store)))
     log = folder / f"langflow-{len(settings)}.log"
@@ -261,7 +261,7 @@ def slices(stack: ExitStack, batches: Batches) -> Slice:
 
 
 def first_times(opening: Opening, store: Store) -> Batches:
-    """Yield all keys of a store, and open it anew before the first of them comes again."""
+    """Yield all keys of a store in turn; reopen the store before each new turn."""
     # No list: Python's garbage collection would go through a million entries again and again.
     numbers = array("L", range(store.keys))
     random.Random(store.keys).shuffle(numbers)

@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures of the tests of the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..support.sites import Site
 
 @pytest.fixture
 def deploy(empty_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
-    # What fails here would fail later, too.
+    # Poll only briefly: a failure would not go away with time.
     monkeypatch.setattr(polling, "POLL_SECONDS", 0.3)
     with ExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""Who may use which command: every command there is, as everybody who may not."""
+"""Who may use which command: every command is tried as users who may not use it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_every_command_has_a_case() -> None:
 
 @pytest.mark.parametrize("command", ALL, ids=lambda command: command.path)
 def test_a_superuser_may_use_it(command: CommandCase, case_site: Site) -> None:
-    # Else what follows would hold for a command line that nobody could use.
+    # Otherwise the tests below would pass for a command that nobody can use.
     case_site.run(*command.line, stdin=command.stdin).done()
 
 
@@ -111,7 +111,7 @@ def test_what_needs_nobody_works_for_anybody(
 ) -> None:
     settings = _settings(case_site, superuser, way)
     result = case_site.call(*command.line, stdin=command.stdin, **settings)
-    # What doctor then says of who acts is a finding of its own.
+    # Then doctor has another finding about the acting user.
     assert result.code in ((0, 1) if command.path == "doctor" else (0,)), result
 
 

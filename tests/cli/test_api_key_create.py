@@ -178,7 +178,7 @@ def test_a_key_goes_into_a_file_that_only_its_owner_reads(run: Call, site: Site)
     assert mode_of(path) == 0o600
     assert result.stdout == ""
     assert str(path) in result.stderr
-    # Nothing is left beside it.
+    # No staged file is left.
     assert sorted(p.name for p in site.folder.iterdir()) == ["key", "langflow.db"]
 
 
@@ -313,7 +313,7 @@ def test_a_disk_that_is_full_for_the_database_leaves_no_key(site: Site) -> None:
 
 
 def undelivered(site: Site, *arguments: str) -> list[Result]:
-    """Run with a stdout whose reader has gone, and with one on a full disk."""
+    """Run with a closed pipe as stdout, and with a file on a full disk."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as gone, Path("/dev/full").open("wb") as full:
@@ -357,11 +357,11 @@ def test_at_a_terminal_a_panel_shows_the_key_once_with_a_line_to_try_it(site: Si
     terminal = run_at_terminal(site, "api-key", "--name", "ci", columns=60)
     found = KEY.findall(terminal.text)
     assert len(set(found)) == 1
-    # Neither the key nor the line is folded, so that both can be copied.
+    # Neither the key nor the command is wrapped, so that both can be copied.
     lines = [line.strip() for line in terminal.text.splitlines()]
     assert found[0] in lines
     assert "langkeys whoami --api-key - --url http://localhost:7860" in lines
-    assert len(found) == 1  # not in the line: it would be in the shell's history
+    assert len(found) == 1  # the key is not in the command: it would be in the shell's history
     assert "once" in terminal.text
     assert site.database.rows("SELECT api_key_hash FROM apikey") == [(hash_of(found[0]),)]
 

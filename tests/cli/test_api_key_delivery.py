@@ -1,4 +1,4 @@
-"""New keys on their way: for whom they are made, into which files and forms they go."""
+"""Delivery of new keys: their owners, files and formats."""
 
 from __future__ import annotations
 

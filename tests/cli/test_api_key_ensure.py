@@ -1,4 +1,4 @@
-"""api-key ensure: the key in a file works and has a name, however often and by however many."""
+"""api-key ensure: the key in a file works and has a name, however often and by how many it runs."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_another_key_is_made_with_new(site: Site, database: Database) -> None:
         site.call("api-key", "ensure", "app", "--value-file", "key", *options).done()
         (site.folder / "key").unlink()
     assert len(database.key_ids()) == 2
-    # Nobody could say which of two was in the file.
+    # It is not known which of the two was in the file.
     site.call("api-key", "ensure", "app", "--value-file", "key").done()
     assert len(database.key_ids()) == 3
 

@@ -14,7 +14,7 @@ Call = Callable[..., Result]
 
 
 def names(call: Call, *options: str) -> list[str]:
-    """Return the names that ``list`` shows, piped, and hold that JSON shows the same."""
+    """Return the names in the piped lines of ``list``; assert that JSON has the same."""
     piped = [row[1] for row in call("api-key", "list", *options).done().rows]
     assert [key["name"] for key in call("api-key", "list", *options, "--json").json()] == piped
     return piped

@@ -1,4 +1,4 @@
-"""api-key migrate: keys at rest in the form that the generation prefers."""
+"""api-key migrate: stored keys get the form that the generation prefers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""api-key prune: all that match every filter given, and never the acting key."""
+"""api-key prune: revokes all keys that match every filter, but never the acting key."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_done(
     assert result.error["code"] == "usage"
     assert "--yes" in result.error["hint"]
     assert database.digest() == before
-    # Nor by an answer that comes down a pipe.
+    # An answer from a pipe does not count either.
     call("api-key", "revoke", "ci", stdin="y\n").failed(2)
     assert database.digest() == before
 

@@ -1,4 +1,4 @@
-"""api-key rotate: store the new, deliver it, end the old."""
+"""api-key rotate: stores and delivers the new key, then ends the old one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_with_a_grace_the_old_key_ends_at_the_earlier_of_its_end_and_the_grace(
 def test_a_name_means_the_one_key_of_that_name_that_works(
     call: Run, database: Database, superuser: str
 ) -> None:
-    # What nightly rotations with a grace leave behind, more of it than candidates are listed.
+    # Expired keys of nightly rotations, more than the number of listed candidates.
     expired = [database.add_key(superuser, "ci", expires_at=ago(hours=1)) for _ in range(12)]
     working = database.add_key(superuser, "ci")
     described = call("api-key", "rotate", "ci", "--json").done().json()
@@ -147,7 +147,7 @@ def test_where_the_old_key_cannot_be_ended_the_error_says_that_both_work(
     site: Site, database: Database, superuser: str
 ) -> None:
     old = database.add_key(superuser, "ci")
-    # The server, seen from langkeys: it holds the old row fast and lets new ones in.
+    # A trigger that prevents changes to the old row, but allows new rows.
     database.rows(
         "CREATE TRIGGER fast BEFORE DELETE ON apikey BEGIN SELECT RAISE(FAIL, 'disk I/O error');"
         " END"

@@ -1,4 +1,4 @@
-"""api-key rotate, run every night by the same filter, and what it leaves out."""
+"""api-key rotate with the same filter every night, and which keys it skips."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_night_for_months_each_key_is_replaced_once_and_keeps_its_lifetime
     for name, lifetime in lifetimes.items():
         expires = None if lifetime is None else start + lifetime
         database.add_key(superuser, name, created_at=start, expires_at=expires)
-    # One name twice, and an end that has nothing to do with a grace.
+    # Two keys of one name, and an expiry that is not from a grace period.
     database.add_key(superuser, "never", created_at=start + timedelta(hours=1))
     made: dict[str, int] = {}
     for night in range(1, 220):
@@ -73,7 +73,7 @@ def test_what_lives_on_in_its_grace_is_left_out_and_that_is_said(
     assert [row[0] for row in by_name.rows] == [first[0]["id"]]
     assert old.dashed in by_name.stderr
     assert database.content() == before
-    # By its id it is meant all the same, and what it hands on is the lifetime of the newer key.
+    # Its id still names it, and the new key gets the lifetime of the newer one.
     third = call("api-key", "rotate", old.id, "--json").done().json()
     assert (third["replaces"], third["expires_at"]) == (old.dashed, None)
 

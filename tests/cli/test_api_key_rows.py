@@ -1,4 +1,4 @@
-"""One API key in several rows: what ends it ends all of them, and says so, or fails."""
+"""One API key in several rows: commands that end the key end all rows and say so, or fail."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_filter_ends_a_key_whose_other_rows_let_nobody_in(
     assert names(database) == ["off"]
 
 
-# What lets a key in all the same
+# Keys that are accepted in spite of it
 
 
 ENVIRONMENT = {"LANGFLOW_API_KEY_SOURCE": "env"}

@@ -1,4 +1,4 @@
-"""The files of apply: each has one key, and a source that goes back to an old key is told of."""
+"""The files of apply: each has one key, and a source that returns to an old key is a warning."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_the_id_of_a_plan_is_no_way_to_guess_a_password(declared: Declared) -> N
 
     first = plan_id()
     assert plan_id() == first
-    # Whoever has only the id does not know this hash.
+    # This hash is not known to anybody who only has the id.
     declared.database.rows(
         "UPDATE user SET password = ? WHERE username = ?",
         (hash_password(PASSWORD), SUPERUSER),

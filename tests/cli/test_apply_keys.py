@@ -114,7 +114,7 @@ def test_a_key_is_renewed_before_its_end_and_the_old_one_has_its_grace(declared:
     declared.assert_up_to_date()
     listed = declared.site.call("api-key", "list", "--json").done().json()
     assert parsed_iso(listed[0]["expires_at"]) < ahead(hours=1, seconds=5)
-    # A rotation knows what was replaced, as of its own.
+    # A rotation recognizes the replaced key, as if it had replaced it itself.
     declared.site.call("api-key", "rotate", "app", "--dry-run").done()
 
 
@@ -174,7 +174,7 @@ def test_a_given_key_is_stored_and_replaced_when_its_file_changes(declared: Decl
     for value in values:
         declared.assert_accepted(value, SUPERUSER)
     declared.assert_up_to_date()
-    # Back again: it is in its grace, and so it is there.
+    # The source has the old key again, which is in its grace period and exists.
     assert len(declared.keys("p")) == 2
 
 
@@ -227,7 +227,7 @@ def test_a_key_that_cannot_be_decrypted_cannot_be_delivered(
     key = declared.database.add_key(superuser, "app", secret_key=OTHER_SECRET_KEY)
     keys(declared, f"{{app: {KEY}}}")
     declared.apply().failed(7, "cannot be decrypted")
-    # It need not be where the file has it.
+    # It need not exist where the file declares it.
     (declared.site.folder / "out/key").write_text(key.plaintext)
     declared.assert_up_to_date()
 

@@ -130,7 +130,7 @@ def test_what_a_server_manages_is_never_pruned_and_is_kept_once_declared(
     result = declared.apply("--prune").done()
     assert [row[3] for row in result.rows] == ["EXTRA"]
     assert [row.name for row in rows(declared.database)] == ["OPENAI_API_KEY"]
-    # With the same value a server's next start would still put its environment's over it.
+    # Even with the same value, a server's next start could overwrite it from its environment.
     declared.write(
         "every_user: {variables: {OPENAI_API_KEY: {value_from: {file: v}}}}", v=CREDENTIAL
     )
@@ -174,7 +174,7 @@ def test_it_waits_for_tables_and_the_acting_user(empty_site: Site) -> None:
     empty_site.run("apply", "-f", "m.yaml", "--wait", "60s").done()
     thread.join()
     assert len(rows(empty_site.database, "A")) == 1
-    # A wrong password does not get better by waiting.
+    # Waiting does not help with a wrong password.
     start = time.monotonic()
     wrong = {"LANGFLOW_SUPERUSER_PASSWORD": "wrong-password"}
     declared.apply("--wait", "60s", **wrong).failed(4)

@@ -1,4 +1,4 @@
-"""Which entries of the audit trail are shown, and what a person reads of them."""
+"""Which entries of the audit trail are shown, and in what form."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def week(site: Site, log: Path, database: Database) -> dict[str, str]:
 
 
 def commands(call: Call, *options: str, stdin: str = "") -> list[str]:
-    """Return the commands of the entries that are shown, piped, and hold that JSON has the same."""
+    """Return the commands in the piped lines; assert that JSON has the same."""
     piped = [row[2] for row in call("audit", *options, stdin=stdin).done().rows]
     records: list[dict[str, Any]] = call("audit", *options, "--json", stdin=stdin).done().json()
     assert [record["command"] for record in records] == piped

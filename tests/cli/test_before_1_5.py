@@ -1,4 +1,4 @@
-"""Databases of Langflow 1.0 to 1.4: langkeys reads them and ends keys, and writes nothing else."""
+"""Databases of Langflow 1.0 to 1.4: langkeys reads them and deletes rows, no more."""
 
 from __future__ import annotations
 

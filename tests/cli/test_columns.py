@@ -43,7 +43,7 @@ PIPED = {
         "opens",
     ],
 }  # fmt: skip
-"""What scripts rely on."""
+"""The piped columns that scripts rely on."""
 CARDS = {"api-key": "ci", "user": "alice", "variable": "OPENAI_API_KEY"}
 
 Call = Callable[..., Result]
@@ -51,7 +51,7 @@ Call = Callable[..., Result]
 
 @pytest.fixture
 def filled(site: Place, database: Database, superuser: str) -> Place:
-    """A site with something of each noun."""
+    """A site with API keys, users and variables."""
     database.add_key(superuser, "ci", total_uses=12, last_used_at=ago(hours=3))
     database.add_user("alice", is_superuser=False, last_login_at=ago(days=2))
     variable_rows.add(database, superuser, "OPENAI_API_KEY", "x")
@@ -79,7 +79,7 @@ def test_lines_json_and_header_have_the_declared_columns(filled: Place, path: st
             name for name in described if name not in optional
         ]
     assert API_KEYS.by_name.keys() == set(KEY_FIELDS)
-    # What a line says is what JSON says.
+    # A line has the same values as JSON.
     for row, described in zip(rows, objects, strict=True):
         for name, cell in zip(header, row, strict=True):
             content = described[name]

@@ -1,4 +1,4 @@
-"""What shells are offered: names of keys, users and variables, read-only and without a word."""
+"""Completion offers names of keys, users and variables, and is read-only and silent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOSTILE = (
 
 
 def completed(site: Site, line: str, **settings: str | None) -> list[str]:
-    """Return what bash is offered at the end of a line; nothing may be said or changed."""
+    """Return what bash is offered at a line's end; assert that nothing is printed or changed."""
     result = site.run(
         _LANGKEYS_COMPLETE="complete_bash",
         COMP_WORDS=line.replace(" ", "\n"),
@@ -67,7 +67,7 @@ def stocked(site: Site, superuser: str) -> Site:
     database.add_user("bob@example.org", is_superuser=False)
     database.add_variable(superuser, "OPENAI_API_KEY", encrypted("x"))
     database.add_variable(superuser, "OTHER_TOKEN", encrypted("x", OTHER_SECRET_KEY))
-    # Nobody could act, and no secret key would help.
+    # Completion needs no acting user and no secret key.
     site.settings.update(LANGFLOW_AUTO_LOGIN="false", LANGFLOW_SECRET_KEY="")
     return site
 
@@ -170,7 +170,7 @@ def test_the_database_of_the_line_is_looked_at(stocked: Site) -> None:
     assert completed(stocked, line, LANGFLOW_DATABASE_URL="sqlite:////nowhere") == ["laptop"]
 
 
-# Nothing, and nothing said, where it cannot
+# Nothing is offered or printed if the lookup fails
 
 
 @pytest.mark.parametrize(
@@ -232,5 +232,5 @@ def test_what_a_shell_would_take_for_code_is_not_offered(stocked: Site, superuse
         for value in offered(stocked, path, name):
             assert re.fullmatch(r"[\w][\w.@+-]*", value), value
             assert value not in HOSTILE
-    # Such a key is still to be had, by its id.
+    # Such a key is still offered by its id.
     assert {*id_starts(stocked.database, HOSTILE[0])} <= {*offered(stocked, "api-key show", "ref")}

@@ -1,4 +1,4 @@
-"""doctor: what is wrong, read-only, and whatever else is wrong."""
+"""doctor: finds each problem without writing, even if there are others."""
 
 from __future__ import annotations
 

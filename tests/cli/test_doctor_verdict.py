@@ -1,4 +1,4 @@
-"""doctor: the verdict first, causes before symptoms, and what is worth knowing of the keys."""
+"""doctor: the verdict first, causes before symptoms, and notes about keys."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
         superuser, "older", created_at=ago(days=300), last_used_at=ago(days=90, hours=1)
     )
     database.add_key(superuser, "young", created_at=ago(days=89), expires_at=ahead(days=9))
-    # What lets nobody in is not worth knowing.
+    # Keys that no server accepts are not noted.
     database.add_key(superuser, "expired", created_at=ago(days=300), expires_at=ago(days=1))
     database.add_key(superuser, "inactive", created_at=ago(days=300), is_active=False)
     assert notes(site) == [

@@ -16,7 +16,7 @@ from ..support.sites import Result, Site
 
 @pytest.fixture
 def bare(site: Site) -> Site:
-    """A site whose settings all stand in its .env, by password."""
+    """A site with all settings in its .env, and a password."""
     lines = {
         "LANGFLOW_DATABASE_URL": f"sqlite:///{site.folder / site.path}",
         "LANGFLOW_SECRET_KEY": SECRET_KEY,
@@ -216,7 +216,7 @@ def test_a_conflict_warns_before_a_write(bare: Site) -> None:
     settings = {"langflow_superuser": "administrator", "LANGFLOW_CONFIG_DIR": str(bare.folder)}
     result = bare.call(*write, **settings).done()
     assert "LANGFLOW_CONFIG_DIR has different values in the environment" in result.stderr
-    # What only reads says nothing, nor does a file that nobody named.
+    # Commands that only read do not warn, and neither does an implicit file.
     assert bare.call("api-key", "list", "--env-file", ".env", **settings).done().stderr == ""
     assert "different values" not in bare.call("api-key", "create", **settings).done().stderr
 
@@ -233,7 +233,7 @@ def test_without_a_home_the_config_folder_must_be_named(bare: Site) -> None:
     )
     _without_entry(bare, "api-key", "create", **homeless).failed(2, "LANGFLOW_CONFIG_DIR")
     assert "no home folder" in _without_entry(bare, "doctor", **homeless).stdout
-    # Where all of it is named, nothing needs a home.
+    # If all paths are set, no home folder is needed.
     for name in (".env", "langflow.db"):
         (bare.folder / name).unlink()
     _without_entry(bare, "init", **homeless).done()
@@ -350,7 +350,7 @@ def test_somebody_elses_url_gets_no_key_of_ours(bare: Site) -> None:
         )
     bare.call("whoami", "--remote", "--env-file", ".env", **mine).failed(1)
     bare.call("whoami", "--url", "http://127.0.0.1:9", **mine).failed(1)
-    # A key that stands there beside it is theirs; one that is taken from here is not.
+    # A key from the same file belongs to its owner; a key from this environment does not.
     _append(bare, f"LANGFLOW_API_KEY={new_api_key()}\n")
     bare.call("whoami", "--remote").failed(1)
     lines = (bare.folder / ".env").read_text().splitlines()

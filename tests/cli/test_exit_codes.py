@@ -45,7 +45,7 @@ def test_the_errors_are_those_of_the_contract() -> None:
 
 @dataclass
 class Case:
-    """A command line that fails, and what has to be on the site for it."""
+    """A command line that fails, and what the site needs for that."""
 
     code: str
     arguments: tuple[str, ...]
@@ -212,7 +212,7 @@ def failing(site: Site, case: Case, *more: str) -> Result:
 
 
 def test_every_error_is_tried_here_or_at_a_terminal() -> None:
-    # tests/cli/test_prompts.py has the two that need somebody at a terminal.
+    # tests/cli/test_prompts.py has the two that need a terminal.
     assert {case.code for case in CASES.values()} | {"declined", "interrupted"} == set(CODES)
 
 
@@ -275,7 +275,7 @@ def test_a_warning_before_an_error_keeps_the_json_one_object(site: Site) -> None
 def test_a_setting_of_bytes_that_are_no_text_is_refused_in_words(
     site: Site, name: str, value: str
 ) -> None:
-    # The environment holds bytes; Python gives those that are no UTF-8 as lone surrogates.
+    # Environment variables are bytes; Python decodes invalid UTF-8 as lone surrogates.
     settings = {**PASSWORD_ONLY} if name == "LANGFLOW_SUPERUSER_PASSWORD" else {}
     result = site.call("api-key", "create", "--json", **{**settings, name: value})
     assert result.code in (2, 4, 7)

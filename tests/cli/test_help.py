@@ -1,4 +1,4 @@
-"""The help of every command there is, and of the topics."""
+"""The help of every command, and of the topics."""
 
 from __future__ import annotations
 

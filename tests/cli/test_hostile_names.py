@@ -1,4 +1,4 @@
-"""Names that would steer a terminal, in every command that shows names, in every form it has."""
+"""Names that could control a terminal, in all commands and formats that show names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RAW = (
     "\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\u3164"
     "\ufeff\ufff9\ufffb\U0001d173\U000e0001\U000e0041"
 )
-"""One of each kind; nothing of it may be written as it is."""
+"""One character of each kind; none may be written raw."""
 
 NAME = f"n{RAW}\\x"
 USER = f"u{RAW}\\x"
@@ -37,7 +37,7 @@ def quoted(text: str) -> str:
 
 @dataclass(frozen=True)
 class Ids:
-    """What the commands are tried on."""
+    """The ids that the commands are tried with."""
 
     superuser: str
     user: str
@@ -188,7 +188,7 @@ def lines(path: str, ids: Ids) -> list[Arguments]:
 
 
 def test_a_manifest_with_hostile_names_is_carried_out(hostile: tuple[Site, Ids]) -> None:
-    # Otherwise its commands would only show what is refused.
+    # Otherwise its commands would only show refusals.
     site, _ = hostile
     before = site.database.rows("SELECT id FROM apikey")
     assert site.call("apply", "-f", "names.yaml", "--yes").code == 0

@@ -30,7 +30,7 @@ def env_of(site: Site) -> dict[str, str | None]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return what is in a folder, but for the audit log, which is not init's own."""
+    """Return the files in a folder, except the audit log."""
     return sorted(p.name for p in folder.iterdir() if p.name != "langkeys-audit.jsonl")
 
 
@@ -39,7 +39,7 @@ def mode_of(path: Path) -> int:
 
 
 def works(site: Site, **settings: str | None) -> None:
-    """Hold that the first command after ``init`` ends with a key that is known."""
+    """Assert that the first command after ``init`` creates a key that is accepted."""
     key = site.call("api-key", **settings).done().stdout
     site.call("whoami", "--api-key", "-", stdin=key, **settings).done()
 
@@ -71,7 +71,7 @@ def test_the_settings_are_those_of_the_contract(empty_site: Site) -> None:
 
 
 def test_the_settings_read_the_same_for_who_keeps_quotes(empty_site: Site) -> None:
-    # docker --env-file and kubectl take everything behind the = as it is, systemd removes quotes.
+    # docker --env-file and kubectl use everything after the = literally, systemd removes quotes.
     empty_site.call("init").done()
     lines = (empty_site.folder / ".env").read_text().splitlines()
     raw = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""The secret key is lost: what ends or deletes goes on, what encrypts asks for leave."""
+"""The secret key is lost: commands that revoke or delete still work, and those that encrypt ask."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENCRYPTING = frozenset(
 READING_SECRETS = frozenset(
     ("run", "secret-key check", "secret-key rotate", "variable export", "whoami")
 )
-"""Commands that cannot do without decrypting; ``whoami`` where its key has no hash."""
+"""Commands that must decrypt; ``whoami`` only if its key has no hash."""
 
 SILENT = frozenset(
     (
@@ -56,7 +56,7 @@ def lost_site(site: Site, superuser: str) -> Site:
 )
 def test_what_encrypts_nothing_goes_on(command: CommandCase, how: str, lost_site: Site) -> None:
     result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).done()
-    # A copy and an explanation say so in words of their own; what opens no database, not at all.
+    # backup and explain have other messages; commands that open no database have none.
     if command.path not in SILENT:
         expected = "cannot decrypt" if how == "wrong" else "secret key"
         assert expected in result.stderr, result

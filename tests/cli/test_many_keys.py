@@ -26,7 +26,7 @@ MANY = 1203
 
 @pytest.fixture
 def small_spool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is spooled go to a file after a few lines."""
+    """Make a spool use a file after a few lines."""
     monkeypatch.setattr(spool, "SPOOL_CHARACTERS", 1000)
 
 
@@ -133,12 +133,12 @@ def test_a_disk_that_is_full_for_what_is_spooled_leaves_no_key(
     reason="needs a folder that takes no file, though it seems so; anybody else is led elsewhere",
 )
 def test_without_a_folder_for_temporary_files_it_says_so(site: Site, database: Database) -> None:
-    # So many that SQLite's memory for them is not enough.
+    # So many that they do not fit into SQLite's memory.
     settings = {"TMPDIR": "/proc", "SQLITE_TMPDIR": "/proc"}
     result = site.run("api-key", "create", "--count", "20000", **settings)
     result.failed(6, "for a temporary file", "TMPDIR")
     assert database.key_ids() == []
-    # What is small needs none, and what is done is not said to have failed.
+    # A small batch needs no file, and a completed command does not report a failure.
     for count in (3, 500, 700):
         made = site.run("api-key", "create", "--count", str(count), **settings).done()
         assert len(made.lines) == count
@@ -258,7 +258,7 @@ def test_a_long_table_is_fitted_as_a_whole(site: Site, database: Database, super
     assert all(f"key {n}\n" in text for n in (0, 999, 1000, MANY - 1))
 
 
-# What has to decrypt tells how far it is, to a person
+# Progress of decryption at a terminal
 
 
 @pytest.mark.parametrize("ref", ["sk-zzzzz", "-"])

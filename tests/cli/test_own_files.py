@@ -1,4 +1,4 @@
-"""What is delivered never goes over a file that the deployment itself lives in."""
+"""A delivery never overwrites a file of the deployment itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every verb on a database on PostgreSQL, and what goes wrong there."""
+"""Every command on PostgreSQL, and its errors there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def engine_name() -> str:
 
 @pytest.fixture(autouse=True)
 def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold of every call that it shows neither the URL's password nor the driver's words."""
+    """Assert for every call that neither the URL's password nor a message of the driver shows."""
     inner = site.call
 
     def call(*arguments: str, **options: str) -> Result:

@@ -43,7 +43,7 @@ def server(site: Site, superuser: str) -> ServerDatabase:
 
 @pytest.fixture
 def network(site: Site, server: ServerDatabase) -> Iterator[Proxy]:
-    """What the site reaches its server by."""
+    """The proxy through which the site reaches its server."""
     port = server.cluster.port
     with proxy(port) as found:
         site.settings["LANGFLOW_DATABASE_URL"] = server.url.replace(f":{port}/", f":{found.port}/")
@@ -52,7 +52,7 @@ def network(site: Site, server: ServerDatabase) -> Iterator[Proxy]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for seconds where langkeys waits for half a minute."""
+    """Shorten langkeys' timeout of half a minute to seconds."""
     monkeypatch.setattr("langkeys.store.postgresql.engine.PATIENCE", 0.3)
     monkeypatch.setattr("langkeys.store.postgresql.copying._LOCK_WAIT", "300ms")
     monkeypatch.setattr("langkeys.store.postgresql.copying.SLOW_SECONDS", 1.0)
@@ -63,7 +63,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def locked(server: ServerDatabase, table: str = "apikey") -> Iterator[None]:
-    """Hold the lock that a migration holds."""
+    """Hold the lock of a migration during the block."""
     with closing(server.cluster.connect(server.user, server.name)) as other:
         other.autocommit = False
         other.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")

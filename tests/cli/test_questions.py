@@ -50,7 +50,7 @@ ENDINGS = (
     ("user", "demote", "bob"),
 )
 REFUSED_UNASKED = (ENDINGS[0], ENDINGS[1])
-"""What was always asked is refused where nobody can be asked."""
+"""Commands that always ask are refused if nobody can be asked."""
 
 
 @pytest.mark.parametrize("line", ENDINGS)
@@ -190,7 +190,7 @@ def test_a_value_on_stdin_and_a_password_at_the_terminal(
 def test_stdin_that_is_no_data_is_no_reason_to_ask(
     asking: Site, ending: Site, database: Database
 ) -> None:
-    # As in a loop that reads a list, or with < /dev/null.
+    # stdin is not a terminal: a loop that reads a list, or < /dev/null.
     before = database.key_ids()
     with Terminal(asking, "api-key", "list", data="") as terminal:
         terminal.finish(4)

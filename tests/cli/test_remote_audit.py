@@ -1,4 +1,4 @@
-"""The audit trail of what is done over REST: who did what, with the server for the database."""
+"""The audit trail of changes over REST, with the server's address as the database."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_without_a_setting_it_is_in_the_config_folder(deployment: Deployment) ->
     assert deployment.server.url in log.read_text()
 
 
-# No deed without a line
+# No change without a line
 
 
 def test_nothing_is_changed_but_by_a_recorded_change() -> None:

@@ -1,4 +1,4 @@
-"""New keys over REST: the files and forms they go into, and what stays where that fails."""
+"""New keys over REST: their files and formats, and what remains if delivery fails."""
 
 from __future__ import annotations
 

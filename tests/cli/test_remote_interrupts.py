@@ -15,7 +15,7 @@ from ..support.fake_langflow import FakeKey, Refused
 from ..support.servers import Request
 
 REQUESTS = 8
-"""What a rotation of one key asks; held by a test."""
+"""The requests of a rotation of one key; a test asserts them."""
 
 POST, DELETE = 4, 7
 """The requests that change something, by their number."""

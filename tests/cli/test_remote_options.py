@@ -1,4 +1,4 @@
-"""``--url`` and ``--remote``: where and as whom a server is asked, and what stays without it."""
+"""``--url`` and ``--remote``: which server is used, and as which user."""
 
 from __future__ import annotations
 

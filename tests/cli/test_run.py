@@ -112,7 +112,7 @@ def test_the_program_takes_langkeys_place(site: Site, stored: Database) -> None:
     out, _ = process.communicate(timeout=60)
     pid, descriptors = map(int, out.split())
     assert pid == process.pid
-    # The three streams and the folder that is being read: nothing of langkeys is left open.
+    # The three streams and the folder that is being listed: langkeys leaves no other file open.
     assert descriptors == 4
 
 

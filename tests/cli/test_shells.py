@@ -21,7 +21,7 @@ from .test_completion import HOSTILE
 PATIENCE = 60.0
 READY = "ready>"
 
-# What is run is the shell's last line; only completing reaches langkeys itself.
+# The command is the shell's last line; only completion runs langkeys itself.
 _LANGKEYS = """\
 #!/bin/sh
 if [ "$1" = --install-completion ]; then

@@ -49,7 +49,7 @@ def listed(call: Call, *options: str) -> list[str]:
         (("--sort", "-name"), ["é", "C", "b", "a"]),
         (("--sort", "created_at"), ["b", "C", "a", "é"]),
         (("--sort=-created_at",), ["é", "a", "C", "b"]),
-        # What is missing comes last, whichever way; equal ones stay oldest first.
+        # Missing values come last in both directions; equal ones stay oldest first.
         (("--sort", "last_used_at"), ["C", "é", "b", "a"]),
         (("--sort", "-last_used_at"), ["é", "C", "b", "a"]),
         (("--sort", "expires_at"), ["a", "é", "b", "C"]),

@@ -1,4 +1,4 @@
-"""What is slow to import stays out of commands that do not need it: modules, not milliseconds."""
+"""Commands do not import slow modules that they do not need."""
 
 from __future__ import annotations
 

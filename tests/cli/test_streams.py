@@ -228,7 +228,7 @@ def test_progress_shows_at_a_terminal_only_and_never_on_stdout(site: Site) -> No
     assert "creating API keys" not in site.call(*count).done().stderr
 
 
-# stdout that is closed, full or nobody's
+# A stdout that is closed or full, or whose reader has gone
 
 
 def test_a_reader_that_goes_away_ends_a_list_without_a_traceback(

@@ -1,4 +1,4 @@
-"""What is said of a mistyped command or option."""
+"""Suggestions for a mistyped command or option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables at terminals of 60 columns and more: nothing folded, nothing wider, nothing said twice."""
+"""Tables at terminals of 60 columns and more: nothing is wrapped, too wide, or repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics show what the pages of docs/ say; exit codes are the same in code, help and pages."""
+"""Topics show the pages of docs/; exit codes are the same in code, help and pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody foresaw is one line and exit 1, and an interruption is 130, wherever it comes."""
+"""An unexpected error is one line and exit 1, and an interruption always exit 130."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""user create and user set-password: where a password comes from, and how it gets out."""
+"""user create and user set-password: sources of a password, and its delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came from a file that a setting names is in no error: it may be any file's content."""
+"""No error shows a value from a file that a setting names: it may be any file's content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``langkeys whoami --api-key - --url URL``: asked of the server and of the database here."""
+"""``langkeys whoami --api-key - --url URL``: asks the server and the local database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret key that does not open what is stored is found out before anything is written."""
+"""A secret key that cannot decrypt stored values is noticed before anything is written."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_locked_database_is_an_error_of_every_command_that_writes(
         for arguments in (*WRITES, ("api-key", "revoke", "ci", "--yes")):
             result = site.call(*arguments).failed(6, "locked", str(database.path))
             assert "fuser" in result.stderr
-        # What only reads goes on.
+        # Commands that only read still work.
         site.call("api-key", "list").done()
         other.execute("ROLLBACK")
     assert len(database.key_ids()) == 1

@@ -14,7 +14,7 @@ from ..support.samples import PASSWORD, password_hash
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The hashes that bcrypt has compared with, in a list; it goes on doing its work."""
+    """A list of the hashes that bcrypt is called with; bcrypt still does its work."""
     seen: list[bytes] = []
     check: Callable[[bytes, bytes], bool] = bcrypt.checkpw
 

@@ -1,1 +1,1 @@
-"""Against the PostgreSQL and the pgbouncer of Debian: what a server from pip cannot show."""
+"""Tests with Debian's PostgreSQL and pgbouncer, for what a server from pip cannot show."""

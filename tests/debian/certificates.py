@@ -51,7 +51,7 @@ def make_certificates(folder: Path) -> Certificates:
 
 
 class _Root:
-    """Whoever signs certificates, and whose own is in a file."""
+    """A certificate authority, with its certificate in a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

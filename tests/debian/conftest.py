@@ -48,7 +48,7 @@ def make_database(
 
 @pytest.fixture(autouse=True)
 def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold of every call that it shows neither the URL's password nor the driver's words."""
+    """Assert for every call that neither the password nor a message of the driver shows."""
     inner = site.call
 
     def call(*arguments: str, **options: str) -> Result:

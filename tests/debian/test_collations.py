@@ -64,7 +64,7 @@ def test_starts_of_ids_and_of_keys_are_found(
     plain = [f"sk-{start}{'x' * 36}" for start in ("aBcDeF-", "AbCdEf-", "abcdef-", "abcdef_")]
     ids = ["abcd" + "0" * 28, "abce" + "0" * 28, "abcd1" + "0" * 27, "b" * 32]
     for name, (text, key_id) in enumerate(zip(plain, ids, strict=True)):
-        # Plaintext at rest, which is what the server itself searches.
+        # The key is stored as plaintext, which is what the server searches for.
         server.add_key(superuser, str(name), plaintext=text, key_id=key_id, at_rest="plaintext")
     for name, text in enumerate(plain):
         shown = site.call("api-key", "show", text[:12], "--json").done().json()

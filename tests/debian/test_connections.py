@@ -1,4 +1,4 @@
-"""A server's socket, services and .pgpass: what a URL lacks comes from where libpq looks."""
+"""A server's socket, services and .pgpass: libpq's sources for what the URL lacks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def passfile(path: Path, host: str, server: ServerDatabase) -> None:
 
 
 def listed(site: Site, url: str, **settings: str) -> None:
-    """Hold that a URL leads to the one key there is."""
+    """Assert that a URL leads to the database with the only key."""
     (key,) = site.run(*LIST, LANGFLOW_DATABASE_URL=url, **settings).done().json()
     assert key["name"] == "ci"
 

@@ -1,4 +1,4 @@
-"""Behind pgbouncer: what needs a connection for a transaction at most works, and only that."""
+"""Behind pgbouncer: commands work if they need a connection only for a transaction."""
 
 from __future__ import annotations
 

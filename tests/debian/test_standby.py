@@ -1,4 +1,4 @@
-"""A standby: what reads works there, what writes says so, and of several hosts the right one is."""
+"""A standby: commands that read work, commands that write are refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def standby(primary: Primary) -> Iterator[Cluster]:
 
 @pytest.fixture
 def replica(walked_site: Site, server: ServerDatabase, primary: Primary, standby: Cluster) -> Site:
-    """A site on which every command has something to do, that asks the standby."""
+    """A site on which every case can run, with the standby as its database."""
     debian_server.wait_for_standby(primary, standby)
     walked_site.settings["LANGFLOW_DATABASE_URL"] = standby.url(server.name)
     return walked_site

@@ -159,7 +159,7 @@ def test_an_invalid_value_is_named_by_its_parameter(
     error = site.call(*KEY, "--json", LANGFLOW_DATABASE_URL=setting).failed(2).error
     assert error["code"] == "config"
     assert f"the parameter {name} " in error["message"]
-    # Where a server listens is no secret.
+    # The address of a server is not a secret.
     assert value not in (error["hint"] if name == "port" else error["message"] + error["hint"])
 
 
@@ -172,7 +172,7 @@ def test_a_server_that_wants_tls_refuses_a_plain_connection(
     report = site.call("doctor", LANGFLOW_DATABASE_URL=plain)
     assert report.code == 1
     assert "without TLS" in report.stdout
-    # A wrong password is told as such, though the second try, a plain one, is refused otherwise.
+    # A wrong password is reported, although libpq's second attempt, without TLS, fails otherwise.
     wrong = url(server, SHIELDED).replace(PASSWORD, "pass-of-nobody")
     refused = site.call(*KEY, LANGFLOW_DATABASE_URL=wrong).failed(6, "the user or the password")
     assert "pass-of-nobody" not in refused.stderr

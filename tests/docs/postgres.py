@@ -38,7 +38,7 @@ def main() -> None:
     print("LANGFLOW_AUTO_LOGIN=false")
     print("LANGFLOW_SUPERUSER=administrator")
     print(f"LANGFLOW_SUPERUSER_PASSWORD={PASSWORD}")
-    # What the secret key opens, and pg_dump: both are there before anything is typed.
+    # The secret key's file and pg_dump must exist before anything is typed.
     (Path.cwd() / "secret_key").write_text(secrets.token_urlsafe(32))
     (Path(os.environ["HOME"]) / ".binaries").write_text(str(cluster.binaries))
 

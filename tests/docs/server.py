@@ -21,7 +21,7 @@ from ..support.servers import Request, serving
 
 
 class OnDatabase(Langflow):
-    """A server that lets in whom a database lets in; it has the database open, as servers do."""
+    """A server that authenticates keys by a database, and keeps it open, as servers do."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("1.13.0")

@@ -52,7 +52,7 @@ def test_a_page_shows_what_its_commands_show(name: str) -> None:
 
 
 def test_a_block_has_a_language_that_is_run_quoted_or_read() -> None:
-    # What is SQL is run by tests/docs/test_postgresql.py.
+    # SQL blocks are run by tests/docs/test_postgresql.py.
     known = {"console", "sh", *QUOTED, "text", "json", "sql"}
     assert {
         (name, block.language) for name, block in BLOCKS if block.language not in known

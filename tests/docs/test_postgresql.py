@@ -1,4 +1,4 @@
-"""What the page on PostgreSQL says to do as an administrator is done, as it stands there."""
+"""Run what docs/postgresql.md tells an administrator to do, word for word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What README and the other documents may be."""
+"""Rules for README and the other documents."""
 
 from __future__ import annotations
 

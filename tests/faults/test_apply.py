@@ -46,7 +46,7 @@ def declared(site: Site) -> Declared:
 
 
 def make_due(found: Declared) -> None:
-    """Let every part of the manifest have something to do again."""
+    """Change the site so that every part of the manifest has something to do again."""
     rows = found.database.rows
     rows(
         "UPDATE apikey SET created_at = ? WHERE name IN ('app', 'graced')",
@@ -72,7 +72,7 @@ def working(found: Declared, name: str) -> list[str]:
 
 
 def assert_declared(found: Declared, *, graced: int) -> None:
-    """Hold that the next run ends in the declared state, with no key lost and none doubled."""
+    """Assert that the next run ends in the declared state, with no key lost or duplicated."""
     if found.database.path.exists():  # not on a server
         with closing(sqlite3.connect(found.database.path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

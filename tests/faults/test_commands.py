@@ -77,7 +77,7 @@ def size(found: Vault, table: str) -> int:
 
 
 def assert_sound(found: Vault, write: Write, before: int) -> None:
-    """Hold that all of it or nothing was done, and that everything opens and goes on working."""
+    """Assert that all or nothing was done, and that everything can be decrypted and still works."""
     with closing(sqlite3.connect(found.database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert size(found, write.table) - before in write.difference

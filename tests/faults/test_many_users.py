@@ -20,7 +20,7 @@ from ..support.sites import Site
 
 pytestmark = needs_root
 
-# The interpreter may be in a folder of root's: it is left for the other user once all is imported.
+# The interpreter may be in a folder of root's, so the user changes only after all imports.
 _AS_USER = """
 import contextlib, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -83,7 +83,7 @@ def open_site() -> Iterator[Site]:
 
 @pytest.fixture
 def server_site(open_site: Site) -> Site:
-    """An empty folder of a server's user, in which a config folder is named and not there yet."""
+    """An empty folder of a server's user; the configured config folder does not exist yet."""
     give(open_site.folder, SERVER, 0, mode=0o755)
     open_site.settings = {"LANGFLOW_CONFIG_DIR": str(open_site.folder / "data" / "config")}
     return open_site

@@ -41,7 +41,7 @@ def network(vault: ServerVault) -> Iterator[Proxy]:
 
 
 def outcome(vault: ServerVault, key: str) -> str:
-    """Hold that the next command leaves one key for all; return what became of the rotation."""
+    """Assert that the next command leaves one key for all values; return the rotation's result."""
     vault.site.call(*RECOVER).done()
     for path in vault.folder.glob(".*.tmp*"):
         path.unlink()  # a copy or a journal that was not complete; the next rotation does so
@@ -111,7 +111,7 @@ def test_a_session_ended_at_any_moment_leaves_one_key_for_all(
         if number == 0:
             window = time.monotonic() - start
             continue
-        # What it says of itself is true at once; a lost connection is no reason to leave a mix.
+        # Its own report is already true; a lost connection must not leave a mix.
         is_done = result.code == 0
         assert is_done or result.code in (1, 6), result
         landed[f"{outcome(vault, key)}, exit {result.code}"] += 1

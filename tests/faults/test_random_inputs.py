@@ -24,7 +24,7 @@ from ..support.sites import Site
 
 OLD, NEW = (Cipher(key, source="test") for key in (SECRET_KEY, OTHER_SECRET_KEY))
 TOKENS = [encrypted(text) for text in ("", "x", "a longer value of more than a block" * 3)]
-# What is taken for special somewhere: in SQL, JSON, shells, dotenv files, terminals, paths.
+# Characters that are special somewhere: in SQL, JSON, shells, dotenv files, terminals, paths.
 ODD = st.one_of(
     st.text(max_size=40),
     st.text("\0\t\n\r \"'\\$`{}[]()<>|&;*?%_-=#:/.,\u202e\u200d\x1b\x7f\U0001f511", max_size=20),

@@ -1,4 +1,4 @@
-"""After a rotation nothing that the old secret key opens is in the database, deleted or not."""
+"""After a rotation the old secret key decrypts nothing in the database, deleted or not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEP = "before-cleaning"
 
 @pytest.fixture
 def old(site: Site, superuser: str, database: Database) -> Vault:
-    """A site in whose free pages are tokens, as a SQLite leaves them that overwrites nothing."""
+    """A site with tokens in its free pages, as left by a SQLite that does not overwrite them."""
     found = vault.create(site, superuser)
     with closing(sqlite3.connect(found.database)) as connection:
         connection.execute("PRAGMA secure_delete = OFF")
@@ -39,13 +39,13 @@ def old(site: Site, superuser: str, database: Database) -> Vault:
 
 
 def under_the_old_key(found: Vault) -> int:
-    """Count the tokens in the database's files that the old secret key opens."""
+    """Count the tokens in the database's files that the old secret key decrypts."""
     files = found.database.parent.glob(f"{found.database.name}*")
     return sum(len(tokens(path)) for path in files if ".backup-" not in path.name)
 
 
 def tokens(path: Path) -> list[str]:
-    """Return what is in the tokens in a file that the old secret key opens."""
+    """Return the values of the tokens in a file that the old secret key decrypts."""
     found = []
     for token in re.findall(rb"gAAAAA[A-Za-z0-9_-]{60,}={0,2}", path.read_bytes()):
         with contextlib.suppress(InvalidToken):  # one that is cut, or under the new key

@@ -29,11 +29,11 @@ def filled(site: Site, superuser: str, database: Database) -> Vault:
 
 
 SETTLE = ("api-key", "migrate")
-"""A command that writes, and has nothing to change here."""
+"""A command that writes, so that it recovers a rotation, but changes nothing else here."""
 
 
 def assert_only_told(found: Vault, *, is_unfinished: bool) -> None:
-    """Hold that what only reads says that a rotation is unfinished, and changes nothing."""
+    """Assert that commands that only read report the unfinished rotation, and change nothing."""
     folder = found.site.folder
 
     def content() -> dict[str, bytes]:
@@ -88,7 +88,7 @@ def test_a_rotation_that_a_disk_fails_at_a_step_leaves_one_key_for_all(
 
 
 def wait_for_writing(found: Vault, process: subprocess.Popen[bytes]) -> float:
-    """Return when the first file of a rotation, its backup, begins to be."""
+    """Return when the first file of a rotation, its backup, appears."""
     while process.poll() is None:
         if any(found.site.folder.glob("*.backup-*")) or any(found.site.folder.glob(".*.backup-*")):
             break

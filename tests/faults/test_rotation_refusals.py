@@ -55,7 +55,7 @@ def test_of_two_rotations_at_once_one_wins_and_the_other_says_so(
             _, err = process.communicate(timeout=60)
         results.append((process.returncode, err.decode()))
     codes = sorted(code for code, _ in results)
-    # Where the first has ended before the second begins, both may well have won.
+    # If the first ends before the second begins, both may succeed.
     assert codes[0] == 0
     assert codes[1] in (0, 1, 2, 5, 6)
     if codes[1]:

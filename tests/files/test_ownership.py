@@ -1,4 +1,4 @@
-"""Whose files are taken for a secret, or get one."""
+"""Which files a secret may be read from or written to, by their owner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def put(path: Path, owner: int = 0, text: str = SECRET) -> Path:
 
 
 def is_taken(path: Path) -> bool:
-    """Tell whether a file is read, and whether it would be replaced: both by one rule."""
+    """Tell whether a file may be read and replaced; the rule is the same for both."""
     try:
         taken = files.read_secret(path, "a secret") == SECRET
     except ConfigError as error:

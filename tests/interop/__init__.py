@@ -1,1 +1,1 @@
-"""Whole-process tests of langkeys beside real Langflow servers."""
+"""Tests of langkeys as a process, with real Langflow servers."""

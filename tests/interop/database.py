@@ -1,4 +1,4 @@
-"""A second pair of eyes on a server's database: plain SQL, nothing of langkeys in it."""
+"""Read a server's database with plain SQL, without langkeys."""
 
 from __future__ import annotations
 

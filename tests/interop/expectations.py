@@ -17,7 +17,7 @@ class Expected:
     generation: str
     """The release by whose name langkeys knows its generation."""
     at_rest: Literal["plaintext", "fernet"]
-    """How a new key stands in its row."""
+    """How a new key is stored in its row."""
     has_hash: bool
     """Whether `apikey.api_key_hash` is there."""
     has_expiry: bool

@@ -163,7 +163,7 @@ class LangflowServer:
             raise ServerError(f"Langflow {self.version} did not stop by itself\n{self.log_tail()}")
 
     def kill(self) -> None:
-        """Take down whatever is left of the server, without ceremony."""
+        """Kill what is left of the server."""
         if self._process is None:
             return
         if not self._is_gone():

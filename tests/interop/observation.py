@@ -1,4 +1,4 @@
-"""Sees by itself what one Langflow release stores, accepts and does: nothing of langkeys in it.
+"""Observe what a Langflow release stores, accepts and does, without langkeys.
 
 The facts have the names of the fields of langkeys' ``Generation``, so that an entry of its table
 can be written from them.

@@ -139,7 +139,7 @@ def test_the_key_of_an_inactive_owner_is_what_the_server_makes_of_it(
 
     run = whoami_here(langkeys, key)
     if expected.inactive_owner_at_run == 200:
-        # The door is open at /api/v1/run, so the key is alive and langkeys warns of it.
+        # /api/v1/run still accepts the key, so langkeys warns.
         assert run.done().json()["is_active"] is False
         assert name in run.stderr
         assert "inactive" in run.stderr

@@ -1,4 +1,4 @@
-"""One key in several rows, and what a grace and a lifetime come to, beside a real server."""
+"""One key in several rows, grace periods and lifetimes, with a real server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _with_hashes(expected: Expected) -> None:
 
 
 class Rows:
-    """Makes keys that stand in two rows of a server's database."""
+    """Creates keys that have two rows in a server's database."""
 
     def __init__(self, server: LangflowServer, langkeys: Langkeys, database: Database) -> None:
         self._server, self._langkeys, self._database = server, langkeys, database

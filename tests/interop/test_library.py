@@ -1,4 +1,4 @@
-"""A gateway beside a real server: both let in, refuse and count the same keys."""
+"""A gateway and a real server accept, refuse and count the same keys."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_a_user_who_is_gone_loses_access(place: Place, applied: dict[str, Any]) 
     (place.folder / "out/app-key").unlink()
     (place.folder / "out/key.json").unlink()
     place.write("m.yaml", text)
-    # The partner's key was revoked, and is not brought back: it gets another one.
+    # The partner's key was revoked, and is not restored: the source gets another one.
     place.apply().refused(5)
     place.write("secrets/partner-key", f"sk-{secrets.token_urlsafe(32)}\n")
     place.apply().done()

@@ -1,4 +1,4 @@
-"""Many langkeys that write, beside a server that authenticates requests all the while."""
+"""Many langkeys processes write while a server authenticates requests."""
 
 from __future__ import annotations
 

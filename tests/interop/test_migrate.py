@@ -1,4 +1,4 @@
-"""`langkeys api-key migrate` beside a running server: every key goes on working."""
+"""`langkeys api-key migrate` with a running server: every key keeps working."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What langkeys wrote holds over a clean stop and a new start of the server."""
+"""What langkeys wrote survives a clean stop and a new start of the server."""
 
 from __future__ import annotations
 

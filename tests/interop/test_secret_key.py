@@ -20,7 +20,7 @@ from .langkeys_process import Langkeys
 
 pytestmark = pytest.mark.only_with("1.13.0")
 
-# Langflow's own code seals and opens, not ours and not a copy of it.
+# Langflow's own code encrypts and decrypts envelopes, not ours.
 _PROGRAM = """
 import json, sys
 from langflow.services.auth.mcp_encryption import (
@@ -67,7 +67,7 @@ class Rotated:
 
 
 def _langflow(server: LangflowServer, act: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Seal or open with the installed Langflow's own code, under the server's secret key."""
+    """Encrypt or decrypt an envelope with Langflow's own code and the server's secret key."""
     python = executable(server.version).with_name("python")
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -93,7 +93,7 @@ def test_a_new_password_logs_in_and_the_old_one_is_refused(
     langkeys("user", "set-password", name, "--password-file", "-", stdin=f"{SECOND}\n").done()
     assert logged_in(server, name, FIRST).status == 401
     assert logged_in(server, name, SECOND).status == 200
-    # What the help says of them: they go on.
+    # As the help says, they keep working.
     assert server.rest.whoami(key).status == 200
     assert by_token(server, token, "/api/v1/users/whoami").status == 200
 

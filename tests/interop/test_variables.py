@@ -260,7 +260,7 @@ def test_a_server_falls_back_to_its_environment_where_explain_says_so(
     )
     place.langkeys("variable", "delete", ONLY_IN_ENVIRONMENT, "--yes").done()
 
-    # A setting of the server's own, which stands in its environment.
+    # A setting of the server itself, which is in its environment.
     shown = taken(place, flows, "LANGFLOW_SUPERUSER_PASSWORD")
     is_given = expected.falls_back and not expected.guards_environment
     assert shown == (PASSWORD if is_given else None)

@@ -1,4 +1,4 @@
-"""langkeys as a package: what a gateway and a script can do, and what they are refused."""
+"""langkeys as a package: what gateways and scripts can do, and what is refused."""
 
 from __future__ import annotations
 

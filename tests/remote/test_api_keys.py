@@ -1,4 +1,4 @@
-"""API keys over REST: made, proved, listed, chosen and ended, whatever answers get lost."""
+"""API keys over REST: created, proved, listed, selected and ended, even if answers are lost."""
 
 from __future__ import annotations
 

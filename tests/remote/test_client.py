@@ -38,7 +38,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def failure(
     server: Server, kind: type[LangkeysError] = FailedError, **options: Any
 ) -> LangkeysError:
-    """Ask, hold that it fails with exactly this error and shows no secret, and return it."""
+    """Send a request; assert that it fails with this error, without secrets; return the error."""
     client = Client(server.url, KEY, **options)
     client.hide(VALUE)
     with pytest.raises(LangkeysError) as caught:

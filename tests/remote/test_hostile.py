@@ -1,4 +1,4 @@
-"""A server, gateway or cache that answers as none should: only what is proved is believed."""
+"""Invalid answers of a server, gateway or cache: langkeys believes only what is proved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotation over REST: the new key made, proved and delivered, and only then the old one ended."""
+"""Rotation over REST: the new key is created, proved and delivered before the old one ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of the tests' own: made, started and stopped, in folders of their own.
+"""Create, start and stop PostgreSQL servers for the tests, each in a new folder.
 
 As root they run as nobody, since PostgreSQL refuses to be root. None of them is the system's.
 """
@@ -37,7 +37,7 @@ class Cluster:
     port: int
 
     def connect(self, user: str = "postgres", database: str = "postgres") -> Any:
-        """Connect without langkeys; each statement is committed by itself."""
+        """Connect without langkeys; each statement is its own transaction."""
         import psycopg2
 
         connection = psycopg2.connect(
@@ -100,7 +100,7 @@ def add_roles(cluster: Cluster) -> None:
     """Add the roles that databases of ``server_databases`` belong to, and one with few rights."""
     for statement in (
         f"CREATE ROLE langflow LOGIN PASSWORD '{PASSWORD}'",
-        # Whose times of day are others', and whose tables are in a schema of their own.
+        # A role with another time zone and date style, and tables in another schema.
         f"CREATE ROLE traveller LOGIN PASSWORD '{PASSWORD}'",
         "ALTER ROLE traveller SET timezone = 'America/New_York'",
         "ALTER ROLE traveller SET search_path = tenant",
@@ -146,7 +146,7 @@ rm -rf "$2"
 def remove_with(process: int, folder: Path) -> None:
     """Have a folder of the tests removed, as ``remove`` does, when a process has ended."""
     subprocess.run(
-        # In the background of a shell that ends at once: nobody has to wait for it.
+        # In the background of a shell that ends at once, so that it is nobody's child.
         ["sh", "-c", 'sh -c "$0" watch "$1" "$2" &', _WATCH, str(process), folder],
         check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
@@ -158,7 +158,7 @@ def run(folder: Path, command: list[str | Path], **environment: str) -> None:
     log = folder / "log"
     log.touch()
     give(log)
-    with log.open("ab") as output:  # a pipe would be kept open by a server
+    with log.open("ab") as output:  # a server would keep a pipe open
         _run(folder, command, output, environment)
 
 

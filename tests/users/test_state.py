@@ -144,7 +144,7 @@ def test_an_inactive_superuser_may_be_demoted_and_a_demoted_one_deactivated(
 def test_the_check_is_made_on_what_is_true_under_the_lock(
     writable: Store, database: Database, second: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else demotes the first superuser between the look and the write."""
+    """Another process demotes the first superuser between the check and the write."""
     user, acting = get_user(writable, "second"), get_user(writable)
     transaction = writable.transaction
 

@@ -24,7 +24,7 @@ from langkeys.variables.formats import (
     k8s_secret,
 )
 
-# What formats trip over, more often than chance would have it.
+# Characters that are difficult for formats, drawn more often than by chance.
 _AWKWARD = st.sampled_from(
     ("\n", "\r", "\r\n", "'", '"', "\\", "$", "${", "}", "${A}", "${A:-x}", "$(id)", "`id`", "#",
      " #", " ", "=", "\t", "é", "€", "👩", "\u2028", "\x85", "\x1b", "!", "A")

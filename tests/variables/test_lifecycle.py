@@ -138,7 +138,7 @@ def test_a_row_without_a_type_becomes_a_credential(
 def test_all_rows_of_one_name_are_updated_whichever_a_server_reads(
     writer: Store, database: Database, superuser: str
 ) -> None:
-    # As servers make them: findings of 1.13.0.
+    # The rows that servers create, as seen on 1.13.0.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic", managed=False)
     variable_rows.add(database, superuser, "FLOW_ID", "", "Credential", managed=False)
     (outcome,) = set_variables(writer, update(writer, name="FLOW_ID"))
