@@ -144,7 +144,7 @@ def superuser(database: Database) -> str:
 
 
 @pytest.fixture
-def walked_site(site: Site, superuser: str) -> Site:
+def case_site(site: Site, superuser: str) -> Site:
     """A site on which every command has something to do."""
     commands.fill(site.database, superuser)
     site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")

@@ -31,11 +31,11 @@ def standby(primary: Primary) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def replica(walked_site: Site, server: ServerDatabase, primary: Primary, standby: Cluster) -> Site:
+def replica(case_site: Site, server: ServerDatabase, primary: Primary, standby: Cluster) -> Site:
     """A site on which every case can run, with the standby as its database."""
     debian_server.wait_for_standby(primary, standby)
-    walked_site.settings["LANGFLOW_DATABASE_URL"] = standby.url(server.name)
-    return walked_site
+    case_site.settings["LANGFLOW_DATABASE_URL"] = standby.url(server.name)
+    return case_site
 
 
 def test_every_command_that_only_reads_works(replica: Site) -> None:
@@ -107,9 +107,9 @@ def test_where_no_host_is_what_is_asked_for_it_is_said(
 
 
 def test_a_primary_that_is_set_read_only_is_told_as_such(
-    walked_site: Site, server: ServerDatabase
+    case_site: Site, server: ServerDatabase
 ) -> None:
     server.cluster.rows(f"ALTER DATABASE {server.name} SET default_transaction_read_only = on")
-    walked_site.call("variable", "show", VARIABLE, "--reveal").done()
-    walked_site.call("variable", "delete", VARIABLE, "--yes").failed(6, "read-only")
+    case_site.call("variable", "show", VARIABLE, "--reveal").done()
+    case_site.call("variable", "delete", VARIABLE, "--yes").failed(6, "read-only")
     assert server.rows("SELECT count(*) FROM variable") == [(1,)]
