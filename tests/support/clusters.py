@@ -132,7 +132,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-# Waits for the end of the process that began the run: killed, it cannot stop its servers itself.
+# Stops the servers once the test run has ended: a run that was killed cannot do so itself.
 _WATCH = """
 while kill -0 "$1" 2>/dev/null; do sleep 1; done
 for file in "$2"/*/postmaster.pid "$2"/*.pid; do
