@@ -37,7 +37,7 @@ def quoted(text: str) -> str:
 
 @dataclass(frozen=True)
 class Ids:
-    """The ids that the commands are tried with."""
+    """The ids that are passed to the commands."""
 
     superuser: str
     user: str

@@ -13,7 +13,7 @@ _TABLE = re.compile(r"(?<=\n\| room \|)[^\n]*\n\|---[^\n]*\n(?:\|[^\n]*\n)*")
 
 
 def table() -> str:
-    """Return the rows of the map, from the ground up."""
+    """Return the table of the rooms, those of the ground first."""
     ground = [room for room in ROOMS if room in GROUND]
     rows = [_row(room) for room in (*ground, *(room for room in ROOMS if room not in GROUND))]
     return " what is in it | imports, beside the ground |\n|---|---|---|\n" + "".join(rows)

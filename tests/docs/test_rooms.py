@@ -10,7 +10,7 @@ TEXT = PATH.read_text(encoding="utf-8")
 
 
 def rows(text: str) -> list[tuple[str, str]]:
-    """Return each room of a map with what it imports; what is in it may be said in other words."""
+    """Return each room of a map with its imports; descriptions are not compared."""
     return re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", text, re.MULTILINE)
 
 

@@ -20,7 +20,7 @@ class Schema:
 
     revisions: list[str]
     columns: Mapping[str, Mapping[str, str]]
-    """The columns of each table: name, and the type with what goes with it."""
+    """For each table, its columns by name, each with its type and constraints."""
     indexes: Mapping[str, str]
     """The SQL of each index that has some, by name."""
     shape: Mapping[tuple[str, str], str | None]
