@@ -60,8 +60,8 @@ def run_change(
 def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
     """Ask before a superuser is demoted, if the user can be asked."""
     prompts.confirm_at_terminal(
-        f"Make {user.username} a regular user of {location}? Other users' keys, variables and"
-        " flows are out of their reach then.",
+        f"Make {user.username} a regular user of {location}? They will lose access to other"
+        " users' keys, variables and flows.",
         yes=yes,
     )
 
@@ -76,7 +76,7 @@ def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bo
         many = "" if keys is None else f", who has {counted(keys, 'API key')}"
         prompts.confirm_at_terminal(
             f"Deactivate {user.username} of {location}{many}?"
-            " They cannot log in then, and servers refuse their keys.",
+            " They will not be able to log in, and servers refuse their keys.",
             yes=yes,
         )
 
