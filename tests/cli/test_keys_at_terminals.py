@@ -39,6 +39,10 @@ def test_what_is_to_be_redeployed_is_one_table(aged: Site, database: Database, w
     assert "replaces" not in notes
 
 
+def test_quietly_nothing_is_said_of_files(aged: Site) -> None:
+    assert run_at_terminal(aged, "-q", *OLD, "--write-to-dir", "secrets").text == ""
+
+
 def test_new_keys_are_shown_once_in_one_table(aged: Site) -> None:
     text = run_at_terminal(aged, *OLD).text
     assert text.count("gateway") == text.count("laptop") == 1

@@ -378,7 +378,7 @@ def _say_rotated(
 ) -> None:
     location = session.store.location
     has_table = len(replacements) > 1 and out.is_sentences
-    if has_table and destination is not None:
+    if has_table and destination is not None and not out.quiet:
         paths, moment = map(destination.shown_path_of, range(len(replacements))), now()
         rows = map(_person_row, replacements, paths, repeat(moment))
         out.table(rotation_heads("FILE"), rows)

@@ -163,7 +163,7 @@ def _carry_out(
     assert delivery is not None
     delivery.report()
     has_table = len(done) > 1 and out.is_sentences
-    if has_table and destination is not None:
+    if has_table and destination is not None and not out.quiet:
         paths = map(destination.shown_path_of, range(len(done)))
         out.table(rotation_heads("FILE"), map(row, (item.new for item in done), paths))
     if has_table:
