@@ -42,7 +42,8 @@ def ensure(
     expires: Annotated[
         str | None,
         typer.Option(
-            metavar="WHEN", help="When a new key expires. An existing key keeps its expiry."
+            metavar="WHEN|never",
+            help="When a new key expires. An existing key keeps its expiry.",
         ),
     ] = None,
     replace: Annotated[
