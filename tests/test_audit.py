@@ -22,7 +22,7 @@ Call = Callable[..., Result]
 
 @pytest.fixture
 def log(site: Site) -> Path:
-    """The log, where a setting puts it."""
+    """The audit log, at a path set by LANGKEYS_AUDIT_LOG."""
     path = site.folder / "audit.jsonl"
     site.settings["LANGKEYS_AUDIT_LOG"] = str(path)
     return path

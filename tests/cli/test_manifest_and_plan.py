@@ -1,4 +1,4 @@
-"""manifest, planned at once: whatever is stored can be declared, and nothing changes."""
+"""A plan of what ``manifest`` prints changes nothing, whatever is stored."""
 
 from __future__ import annotations
 

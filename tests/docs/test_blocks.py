@@ -21,7 +21,7 @@ EXAMPLES = {
     if path.is_file()
 }
 QUOTED = ("dockerfile", "ini", "python", "yaml")
-"""Languages of which a document only quotes: the whole is in an example, and tested there."""
+"""Blocks in these languages are excerpts of files in examples/, which are tested there."""
 
 
 def _id(found: object) -> str | None:
