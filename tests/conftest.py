@@ -87,7 +87,7 @@ def make_database(
 
     yield make
     for database in made:
-        database.drop()
+        database.give_back()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -332,7 +332,7 @@ def test_times_do_not_follow_the_sessions_time_zone(site: Site) -> None:
         assert row["expires_at"] == "2030-01-02T03:04:05Z"
         assert row["created_at"][:13] == databases.ago(seconds=0).strftime("%Y-%m-%dT%H")
     finally:
-        database.drop()
+        database.give_back()
 
 
 def test_every_generation_is_told(site: Site) -> None:
@@ -342,7 +342,7 @@ def test_every_generation_is_told(site: Site) -> None:
             report = site.call("doctor", LANGFLOW_DATABASE_URL=database.url).stdout
             assert f"of Langflow {release}" in report
         finally:
-            database.drop()
+            database.give_back()
 
 
 def test_a_manifest_is_planned_applied_and_exported(site: Site, server: ServerDatabase) -> None:

@@ -43,7 +43,7 @@ def make_database(
 
     yield make
     for database in made:
-        database.drop()
+        database.give_back()
 
 
 @pytest.fixture(autouse=True)

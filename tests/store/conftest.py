@@ -162,7 +162,7 @@ def engine(
     try:
         yield PostgresEngine(database)
     finally:
-        database.drop()
+        database.give_back()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from langkeys.config.settings import Settings
 from langkeys.store.postgresql.store import PostgresStore
 from langkeys.store.protocol import Store
 
+from . import reuse
 from .clusters import Cluster
 from .databases import NEWEST, Database, Shape
 
@@ -74,8 +75,11 @@ def schema(shape: Shape, *, zoned: bool) -> str:
 class ServerDatabase(Database):
     """A Langflow database on a server, written and read without langkeys."""
 
-    def __init__(self, cluster: Cluster, name: str, user: str, shape: Shape) -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, user: str, shape: Shape, template: str = ""
+    ) -> None:
         super().__init__(Path(name), shape)
+        self._template = template
         self.cluster = cluster
         self.name = name
         self.user = user
@@ -121,8 +125,13 @@ class ServerDatabase(Database):
             for row in self.rows(f'SELECT t::text FROM "{table}" t')
         )
 
+    def give_back(self) -> None:
+        """Leave the database to another test, or drop it if more than rows was changed."""
+        if not reuse.give_back(self.cluster, self._template, self.name):
+            self.drop()
+
     def drop(self) -> None:
-        self.cluster.rows(f"DROP DATABASE {self.name} WITH (FORCE)")
+        self.cluster.rows(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -150,9 +159,12 @@ def create(
     locale = f"_{icu_locale.replace('-', '_').lower()}" if icu_locale else ""
     template = f"template_{number}_{'zoned' if zoned else 'naive'}_{user}{locale}"
     _require_template(cluster, template, shape, zoned=zoned, user=user, icu_locale=icu_locale)
-    name = f"lk_{secrets.token_hex(6)}"
-    cluster.rows(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {user}")
-    return ServerDatabase(cluster, name, user, shape)
+    name = reuse.take(cluster, template)
+    if name is None:
+        name = f"lk_{secrets.token_hex(6)}"
+        cluster.rows(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {user}")
+        reuse.know(cluster, template, name)
+    return ServerDatabase(cluster, name, user, shape, template)
 
 
 def _require_template(
