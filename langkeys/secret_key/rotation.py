@@ -197,7 +197,7 @@ class Rotation:
     def _stage(self, stages: ExitStack, undo: ExitStack) -> None:
         plan = self._plan
         if plan.new_key_file is not None and plan.makes_new_key_file:
-            write_new(plan.new_key_file, plan.new + "\n")
+            write_new(plan.new_key_file, plan.new)
             undo.callback(_remove, plan.new_key_file)
         for key_file in plan.key_files:
             if key_file.staged.exists():
