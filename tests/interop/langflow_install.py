@@ -16,6 +16,9 @@ from tests.support import isolation
 
 DEFAULT_VERSION = "1.13.0"
 
+_DRIVER = ("psycopg", "psycopg-binary")
+"""What `postgresql+psycopg://` needs; langflow-base itself asks for no driver."""
+
 # Older releases import these without asking for them.
 _UNDECLARED = ("openai", "webrtcvad-wheels", "elevenlabs")
 
@@ -34,6 +37,8 @@ class Release:
     """What its server needs to start in good time."""
     stops: bool = True
     """Whether its server ends by itself at SIGTERM."""
+    for_postgresql: tuple[str, ...] = ()
+    """What it needs on PostgreSQL in another version than it installs."""
 
 
 RELEASES = {
@@ -55,7 +60,13 @@ RELEASES = {
         Release("0.9.6", "1.9.6", dependencies_of="2026-07-01", beside=_UNDECLARED),
         Release("0.10.0", "1.10.0", beside=_UNDECLARED),
         Release("0.10.3", "1.10.3", beside=_UNDECLARED),
-        Release("0.11.6", "1.11.6", beside=_UNDECLARED),
+        Release(
+            "0.11.6",
+            "1.11.6",
+            beside=_UNDECLARED,
+            # With a later one its models and its own migrations differ there.
+            for_postgresql=("sqlmodel==0.0.37",),
+        ),
         Release("1.12.0", "1.12.0"),
         Release("1.12.8", "1.12.8"),
         Release("1.13.0", "1.13.0"),
@@ -101,6 +112,23 @@ def install(version: str) -> Path:
             python = str(folder / "bin" / "python")
             wanted = (f"langflow-base=={version}", *release.beside)
             _uv("pip", "install", "--python", python, *date, *wanted)
+            (folder / ".done").touch()
+    return folder
+
+
+def for_postgresql(version: str) -> Path:
+    """Install what a release needs on PostgreSQL; return the folder, for PYTHONPATH.
+
+    It is beside the installed server, which stays as its own packages make it.
+    """
+    python = str(install(version) / "bin" / "python")
+    folder = home() / f"langflow-base-{version}-postgresql"
+    with _locked(folder.with_name(f"{folder.name}.lock")):
+        if not (folder / ".done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            wanted = (*_DRIVER, *release_of(version).for_postgresql)
+            target = ("--target", str(folder), "--no-deps")
+            _uv("pip", "install", "--python", python, *target, *wanted)
             (folder / ".done").touch()
     return folder
 

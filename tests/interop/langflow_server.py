@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from .langflow_install import executable, install, release_of
+from .langflow_install import executable, for_postgresql, install, release_of
 from .langflow_rest import Rest
 
 __all__ = ["PASSWORD", "SUPERUSER", "LangflowServer", "ServerError", "install"]
@@ -55,12 +55,14 @@ class LangflowServer:
         password: str | None = PASSWORD,
         env_file: Path | None = None,
         database: Path | None = None,
+        database_url: str | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> None:
         """Describe a server; nothing is started.
 
         With ENV_FILE the server gets all its settings from that file and none from its
-        environment; DATABASE says then where that file puts the database.
+        environment; DATABASE says then where that file puts the database. DATABASE_URL leads to
+        one on PostgreSQL.
         """
         self.version = version
         self.folder = folder
@@ -80,6 +82,10 @@ class LangflowServer:
                 self.settings["LANGFLOW_SUPERUSER"] = superuser
             if password is not None:
                 self.settings["LANGFLOW_SUPERUSER_PASSWORD"] = password
+        if database_url is not None:
+            self.settings["LANGFLOW_DATABASE_URL"] = database_url
+            del self.settings["LANGFLOW_SAVE_DB_IN_CONFIG_DIR"]
+        self._libraries = for_postgresql(version) if database_url is not None else None
         self.settings |= extra or {}
         self.port = 0
         self._log_start = 0
@@ -203,6 +209,7 @@ class LangflowServer:
             "DO_NOT_TRACK": "true",
             # Tests log in more often than five times a minute, which 1.11 and later refuse.
             "LANGFLOW_RATE_LIMIT_ENABLED": "false",
+            **({} if self._libraries is None else {"PYTHONPATH": str(self._libraries)}),
             **release_of(self.version).settings,
             **self.settings,
         }

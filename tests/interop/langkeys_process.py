@@ -53,6 +53,11 @@ class Langkeys:
         self.folder = folder
         self.settings = dict(settings or {})
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment that langkeys runs in."""
+        return {**_bare_environment(self.folder), **self.settings}
+
     def __call__(self, *arguments: str, stdin: str = "", without: str = "", **more: str) -> Run:
         """Run `langkeys ARGUMENTS`, with MORE settings and WITHOUT one of the usual ones."""
         settings = {**self.settings, **more}
