@@ -21,6 +21,7 @@ from langkeys.errors import (
     SecretKeyError,
     UsageError,
 )
+from langkeys.files.ownership import make_folder
 from langkeys.files.staged import read_secret
 from langkeys.progress import Progress
 from langkeys.secret_key.files import SOUND_KEY, find_sources
@@ -167,6 +168,9 @@ def rotate(
             stack.callback(store.close)
             _require_unchanged(session, store, plan, acting.user.id)
             store.commit_context = commit_context
+            # For a database on a server it is the config folder, which no server may have made yet.
+            for warning in make_folder(plan.backup_base.parent):
+                say(warning)
             rotated = rotation.run()
     except BaseException as raised:  # noqa: BLE001 - raised again, with a hint on what has become of it
         error = raised

@@ -72,6 +72,7 @@ def test_every_command_has_a_case() -> None:
     assert {*NEED_NOBODY, *NEED_A_USER} <= {*paths()}
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("command", ALL, ids=lambda command: command.path)
 def test_a_superuser_may_use_it(command: CommandCase, case_site: Site) -> None:
     # Otherwise the tests below would pass for a command that nobody can use.
@@ -93,6 +94,7 @@ def test_nobody_else_may(command: CommandCase, way: str, case_site: Site, superu
     assert set(case_site.folder.iterdir()) - {case_site.folder / "config"} == set(files)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("way", REFUSED)
 def test_the_refusal_has_its_code(way: str, case_site: Site, superuser: str) -> None:
     settings = _settings(case_site, superuser, way)
@@ -125,6 +127,7 @@ def test_whoami_needs_a_user_and_no_superuser(way: str, case_site: Site, superus
         result.failed(4)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("way", REFUSED)
 def test_whoami_with_a_key_needs_only_the_key(way: str, case_site: Site, superuser: str) -> None:
     settings = _settings(case_site, superuser, way)
