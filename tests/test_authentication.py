@@ -275,7 +275,7 @@ def test_a_langflow_that_never_logged_in_is_at_risk_without_auto_login(
     site = site_of(release)
     found = risk(site, LANGFLOW_AUTO_LOGIN="false")
     assert found is not None
-    assert "langflow" in found
+    assert f"a Langflow {release}" in found
     assert ("deletes" in found) == (release != "1.13")
 
 

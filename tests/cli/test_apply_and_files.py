@@ -106,6 +106,16 @@ def test_an_empty_name_of_a_manifest_is_not_the_current_folder(declared: Declare
     declared.site.call("plan", "-f", "").failed(2, "the name of a manifest is empty")
 
 
+def test_every_wrong_name_of_a_manifest_is_shown_at_once(declared: Declared) -> None:
+    (declared.site.folder / "m.yaml").write_text("version: 1\n")
+    names = ("-", "-", "", "m.yaml", "m.yaml", "missing.yaml")
+    result = declared.site.call("plan", *(word for name in names for word in ("-f", name)))
+    result.failed(
+        2, "stdin can only be read once", "the name of a manifest is empty",
+        "m.yaml: the file is given twice", "missing.yaml",
+    )  # fmt: skip
+
+
 def test_the_id_of_a_plan_is_no_way_to_guess_a_password(declared: Declared) -> None:
     declared.database.add_user("alice", is_superuser=False)
     user = "{password_from: {file: p}, set_password: always}"

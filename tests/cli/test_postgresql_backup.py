@@ -107,6 +107,15 @@ def test_a_copy_that_cannot_be_read_is_none(site: Site, programs: Path) -> None:
     assert left(site) == []
 
 
+def test_a_copy_without_the_rows_of_a_table_is_none(
+    site: Site, server: ServerDatabase, programs: Path
+) -> None:
+    listing = f'{server.cluster.binaries}/pg_restore "$@"'
+    program(programs, "pg_restore", f"{listing} | grep -v ' TABLE DATA public variable '")
+    site.call("backup", "copy").failed(1, "damaged")
+    assert left(site) == []
+
+
 @pytest.mark.parametrize("name", ["pg_dump", "pg_restore"])
 def test_without_a_client_it_is_said_which(
     site: Site, server: ServerDatabase, programs: Path, name: str, monkeypatch: pytest.MonkeyPatch

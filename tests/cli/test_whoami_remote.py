@@ -18,7 +18,7 @@ PATH = "/api/v1/users/whoami"
 USER = {
     "id": "3f2a9c41-0000-4000-8000-000000000001",
     "username": "alice",
-    "profile_image": None,
+    "profile_image": "Space/046-rocket.svg",
     "store_api_key": "a-key-of-the-langflow-store",
     "is_active": True,
     "is_superuser": True,
@@ -62,6 +62,7 @@ def test_json_is_in_the_form_of_a_store_of_our_own(site: Site, server: Server) -
     found = ask(site, server, "--json").done().json()
     assert list(found) == [*USER_FIELDS, "optins"]
     assert found["store_api_key"] is None
+    assert found["profile_image"] == "Space/046-rocket.svg"
     assert found["create_at"] == "2026-01-01T00:00:00.123456Z"
     assert found["updated_at"] == "2026-01-02T00:00:00Z"
 

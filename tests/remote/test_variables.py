@@ -148,6 +148,9 @@ def test_one_that_is_rejected_does_not_stop_the_others(deployment: Deployment) -
     with pytest.raises(FailedError, match=r"2 of 3 set, B failed: .*the provider says no"):
         import_variables(deployment.server(), updates("A", "B", "C"), "overwrite")
     assert [variable.name for variable in deployment.langflow.variables] == ["A", "C"]
+    deployment.langflow.refusals["POST", "D"] = 400, "the provider says no"
+    with pytest.raises(FailedError, match="0 of 2 set, B, D failed:"):
+        import_variables(deployment.server(), updates("B", "D"), "overwrite")
 
 
 def test_a_server_that_goes_away_stops_it_and_running_again_completes_it(

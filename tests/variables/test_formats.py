@@ -153,6 +153,7 @@ def test_a_name_that_a_format_cannot_hold_is_an_error_that_names_it(
     with pytest.raises(UsageError) as caught:
         written(format_, {"GOOD": "x", name: "the-value"})
     assert repr(name) in caught.value.message
+    assert "--format json" in str(caught.value.hint)
     assert "the-value" not in f"{caught.value.message}{caught.value.hint}"
 
 
