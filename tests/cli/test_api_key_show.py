@@ -9,6 +9,8 @@ from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal, run_at_terminal
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 

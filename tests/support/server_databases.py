@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from langkeys.store.protocol import Store
 
 from . import reuse
 from .clusters import Cluster
-from .databases import NEWEST, Database, Shape
+from .databases import NEWEST, Database, Shape, stored
 
 
 def schema(shape: Shape, *, zoned: bool) -> str:
@@ -125,6 +127,9 @@ class ServerDatabase(Database):
             for row in self.rows(f'SELECT t::text FROM "{table}" t')
         )
 
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self.content()).encode()).hexdigest()
+
     def give_back(self) -> None:
         """Leave the database to another test, or drop it if more than rows was changed."""
         if not reuse.give_back(self.cluster, self._template, self.name):
@@ -135,11 +140,14 @@ class ServerDatabase(Database):
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row in the form of SQLite's: ids without dashes."""
-    return tuple(
-        value.replace("-", "") if isinstance(value, str) and _is_id(value) else value
-        for value in row
-    )
+    """Return a row in the form of SQLite's: ids without dashes, times as text in UTC."""
+    return tuple(map(_plain_cell, row))
+
+
+def _plain_cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return stored(value.replace(tzinfo=value.tzinfo or timezone.utc))
+    return value.replace("-", "") if isinstance(value, str) and _is_id(value) else value
 
 
 def _is_id(text: str) -> bool:
