@@ -48,6 +48,7 @@ def test_a_session_for_anybody_comes_first_and_is_never_used_or_shown(
     report = examine(deployment.server())
     assert report.findings[0].level == "problem"
     assert "anybody" in report.findings[0].message
+    assert report.findings[0].section == "access"
     assert "LANGFLOW_AUTO_LOGIN=false" in str(report.findings[0].hint)
     assert "session-of-anybody" not in repr(report)
     assert all(

@@ -24,6 +24,7 @@ def test_all_users_are_listed_whatever_a_page_holds(deploy: Deploy, version: str
         deployment.langflow.add_user(f"user-{number:03}")
     found = users.list_users(deployment.server())
     assert [user.username for user in found] == [u.username for u in deployment.langflow.users]
+    assert {user.profile_image for user in found} == {"Space/046-rocket.svg"}
 
 
 def test_a_server_that_repeats_a_page_does_not_hold_us(deployment: Deployment) -> None:

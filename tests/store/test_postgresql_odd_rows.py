@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from langkeys.errors import UnreadableRowError
+from langkeys.models import dashed
 from langkeys.store.protocol import KeyFilter
 
 from ..support import stores
 from ..support.databases import Database
+from ..support.sites import Site
 from .conftest import NOW
 
 ALL = KeyFilter(now=NOW)
@@ -73,3 +77,21 @@ def test_a_variable_whose_time_cannot_be_read_hides_no_other(
         with store.transaction():
             assert store.delete_stubs([stub]) == 1
     assert [row[0] for row in database.rows("SELECT name FROM variable")] == ["GOOD"]
+
+
+def test_a_key_whose_time_cannot_be_read_is_revoked_and_the_audit_log_names_it(
+    site: Site, database: Database, superuser: str
+) -> None:
+    odd = database.add_key(superuser, "odd")
+    database.rows("UPDATE apikey SET created_at = 'infinity'")
+    log = site.folder / "audit.jsonl"
+    site.call("api-key", "revoke", "odd", "--yes", LANGKEYS_AUDIT_LOG=str(log)).done()
+    assert database.rows("SELECT name FROM apikey") == []
+    changes = [
+        change
+        for line in log.read_text().splitlines()
+        for change in json.loads(line).get("changes", ())
+    ]
+    assert changes
+    assert all(change["id"] == dashed(odd.id) for change in changes)
+    assert all(change["username"] == "administrator" for change in changes)

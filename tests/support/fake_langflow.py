@@ -346,7 +346,7 @@ class Langflow:
         return {
             "id": user.id,
             "username": user.username,
-            "profile_image": None,
+            "profile_image": "Space/046-rocket.svg",
             "store_api_key": None,
             "is_active": user.is_active,
             "is_superuser": user.is_superuser,
