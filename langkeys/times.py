@@ -66,25 +66,33 @@ def parsed_span(text: str, option: str) -> timedelta:
     return span
 
 
-def parsed_when(text: str, option: str) -> datetime:
-    """Parse a point in time: ISO 8601 (naive means UTC), or a span from now.
+def parsed_when(text: str, option: str, *, is_past: bool = False) -> datetime:
+    """Parse a point in time: ISO 8601 (naive means UTC), or a span from now or until now.
 
-    Raises UsageError that names ``option``.
+    Raises UsageError that names ``option``; ``is_past`` says that a span ends now.
     """
     stripped = text.strip()
     if _SPAN.fullmatch(stripped):
         try:
-            return now() + parsed_span(stripped, option)
+            span = parsed_span(stripped, option)
+            return now() - span if is_past else now() + span
         except OverflowError:
             raise UsageError(f"{option} {text!r} is too far in the future") from None
     try:
         return parsed_iso(stripped)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} {text!r} is not a time",
-            hint="write a time as ISO 8601 (2027-01-31 or 2027-01-31T18:00:00Z; naive means UTC)"
-            " or as a span from now (12h, 90d, 2w)",
+            f"{option} {text!r} is not a time", hint=_time_hint(stripped, is_past=is_past)
         ) from None
+
+
+def _time_hint(text: str, *, is_past: bool) -> str:
+    if re.fullmatch("[0-9]{1,3}", text):
+        return f"a number needs a unit: {text}d for days, {text}h for hours"
+    return (
+        "write a time as ISO 8601 (2027-01-31 or 2027-01-31T18:00:00Z; without an offset it is UTC)"
+        f" or as a span {'until' if is_past else 'from'} now (12h, 90d, 2w)"
+    )
 
 
 def parsed_future(text: str, option: str) -> datetime:

@@ -151,3 +151,24 @@ def test_a_distance_is_said_in_words(distance: timedelta, words: str) -> None:
 
 def test_now_is_aware_and_in_utc() -> None:
     assert times.now().utcoffset() == timedelta(0)
+
+
+def test_a_span_may_end_now_instead_of_starting_now() -> None:
+    before = times.now()
+    assert before - timedelta(days=7) <= times.parsed_when("1w", "--since", is_past=True)
+    assert times.parsed_when("1w", "--since", is_past=True) <= times.now() - timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_past", "hint"),
+    [
+        ("last week", True, "as a span until now (12h, 90d, 2w)"),
+        ("next week", False, "as a span from now (12h, 90d, 2w)"),
+        ("90", False, "a number needs a unit: 90d for days, 90h for hours"),
+        ("7", True, "a number needs a unit: 7d for days, 7h for hours"),
+    ],
+)
+def test_what_is_no_time_is_told_how_to_write_one(text: str, is_past: bool, hint: str) -> None:
+    with pytest.raises(UsageError, match=r"is not a time$") as raised:
+        times.parsed_when(text, "--option", is_past=is_past)
+    assert (raised.value.hint or "").endswith(hint)

@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +21,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
 from langkeys.models import parsed_id
 from langkeys.text import counted
-from langkeys.times import now, parsed_span, parsed_when
+from langkeys.times import now, parsed_when
 
 app = new_app()
 
@@ -166,7 +165,7 @@ def _conditions(
 ) -> list[Condition]:
     conditions: list[Condition] = []
     if since is not None:
-        start = _start(since)
+        start = parsed_when(since, "--since", is_past=True)
         conditions.append(lambda record: reading.time_of(record) >= start)
     if user is not None:
         user_id = parsed_id(user)
@@ -227,10 +226,3 @@ def _key_ids(record: Record) -> Iterator[str]:
 
 def _id(value: Any) -> str:
     return str(value or "").replace("-", "").lower()
-
-
-def _start(since: str) -> datetime:
-    # Here a span means "so long ago", not "from now on".
-    if since.strip()[-1:].isalpha() and since.strip()[:-1].isdigit():
-        return now() - parsed_span(since, "--since")
-    return parsed_when(since, "--since")
