@@ -60,7 +60,7 @@ def run_change(
 def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
     """Ask before a superuser is demoted, if the user can be asked."""
     prompts.confirm_at_terminal(
-        f"Make {user.username} a regular user of {location}? They will lose access to other"
+        f"Make {user.username} a regular user in {location}? They will lose access to other"
         " users' keys, variables and flows.",
         yes=yes,
     )
@@ -73,9 +73,9 @@ def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bo
     deactivated without a question: no program depends on it, and it can be undone.
     """
     if keys is None or keys:
-        many = "" if keys is None else f", who has {counted(keys, 'API key')}"
+        many = "" if keys is None else f", who has {counted(keys, 'API key')},"
         prompts.confirm_at_terminal(
-            f"Deactivate {user.username} of {location}{many}?"
+            f"Deactivate {user.username}{many} in {location}?"
             " They will not be able to log in, and servers refuse their keys.",
             yes=yes,
         )
