@@ -107,7 +107,9 @@ class Cells(Database):
                     " no primary key, and encrypted values are in it"
                 )
             return
-        keys = ", ".join(map(quoted, table.key))
+        # With the table's name: a bare column would be the text that is selected, which has no
+        # index and does not sort as numbers do.
+        keys = ", ".join(f"{quoted(table.name)}.{quoted(column)}" for column in table.key)
         shown_keys = ", ".join(f"{quoted(column)}::text" for column in table.key)
         values = ", ".join(
             f"CASE WHEN {condition} THEN {quoted(column)}::text END"
