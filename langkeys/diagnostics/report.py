@@ -95,8 +95,9 @@ class Report:
         self.has_cause = True
 
     def fail(self, section: str, error: LangkeysError) -> None:
-        """Add an error as a problem."""
-        self.add(section, "problem", error.message, error.hint)
+        """Add an error as a problem; one that several checks run into is one problem."""
+        if all(finding.message != error.message for finding in self.findings):
+            self.add(section, "problem", error.message, error.hint)
 
 
 def examine(settings: Settings, sources: Sources) -> Report:
