@@ -70,6 +70,7 @@ def schema(shape: Shape, *, zoned: bool) -> str:
         }.get(table, "")
         script += f"CREATE TABLE {table} ({columns} id uuid NOT NULL PRIMARY KEY);"
     if shape.tables:
+        script += "CREATE SEQUENCE casbin_rule_id_seq;"
         script += "CREATE TABLE message (id uuid NOT NULL PRIMARY KEY, text text, data jsonb);"
     return script
 

@@ -117,9 +117,9 @@ class Copying(Database):
                 f"{_DUMP} is older than the server of {location}",
                 hint="install the client of the server's version (postgresql-client)",
             )
-        if "permission denied" in said:
+        if "permission denied" in said or "lack SELECT privilege" in said:
             return FailedError(
-                f"{_DUMP} may not read all tables of {location}",
+                f"{_DUMP} may not read all tables and sequences of {location}",
                 hint="connect as the server's own user, who owns the tables",
             )
         if "canceling statement due to" in said:  # it waits for locks by a limit for statements
