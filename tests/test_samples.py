@@ -19,12 +19,12 @@ LEAKS = {
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_secret_on_stderr_fails_the_test_that_called(leak: str, code: int) -> None:
-    with pytest.raises(AssertionError, match="shows"):
+    with pytest.raises(AssertionError, match="the text contains"):
         Result(("whoami",), code, "", f"error: {leak}\n")
 
 
 def test_a_secret_on_the_stdout_of_a_failure_fails_the_test_that_called() -> None:
-    with pytest.raises(AssertionError, match="a whole API key shows"):
+    with pytest.raises(AssertionError, match="contains a whole API key"):
         Result(("api-key",), 1, new_api_key(), "")
 
 
