@@ -34,7 +34,7 @@ class OwnCluster(Cluster):
             time.sleep(0.02)
 
     def start(self) -> None:
-        clusters.start(self.folder / "data", self.binaries, port=self.port)
+        clusters.start(self.folder / "data", self.binaries, port=self.port, is_durable=True)
 
     def restart(self) -> None:
         """Restart the server as after a crash, which loses what is not committed."""
@@ -75,7 +75,8 @@ def own_cluster() -> Iterator[OwnCluster]:
     folder.chmod(0o755)
     clusters.remove_with(os.getpid(), folder)
     try:
-        started = clusters.start(clusters.make(folder, binaries), binaries)
+        # Durable: a test kills the server, which must not lose what was committed before.
+        started = clusters.start(clusters.make(folder, binaries), binaries, is_durable=True)
         clusters.add_roles(started)
         yield OwnCluster(binaries, started.port, folder)
     finally:
