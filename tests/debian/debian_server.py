@@ -80,6 +80,8 @@ def primary() -> Iterator[Primary]:
                 "ssl_key_file": str(certificates.server_key),
                 "ssl_ca_file": str(certificates.root),
                 "wal_level": "replica",
+                # What has been committed has been written, so that a standby can be waited for.
+                "synchronous_commit": "local",
             },
         )
         clusters.add_roles(cluster)
