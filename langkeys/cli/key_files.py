@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
@@ -195,14 +195,31 @@ def one_file(stack: ExitStack, path: Path, form: Form, *, replace: bool) -> Dest
 
 
 def file_for_each(
-    stack: ExitStack, folder: Path, keys: Sequence[ApiKey], form: Form
+    stack: ExitStack,
+    folder: Path,
+    keys: Sequence[ApiKey],
+    form: Form,
+    refuse: Callable[[Path], None],
 ) -> Destination:
-    """Stage a file for each key in a folder, named after the key. Existing files are replaced."""
+    """Stage a file for each key in a folder, named after the key. Existing files are replaced.
+
+    ``refuse`` raises an error for a path that must not be replaced.
+    """
     files = [
         stack.enter_context(StagedFile(folder / name, what="an API key"))
         for name in file_names(keys)
     ]
+    for staged in files:
+        refuse(staged.path)
     return Destination(files, form, is_shared=False)
+
+
+def try_file_for_each(
+    folder: Path, keys: Sequence[ApiKey], form: Form, refuse: Callable[[Path], None]
+) -> None:
+    """Raise the error that ``file_for_each`` would raise; no file stays."""
+    with ExitStack() as trial:
+        file_for_each(trial, folder, keys, form, refuse)
 
 
 def file_names(keys: Sequence[ApiKey]) -> list[str]:

@@ -58,11 +58,23 @@ def test_one_key_and_pipes_have_a_note_for_each(aged: Site) -> None:
     assert result.stderr.count(" replaces ") == 1
 
 
-def test_a_folder_that_is_missing_is_named(aged: Site, database: Database) -> None:
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+@pytest.mark.parametrize("target", [("--write-to-dir", "nowhere"), ("--write-to", "nowhere/key")])
+def test_a_folder_that_is_missing_is_named(
+    aged: Site, database: Database, target: tuple[str, str], dry_run: tuple[str, ...]
+) -> None:
     before = database.content()
-    result = aged.call(*OLD, "--write-to-dir", "nowhere").failed(1, "No such file or directory")
+    result = aged.call(*OLD, *target, *dry_run).failed(1, "No such file or directory")
     assert f"hint: there is no folder {aged.folder / 'nowhere'}: create it first" in result.stderr
     assert database.content() == before
+
+
+def test_a_dry_run_leaves_no_file(aged: Site) -> None:
+    aged.call(*OLD, "--write-to-dir", "secrets", "--dry-run").done()
+    aged.call(*OLD, "--write-to", "secrets/keys", "--dry-run").done()
+    assert list((aged.folder / "secrets").iterdir()) == []
+    result = aged.call(*OLD, "--format", "k8s-secret", "--dry-run").failed(2)
+    assert "--format k8s-secret takes one API key, not 2" in result.stderr
 
 
 @pytest.mark.parametrize("line", [("revoke", "laptop"), ("prune", "--user", "alice")])

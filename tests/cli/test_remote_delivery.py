@@ -120,9 +120,14 @@ def test_each_key_goes_into_a_file_of_its_own(deployment: Deployment) -> None:
     assert all(key.value not in json.dumps(found) for key in new)
 
 
-def test_a_folder_that_is_not_there_is_found_out_before_any_deed(deployment: Deployment) -> None:
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+@pytest.mark.parametrize("target", [("--write-to-dir", "missing"), ("--write-to", "missing/key")])
+def test_a_folder_that_is_not_there_is_found_out_before_any_deed(
+    deployment: Deployment, target: tuple[str, str], dry_run: tuple[str, ...]
+) -> None:
     deployment.add("ci")
-    deployment.call("api-key", "rotate", "ci", "--write-to-dir", "missing").failed(1, "missing")
+    result = deployment.call("api-key", "rotate", "ci", *target, *dry_run).failed(1)
+    assert f"there is no folder {deployment.site.folder / 'missing'}" in result.stderr
     assert deployment.writes() == []
 
 

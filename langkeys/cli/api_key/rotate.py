@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ from langkeys.cli.key_files import (
     form_of,
     is_file,
     one_file,
+    try_file_for_each,
 )
 from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_of_unreadable
 from langkeys.cli.options import (
@@ -43,7 +45,6 @@ from langkeys.cli.options import (
 )
 from langkeys.cli.output import Output
 from langkeys.cli.present.api_keys import rotation_heads, show_masked_keys
-from langkeys.config import locations
 from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Access, Session
@@ -147,7 +148,8 @@ def rotate(
         namespace=namespace,
         is_shown=not out.as_json or to_files,
     )
-    refuse_own_file(context, write_to)
+    refuse = partial(refuse_own_file, context)
+    refuse(write_to)
     if over_url:
         from langkeys.cli.remote import rotation as over_rest
 
@@ -168,7 +170,7 @@ def rotate(
         return
     with ExitStack() as stack:
         destination = None
-        if write_to is not None and is_file(write_to) and not dry_run:
+        if write_to is not None and is_file(write_to):
             destination = one_file(stack, write_to, form, replace=True)
         session = stack.enter_context(session_of(context, access=Access.WRITE))
         if span is not None:
@@ -177,14 +179,15 @@ def rotate(
             require_expiry(session.generation)
         keys = _selected(session, refs, user=user, age=age, grace=span)
         require_yes_for_acting(session.acting, rows_of(keys), yes=yes or dry_run)
-        if dry_run and keys:
+        form.check_count(len(keys))
+        if keys:
             session.check_secret_key(encrypts=session.generation.encrypts_keys)
+        if dry_run and write_to_dir is not None:
+            try_file_for_each(write_to_dir, [key.meant for key in keys], form, refuse)
         if dry_run or not keys:
             _say_nothing_done(session, keys, dry_run=dry_run)
             _show_rows(session, out, keys)
             return
-        form.check_count(len(keys))
-        session.check_secret_key(encrypts=session.generation.encrypts_keys)
         _confirm(session, keys, yes=yes or span is not None)
         _report_leftovers(session, [key.meant for key in keys])
         replacements = rotation.new_replacements(
@@ -197,9 +200,7 @@ def rotate(
         )
         if write_to_dir is not None:
             made = [item.new.row for item in replacements]
-            destination = file_for_each(stack, write_to_dir, made, form)
-            for staged in destination.files:
-                locations.refuse_own_file(session.settings, staged.path)
+            destination = file_for_each(stack, write_to_dir, made, form, refuse)
         _deliver(
             session, out, replacements, destination, form, as_array=_is_array(refs, replacements)
         )

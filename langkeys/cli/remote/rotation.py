@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import typer
 
 from langkeys.cli import prompts
 from langkeys.cli.invocation import refuse_own_file
-from langkeys.cli.key_files import Destination, Form, file_for_each, is_file, one_file
+from langkeys.cli.key_files import (
+    Destination,
+    Form,
+    file_for_each,
+    is_file,
+    one_file,
+    try_file_for_each,
+)
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
@@ -48,23 +56,26 @@ def rotate(
     chosen = _to_rotate(context, refs, user=user, age=age, needed=needed)
     if not dry_run:
         require_yes_for_acting(chosen, yes=yes)
-    rotation.require_rotatable([item.listed.key for item in chosen])
+    olds, refuse = [item.listed.key for item in chosen], partial(refuse_own_file, context)
+    rotation.require_rotatable(olds)
+    form.check_count(len(chosen))
+    # Check that the files can be written before anything is requested.
+    if write_to_dir is not None:
+        try_file_for_each(write_to_dir, olds, form, refuse)
+    elif dry_run and write_to is not None and is_file(write_to):
+        with ExitStack() as trial:
+            one_file(trial, write_to, form, replace=True)
     if dry_run or not chosen:
         many = f"dry run: {plural_keys(chosen)} would be rotated; nothing was done"
         out.note(many if chosen else "no API key needs to be rotated; nothing was done")
         if chosen or out.as_json:
             show_api_keys(out, [item.listed for item in chosen], now())
         return
-    form.check_count(len(chosen))
     _report_leftovers(out, chosen)
     _confirm(chosen, yes=yes or keep_old)
     with ExitStack() as stack:
         destination = None
-        if write_to_dir is not None:
-            # Check that the files can be written before anything is requested.
-            with ExitStack() as trial:
-                _files_in(context, trial, write_to_dir, [item.listed.key for item in chosen], form)
-        elif write_to is not None and is_file(write_to):
+        if write_to is not None and is_file(write_to):
             destination = one_file(stack, write_to, form, replace=True)
         _carry_out(
             out,
@@ -72,7 +83,7 @@ def rotate(
             lambda keys: (
                 destination
                 if write_to_dir is None
-                else _files_in(context, stack, write_to_dir, keys, form)
+                else file_for_each(stack, write_to_dir, keys, form, refuse)
             ),
             form=form,
             as_array=refs is None or len(refs) != 1 or len(chosen) != 1,
@@ -81,15 +92,6 @@ def rotate(
         )
     if not keep_old and any(item.whole and not item.is_presented for item in chosen):
         out.warn("LANGKEYS_API_KEY is one of the replaced keys: set it to the new one")
-
-
-def _files_in(
-    context: typer.Context, stack: ExitStack, folder: Path, keys: Sequence[ApiKey], form: Form
-) -> Destination:
-    destination = file_for_each(stack, folder, keys, form)
-    for staged in destination.files:
-        refuse_own_file(context, staged.path)
-    return destination
 
 
 def _report_leftovers(out: Output, chosen: Sequence[ChosenKey]) -> None:
