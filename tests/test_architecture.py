@@ -68,6 +68,7 @@ GROUND = {
     "progress",
     "batches",
     "failpoints",
+    "ref_forms",
     "targets",
     "undo",
 }
@@ -78,6 +79,7 @@ ROOMS: dict[str, set[str]] = {
     "models": set(),
     "text": {"errors"},
     "failpoints": set(),
+    "ref_forms": {"errors", "models"},
     "targets": {"models"},
     "times": {"errors"},
     "undo": {"errors"},

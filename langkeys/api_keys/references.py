@@ -1,6 +1,5 @@
 """Resolve a REF: an API key named by its id, name, visible start, start of its id, or in full."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,9 +7,22 @@ from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.lifetimes import MAX_SAME_NAME, Replacements
 from langkeys.api_keys.verification import representative
 from langkeys.crypto.hashes import api_key_hash
-from langkeys.errors import MAX_CANDIDATES, AmbiguousError, NotFoundError, SecretKeyError
+from langkeys.errors import (
+    MAX_CANDIDATES,
+    AmbiguousError,
+    LangkeysError,
+    NotFoundError,
+    SecretKeyError,
+)
 from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
+from langkeys.ref_forms import (
+    MIN_ID_DIGITS,
+    MIN_ID_DIGITS_TO_DESTROY,
+    find_id_digits,
+    find_visible_start,
+    shadow_warning,
+)
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, RowStub, Store
 from langkeys.store.unreadable import choose_unreadable
@@ -19,8 +31,8 @@ from langkeys.times import now, person_iso
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
-_VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
-_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+MAX_SHADOWED_DECRYPTED = 1000
+"""How many API keys are decrypted only to warn of those that a name is the start of."""
 
 
 def get_api_key(
@@ -32,13 +44,15 @@ def get_api_key(
     working: bool = False,
     progress: Progress = unseen,
     note: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ApiKey:
     """Return the one API key that ``ref`` names, of any user, by the first way that matches.
 
     ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
     ``working`` is set, the only working one is returned; keys in their grace period do not count,
-    and ``note`` gets a message about each. Several rows of one key count as one key. Raises
-    NotFoundError, or AmbiguousError with the candidates.
+    and ``note`` gets a message about each. Several rows of one key count as one key. ``warn`` gets
+    a message if the name is also the start of other keys or of their ids. Raises NotFoundError, or
+    AmbiguousError with the candidates.
     """
     key_id = parsed_id(ref)
     key = None if key_id is None else store.find_api_key(key_id)
@@ -47,13 +61,16 @@ def get_api_key(
     matches = store.api_keys_named(ref, MAX_CANDIDATES + 1)
     if working and len(matches) > 1:
         matches = _working(store, ref, note) or matches
-    if not matches and _VISIBLE_START.fullmatch(ref):
-        matches = _starting_with(store, cipher, ref, progress)
+    if matches:
+        named = _get_only(matches, f"{ref!r}", store, cipher)
+        _warn_of_shadowed(store, cipher, ref, named, warn)
+        return named
     hint = "to see ids and names: langkeys api-key list --all-users"
-    lowered = ref.lower()
-    if not matches and _ID_START.fullmatch(lowered):
-        digits = lowered.replace("-", "")
-        least = 8 if destroys else 4
+    start, digits = find_visible_start(ref), find_id_digits(ref)
+    if start is not None:
+        matches = _starting_with(store, cipher, start, progress)
+    elif digits is not None:
+        least = MIN_ID_DIGITS_TO_DESTROY if destroys else MIN_ID_DIGITS
         if len(digits) >= least:
             matches = store.api_keys_by_id_start(digits, MAX_CANDIDATES + 1)
         else:
@@ -101,6 +118,35 @@ def find_value_stubs(finder: KeyFinder, api_key: str) -> Sequence[RowStub]:
         return finder.find_stubs(api_key_hash(api_key), api_key)
     except UnicodeEncodeError:
         return []
+
+
+def _warn_of_shadowed(
+    store: Store,
+    cipher: Callable[[], "Cipher"],
+    ref: str,
+    named: ApiKey,
+    warn: Callable[[str], None],
+) -> None:
+    # Whoever may create a key can name it like another key, so that a REF means theirs.
+    start, digits = find_visible_start(ref), find_id_digits(ref)
+    try:
+        if start is not None:
+            if store.api_key_count() > MAX_SHADOWED_DECRYPTED:
+                warn(
+                    f"{ref!r} is the name of API key {dashed(named.id)}, which is meant;"
+                    " whether it is also the start of others was not checked"
+                )
+                return
+            found = _starting_with(store, cipher, start, unseen)
+        elif digits is not None and len(digits) >= MIN_ID_DIGITS:
+            found = list(store.api_keys_by_id_start(digits, MAX_CANDIDATES + 2))
+        else:
+            return
+    except LangkeysError:
+        return  # a name is enough to do what was asked
+    others = [key for key in found if key.name != ref]
+    if others:
+        warn(shadow_warning(ref, named, others))
 
 
 def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKey]:

@@ -179,6 +179,7 @@ def _resolved(
         destroys=destroys,
         working=working,
         note=session.note,
+        warn=session.warn,
     )
 
 

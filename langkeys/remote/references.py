@@ -3,18 +3,24 @@
 A whole key authenticates itself. It is found among its user's keys by its masked form.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from langkeys.errors import MAX_CANDIDATES, AmbiguousError, InvalidKeyError, NotFoundError
 from langkeys.models import dashed, parsed_id, shown_without
+from langkeys.ref_forms import (
+    MIN_ID_DIGITS,
+    MIN_ID_DIGITS_TO_DESTROY,
+    find_id_digits,
+    find_visible_start,
+    shadow_warning,
+)
 from langkeys.remote.api_keys import ListedKey, keys_like, list_keys
 from langkeys.remote.server import Server
 from langkeys.times import iso, now
 
-_VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
-_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+_SHOWN = len("sk-") + 5
+"""How many characters of a key a server shows."""
 
 
 class ChosenKey(NamedTuple):
@@ -38,36 +44,57 @@ class ChosenKey(NamedTuple):
 
 
 def choose(
-    server: Server, keys: Sequence[ListedKey], ref: str, *, destroys: bool, working: bool = False
+    server: Server,
+    keys: Sequence[ListedKey],
+    ref: str,
+    *,
+    destroys: bool,
+    working: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ChosenKey:
     """Return the one key of the acting user that ``ref`` names, by the first way that matches.
 
     ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
-    ``working`` is set, the only active one is returned.
+    ``working`` is set, the only active one is returned. ``warn`` gets a message if the name is
+    also the start of other keys or of their ids.
     """
     moment = now()
     matches = [item for item in keys if item.key.id == parsed_id(ref)]
-    matches = matches or [item for item in keys if item.key.name == ref]
+    if matches:
+        return _with_whole(server, _the_one(server, matches, repr(ref)))
+    matches = [item for item in keys if item.key.name == ref]
     if working and len(matches) > 1:
         active = [item for item in matches if item.key.status(moment) == "active"]
         matches = active or matches
-    if not matches and _VISIBLE_START.fullmatch(ref):
-        matches = [item for item in keys if item.value.startswith(ref[:8]) and len(ref) >= 8]
+    started = _starting_with(keys, ref)
+    if matches:
+        named = _the_one(server, matches, repr(ref))
+        others = [item.key for item in started if item.key.name != ref]
+        if others:
+            warn(shadow_warning(ref, named.key, others))
+        return _with_whole(server, named)
     hint = f"to see ids and names: langkeys api-key list {server.option}"
-    lowered = ref.lower()
-    if not matches and _ID_START.fullmatch(lowered):
-        digits = lowered.replace("-", "")
-        least = 8 if destroys else 4
-        if len(digits) >= least:
-            matches = [item for item in keys if item.key.id.startswith(digits)]
-        else:
-            hint = f"use at least {least} digits of the id; {hint}"
-    if not matches:
+    digits = find_id_digits(ref)
+    least = MIN_ID_DIGITS_TO_DESTROY if destroys else MIN_ID_DIGITS
+    if digits is not None and len(digits) < least:
+        started = []
+        hint = f"use at least {least} digits of the id; {hint}"
+    if not started:
         raise NotFoundError(
             f"no API key of {server.acting.username} matches {ref!r} in {server.location}",
             hint=hint,
         )
-    return _with_whole(server, _the_one(server, matches, repr(ref)))
+    return _with_whole(server, _the_one(server, started, repr(ref)))
+
+
+def _starting_with(keys: Sequence[ListedKey], ref: str) -> list[ListedKey]:
+    """Return the keys that, or whose ids, begin with a REF, as far as the server shows them."""
+    start, digits = find_visible_start(ref), find_id_digits(ref)
+    if start is not None:
+        return [item for item in keys if item.value.startswith(start[:_SHOWN])]
+    if digits is not None and len(digits) >= MIN_ID_DIGITS:
+        return [item for item in keys if item.key.id.startswith(digits)]
+    return []
 
 
 def choose_acting(server: Server, api_key: str, what: str) -> ChosenKey:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from langkeys.api_keys.references import get_api_key, get_api_key_by_value
 from langkeys.api_keys.verification import KeyFinder
+from langkeys.crypto.cipher import Cipher
 from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
 from langkeys.store.protocol import Store
 
@@ -155,6 +156,41 @@ def test_a_name_goes_before_a_start_of_an_id(
     database.add_key(superuser, key_id=ID)
     named = database.add_key(superuser, "3f2a9c41")
     assert found_by(store, "3f2a9c41") == named.id
+
+
+def test_other_keys_that_a_name_is_the_start_of_are_named(
+    database: Database, superuser: str, store: Store
+) -> None:
+    ids = ["3f2a9c41" + f"{number:024x}" for number in range(12)]
+    for number, key_id in enumerate(ids):
+        database.add_key(superuser, f"other {number}", key_id=key_id)
+    named = database.add_key(superuser, "3f2a9c41")
+    warnings: list[str] = []
+    assert get_api_key(store, no_cipher, "3f2a9c41", warn=warnings.append).id == named.id
+    (warning,) = warnings
+    assert warning.count("(other ") == 10
+    assert warning.endswith("and others")
+
+
+def test_many_keys_are_not_decrypted_only_to_warn(
+    database: Database, superuser: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langkeys.api_keys.references.MAX_SHADOWED_DECRYPTED", 1)
+    start = database.add_key(superuser).plaintext[:8]
+    named = database.add_key(superuser, start)
+    warnings: list[str] = []
+    assert get_api_key(store, no_cipher, start, warn=warnings.append).id == named.id
+    assert "was not checked" in warnings[0]
+
+
+def test_a_name_is_enough_where_nothing_can_be_decrypted(
+    database: Database, superuser: str, store: Store
+) -> None:
+    def lost() -> Cipher:
+        raise SecretKeyError("lost")
+
+    named = database.add_key(superuser, "sk-abcde")
+    assert get_api_key(store, lost, "sk-abcde").id == named.id
 
 
 # More than one, and none

@@ -235,6 +235,14 @@ def test_several_are_rotated_at_once(deployment: Deployment) -> None:
     assert len(deployment.names()) == 3
 
 
+def test_a_name_that_is_another_keys_start_is_shown_with_a_warning(deployment: Deployment) -> None:
+    other = deployment.langflow.add_key(deployment.langflow.superuser, "deploy")
+    deployment.langflow.add_key(deployment.langflow.superuser, other.id[:8])
+    result = deployment.call("api-key", "show", other.id[:8]).done()
+    assert f"warning: '{other.id[:8]}' is the name of" in result.stderr
+    assert other.id in result.stderr
+
+
 def test_what_is_not_there_is_not_found(deployment: Deployment) -> None:
     result = deployment.call("api-key", "revoke", "nothing", "--yes", "--json").failed(3)
     assert result.error["code"] == "not_found"

@@ -245,6 +245,25 @@ def test_a_key_is_chosen_by_id_name_visible_start_and_start_of_id(deployment: De
     assert "8 digits" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("length", [0, 8, 12])
+def test_a_name_that_is_another_keys_start_is_used_with_a_warning(
+    deployment: Deployment, length: int
+) -> None:
+    langflow = deployment.langflow
+    other = langflow.add_key(langflow.superuser, "deploy")
+    named = langflow.add_key(langflow.superuser, other.value[:length] or other.id[:8])
+    server, warnings = deployment.server(), list[str]()
+    chosen = references.choose(
+        server,
+        api_keys.list_keys(server),
+        str(named.name),
+        destroys=True,
+        warn=warnings.append,
+    )
+    assert dashed(chosen.key_id) == named.id
+    assert f"{other.id} (deploy)" in warnings[0]
+
+
 def test_a_name_of_several_is_ambiguous_unless_one_alone_works(deployment: Deployment) -> None:
     langflow = deployment.langflow
     langflow.add_key(langflow.superuser, "ci", expires_at=ago(days=1))

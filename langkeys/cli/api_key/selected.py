@@ -68,6 +68,7 @@ def resolved_keys(
                     working=working,
                     progress=session.progress,
                     note=session.note,
+                    warn=session.warn,
                 )
             ]
         found.update((key.id, key) for key in keys)

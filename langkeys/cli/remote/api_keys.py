@@ -198,7 +198,8 @@ def chosen_keys(
                 for ability in needed:
                     server.require(ability)
                 keys = api_keys.list_keys(server)
-            chosen = [choose(server, keys, ref, destroys=destroys, working=working)]
+            warn = invocation(context).output.warn
+            chosen = [choose(server, keys, ref, destroys=destroys, working=working, warn=warn)]
         for item in chosen:
             found.setdefault(item.key_id, item)
     return list(found.values())

@@ -1,0 +1,43 @@
+"""The forms in which a REF names an API key, besides its id and its name.
+
+They are the same for a database and over REST.
+"""
+
+import re
+from collections.abc import Sequence
+
+from langkeys.errors import MAX_CANDIDATES
+from langkeys.models import ApiKey, dashed
+
+MIN_ID_DIGITS = 4
+"""How many digits of an id identify a key."""
+MIN_ID_DIGITS_TO_DESTROY = 8
+"""How many digits of an id identify a key that is destroyed."""
+
+_VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
+_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+
+
+def find_visible_start(ref: str) -> str | None:
+    """Return the start of a key that a REF gives: ``sk-`` and 5 to 20 more characters."""
+    return ref if _VISIBLE_START.fullmatch(ref) else None
+
+
+def find_id_digits(ref: str) -> str | None:
+    """Return the digits of an id that a REF begins with; there may be too few of them."""
+    lowered = ref.lower()
+    return lowered.replace("-", "") if _ID_START.fullmatch(lowered) else None
+
+
+def shadow_warning(ref: str, named: ApiKey, others: Sequence[ApiKey]) -> str:
+    """Return the warning that a REF names one key, but is also the start of others or their ids."""
+    listed = ", ".join(
+        f"{dashed(key.id)} ({key.name or 'no name'})" for key in others[:MAX_CANDIDATES]
+    )
+    more = " and others" if len(others) > MAX_CANDIDATES else ""
+    of_id = "" if ref.startswith("sk-") else "the id of "
+    keys = "API key" if len(others) == 1 else "API keys"
+    return (
+        f"{ref!r} is the name of API key {dashed(named.id)}, which is meant;"
+        f" it is also the start of {of_id}{keys} {listed}{more}"
+    )

@@ -1,0 +1,61 @@
+"""A key that is named like the start of another key, or of its id, is used with a warning."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..support.samples import OTHER_SECRET_KEY
+from ..support.sites import Site
+
+ID = "3f2a9c41" + "0" * 23 + "1"
+START = "sk-abcde"
+
+
+@pytest.fixture
+def names(site: Site, superuser: str) -> dict[str, str]:
+    """Names of keys, each with the dashed id of the other key that the name is the start of."""
+    other = site.database.add_key(superuser, "deploy", key_id=ID)
+    leaked = site.database.add_key(superuser, "leaked", plaintext=START + "x" * 35)
+    found = {ID[:4]: other.dashed, ID[:8].upper(): other.dashed, START: leaked.dashed}
+    for name in found:
+        site.database.add_key(superuser, name)
+    return found
+
+
+@pytest.mark.parametrize("name", [ID[:4], ID[:8].upper(), START])
+@pytest.mark.parametrize("verb", ["show", "deactivate", "revoke"])
+def test_the_named_key_is_used_and_the_other_one_is_named(
+    site: Site, names: dict[str, str], verb: str, name: str
+) -> None:
+    yes = () if verb == "show" else ("--yes",)
+    result = site.call("api-key", verb, name, *yes, "--json").done()
+    found = result.json()
+    found = found[0] if isinstance(found, list) else found
+    assert found["name"] == name
+    (line,) = [line for line in result.stderr.splitlines() if "warning: " in line]
+    assert line.startswith(f"warning: '{name}' is the name of API key {found['id']}")
+    assert names[name] in line
+    assert ("the id" in line) == (name != START)
+
+
+def test_a_name_that_is_the_start_of_nothing_else_gets_no_warning(
+    site: Site, superuser: str
+) -> None:
+    site.database.add_key(superuser, key_id=ID, name=ID[:8])
+    site.database.add_key(superuser, START, plaintext=START + "x" * 35)
+    site.database.add_key(superuser, "bead")
+    for name in (ID[:8], START, "bead"):
+        assert "warning" not in site.call("api-key", "show", name).done().stderr
+
+
+@pytest.mark.parametrize("secret_key", [OTHER_SECRET_KEY, None, "x" * 40])
+def test_revoke_goes_on_when_the_secret_key_is_lost(
+    site: Site, names: dict[str, str], secret_key: str | None
+) -> None:
+    site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")
+    for name, other in names.items():
+        result = site.call(
+            "api-key", "revoke", name, "--yes", "--json", LANGFLOW_SECRET_KEY=secret_key
+        ).done()
+        assert [key["name"] for key in result.json()] == [name]
+        assert (other in result.stderr) == (name != START)
