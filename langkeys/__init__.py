@@ -1,6 +1,6 @@
 """Administration of Langflow's API keys and credential variables.
 
-For programs: ``open_store`` and what it works with. Everything is imported at first use, so that
+Programs import ``open_store`` and its types from here. Each name is imported at first use, so that
 ``import langkeys`` costs nothing.
 """
 

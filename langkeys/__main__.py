@@ -14,10 +14,10 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run langkeys and return its exit code, also if it is interrupted during the imports."""
+    """Run langkeys and return its exit code, even if Ctrl-C interrupts the imports."""
     try:
         sys.unraisablehook = _raise_again
-        # Python's import machinery would print an exception raised within it, and continue.
+        # Python's import machinery would print an exception raised inside it, and then continue.
         asks = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if asks:
             signal.signal(signal.SIGINT, _end_at_once)
@@ -30,18 +30,18 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _say_interrupted()
         return _INTERRUPTED
-    # All work is done: only Python's own shutdown remains, and an interrupt would disturb it.
+    # Only Python's own shutdown remains, and an interrupt would disturb it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 
 
 def _end_at_once(_: int, __: FrameType | None) -> NoReturn:
     _say_interrupted()
-    os._exit(_INTERRUPTED)  # nothing has been started
+    os._exit(_INTERRUPTED)  # no work has started
 
 
 def _raise_again(unraisable: Any) -> None:
-    """Raise KeyboardInterrupt a moment later, if Ctrl-C came where nothing can be raised."""
+    """Raise KeyboardInterrupt shortly after a Ctrl-C that arrived where Python cannot raise it."""
     if unraisable.exc_type is KeyboardInterrupt:
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.setitimer(signal.ITIMER_REAL, 0.01)
@@ -52,8 +52,8 @@ def _raise_again(unraisable: Any) -> None:
 def _say_interrupted() -> None:
     as_json = "--json" in sys.argv
     described = '{"error": {"code": "interrupted", "message": "interrupted", "hint": null}}'
-    with suppress(OSError):  # nobody reads stderr
-        start = "\n" if os.isatty(2) else ""  # after the ^C that the terminal shows
+    with suppress(OSError):  # stderr may be closed
+        start = "\n" if os.isatty(2) else ""  # new line after the terminal's ^C
         os.write(2, f"{start}{described if as_json else 'error: interrupted'}\n".encode())
 
 

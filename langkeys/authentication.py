@@ -38,10 +38,11 @@ def authenticate(
     ask_password: Callable[[str], str],
     warn: Callable[[str], None],
 ) -> Acting:
-    """Return the acting user, by the first of API key, AUTO_LOGIN and password that is set.
+    """Return the acting user.
 
-    ``verify_password`` gets the password and the stored hash, None if there is no such user, and
-    takes equally long for both. Raises InvalidKeyError or UnauthenticatedError.
+    Uses the first of these that is set: API key, AUTO_LOGIN, password. ``verify_password`` gets the
+    password and the stored hash; the hash is None if there is no such user, and the check then
+    takes equally long. Raises InvalidKeyError or UnauthenticatedError.
     """
     value = settings.find("LANGKEYS_API_KEY")
     if value is not None:
@@ -54,7 +55,7 @@ def authenticate(
                 hint="set it to a valid API key of a superuser, or unset it",
             ) from None
         if verified.warning is not None:
-            # A server of this generation accepts it; for changes to the store it is not enough.
+            # A server of this generation accepts this key, but it must not change the store.
             raise InvalidKeyError(
                 f"LANGKEYS_API_KEY ({value.source}) is not accepted: {verified.warning}",
                 reason="inactive",
@@ -121,7 +122,7 @@ def _by_password(
     stored = None if user is None else user.password_hash
     is_right = verify_password(password, stored)
     if not is_right and value is not None and value.dropped:
-        # A server that read the password with the newline has set it so.
+        # A server that read the password with the newline has stored it so.
         is_right = verify_password(password + value.dropped, stored)
         if is_right and user is not None:
             warn(
@@ -174,8 +175,8 @@ def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -
     if generation.deletes_default_superuser:
         what = f"{server} deletes it, with its keys and variables, when it starts or stops"
     else:
-        # Measured on 1.13.0: it takes the account over, and resets its password, if
-        # LANGFLOW_SUPERUSER names it.
+        # Measured on 1.13.0: if LANGFLOW_SUPERUSER names it, the server takes the account over and
+        # resets its password.
         what = f"{server} deactivates it, and its keys with it, where LANGFLOW_SUPERUSER names"
         what += " another user, and otherwise resets its password"
     return (

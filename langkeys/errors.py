@@ -1,17 +1,17 @@
 """The error tree: each class has one ``error.code`` for JSON and one exit code.
 
-Imports nothing else of langkeys. A message names the thing and the file or database concerned, a
-hint names the next step; neither ever contains a secret.
+This module imports nothing else of langkeys. A message names the object and its file or database. A
+hint names the next step. Neither ever contains a secret.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 MAX_CANDIDATES = 10
-"""How many matches an error lists."""
+"""The maximum number of matches that an error lists."""
 
 CHANGES_EXIT_CODE = 8
-"""No error: ``plan`` and ``apply`` with ``--exit-code`` say so that there are changes."""
+"""Not an error: ``plan`` and ``apply`` with ``--exit-code`` exit with it if there are changes."""
 
 
 class LangkeysError(Exception):
@@ -33,7 +33,7 @@ class LangkeysError(Exception):
 
 
 class FailedError(LangkeysError):
-    """The command could not do what was asked."""
+    """The command could not do what it was asked to do."""
 
 
 class DeclinedError(LangkeysError):
@@ -57,21 +57,21 @@ class ConfigError(LangkeysError):
 
 
 class UnsupportedError(LangkeysError):
-    """The Langflow generation of the database does not support this."""
+    """The Langflow generation of the database does not support the request."""
 
     code = "unsupported"
     exit_code = 2
 
 
 class NotFoundError(LangkeysError):
-    """Nothing matches."""
+    """Nothing matches the request."""
 
     code = "not_found"
     exit_code = 3
 
 
 class AmbiguousError(LangkeysError):
-    """More than one thing matches."""
+    """More than one object matches the request."""
 
     code = "ambiguous"
     exit_code = 3
@@ -107,7 +107,7 @@ class InvalidKeyError(LangkeysError):
 
 
 class ConflictError(LangkeysError):
-    """It exists already, or the change would make the server unusable."""
+    """The object exists already, or the change would make the server unusable."""
 
     code = "conflict"
     exit_code = 5
@@ -121,7 +121,7 @@ class StoreError(LangkeysError):
 
 
 class NoTablesError(StoreError):
-    """The database is there and empty: no Langflow server has made its tables yet."""
+    """The database exists but is empty: no Langflow server has created its tables yet."""
 
 
 class LockedError(StoreError):
@@ -160,13 +160,13 @@ class InterruptedCommandError(LangkeysError):
 
 
 class CommandNotRunError(FailedError):
-    """The program exists but cannot be executed; the exit code is a shell's."""
+    """The program exists but cannot be executed. The exit code is the one that shells use."""
 
     exit_code = 126
 
 
 class CommandNotFoundError(FailedError):
-    """The program does not exist; the exit code is a shell's."""
+    """The program does not exist. The exit code is the one that shells use."""
 
     exit_code = 127
 

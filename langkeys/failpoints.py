@@ -1,7 +1,7 @@
 """Points where a test can kill langkeys, or make an operation fail like a broken disk.
 
-Not for users. LANGKEYS_FAILPOINT, read only from the process environment, names a point. There the
-process dies as in a power failure, or with ``=error`` after the name gets an I/O error.
+Not for users. LANGKEYS_FAILPOINT names a point; it is read only from the process environment. At
+that point the process kills itself, or, with ``=error`` after the name, gets an I/O error.
 """
 
 import errno

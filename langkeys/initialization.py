@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 OWN_SUPERUSER = "administrator"
-"""The superuser of a new store; servers delete or retire the account ``langflow``."""
+"""The superuser of a new store; servers delete or deactivate the account ``langflow``."""
 
 
 @dataclass
@@ -35,8 +35,8 @@ class InitPlan:
     """What is missing, determined before anything is written.
 
     ``env_lines`` are the names and values of a new ``.env``. ``secret_key_file`` is where a new
-    secret key is written if there is no new ``.env``. ``secret_key`` and ``password`` are those in
-    force, or new ones.
+    secret key is written if there is no new ``.env``. ``secret_key`` and ``password`` are the
+    existing ones, or new ones if none exist.
     """
 
     database: Target
@@ -55,7 +55,7 @@ class InitPlan:
 def plan_init(settings: Settings) -> InitPlan:
     """Return what ``init`` will write; raise ConfigError if it must not.
 
-    An existing ``.env`` is not changed: what it lacks is taken from elsewhere.
+    An existing ``.env`` is not changed; settings that it lacks come from elsewhere.
     """
     settings.check()
     new_env = settings.env_file is None
@@ -64,7 +64,7 @@ def plan_init(settings: Settings) -> InitPlan:
 
     database = locations.new_database(settings)
     folder = database.folder
-    assert folder is not None  # a server creates its tables itself
+    assert folder is not None  # init plans no database on a server
     if new_env and not locations.is_database_given(settings):
         lines.append(("LANGFLOW_DATABASE_URL", locations.database_url(database)))
 
@@ -104,7 +104,7 @@ def plan_init(settings: Settings) -> InitPlan:
     if lines and not settings.is_given(audit.SETTING):
         audit_log = folder / audit.FILE_NAME
         lines.append((audit.SETTING, str(audit_log)))
-    # There is no home folder: this fails later, if something must be written there.
+    # Asked for only if it is needed: without a home folder, this fails.
     needs_folder = secret_key_file is not None or not folder.is_dir()
     config_folder = locations.config_folder(settings).path.absolute() if needs_folder else None
     if not folder.is_dir() and folder != config_folder:
@@ -132,7 +132,7 @@ def _find_secret_key(settings: Settings, *, is_new: bool) -> locations.SecretKey
     except ConfigError:
         if not is_new or settings.is_given("LANGFLOW_CONFIG_DIR"):
             raise
-        return None  # no home folder, and so no secret_key file: the new settings contain the key
+        return None  # no home folder, so no secret_key file: the new .env gets the key
 
 
 def check_password(password: str) -> None:
@@ -153,12 +153,12 @@ def apply_plan(
     create_store: Callable[[Target, User], str | None],
     warn: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write what is planned, each file atomically; remove written files if a later one fails.
+    """Write the planned files, each atomically; remove them if a later one fails.
 
     ``cipher`` makes a cipher from a secret key and its source, so that an unusable key is refused
-    before anything is written. A file that root creates belongs to the owner of its folder; if that
-    fails ``warn`` is called, and also with the warning that ``create_store`` returns. The settings
-    are written first: after a crash the next run creates the database.
+    before anything is written. A file that root creates belongs to the owner of its folder.
+    ``warn`` is called if the owner cannot be changed, and with the warning that ``create_store``
+    returns. The settings are written first: after a crash, the next run creates the database.
     """
     assert plan.password is not None
     cipher(plan.secret_key, plan.secret_key_source)
@@ -171,13 +171,13 @@ def apply_plan(
             _write_new(plan.env_path, env_text(plan.env_lines), warn)
             undo.callback(plan.env_path.unlink)
         if plan.secret_key_file is not None:
-            # Without a newline: servers would read it as part of the key.
+            # Without a newline: servers would treat it as part of the key.
             _write_new(plan.secret_key_file, plan.secret_key, warn)
             undo.callback(plan.secret_key_file.unlink)
         try:
             warning = create_store(plan.database, superuser)
         except ConflictError:
-            undo.pop_all()  # another init was faster, and may use these very settings: they stay
+            undo.pop_all()  # another init was faster and may use these settings: keep them
             raise
         if warning is not None:
             warn(warning)
@@ -185,9 +185,9 @@ def apply_plan(
 
 
 def env_text(lines: list[tuple[str, str]]) -> str:
-    """Return the text of an ``.env`` file that all readers read alike.
+    """Return the text of an ``.env`` file that every reader parses in the same way.
 
-    Quoted only if necessary: docker --env-file and kubectl keep quotes.
+    Values are quoted only if necessary, because docker --env-file and kubectl keep quotes.
     """
     header = "# Written by langkeys init. Langflow reads it, too: langflow run --env-file .env\n"
     return header + "".join(f"{name}={dotenv_value(value)}\n" for name, value in lines)

@@ -14,9 +14,10 @@ class Target(NamedTuple):
     """A database, which may not exist.
 
     ``scheme`` decides which engine of ``langkeys.store.engines`` opens it. ``file`` is the database
-    file; None if a server has the database. Then ``parameters`` are for the connection, ``url`` is
-    the setting as it was given, and ``shown`` is the URL without a password. ``environment`` has
-    what the ``.env`` file adds to the environment for PostgreSQL's own library (``PGHOST`` ...).
+    file; None for a database on a server. For a database on a server, ``parameters`` are its
+    connection parameters, ``url`` is the setting as given, and ``shown`` is the URL without the
+    password. ``environment`` contains variables of the ``.env`` file for PostgreSQL's own library
+    (``PGHOST`` ...).
     """
 
     scheme: str
@@ -31,12 +32,12 @@ class Target(NamedTuple):
 
     @property
     def location(self) -> str:
-        """The path, or the URL without a password, for messages."""
+        """The path, or the URL without the password, for messages."""
         return self.shown if self.file is None else str(self.file)
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the database file; None if a server has the database."""
+        """The folder of the database file; None for a database on a server."""
         return None if self.file is None else self.file.absolute().parent
 
     @property

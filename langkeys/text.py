@@ -1,6 +1,6 @@
 """Which characters can be displayed, and which names are allowed.
 
-Names come from people, and from databases that others write to.
+Names come from users, and from databases that other programs write to.
 """
 
 import re
@@ -9,41 +9,40 @@ from functools import cache
 from langkeys.errors import UsageError
 
 MAX_NAME_LENGTH = 255
-"""The maximum length of a name of an API key, a variable or a user, in characters."""
+"""The maximum length of the name of an API key, variable or user, in characters."""
 
-# Characters that must not reach a terminal from somebody else's text. By Unicode's properties:
-# control and format characters, lone surrogates (no UTF-8 file can hold them), line and paragraph
-# separators, and everything that is ignored if it cannot be displayed: joiners, fillers, tags,
-# variation selectors (except those for emoji, which are marks like accents). From Unicode 16;
-# listed here, as loading unicodedata takes time.
+# Characters that must not reach a terminal if they come from the database. By Unicode's properties:
+# control and format characters, lone surrogates (which UTF-8 cannot encode), line and paragraph
+# separators, and all characters that are ignored if they cannot be displayed: joiners, fillers,
+# tags, variation selectors (except those for emoji, which are marks like accents). From Unicode 16.
+# They are listed here because importing unicodedata takes time.
 _INVISIBLE = (
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff\ud800-\udfff"
 )
-# Visible format characters: signs before Arabic and other numbers, joints of hieroglyphs.
+# Visible format characters: signs before Arabic and other numbers, and joiners of hieroglyphs.
 _FORMAT = (
     "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001343f"
 )  # fmt: skip
 _CONTROL = "\x7f-\x9f"
 
-# Emoji and some scripts use joiners next to visible characters, and regional flags use tags. A name
-# may contain them.
+# Emoji and some scripts use joiners next to visible characters, and regional flags use tags. Names
+# may contain those.
 _SEEN = f"[^\x00-\xa0{_INVISIBLE}]"
 _JOINED = f"(?<={_SEEN})[\u200c\u200d](?={_SEEN})|(?<=\U0001f3f4)[\U000e0020-\U000e007e]+\U000e007f"
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Compiled at first use: most text is ASCII, and each of these takes most of a millisecond.
+    # Compiled at first use: most text is ASCII, and each pattern takes almost a millisecond.
     return re.compile(pattern)
 
 
 def unshowable_in(text: str) -> str | None:
     """Return the first character that is not allowed in a new name, as ``U+202E``, or None.
 
-    A joiner between two visible characters, as in emoji, is allowed, although it is displayed
-    escaped.
+    A joiner between two visible characters, as in emoji, is allowed; ``visible`` still escapes it.
     """
     if text.isascii() and text.isprintable():
         return None
@@ -53,7 +52,7 @@ def unshowable_in(text: str) -> str | None:
 
 
 def checked_name(name: str) -> str:
-    """Return a name that terminals, lists and Langflow's page can display; else UsageError."""
+    """Return a name if terminals, lists and Langflow's page can display it; else UsageError."""
     if not name.strip():
         raise UsageError("the name is empty")
     if len(name) > MAX_NAME_LENGTH:
@@ -67,7 +66,7 @@ def checked_name(name: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Tell whether a text can be encoded: half a surrogate pair cannot."""
+    """Tell whether UTF-8 can encode the text; it cannot encode half a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -76,7 +75,7 @@ def is_utf8(text: str) -> bool:
 
 
 def visible(text: str) -> str:
-    """Write what cannot be shown as ``\\x1b``, ``\\n``, ``\\u202e`` and so on."""
+    """Escape characters that cannot be displayed: ``\\x1b``, ``\\n``, ``\\u202e`` and so on."""
     if text.isascii() and text.isprintable():
         return text
     unshowable = _compiled(f"[\x00-\x1f{_CONTROL}{_INVISIBLE}{_FORMAT}]")
@@ -84,10 +83,10 @@ def visible(text: str) -> str:
 
 
 def json_visible(text: str) -> str:
-    """Escape what cannot be displayed in JSON text, by JSON's own escapes; values stay the same."""
+    """Escape characters of JSON text that cannot be displayed; the values stay the same."""
     if text.isascii() and "\x7f" not in text:
         return text
-    # JSON itself escapes the first 32 characters; its text contains newlines of its own.
+    # JSON escapes the first 32 characters itself; newlines in its text are layout.
     return _compiled(f"[{_CONTROL}{_INVISIBLE}{_FORMAT}]").sub(_json_escape, text)
 
 
@@ -102,7 +101,7 @@ _KEY = "sk-[A-Za-z0-9_-]{32,}"
 def holds_several_keys(line: str) -> bool:
     """Tell whether a line contains several API keys, joined or with other text between them.
 
-    A key may contain ``sk-`` by chance; two joined keys have 70 characters or more.
+    One key may contain ``sk-`` by chance, so joined keys need 70 characters or more.
     """
     apart = _compiled(f"(?<![A-Za-z0-9_-]){_KEY}").findall(line)
     return len(apart) > 1 or _compiled(f"{_KEY}{_KEY}").search(line) is not None
@@ -112,9 +111,10 @@ _SINGULAR = {"are": "is", "have": "has"}
 
 
 def counted(number: int, noun: str, verb: str = "", *, plural: str | None = None) -> str:
-    """Say how many: ``1 value``, ``2 values``; with the verb ``are``: ``1 value is``.
+    """Return a number with a noun: ``1 value``, ``2 values``; with ``are``: ``1 value is``.
 
-    ``plural`` is the noun's plural if it is not one with an s.
+    ``verb`` is given in the plural. ``plural`` is the plural of the noun if it does not just add an
+    s.
     """
     if number != 1:
         noun = plural or f"{noun}s"

@@ -1,4 +1,4 @@
-"""Read spans and points in time from users, and write them."""
+"""Parse durations and points in time from users, and format times."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -10,12 +10,12 @@ NEVER = "never"
 
 FIRST = datetime.min.replace(tzinfo=timezone.utc)
 LAST = datetime.max.replace(tzinfo=timezone.utc)
-"""The limits of the calendar."""
+"""The earliest and the latest time that ``datetime`` can represent."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
-# A unit, its length in seconds, and the number from which the next unit is used: "36 hours", "89
-# days".
+# Each unit with its length in seconds, and the number at which the next unit takes over: "36
+# hours", "89 days".
 _LENGTHS = (
     ("second", 1, 60),
     ("minute", 60, 60),
@@ -32,7 +32,7 @@ def now() -> datetime:
 
 
 def later(moment: datetime, span: timedelta) -> datetime:
-    """Add a span to a time, within the limits of the calendar."""
+    """Add a span to a time; the result is at most LAST and at least FIRST."""
     try:
         return moment + span
     except OverflowError:
@@ -50,7 +50,7 @@ def earlier(moment: datetime, span: timedelta) -> datetime:
 def parsed_span(text: str, option: str) -> timedelta:
     """Parse a span such as ``45s``, ``30m``, ``12h``, ``90d`` or ``2w``, more than zero.
 
-    Raises UsageError that names ``option``.
+    Raises UsageError, which names ``option``.
     """
     match = _SPAN.fullmatch(text.strip())
     hint = "write a span as a number and a unit: 45s, 30m, 12h, 90d or 2w"
@@ -58,7 +58,7 @@ def parsed_span(text: str, option: str) -> timedelta:
         raise UsageError(f"{option} {text!r} is not a span", hint=hint)
     try:
         span = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        now() - span  # a longer span is of no use to any filter
+        now() - span  # refuse a span that reaches before the year 1
     except OverflowError:
         raise UsageError(f"{option} {text!r} is too long", hint=hint) from None
     if not span:
@@ -67,9 +67,10 @@ def parsed_span(text: str, option: str) -> timedelta:
 
 
 def parsed_when(text: str, option: str, *, is_past: bool = False) -> datetime:
-    """Parse a point in time: ISO 8601 (naive means UTC), or a span from now or until now.
+    """Parse a point in time: ISO 8601 (naive means UTC), or a span before or after now.
 
-    Raises UsageError that names ``option``; ``is_past`` says that a span ends now.
+    With ``is_past`` a span ends now; otherwise it starts now. Raises UsageError, which names
+    ``option``.
     """
     stripped = text.strip()
     if _SPAN.fullmatch(stripped):
@@ -104,13 +105,13 @@ def parsed_future(text: str, option: str) -> datetime:
 
 
 def parsed_expiry(text: str, option: str) -> datetime | None:
-    """Parse an expiry: a time as for ``parsed_future``, or None for ``never``."""
+    """Parse an expiry: a time as in ``parsed_future``, or None for ``never``."""
     return None if text.strip().lower() == NEVER else parsed_future(text, option)
 
 
 def parsed_iso(text: str) -> datetime:
     """Parse ISO 8601 to aware UTC; naive means UTC. Raises ValueError or OverflowError."""
-    # Python 3.10 reads neither a Z nor a fraction of other than 3 or 6 digits.
+    # Python 3.10 parses neither a Z nor a fraction whose length is not 3 or 6 digits.
     text = _FRACTION.sub(lambda match: "." + match[1].ljust(6, "0"), text, count=1)
     if text[-1:] in ("Z", "z"):
         text = text[:-1] + "+00:00"
@@ -128,17 +129,17 @@ def iso(moment: datetime) -> str:
 
 
 def iso_or_none(moment: datetime | None) -> str | None:
-    """Return a time, which may be None, in ISO 8601; see ``iso``."""
+    """Return a time as ``iso`` does, or None for None."""
     return None if moment is None else iso(moment)
 
 
 def person_iso(moment: datetime) -> str:
-    """Return a time for a person: as ``iso``, without fractions of a second."""
+    """Return a time for people: as ``iso``, without fractions of a second."""
     return iso(moment.replace(microsecond=0))
 
 
 def relative(moment: datetime, reference: datetime) -> str:
-    """Return the distance of a time from ``reference`` in words: ``3 days ago``, ``in 2 hours``.
+    """Return a time relative to ``reference`` in words: ``3 days ago``, ``in 2 hours``.
 
     Rounded: 59 minutes and 59 seconds are ``in 1 hour``.
     """
@@ -150,7 +151,7 @@ def relative(moment: datetime, reference: datetime) -> str:
 
 
 def short_relative(moment: datetime, reference: datetime) -> str:
-    """Return the same for a table: ``3d ago``, ``in 2h``."""
+    """Return a relative time in a short form for tables: ``3d ago``, ``in 2h``."""
     count, unit, is_future = _distance(moment, reference)
     if count == 0:
         return "now"

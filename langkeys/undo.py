@@ -1,4 +1,4 @@
-"""Undo what was stored if its delivery fails."""
+"""Undo a change to the store if delivering its result fails."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from langkeys.errors import LangkeysError
 
 @contextmanager
 def undo_on_failure(undo: Callable[[], str]) -> Iterator[None]:
-    """Call ``undo`` if the block fails, Ctrl-C included; its result becomes the error's hint.
+    """Call ``undo`` if the block fails or is interrupted; the returned hint goes into the error.
 
-    If ``undo`` fails too, it raises an error with a hint, which the first error gets instead. A
-    first error that cannot have a hint is replaced by the second one.
+    If ``undo`` itself raises an error, the first error gets the hint of that second error. If the
+    first error is not a LangkeysError, and so has no hint, the second error is raised instead.
     """
     try:
         yield

@@ -21,8 +21,8 @@ def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
     """Return the user with this id, or else with this name; raise NotFoundError.
 
     The id comes first: whoever signs up can choose a name, but not an id. ``warn`` is called if
-    another user is named like that id. Use ``Store.find_user`` for an id that does not come from a
-    person.
+    another user's name equals that id. For an id that does not come from user input, use
+    ``Store.find_user``.
     """
     user_id = parsed_id(text)
     user = None if user_id is None else store.find_user(user_id)
@@ -58,7 +58,7 @@ def get_summary(store: Store, user_id: str) -> UserSummary:
 
 
 def checked_username(name: str) -> str:
-    """Return a valid name for a new user; raise UsageError for any other.
+    """Return the name if it is valid for a new user; else raise UsageError.
 
     Langflow itself accepts every name, even an empty one.
     """
@@ -73,7 +73,8 @@ def checked_username(name: str) -> str:
 def new_user(username: str, password_hash: str, *, is_superuser: bool) -> User:
     """Return an active user as a server creates one.
 
-    Measured on 1.5 to 1.13: the first login creates the default project and the variables.
+    The default project and the variables are missing: a server creates them at the first login
+    (measured on 1.5 to 1.13).
     """
     moment = now()
     return User(
@@ -89,10 +90,11 @@ def new_user(username: str, password_hash: str, *, is_superuser: bool) -> User:
 
 
 def check_new(store: Store, settings: Settings, username: str, *, is_superuser: bool) -> None:
-    """Raise ConflictError if this user cannot be created. Also called within the transaction.
+    """Raise ConflictError if this user cannot be created.
 
-    Names are compared in lower case, in Unicode. The index of 1.13 does so on SQLite only for
-    ASCII, on PostgreSQL for all characters; before 1.13 there is no index.
+    ``create`` calls it again within the transaction. Names are compared in lower case, in Unicode.
+    The index of 1.13 compares them so, too, but on SQLite only for ASCII. Before 1.13 there is no
+    index.
     """
     taken = store.usernames_like(username)
     if taken:
@@ -110,7 +112,7 @@ def check_new(store: Store, settings: Settings, username: str, *, is_superuser: 
 
 
 def create(store: Store, settings: Settings, user: User) -> None:
-    """Store a new user and read it back through a fresh connection."""
+    """Store a new user, then check it through a new connection."""
     with store.transaction():
         check_new(store, settings, user.username, is_superuser=user.is_superuser)
         store.insert_user(user)
@@ -124,8 +126,8 @@ def set_password(
 ) -> tuple[User, User]:
     """Set a user's password; return the old and the new row.
 
-    ``proves`` checks the password against the hash that a fresh connection reads; FailedError if
-    they do not match.
+    ``proves`` checks the password against a hash. It gets the hash that a new connection reads; if
+    they do not match, FailedError is raised.
     """
     with store.transaction():
         old = get_owner(store, user.id, user.username)
@@ -145,8 +147,8 @@ def set_password(
 def undo_undelivered(store: Store, new: User, old: User | None) -> None:
     """Restore the old password, or delete the new user if ``old`` is None.
 
-    For a password that nobody has received. Raises ConflictError if somebody else has changed the
-    user since.
+    Called if the new password could not be delivered. Raises ConflictError if somebody else has
+    changed the user since.
     """
     with store.transaction():
         current = get_summary(store, new.id)
@@ -179,9 +181,9 @@ def plan_change(
     is_active: bool | None = None,
     is_superuser: bool | None = None,
 ) -> StateChange:
-    """Return what ``change_state`` would do; None leaves a state as it is.
+    """Return what ``change_state`` would do; for None, a flag stays as it is.
 
-    Raises ConflictError if the server or langkeys needs the user as it is.
+    Raises ConflictError if the server or langkeys needs the user unchanged.
     """
     old = get_owner(store, user.id, user.username)
     new = old._replace(
@@ -208,10 +210,10 @@ def change_state(
     revoke_keys: bool = False,
     endings: "Endings | None" = None,
 ) -> StateChange:
-    """Activate, deactivate, promote or demote a user, and read the row back.
+    """Activate, deactivate, promote or demote a user, then check the stored row.
 
-    ``revoke_keys`` deletes the user's API keys in the same transaction, each with all of its rows
-    if there is ``endings``. Raises what ``plan_change`` raises.
+    ``revoke_keys`` deletes the user's API keys in the same transaction. With ``endings``, all rows
+    of each key are deleted, even those of other users. Raises what ``plan_change`` raises.
     """
     keys: list[WholeKey] = []
     with store.transaction():
@@ -229,7 +231,7 @@ def change_state(
             store.delete_api_keys([row.id for row in rows])
     with store.reopened() as fresh:
         found, new = fresh.find_user(user.id), planned.new
-        # Not the whole row: a login changes it too.
+        # Compare only these flags: a login changes other columns of the row.
         state = (new.is_active, new.is_superuser)
         require_stored(
             f"user {user.username!r}",
@@ -254,10 +256,10 @@ def keys_of(store: Store, user: User) -> list[ApiKey]:
 def check_dispensable(
     store: Store, settings: Settings, acting: User, user: User, verb: str
 ) -> None:
-    """Raise ConflictError if this active user or superuser is needed."""
+    """Raise ConflictError if this user must stay active, or a superuser."""
     name, done = repr(user.username), f"{verb}d"
     if _is_configured(store, settings, user):
-        # Measured on 1.13.0: it does not start without that user.
+        # Measured on 1.13.0: the server does not start without that user.
         default = "" if settings.is_given("LANGFLOW_SUPERUSER") else " by default"
         raise ConflictError(
             f"LANGFLOW_SUPERUSER names {name}{default}, which cannot be {done}: servers do not"
@@ -283,15 +285,16 @@ def _is_configured(store: Store, settings: Settings, user: User) -> bool:
         names.add(auto_login_name(settings, store))
     if user.username in names:
         return True
-    # From 1.13 on a server looks the superuser up regardless of case.
+    # From 1.13 on, a server ignores case when it looks up the superuser.
     alike = settings.superuser.lower() == user.username.lower()
     return alike and store.find_user_named(settings.superuser) is None
 
 
 def stale_setting(settings: Settings, store: Store, user: User, password: str) -> str | None:
-    """Return a warning about the setting with a user's old password, and its effect on a server.
+    """Return a warning if the settings contain a user's old password.
 
-    None if the settings have no password of this user, or already the new one.
+    The warning says what a server will do with that password. None if the settings contain no
+    password of this user, or already contain the new one.
     """
     value = settings.find("LANGFLOW_SUPERUSER_PASSWORD")
     if value is None or value.text == password or user.username != settings.superuser:

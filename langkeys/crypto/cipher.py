@@ -1,7 +1,7 @@
 """Fernet with Langflow's key derivations.
 
-The only module that imports cryptography, and only when something is encrypted or decrypted. The
-derivations are those of ``langflow.services.auth.utils``: ``ensure_fernet_key`` and its
+Only this module imports cryptography. langkeys imports this module only to encrypt or decrypt. The
+key derivations are those of ``langflow.services.auth.utils``: ``ensure_fernet_key`` and its
 predecessor.
 """
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SHORT_SECRET_LENGTH = 32
-"""Shorter secret keys are stretched; longer ones are the Fernet key themselves."""
+"""Shorter secret keys are stretched to a Fernet key; longer ones are used directly."""
 
-# The envelope of langflow.services.database.models.auth.sso_secret, version 1.
+# The envelope format of langflow.services.database.models.auth.sso_secret, version 1.
 ENVELOPE_ALGORITHM = "aes-256-gcm"
 ENVELOPE_HEADER = f"lf-sso:v1:hkdf-sha256-v1:{ENVELOPE_ALGORITHM}"
 _ENVELOPE_SALT = b"langflow/sso/client-secret/hkdf-salt/v1"
@@ -30,12 +30,12 @@ _ENVELOPE_INFO = b"langflow/sso/client-secret/encryption"
 
 
 class Cipher:
-    """Encrypts and decrypts what Langflow stores, with one secret key.
+    """Encrypts and decrypts Langflow's stored values with one secret key.
 
-    ``short_keys_by_prng`` selects the derivation to encrypt with, for a secret key shorter than 32
-    characters. Decryption tries both, as an upgraded server keeps older values. ``pads_always``:
-    the server adds padding even to a multiple of 4 characters. Raises SecretKeyError for a text
-    that cannot be made into a Fernet key.
+    ``short_keys_by_prng`` selects the derivation for encrypting with a secret key shorter than 32
+    characters. Decryption tries both derivations, because an upgraded server keeps older values.
+    ``pads_always`` is for servers that add padding even to a multiple of 4 characters. Raises
+    SecretKeyError if the secret key cannot be made into a Fernet key.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Cipher:
         return joined
 
     def encrypt(self, plaintext: str) -> str:
-        """Encrypt with the derivation that a server of this generation reads."""
+        """Encrypt with the derivation that a server of this generation uses."""
         return self._fernets[0].encrypt(plaintext.encode()).decode()
 
     def find_plaintext(self, token: str) -> str | None:
@@ -155,7 +155,7 @@ class Cipher:
         return find(value) is not None
 
     def is_old_form(self, token: str) -> bool:
-        """Tell whether a token uses a derivation that this generation no longer uses."""
+        """Tell whether a token uses a key derivation that this generation no longer uses."""
         try:
             self._fernets[0].decrypt(token.encode())
         except (InvalidToken, UnicodeError):
@@ -164,9 +164,9 @@ class Cipher:
 
 
 class UnavailableCipher(Cipher):
-    """Replaces the cipher if the secret key is missing or malformed: it decrypts nothing.
+    """Replaces the cipher if the secret key is missing or malformed; it decrypts nothing.
 
-    ``error`` says why there is no cipher; ``encrypt`` raises it.
+    ``error`` says why there is no cipher; ``encrypt`` raises that error.
     """
 
     def __init__(self, error: SecretKeyError) -> None:
@@ -189,7 +189,7 @@ class UnavailableCipher(Cipher):
 
 
 def decrypts_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
-    """Tell whether the first token that a short secret key can decrypt uses the old derivation."""
+    """Tell whether the first token that a short secret key decrypts uses the PRNG derivation."""
     if len(secret_key) < SHORT_SECRET_LENGTH:
         for token in tokens:
             for key, is_prng in ((_sha256_key(secret_key), False), (_prng_key(secret_key), True)):
@@ -204,7 +204,7 @@ def decrypts_by_prng(secret_key: str, tokens: Iterable[str]) -> bool:
 def _prng_key(secret_key: str) -> bytes:
     import random
 
-    generator = random.Random(secret_key)  # noqa: S311 - Langflow's old derivation, to read it
+    generator = random.Random(secret_key)  # noqa: S311 - Langflow's old derivation
     return base64.urlsafe_b64encode(bytes(generator.getrandbits(8) for _ in range(32)))
 
 

@@ -1,7 +1,7 @@
 """Hashes of API keys, fingerprints of secrets, and new random secrets.
 
-Fast to import: the operating system's random bytes are taken without ``secrets``, whose import
-brings ``random`` and ``hmac`` into every command.
+Fast to import: random bytes come from ``os.urandom``, because importing ``secrets`` would also
+import ``random`` and ``hmac`` in every command.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ def api_key_hash(api_key: str) -> str:
 def fingerprint(secret: str) -> str:
     """Return 12 hex digits that distinguish secrets without revealing them.
 
-    Stretched (PBKDF2, about 50 ms), because a fast hash of a password could be reversed by
+    The hash is slow (PBKDF2, about 50 ms), because a fast hash of a password could be reversed by
     guessing.
     """
     return hashlib.pbkdf2_hmac("sha256", secret.encode(), b"langkeys fingerprint", 200_000).hex()[
@@ -26,15 +26,15 @@ def fingerprint(secret: str) -> str:
 
 
 def new_secret_key() -> str:
-    """Return a new secret key as servers make them: 32 random bytes in url-safe base64."""
+    """Return a new secret key, made as servers do: 32 random bytes in URL-safe base64."""
     return url_safe_token(32)
 
 
 def new_api_key() -> str:
-    """Return a new API key as servers make them: ``sk-`` and 32 random bytes in url-safe base64."""
+    """Return a new API key, made as servers do: ``sk-`` and 32 random bytes in URL-safe base64."""
     return f"sk-{url_safe_token(32)}"
 
 
 def url_safe_token(size: int) -> str:
-    """Return ``size`` random bytes in url-safe base64, without padding."""
+    """Return ``size`` random bytes in URL-safe base64, without padding."""
     return urlsafe_b64encode(os.urandom(size)).rstrip(b"=").decode()

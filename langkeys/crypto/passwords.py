@@ -7,10 +7,10 @@ import bcrypt
 from langkeys.crypto.password_rules import COUNTED_BYTES
 
 ROUNDS = 12
-"""Langflow's cost: a check takes about a quarter of a second."""
+"""Langflow's cost factor: a check takes about a quarter of a second."""
 
-# A hash of this cost for no password: checked if there is no such user, so that a refusal takes the
-# same time whether the user exists or not.
+# A dummy hash of this cost, checked if there is no such user, so that a refusal takes the same time
+# whether the user exists or not.
 _NOBODY = b"$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZBZ5q1Xr5c5q7mQbG0p8d1v0b7h1vW"
 
 
@@ -29,10 +29,10 @@ def hash_password(password: str, *, rounds: int = ROUNDS) -> str:
 
 
 def matches(password: str, password_hash: str | None) -> bool:
-    """Check a password against a stored hash, or against a dummy hash if that is None.
+    """Check a password against a stored hash, or against a dummy hash for None.
 
-    A stored hash that is not a bcrypt hash, or has a cost above 16, matches no password, and takes
-    as long as the dummy hash.
+    A stored hash that is not a bcrypt hash, or has a cost above 16, matches no password. The check
+    then takes as long as that of the dummy hash.
     """
     if password_hash is not None and _HASH.fullmatch(password_hash):
         try:

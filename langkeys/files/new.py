@@ -1,4 +1,4 @@
-"""Publish a file under a name that must be new, on any file system."""
+"""Publish a file under a name that does not exist yet, on any file system."""
 
 import contextlib
 import errno
@@ -11,9 +11,9 @@ _CHUNK = 1 << 16
 def publish_new(staged: Path, path: Path) -> None:
     """Publish a complete file under a new name; FileExistsError if the name exists.
 
-    By a hard link, which unlike a rename never replaces a file. If the file system has no hard
-    links, by a rename that does not replace; if it cannot do that either, by a copy. The caller
-    removes ``staged`` if it is still there, and syncs the folder.
+    This makes a hard link, which, unlike a rename, never replaces a file. If the file system has no
+    hard links, the file is renamed with RENAME_NOREPLACE; if that is not supported either, it is
+    copied. The caller removes ``staged`` if it still exists, and syncs the folder.
     """
     try:
         os.link(staged, path)
@@ -52,7 +52,7 @@ def _copy_new(staged: Path, path: Path) -> None:
         target = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             found = os.fstat(source)
-            with contextlib.suppress(OSError):  # the staged file has warned already
+            with contextlib.suppress(OSError):  # the staged file has already caused this warning
                 os.fchown(target, found.st_uid, found.st_gid)
             while chunk := os.read(source, _CHUNK):
                 data = memoryview(chunk)

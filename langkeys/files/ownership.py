@@ -1,8 +1,8 @@
-"""Which files are trusted, and who owns new ones.
+"""Decide which files are trusted, and who owns new ones.
 
-In a folder that others can write to, anybody may have put a file: a planted file must neither
-provide nor receive a secret. A file that root creates for a server must belong to the server, or
-its next start fails.
+Anybody may have put a file into a folder that others can write to. Such a file must neither provide
+nor receive a secret. A file that root creates for a server must belong to the server's user;
+otherwise the next start of the server fails.
 """
 
 import errno
@@ -30,7 +30,7 @@ def is_ours(owner: int) -> bool:
 
 
 def user_name(uid: int) -> str:
-    """Return a user id for a message: ``langflow (uid 1000)``, or ``uid 1000`` without an entry."""
+    """Return a user for a message: ``langflow (uid 1000)``, or ``uid 1000`` if it has no name."""
     import pwd
 
     try:
@@ -43,7 +43,7 @@ def require_trusted(path: Path, what: str) -> None:
     """Raise ConfigError if somebody else could have put this file there.
 
     A file is trusted if it belongs to the caller or root, or if only the caller, root, the file's
-    owner and a group can write to its folder. The same applies to every link on the way to it.
+    owner and a group can write to its folder. The same applies to every symbolic link in its path.
     Another user's link may only lead to a file of that user. A missing file is not an error.
     """
     strangers: set[int] = set()
@@ -64,12 +64,12 @@ def require_trusted(path: Path, what: str) -> None:
 
 
 def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every link on the way to a file, and the file itself if it exists."""
+    """Yield every symbolic link in the path of a file, and the file itself if it exists."""
     waiting = [part for part in reversed(path.absolute().parts) if part != "/"]
     current, links = "/", 0
     while waiting:
         part = waiting.pop()
-        step = os.path.join(current, part)  # noqa: PTH118 - Path would drop the dots
+        step = os.path.join(current, part)  # noqa: PTH118 - Path would remove the dots
         try:
             found = os.lstat(step)
             target = os.readlink(step) if stat.S_ISLNK(found.st_mode) else None  # noqa: PTH115
@@ -82,12 +82,12 @@ def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
             continue
         yield step, found
         if step.startswith("/proc/") and ":[" in target:
-            # A pipe of this process, as a shell's <(...) makes it: it has no path.
+            # A pipe of this process, as from a shell's <(...): the link's target is not a path.
             yield step, os.stat(step)  # noqa: PTH116 - as above
             return
         links += 1
         if links > _MAX_LINKS:
-            return  # opening the file reports that
+            return  # opening the file reports the loop
         waiting += [piece for piece in reversed(Path(target).parts) if piece != "/"]
         if target.startswith("/"):
             current = "/"
@@ -108,7 +108,7 @@ def _require_folder(path: Path, step: str, owner: int, what: str) -> None:
 
 
 def belongs_to(path: Path, owners: frozenset[int]) -> bool:
-    """Tell whether a path belongs to one of these users, or is missing in a folder of theirs."""
+    """Tell whether one of these users owns the path, or the folder in which it is missing."""
     for step in (path, *path.parents):
         try:
             return step.stat().st_uid in owners
@@ -120,7 +120,7 @@ def belongs_to(path: Path, owners: frozenset[int]) -> bool:
 
 
 def chown_like_folder(descriptor: int, folder: Path) -> str | None:
-    """Change the owner and group of root's new file to those of its folder.
+    """Give root's new file the owner and group of its folder.
 
     SQLite does the same with its ``-wal`` file. Returns a warning if that fails.
     """
@@ -143,8 +143,8 @@ def chown_like_folder(descriptor: int, folder: Path) -> str | None:
 def make_folder(folder: Path) -> list[str]:
     """Create a folder and its missing parents, as a server would; return warnings.
 
-    With the mode that the umask gives, but never writable by everybody. As root, each gets the
-    owner of its parent. Raises OSError.
+    The umask decides the mode, but no folder is writable by everybody. If root creates them, each
+    folder gets the owner of its parent. Raises OSError.
     """
     missing = []
     parent = folder.absolute()

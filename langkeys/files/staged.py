@@ -19,13 +19,13 @@ from langkeys.files import ownership
 from langkeys.files.new import publish_new
 
 OTHERS = 0o007
-"""Mode bits that let everybody on the machine read or write."""
+"""The mode bits of users who are neither the owner nor in the group."""
 
 MAX_BYTES = 1 << 20
 """The maximum size of a file with a secret or with settings."""
 
 PIPE_SECONDS = 30.0
-"""How long to wait for the writer of a pipe: a password manager may have to ask a person."""
+"""How long to wait for the writer of a pipe: a password manager may have to ask its user."""
 
 _CHUNK, _SEALED = 1 << 16, -2
 
@@ -35,10 +35,10 @@ def read_bytes(
 ) -> bytes:
     """Return the content of a small regular file, or of a pipe that has a writer.
 
-    Symbolic links are followed, as mounted secrets are links. ``what`` is the expected content and
-    ``by`` the setting that named the file, both for messages. Raises ``error`` if the file cannot
-    be read, is too large, or is neither a regular file nor a pipe; ConfigError if somebody else
-    could have put it there.
+    Symbolic links are followed, because mounted secrets are links. ``what`` is the expected content
+    and ``by`` is the setting that names the file, both for messages. Raises ``error`` if the file
+    cannot be read, is too large, or is neither a regular file nor a pipe; ConfigError if somebody
+    else could have put it there.
     """
     content = find_bytes(path, what, error=error, by=by)
     if content is None:
@@ -92,7 +92,7 @@ def open_private(path: Path, owners: frozenset[int]) -> int:
     owner = path.lstat().st_uid
     try:
         descriptor = os.open(path, flags)
-    except OSError:  # a link, a socket, or another user's file
+    except OSError:  # a link, a socket, or an unreadable file
         raise UntrustedFileError(owner) from None
     found = os.fstat(descriptor)
     if (
@@ -107,7 +107,7 @@ def open_private(path: Path, owners: frozenset[int]) -> int:
 
 
 class UntrustedFileError(OSError):
-    """Somebody else could have written a file; ``owner`` is the user id of its owner."""
+    """Another user could have written the file; ``owner`` is the user id of the file's owner."""
 
     def __init__(self, owner: int) -> None:
         super().__init__(errno.EPERM, "another user could have written it")
@@ -117,7 +117,7 @@ class UntrustedFileError(OSError):
 def read_text(
     path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
 ) -> str:
-    """Return the text of a file; see ``read_bytes``. Raises ``error`` also if it is not UTF-8."""
+    """Return the text of a file, read by ``read_bytes``; raise ``error`` if it is not UTF-8."""
     try:
         return read_bytes(path, what, error=error, by=by).decode("utf-8")
     except UnicodeDecodeError:
@@ -127,9 +127,9 @@ def read_text(
 def read_secret(
     path: Path, what: str, *, error: type[LangkeysError] = FailedError, by: str = ""
 ) -> str:
-    """Return the secret in a file, without exactly one trailing newline.
+    """Return the secret in a file, without one trailing newline.
 
-    See ``read_text``. Raises ``error`` also if the file is empty.
+    Raises what ``read_text`` raises, and ``error`` if the file is empty.
     """
     text = without_newline(read_text(path, what, error=error, by=by))
     if not text:
@@ -138,13 +138,13 @@ def read_secret(
 
 
 def without_newline(text: str) -> str:
-    """Drop exactly one trailing newline, ``\\n`` or ``\\r\\n``, from a secret that was a file."""
+    """Drop one trailing newline, ``\\n`` or ``\\r\\n``, from a secret that was read from a file."""
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def _content(path: Path) -> bytes:
     _require_form(path.stat().st_mode)  # do not even open a device
-    # Without blocking: opening a pipe that has no writer would wait for ever.
+    # Do not block: opening a pipe without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -154,7 +154,7 @@ def _content(path: Path) -> bytes:
         while size <= MAX_BYTES:
             try:
                 chunk = os.read(descriptor, _CHUNK)
-            except BlockingIOError:  # somebody has the other end of the pipe open
+            except BlockingIOError:  # the pipe has a writer, which has not written yet
                 if not select.select([descriptor], [], [], deadline - time.monotonic())[0]:
                     raise ValueError("nothing was written to the pipe") from None
                 continue
@@ -177,16 +177,16 @@ def _require_form(mode: int) -> None:
 class StagedFile:
     """A file that is complete before it appears under its name.
 
-    Entering creates the staged file, so that a read-only folder or a full disk is noticed before
-    anything else is done. Leaving without ``publish`` removes it. A replaced file passes on its
-    owner, group and mode; if others could read it, the mode becomes 0600 (``narrowed``). Raises
-    FailedError, naming the file.
+    ``__enter__`` creates the staged file, so that a read-only folder or a full disk is noticed
+    before anything else is done. ``__exit__`` removes it unless ``publish`` was called. The new
+    file gets the owner, group and mode of the file that it replaces. If others could read that
+    file, the mode becomes 0600 (``narrowed``). Raises FailedError, which names the file.
 
     ``what`` is the content, for messages. A file that somebody else could have put there is not
-    replaced (ConfigError). With ``replaces`` false a file that is not empty is not replaced either
-    (ConflictError). With ``for_server`` a new file that root creates belongs to the owner of the
-    folder. ``warnings`` are for the end of the command. ``staged`` is a fixed name for the staged
-    file, for another process to find after a crash; ``keeps`` leaves the unpublished file there.
+    replaced (ConfigError). If ``replaces`` is false, a file that is not empty is not replaced
+    either (ConflictError). With ``for_server``, a new file that root creates belongs to the owner
+    of the folder. The caller shows ``warnings`` at the end. ``staged`` is a fixed name for the
+    staged file, for recovery after a crash. ``keeps`` leaves an unpublished file there.
     """
 
     def __init__(
@@ -269,7 +269,7 @@ class StagedFile:
                 f" its owner cannot be restored: {error.strerror}"
             )
             if os.fstat(self._descriptor).st_gid != replaced.st_gid:
-                mode &= ~0o070  # the mode was for another group
+                mode &= ~0o070  # the mode was meant for the old group
         self.narrowed = bool(mode & OTHERS)
         os.fchmod(self._descriptor, 0o600 if self.narrowed else mode & 0o777)
         if self.narrowed:
@@ -297,14 +297,14 @@ class StagedFile:
             raise self._failure(error) from None
 
     def seal(self) -> None:
-        """Close the staged file, which is complete: there may be thousands of them."""
+        """Close the complete staged file, because there may be thousands of them."""
         os.close(self._descriptor)
         self._descriptor = _SEALED
 
     def publish(self, *, replace: bool | None = None) -> None:
         """Rename the staged file to its path and sync the folder.
 
-        With ``replace`` false, a file that has appeared there meanwhile is kept, and
+        With ``replace`` false, a file that has appeared at the path meanwhile is kept, and
         FileExistsError is raised. By default ``replaces`` decides: if it is false, a file that
         another process has filled meanwhile is kept, and ConflictError is raised.
         """
@@ -316,7 +316,7 @@ class StagedFile:
             self.publish_new(hint="choose another file, or use --replace")
 
     def publish_new(self, *, hint: str | None = None) -> None:
-        """Publish if nothing is at the path yet; else raise ConflictError."""
+        """Publish the file if nothing exists at the path yet; else raise ConflictError."""
         try:
             self._publish(replace=False)
         except FileExistsError:
@@ -342,7 +342,7 @@ class StagedFile:
                 os.close(self._descriptor)
             self._descriptor = -1
             if not self.keeps:
-                self._staged.unlink(missing_ok=True)  # it may be published
+                self._staged.unlink(missing_ok=True)  # it does not exist if it was renamed
 
     def _failure(self, error: OSError) -> FailedError:
         folder = self.path.parent
@@ -359,8 +359,8 @@ def write_new(
 ) -> Sequence[str]:
     """Write a complete new file and sync it; return warnings about its owner.
 
-    Raises ConflictError if something is at ``path`` by the time it is written, and what
-    ``StagedFile`` raises.
+    Raises what ``StagedFile`` raises, and ConflictError if something exists at ``path`` when the
+    file is published.
     """
     with StagedFile(path, what=what, for_server=for_server) as staged:
         staged.write(text)
@@ -375,7 +375,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether something is at a path; False also if that cannot be determined."""
+    """Tell whether something exists at a path; False if that cannot be determined."""
     try:
         path.lstat()
     except (OSError, ValueError):
@@ -384,7 +384,7 @@ def is_there(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a path leads to a regular file, also through links; see ``is_there``."""
+    """Tell whether a path, with links followed, is a regular file; False as in ``is_there``."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
