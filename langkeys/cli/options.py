@@ -206,11 +206,9 @@ class Command(TyperCommand):
             rest = super().parse_args(ctx, args)
         take_stdin(is_data=_reads_stdin(ctx.params))
         if rest and not ctx.resilient_parsing:
-            plural = "" if len(rest) == 1 else "s"
-            raise UsageError(
-                f"{len(rest)} argument{plural} too many for {ctx.command_path}",
-                hint=f"{ctx.command_path} --help; a secret is never given as an argument",
-            )
+            from langkeys.cli.help.suggestions import too_many_arguments
+
+            raise too_many_arguments(ctx, len(rest))
         return rest
 
 

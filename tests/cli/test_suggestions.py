@@ -133,6 +133,44 @@ def test_an_option_that_is_like_none_gets_no_suggestion(call: Call, typed: str) 
     assert "did you mean" not in hint(call, *typed.split())
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("api-key create hunter2", "--name NAME"),
+        ("api-key --expires 90d hunter2", "--name NAME"),
+        ("api-key list hunter2", "--user USER or langkeys api-key show REF"),
+        ("api-key update ci hunter2", "--name NAME"),
+        ("variable import .env hunter2", "--only NAME"),
+        ("variable set X hunter2", "--value-file FILE"),
+        ("user create bob hunter2", "--password-file FILE"),
+        ("doctor hunter2", "--database URL_OR_PATH"),
+        ("plan hunter2", "-f FILE"),
+    ],
+)
+def test_an_argument_too_many_gets_the_option_that_it_may_be_for(
+    call: Call, typed: str, meant: str
+) -> None:
+    result = call(*typed.split()).failed(2, "1 argument too many for langkeys ")
+    assert f"hint: did you mean {meant}? see langkeys " in result.stderr
+    assert "hunter2" not in result.stderr
+    assert ("a secret is never given as an argument" in result.stderr) == ("-file" in meant)
+
+
+def test_arguments_too_many_that_fit_no_option_get_the_help(call: Call) -> None:
+    said = hint(call, "user", "show", "alice", "hunter2", "x")
+    assert said == "hint: see langkeys user show --help; a secret is never given as an argument"
+
+
+def test_every_option_for_an_argument_is_one_of_its_command() -> None:
+    for path, meant in suggestions._FOR_ARGUMENT.items():
+        names = {name for parameter in command_named(path).params for name in parameter.opts}
+        for words in map(str.split, meant):
+            if words[0] == "langkeys":
+                assert " ".join(words[1:-1]) in paths()
+            else:
+                assert words[0] in names, path
+
+
 def test_an_option_of_another_command_names_that(call: Call) -> None:
     said = hint(call, "api-key", "--all-users", "list")
     assert "--all-users is an option of langkeys api-key list and goes after the command" in said

@@ -11,6 +11,7 @@ from typing import Any
 
 from langkeys.cli.options import GlobalOption, Group, context_of
 from langkeys.errors import UsageError
+from langkeys.text import counted
 
 _MOST = 4
 """The maximum number of suggested commands."""
@@ -104,6 +105,30 @@ _INSTEAD: Mapping[str, str] = {
 }
 """What there is in place of other programs' options."""
 
+_FOR_ARGUMENT: Mapping[str, Sequence[str]] = {
+    "api-key create": ["--name NAME"],
+    "api-key ensure": ["--value-file FILE"],
+    "api-key list": ["--user USER", "langkeys api-key show REF"],
+    "api-key prune": ["--user USER", "langkeys api-key revoke REF"],
+    "api-key update": ["--name NAME"],
+    "apply": ["-f FILE"],
+    "audit": ["--since WHEN", "--user USER", "--key REF"],
+    "backup": ["--with-secret-key FILE"],
+    "doctor": ["--database URL_OR_PATH"],
+    "manifest": ["--user USER"],
+    "plan": ["-f FILE"],
+    "secret-key check": ["--old-key-file FILE"],
+    "secret-key rotate": ["--new-key-file FILE"],
+    "user create": ["--password-file FILE"],
+    "user list": ["langkeys user show USER"],
+    "user set-password": ["--password-file FILE"],
+    "variable export": ["--only NAME"],
+    "variable import": ["--only NAME"],
+    "variable list": ["--user USER", "langkeys variable show NAME"],
+    "variable set": ["--value-file FILE"],
+}
+"""What an argument too many is likely to be meant for, by command."""
+
 _OPTION_FOR: Mapping[str, str] = {"version": "--version", "completion": "--install-completion"}
 
 
@@ -116,6 +141,18 @@ def unknown_command(
     return UsageError(
         f"no such {what}: {shown if what != 'command' else f'{path} {shown}'}",
         hint=_hint([f"langkeys {command}" for command in like], f"see {path} --help"),
+    )
+
+
+def too_many_arguments(context: Any, count: int) -> UsageError:
+    """Return the error for arguments too many; it does not show them, as one may be a secret."""
+    path = context.command_path
+    meant = _FOR_ARGUMENT.get(path.partition(" ")[2], ())
+    takes_secret = any("-file" in option for option in meant)
+    secret = "" if meant and not takes_secret else "; a secret is never given as an argument"
+    return UsageError(
+        f"{counted(count, 'argument')} too many for {path}",
+        hint=_hint(meant, f"see {path} --help{secret}"),
     )
 
 
