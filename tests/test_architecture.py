@@ -83,7 +83,7 @@ ROOMS: dict[str, set[str]] = {
     "targets": {"models"},
     "times": {"errors"},
     "undo": {"errors"},
-    "crypto": {"errors"},
+    "crypto": {"errors", "models"},
     "files": {"errors"},
     "config": GROUND | {"files"},
     "store": GROUND | {"files"},

@@ -65,6 +65,15 @@ def test_a_revoked_key_is_known_by_its_sha_256(call: Call, log: Path, key: Sampl
     assert line["reason"] == "leaked"
 
 
+def test_a_revoked_row_without_a_key_has_no_sha_256(
+    call: Call, log: Path, database: Database, key: SampleKey
+) -> None:
+    database.rows("UPDATE apikey SET api_key = '', api_key_hash = NULL")
+    call("api-key", "revoke", "ci", "--yes").done()
+    (line,) = lines(log)
+    assert line["changes"][0]["sha256"] is None
+
+
 @pytest.mark.parametrize("release", ["1.5", "1.8", "1.13"])
 def test_a_revoked_key_is_known_whatever_the_generation_stores(
     site_of: Callable[[str], Site], release: str

@@ -8,12 +8,26 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from langkeys.crypto.hashes import api_key_hash
+from langkeys.crypto.stored_values import find_stored_value
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance, Progress
 from langkeys.store.protocol import OwnedKey, RowStub, Store
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
+
+
+def find_api_key(row: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
+    """Return the API key in a row; None if it cannot be decrypted, or if there is none."""
+    return find_stored_value(row.stored, cipher) if row.stored else None
+
+
+def find_hash(row: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
+    """Return the hash that identifies a row's key, or None if it cannot be determined."""
+    if row.hash is not None:
+        return row.hash
+    plaintext = find_api_key(row, cipher)
+    return None if plaintext is None else api_key_hash(plaintext)
 
 
 class KeyFinder:
@@ -115,11 +129,11 @@ class KeyFinder:
 
     def find_hash(self, row: ApiKey) -> str | None:
         """Return the hash that identifies a row's key, or None if it cannot be determined."""
-        return self.find_key(row)[0] if row.hash is None else row.hash
+        return find_hash(row, self._cipher)
 
     def find_key(self, row: ApiKey) -> tuple[str | None, str | None]:
         """Return the hash that identifies a row's key, and the key; None for what is unknown."""
-        plaintext = self._plaintext(row)
+        plaintext = find_api_key(row, self._cipher)
         if row.hash is None:
             return (None if plaintext is None else api_key_hash(plaintext)), plaintext
         if plaintext is not None and api_key_hash(plaintext) != row.hash:
@@ -128,7 +142,7 @@ class KeyFinder:
 
     def find_rows_with(self, row: ApiKey) -> tuple[str | None, str | None, Sequence[OwnedKey]]:
         """Do what ``find_key`` does, and return all rows of the key; no rows if it is unknown."""
-        plaintext = self._plaintext(row)
+        plaintext = find_api_key(row, self._cipher)
         if row.hash is not None and plaintext is not None and api_key_hash(plaintext) != row.hash:
             # This row has the hash of one key and the token of another. A REF to the row means both
             # keys.
@@ -143,11 +157,6 @@ class KeyFinder:
             self.decrypt_all()
             return None, None, ()
         return hashed, plaintext, self.find_all_hashed(hashed, plaintext)
-
-    def _plaintext(self, row: ApiKey) -> str | None:
-        if row.at_rest == "plaintext":
-            return row.stored
-        return self._cipher().find_plaintext(row.stored)
 
     def _find_plaintext(self, hashed: str, tokens: Collection[str]) -> str | None:
         for token in tokens:

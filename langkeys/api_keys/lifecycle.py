@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from langkeys.api_keys.verification import verify_rows
 from langkeys.batches import in_batches
 from langkeys.crypto.hashes import api_key_hash, new_api_key
+from langkeys.crypto.stored_values import find_stored_value
 from langkeys.errors import (
     ConflictError,
     FailedError,
@@ -228,7 +229,5 @@ def is_use_counted(store: Store, tracking_disabled: bool | None) -> bool:
 
 def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
     """Return the key as REST shows it, or None if the secret key cannot decrypt it."""
-    plaintext: str | None = key.stored
-    if key.at_rest == "fernet":
-        plaintext = cipher().find_plaintext(key.stored)
+    plaintext = find_stored_value(key.stored, cipher)
     return None if plaintext is None else masked(plaintext)

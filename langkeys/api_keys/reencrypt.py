@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from langkeys.api_keys.finder import find_api_key
 from langkeys.api_keys.verification import verify_rows
 from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, InvalidKeyError
@@ -40,7 +41,7 @@ def plan_migration(
         if migration.rows % 1000 == 0:
             progress(migration.rows)
         is_plaintext = row.at_rest == "plaintext"
-        plaintext = row.stored if is_plaintext else cipher().find_plaintext(row.stored)
+        plaintext = find_api_key(row, cipher)
         if plaintext is None:
             migration.undecryptable.append(row)
             continue

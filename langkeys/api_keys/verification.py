@@ -221,15 +221,6 @@ class Verifier:
         return verify_rows(store, hashed, self._finder.find_all(api_key))
 
 
-def find_key_hash(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
-    """Return the hash of a stored API key; None if it cannot be decrypted."""
-    if key.hash is not None:
-        return key.hash
-    is_encrypted = key.at_rest == "fernet"
-    plaintext = cipher().find_plaintext(key.stored) if is_encrypted else key.stored
-    return None if plaintext is None else api_key_hash(plaintext)
-
-
 def verify(store: Store, cipher: Callable[[], "Cipher"], api_key: str) -> Verified:
     """Return the user of one API key; see ``Verifier.verify``."""
     return Verifier(store, cipher).verify(api_key)

@@ -16,9 +16,10 @@ from langkeys.crypto.hashes import new_api_key
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files.staged import without_newline
 from langkeys.manifest import output_files
-from langkeys.models import ApiKey, User, new_id
+from langkeys.models import ApiKey, User, Variable, new_id
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import Store
+from langkeys.variables import lifecycle as variables
 from langkeys.variables.environment_names import imported_names
 
 if TYPE_CHECKING:
@@ -87,11 +88,11 @@ class Context:
             self._verified[asked] = self.matches_password(password, user.password_hash)
         return self._verified[asked]
 
-    def find_plaintext(self, stored: str) -> str | None:
-        """Return the plaintext of a token, cached; None if it cannot be decrypted."""
-        if stored not in self._decrypted:
-            self._decrypted[stored] = self.cipher().find_plaintext(stored)
-        return self._decrypted[stored]
+    def find_value(self, row: Variable) -> str | None:
+        """Return a variable's value, decrypted at most once; None if it cannot be decrypted."""
+        if row.stored not in self._decrypted:
+            self._decrypted[row.stored] = variables.find_value(row, self.cipher)
+        return self._decrypted[row.stored]
 
     def find_key(self, row: ApiKey) -> str | None:
         """Return the API key of a row; None if it cannot be decrypted."""

@@ -133,9 +133,7 @@ class Exporter:
     def _value(self, rows: Sequence[Variable]) -> str | None:
         """Return the value of a Generic variable, or None if the manifest must not declare it."""
         context = self._context
-        values = {
-            context.find_plaintext(row.stored) if row.is_encrypted else row.stored for row in rows
-        }
+        values = {context.find_value(row) for row in rows}
         if len(values) != 1:
             return None
         (value,) = values

@@ -84,12 +84,12 @@ class VariablePlanner:
         for row in rows:
             if declared.type is not None and row.type != declared.type:
                 fields["type"] = None
-                if declared.value is None and self._value_of(row) is None:
+                if declared.value is None and self._context.find_value(row) is None:
                     what = "its type cannot be changed, as its value cannot be decrypted"
                     self._add(declared, what, code=SECRET_KEY)
                     return
             if declared.value is not None:
-                if self._value_of(row) != declared.value:
+                if self._context.find_value(row) != declared.value:
                     fields["value"] = None
                 elif self._is_from_environment(row):
                     fields["is_environment_managed"] = None
@@ -97,7 +97,7 @@ class VariablePlanner:
             if names is not None and (row.default_fields or ()) != names:
                 fields["default_fields"] = None
         for row in rows if fields else ():
-            value = declared.value or self._value_of(row) or ""
+            value = declared.value or self._context.find_value(row) or ""
             if not self._check_value(declared, declared.type or row.type or CREDENTIAL, value):
                 return
         if fields:
@@ -107,9 +107,6 @@ class VariablePlanner:
             self._append(CHANGE, user, declared, rows, fields=ordered, detail=detail)
         else:
             self._plan.kept[VARIABLE] += 1
-
-    def _value_of(self, row: Variable) -> str | None:
-        return self._context.find_plaintext(row.stored) if row.is_encrypted else row.stored
 
     def _is_from_environment(self, row: Variable) -> bool:
         """Tell whether a server's next start will overwrite the row from its environment."""

@@ -152,7 +152,7 @@ class Writer:
         assert declared is not None
         value = declared.value
         if value is None and row is not None:
-            value = self._context.find_plaintext(row.stored) if row.is_encrypted else row.stored
+            value = self._context.find_value(row)
         assert value is not None
         token = self._token(value) if action.encrypts(self._context.generation) else ""
         return VariableUpdate(declared.name, value, token, declared.type, declared.default_fields)

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from langkeys.api_keys.finder import KeyFinder
-from langkeys.api_keys.verification import Judge, Verifier, find_key_hash
+from langkeys.api_keys.finder import KeyFinder, find_hash
+from langkeys.api_keys.verification import Judge, Verifier
 from langkeys.authentication import Acting, authenticate, require_superuser
 from langkeys.config import locations
 from langkeys.config.settings import Settings
@@ -177,7 +177,7 @@ class Session:
             reason=self._reason,
             acting=lambda: actor_of(self.__dict__.get("known_user")),
             database=lambda: self._location,
-            sha256_of=lambda key: find_key_hash(key, lambda: self.reading_cipher),
+            sha256_of=lambda key: find_hash(key, lambda: self.reading_cipher),
         )
 
     def close_store(self) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from langkeys.config.settings import Settings
+from langkeys.crypto.stored_values import find_stored_value
 from langkeys.errors import (
     MAX_CANDIDATES,
     AmbiguousError,
@@ -321,9 +322,7 @@ def get_variable(store: Store, owner: User, name: str) -> Variable:
 
 def find_value(variable: Variable, cipher: Callable[[], "Cipher"]) -> str | None:
     """Return a variable's value, or None if the secret key cannot decrypt it."""
-    if not variable.is_encrypted:
-        return variable.stored
-    return cipher().find_plaintext(variable.stored)
+    return find_stored_value(variable.stored, cipher)
 
 
 def shown_value(variable: Variable, generation: Generation, value: str | None) -> str | None:
