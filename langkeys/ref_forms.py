@@ -6,7 +6,7 @@ They are the same for a database and over REST.
 import re
 from collections.abc import Sequence
 
-from langkeys.errors import MAX_CANDIDATES
+from langkeys.errors import MAX_CANDIDATES, UsageError
 from langkeys.models import ApiKey, dashed
 
 MIN_ID_DIGITS = 4
@@ -14,13 +14,37 @@ MIN_ID_DIGITS = 4
 MIN_ID_DIGITS_TO_DESTROY = 8
 """How many digits of an id identify a key that is destroyed."""
 
-_VISIBLE_START = re.compile(r"sk-[A-Za-z0-9_-]{5,20}")
+_START_LENGTHS = range(5, 21)
+"""How many characters after ``sk-`` the visible start of a key may have."""
+
+# Tables cut a key with one of these marks.
+_START = re.compile(r"(sk-([A-Za-z0-9_-]*))(?:…|\.\.\.|\*+)?")
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
 
 def find_visible_start(ref: str) -> str | None:
-    """Return the start of a key that a REF gives: ``sk-`` and 5 to 20 more characters."""
-    return ref if _VISIBLE_START.fullmatch(ref) else None
+    """Return the start of a key that a REF gives: ``sk-`` and 5 to 20 more characters.
+
+    The mark by which tables and others cut a key may follow: ``…``, ``...`` or asterisks.
+    """
+    found = _START.fullmatch(ref)
+    return found[1] if found is not None and len(found[2]) in _START_LENGTHS else None
+
+
+def refuse_other_starts(ref: str) -> None:
+    """Raise UsageError if a REF looks like the start of a key, but is too short or too long.
+
+    It is not shown: it may be most of a key.
+    """
+    found = _START.fullmatch(ref)
+    if found is not None and len(found[2]) not in _START_LENGTHS:
+        raise UsageError(
+            "no API key has this name, and as the start of a key it needs"
+            f" {_START_LENGTHS[0]} to {_START_LENGTHS[-1]} characters after sk-,"
+            f" but has {len(found[2])}",
+            hint="give the start as api-key list shows it; to give a whole key, use - and"
+            " pass it on stdin: langkeys api-key show - < FILE",
+        )
 
 
 def find_id_digits(ref: str) -> str | None:

@@ -21,6 +21,7 @@ from langkeys.ref_forms import (
     MIN_ID_DIGITS_TO_DESTROY,
     find_id_digits,
     find_visible_start,
+    refuse_other_starts,
     shadow_warning,
 )
 from langkeys.store.owners import with_owners
@@ -51,8 +52,8 @@ def get_api_key(
     ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
     ``working`` is set, the only working one is returned; keys in their grace period do not count,
     and ``note`` gets a message about each. Several rows of one key count as one key. ``warn`` gets
-    a message if the name is also the start of other keys or of their ids. Raises NotFoundError, or
-    AmbiguousError with the candidates.
+    a message if the name is also the start of other keys or of their ids. Raises NotFoundError,
+    AmbiguousError with the candidates, or UsageError for too short or too long a start of a key.
     """
     key_id = parsed_id(ref)
     key = None if key_id is None else store.find_api_key(key_id)
@@ -65,6 +66,7 @@ def get_api_key(
         named = _get_only(matches, f"{ref!r}", store, cipher)
         _warn_of_shadowed(store, cipher, ref, named, warn)
         return named
+    refuse_other_starts(ref)
     hint = "to see ids and names: langkeys api-key list --all-users"
     start, digits = find_visible_start(ref), find_id_digits(ref)
     if start is not None:

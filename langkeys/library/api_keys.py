@@ -102,7 +102,7 @@ class ApiKeys:
             for ref in refs:
                 try:
                     found.append(_resolved(session, ref, destroys=True))
-                except (NotFoundError, UnreadableRowError, SecretKeyError):
+                except (NotFoundError, UnreadableRowError, SecretKeyError, UsageError):
                     unreadable = _stubs(session, ref)
                     if not unreadable:
                         raise

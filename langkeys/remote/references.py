@@ -13,6 +13,7 @@ from langkeys.ref_forms import (
     MIN_ID_DIGITS_TO_DESTROY,
     find_id_digits,
     find_visible_start,
+    refuse_other_starts,
     shadow_warning,
 )
 from langkeys.remote.api_keys import ListedKey, keys_like, list_keys
@@ -56,7 +57,7 @@ def choose(
 
     ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
     ``working`` is set, the only active one is returned. ``warn`` gets a message if the name is
-    also the start of other keys or of their ids.
+    also the start of other keys or of their ids. Raises what ``api_keys.references`` raises.
     """
     moment = now()
     matches = [item for item in keys if item.key.id == parsed_id(ref)]
@@ -73,6 +74,7 @@ def choose(
         if others:
             warn(shadow_warning(ref, named.key, others))
         return _with_whole(server, named)
+    refuse_other_starts(ref)
     hint = f"to see ids and names: langkeys api-key list {server.option}"
     digits = find_id_digits(ref)
     least = MIN_ID_DIGITS_TO_DESTROY if destroys else MIN_ID_DIGITS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from langkeys.api_keys.references import get_api_key, get_api_key_by_value
 from langkeys.api_keys.verification import KeyFinder
 from langkeys.crypto.cipher import Cipher
-from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError
+from langkeys.errors import AmbiguousError, NotFoundError, SecretKeyError, UsageError
 from langkeys.store.protocol import Store
 
 from ..support import databases, stores
@@ -66,13 +66,38 @@ def test_the_visible_start_names_a_key_however_it_is_stored(
     assert found_by(store, key.plaintext[: 3 + visible]) == key.id
 
 
-@pytest.mark.parametrize("visible", [1, 4, 21, 30])
-def test_a_start_that_is_too_short_or_too_long_to_be_visible_names_nothing(
-    database: Database, superuser: str, store: Store, visible: int
+@pytest.mark.parametrize("mark", ["", "…", "...", "*", "*" * 38])
+@pytest.mark.parametrize("visible", [0, 4, 21, 30])
+def test_a_start_that_is_too_short_or_too_long_is_a_usage_error_without_it(
+    database: Database, superuser: str, store: Store, visible: int, mark: str
 ) -> None:
     key = database.add_key(superuser)
-    with pytest.raises(NotFoundError):
-        found_by(store, key.plaintext[: 3 + visible])
+    start = key.plaintext[: 3 + visible]
+    with pytest.raises(UsageError, match="5 to 20 characters after sk-") as caught:
+        get_api_key(store, no_cipher, start + mark)
+    assert f"has {visible}" in caught.value.message
+    assert "stdin" in str(caught.value.hint)
+    if visible:
+        assert start not in f"{caught.value.message}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("mark", ["…", "...", "*", "*" * 38])
+@pytest.mark.parametrize("visible", [5, 20])
+def test_a_start_may_be_followed_by_the_mark_that_cuts_it(
+    database: Database, superuser: str, store: Store, visible: int, mark: str
+) -> None:
+    key = database.add_key(superuser)
+    database.add_key(superuser)
+    assert found_by(store, key.plaintext[: 3 + visible] + mark) == key.id
+
+
+def test_a_name_goes_before_a_start_with_a_mark_and_before_a_short_one(
+    database: Database, superuser: str, store: Store
+) -> None:
+    start = database.add_key(superuser).plaintext[:8]
+    for name in (f"{start}…", f"{start}...", f"{start}***", "sk-", "sk-ci", "sk-" + "x" * 21):
+        named = database.add_key(superuser, name)
+        assert found_by(store, name) == named.id
 
 
 def test_a_start_in_another_case_names_nothing(
@@ -365,5 +390,5 @@ def test_any_other_text_names_nothing(many: tuple[Store, list[SampleKey]], ref: 
         re.fullmatch(r"[0-9a-f-]+", ref.lower()) and any(key.id.startswith(digits) for key in keys)
     ):
         return
-    with pytest.raises(NotFoundError):
+    with pytest.raises((NotFoundError, UsageError)):
         get_api_key(store, cipher, ref)

@@ -1,11 +1,14 @@
-"""A key that is named like the start of another key, or of its id, is used with a warning."""
+"""A key is named by its start as tables show it, and one named like another's start warns."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from ..support.samples import OTHER_SECRET_KEY
 from ..support.sites import Site
+from ..support.terminals import run_at_terminal
 
 ID = "3f2a9c41" + "0" * 23 + "1"
 START = "sk-abcde"
@@ -46,6 +49,23 @@ def test_a_name_that_is_the_start_of_nothing_else_gets_no_warning(
     site.database.add_key(superuser, "bead")
     for name in (ID[:8], START, "bead"):
         assert "warning" not in site.call("api-key", "show", name).done().stderr
+
+
+def test_a_key_is_found_by_what_the_table_shows(site: Site, superuser: str) -> None:
+    key = site.database.add_key(superuser, "deploy")
+    site.database.add_key(superuser)
+    shown = re.search(r"sk-\S+…", run_at_terminal(site, "api-key", "list").text)
+    assert shown is not None
+    piped = site.call("api-key", "show", "deploy", "--fields", "api_key").done().lines[0]
+    for ref in (shown[0], piped):
+        assert key.plaintext.startswith(ref.strip("…*"))
+        assert site.call("api-key", "show", ref).done().rows[0][0] == key.dashed
+
+
+def test_most_of_a_key_is_not_repeated(site: Site, superuser: str) -> None:
+    start = site.database.add_key(superuser).plaintext[:30]
+    result = site.call("api-key", "revoke", start, "--yes").failed(2, "5 to 20", "stdin")
+    assert start not in result.stderr
 
 
 @pytest.mark.parametrize("secret_key", [OTHER_SECRET_KEY, None, "x" * 40])

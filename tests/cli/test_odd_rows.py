@@ -110,6 +110,15 @@ def test_a_row_that_cannot_be_read_is_revoked(
     assert database.rows("SELECT name FROM apikey") == [("good",)]
 
 
+def test_a_row_that_cannot_be_read_is_revoked_by_an_id_like_a_short_start(
+    call: Call, database: Database, superuser: str
+) -> None:
+    odd_rows.add_key(database, superuser, "odd", id="'sk-odd'")
+    call("api-key", "show", "sk-odd").failed(2)
+    call("api-key", "revoke", "sk-odd", "--yes").done()
+    assert database.key_ids() == []
+
+
 def test_a_row_of_a_key_that_cannot_be_read_goes_with_the_others(
     call: Call, database: Database, superuser: str
 ) -> None:

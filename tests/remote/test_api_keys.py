@@ -14,6 +14,7 @@ from langkeys.errors import (
     InvalidKeyError,
     NotFoundError,
     UnsupportedError,
+    UsageError,
 )
 from langkeys.models import dashed
 from langkeys.remote import api_keys, creation, references, rotation
@@ -233,6 +234,9 @@ def test_a_key_is_chosen_by_id_name_visible_start_and_start_of_id(deployment: De
         "ci",
         key.value[:8],
         key.value[:23],
+        f"{key.value[:8]}…",
+        f"{key.value[:8]}...",
+        f"{key.value[:8]}{'*' * 38}",
         key.id[:9],
     ]
     for ref in refs:
@@ -243,6 +247,10 @@ def test_a_key_is_chosen_by_id_name_visible_start_and_start_of_id(deployment: De
     with pytest.raises(NotFoundError, match="no API key") as caught:
         references.choose(server, keys, key.id[:5], destroys=True)
     assert "8 digits" in (caught.value.hint or "")
+    for length in (7, 24):
+        with pytest.raises(UsageError, match="5 to 20 characters after sk-") as refused:
+            references.choose(server, keys, f"{key.value[:length]}...", destroys=True)
+        assert key.value[:length] not in refused.value.message
 
 
 @pytest.mark.parametrize("length", [0, 8, 12])

@@ -84,7 +84,7 @@ def resolved_rows(session: Session, refs: Sequence[str]) -> tuple[list[ApiKey], 
         if ref != "-":
             try:
                 keys += resolved_keys(session, [ref], destroys=True)
-            except (NotFoundError, UnreadableRowError) as error:
+            except (NotFoundError, UnreadableRowError, UsageError) as error:
                 stubs += _stubs(find_stubs(session.store, ref), error)
             continue
         for number, line in enumerate(prompts.secret_lines("API key"), 1):
