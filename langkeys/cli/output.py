@@ -219,10 +219,17 @@ class Output:
 
     # Tables for terminals
 
-    def table(self, heads: Sequence[Head | str], rows: Iterable[Sequence[str]]) -> bool:
+    def table(
+        self,
+        heads: Sequence[Head | str],
+        rows: Iterable[Sequence[str]],
+        *,
+        whole: str | None = None,
+    ) -> bool:
         """Show rows under column titles; False if there are no rows.
 
-        Columns with the same text in every row, or without space, are left out and named on stderr.
+        Columns with the same text in every row, or without space, are left out and named on stderr,
+        and so are those whose texts are cut. ``whole`` says how to see everything.
         """
         count = 0
 
@@ -232,11 +239,15 @@ class Output:
                 count += 1
                 yield row
 
-        self.lines(self.table_lines(heads, counted_rows()))
+        self.lines(self.table_lines(heads, counted_rows(), whole=whole))
         return count > 0
 
     def table_lines(
-        self, heads: Sequence[Head | str], rows: Iterable[Sequence[str]]
+        self,
+        heads: Sequence[Head | str],
+        rows: Iterable[Sequence[str]],
+        *,
+        whole: str | None = None,
     ) -> Iterator[str]:
         """Yield the lines of ``table``; what is left out is named after the last of them."""
         from langkeys.cli.tables import Layout
@@ -247,7 +258,7 @@ class Output:
             if layout.rows:
                 layout.fit()
                 yield from layout.lines(spool.lines())
-                self._later += layout.remarks()
+                self._later += layout.remarks(whole)
 
     def card(self, fields: Mapping[str, str]) -> None:
         """Show the fields of one thing, a line each, uncut, so that they can be copied."""

@@ -44,6 +44,7 @@ class Layout:
         self._shown: list[int] = []
         self._constant: list[int] = []
         self._unfit: list[int] = []
+        self._cut: list[int] = []
         self.rows = 0
 
     def measured(self, rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -104,6 +105,8 @@ class Layout:
         spare = terminal - self._total(cut)
         for position in self._shown:
             more = max(0, min(spare, widths[position] - fitted[position]))
+            if fitted[position] + more < widths[position]:
+                self._cut.append(position)
             widths[position] = fitted[position] + more
             spare -= more
 
@@ -123,8 +126,8 @@ class Layout:
         cells = [_fitted(row[position], widths[position]) for position in self._shown]
         return GAP.join(cells).rstrip()
 
-    def remarks(self) -> Iterator[str]:
-        """Yield sentences about what the table leaves out."""
+    def remarks(self, whole: str | None = None) -> Iterator[str]:
+        """Yield sentences about what the table leaves out; ``whole`` says where it can be seen."""
         same = [
             f"{self._heads[position].title.lower()} {self._same[position]}"
             for position in self._constant
@@ -132,9 +135,17 @@ class Layout:
         ]
         if same:
             yield f"the same in every row: {', '.join(same)}"
+        parts = []
         if self._unfit:
-            titles = ", ".join(self._heads[position].title for position in sorted(self._unfit))
-            yield f"no room for {titles}"
+            parts.append(f"no room for {', '.join(self._titles(self._unfit))}")
+        if self._cut:
+            verb = "is" if len(self._cut) == 1 else "are"
+            parts.append(f"{' and '.join(self._titles(self._cut))} {verb} cut")
+        if parts:
+            yield "; ".join([*parts, *([] if whole is None else [whole])])
+
+    def _titles(self, positions: Iterable[int]) -> list[str]:
+        return [self._heads[position].title for position in sorted(positions)]
 
 
 def _width(text: str) -> int:

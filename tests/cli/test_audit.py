@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,23 @@ def test_a_person_reads_what_was_changed_in_one_line_each(
         for word in ("refused", "not_found", "left", "alice", "BY"):
             assert word in terminal.text or "same in every row" in terminal.text
     assert week["id"] not in terminal.text
+
+
+@pytest.mark.parametrize(("width", "unfit"), [(60, "USER, REASON"), (80, "REASON")])
+def test_a_narrow_terminal_keeps_the_error_and_says_what_is_missing(
+    site: Site, week: dict[str, str], width: int, unfit: str
+) -> None:
+    site.call("api-key", "create", "--name", "a-name-that-is-too-long-for-the-table").done()
+    site.call("api-key", "create", "--reason", "a reason that needs some room").done()
+    text = run_at_terminal(site, "audit", columns=width).text
+    titles = text.splitlines()[0].split()
+    assert {"WHEN", "OUTCOME", "COMMAND", "ERROR", "CHANGES"} <= set(titles)
+    assert "not_found" in text
+    said = " ".join(text.split())
+    assert re.search(
+        f"note: no room for {unfit}; (COMMAND and )?CHANGES (is|are) cut; --json", said
+    )
+    assert "--json shows everything" in said
 
 
 def test_fields_of_entries_are_picked(call: Call, week: dict[str, str], log: Path) -> None:

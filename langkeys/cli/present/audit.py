@@ -78,13 +78,13 @@ AUDIT: Listing[Record] = Listing(
         piped=2,
         head=Head("OUTCOME"),
     ),
-    Column("command", _text("command"), "The command", piped=3, head=Head("COMMAND", least=8)),
+    Column("command", _text("command"), "The command", piped=3, head=Head("COMMAND", least=12)),
     Column(
         "user",
         _text("user"),
         "The acting user's name; empty if nobody was authenticated",
         piped=4,
-        head=Head("USER", least=6, rank=2),
+        head=Head("USER", least=8, rank=2),
     ),
     Column("user_id", _text("user_id"), "The acting user's id", kind=Kind.ID),
     Column(
@@ -96,7 +96,7 @@ AUDIT: Listing[Record] = Listing(
         _text("system_user"),
         "The user of the machine, and the user who called sudo, if any",
         piped=6,
-        head=Head("BY", least=6, rank=1),
+        head=Head("BY", least=6, rank=3),
     ),
     Column("pid", lambda record: record.get("pid"), "The process", kind=Kind.NUMBER),
     Column("database", _text("database"), "The database, or the server over REST"),
@@ -105,7 +105,7 @@ AUDIT: Listing[Record] = Listing(
         _text("reason"),
         "The text of `--reason`",
         piped=8,
-        head=Head("REASON", least=8, rank=3),
+        head=Head("REASON", least=16, rank=4),
     ),
     Column(
         "changes",
@@ -121,7 +121,7 @@ AUDIT: Listing[Record] = Listing(
         _text("error"),
         "The code of the error, if it was refused or failed",
         piped=7,
-        head=Head("ERROR", least=8, rank=4),
+        head=Head("ERROR", least=9, rank=1),
     ),
     Column("of", _text("of"), "The id of the entry whose write failed"),
     Column(

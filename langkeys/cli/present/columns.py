@@ -210,7 +210,7 @@ class Listing(Generic[Item]):
         else:  # columns that the user has named are never left out
             heads = [_kept_head(column) for column in columns]
         rows = ([column.cell(item, moment) for column in columns] for item in items)
-        return out.table(heads, rows)
+        return out.table(heads, rows, whole="--json shows everything")
 
     def _write_lines(
         self, out: Output, columns: Sequence[Column[Item]], items: Iterable[Item]
