@@ -1,6 +1,6 @@
 """Write a plan within a transaction, and verify the result."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from langkeys.api_keys import lifecycle as api_keys
@@ -20,8 +20,9 @@ from langkeys.manifest.plans import (
     VariableAction,
 )
 from langkeys.manifest.stored import FEW_USERS
-from langkeys.models import ApiKey, User, Variable, dashed
+from langkeys.models import ApiKey, User, Variable
 from langkeys.store.protocol import Store
+from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.times import now
 from langkeys.variables import lifecycle as variables
 from langkeys.variables.lifecycle import VariableUpdate
@@ -234,10 +235,11 @@ class Writer:
             for user in self._users:
                 found = fresh.find_user(user.id)
                 # Not the whole row, as a login changes it.
-                if found is None or _compared(found) != _compared(user):
-                    raise FailedError(
-                        f"user {user.username!r} of {store.location} was not stored as written"
-                    )
+                require_stored(
+                    f"user {user.username!r}",
+                    store.location,
+                    is_stored=found is not None and _compared(found) == _compared(user),
+                )
             self._prove_variables(fresh)
             if self._inactive:
                 endings.prove_refused(fresh, self._inactive, "inactive")
@@ -246,23 +248,15 @@ class Writer:
             endings.prove_revoked(self._deleted)
 
     def _prove_variables(self, fresh: Store) -> None:
-        left, gone = dict(self._variables), self._gone
-        if not left and not gone:
-            return
-        for row in self._fresh_variables(fresh):
-            if row.id in gone:
-                raise FailedError(f"variable {row.name} is still in {fresh.location}")
-            if row.id in left and left.pop(row.id) != row:
-                raise FailedError(
-                    f"variable {row.name} ({row.username}) was not stored in"
-                    f" {fresh.location} as written",
-                    hint="check the disk, then langkeys variable list",
-                )
-        if left:
-            (row, *_) = left.values()
-            raise FailedError(
-                f"variable {dashed(row.id)} ({row.name}) was not stored in {fresh.location}"
-            )
+        if self._variables or self._gone:
+            found = self._remaining(self._fresh_variables(fresh), fresh.location)
+            variables.require_rows(self._variables.values(), found, fresh.location)
+
+    def _remaining(self, rows: Iterable[Variable], location: str) -> Iterator[Variable]:
+        for row in rows:
+            is_deleted = row.id not in self._gone
+            require_deleted(f"variable {row.name}", location, is_deleted=is_deleted)
+            yield row
 
     def _fresh_variables(self, fresh: Store) -> Iterable[Variable]:
         owners = {row.user_id for row in self._variables.values()}

@@ -281,16 +281,19 @@ def _read_back(
     owner_ids = {row.user_id for row in written}
     only_id = owner_ids.pop() if len(owner_ids) == 1 else None
     with store.reopened() as fresh:
-        found = {
-            row.id: row
-            for row in fresh.variables_named({update.name for update in updates}, only_id)
-        }
-    for row in written:
-        require_stored(
-            f"variable {row.name} ({row.username})",
-            store.location,
-            is_stored=found.get(row.id) == row,
-        )
+        names = {update.name for update in updates}
+        require_rows(written, fresh.variables_named(names, only_id), store.location)
+
+
+def require_rows(written: Iterable[Variable], found: Iterable[Variable], location: str) -> None:
+    """Raise FailedError unless each row was found as it was written."""
+    left = {row.id: row for row in written}
+    for row in found:
+        if left.get(row.id) == row:
+            del left[row.id]
+    for row in left.values():
+        what = f"variable {row.name} ({row.username})"
+        require_stored(what, location, is_stored=False)
 
 
 def get_variable(store: Store, owner: User, name: str) -> Variable:

@@ -184,3 +184,42 @@ def test_it_waits_for_tables_and_the_acting_user(empty_site: Site) -> None:
 def test_the_variables_of_another_place_are_refused(declared: Declared, tmp_path: Path) -> None:
     declared.write("every_user: {variables: {A: {type: Generic, value: x}}}")
     declared.apply(LANGFLOW_VARIABLE_STORE="kubernetes").failed(2, "kubernetes")
+
+
+# Written and read back
+
+WRITES = {
+    "INSERT ON user BEGIN UPDATE user SET is_superuser = 1 WHERE id = new.id": "user 'alice'",
+    "UPDATE ON user BEGIN UPDATE user SET is_active = 1 WHERE id = new.id": "user 'bob'",
+    "INSERT ON variable BEGIN UPDATE variable SET value = 'x' WHERE id = new.id": "variable NEW",
+    "UPDATE ON variable BEGIN DELETE FROM variable WHERE id = new.id": "variable OLD",
+}
+
+
+CHANGED = """
+every_user: {variables: {NEW: {type: Generic, value: a}, OLD: {type: Generic, value: b}}}
+users: {alice: {password_from: {file: p}}, bob: {is_active: false}}
+"""
+
+
+@pytest.mark.parametrize("trigger", WRITES)
+def test_what_is_not_stored_as_written_is_an_error(declared: Declared, trigger: str) -> None:
+    declared.database.add_user("bob", is_superuser=False)
+    declared.write("every_user: {variables: {OLD: {type: Generic, value: a}}}")
+    declared.apply().done()
+    declared.database.rows(f"CREATE TRIGGER changed AFTER {trigger}; END")
+    declared.write(CHANGED, p=PASSWORD)
+    result = declared.apply().failed(1, WRITES[trigger], "was not stored as written")
+    assert "the database's triggers" in result.stderr
+
+
+def test_a_variable_that_comes_back_is_an_error(declared: Declared) -> None:
+    user_id = declared.database.rows("SELECT id FROM user")[0][0]
+    add(declared.database, user_id, "OLD", "a", "Generic")
+    declared.write(f"users: {{{SUPERUSER}: {{variables: {{OLD: {{state: absent}}}}}}}}")
+    declared.database.rows(
+        "CREATE TRIGGER back AFTER DELETE ON variable BEGIN INSERT INTO variable"
+        " (id, name, value, type, user_id) VALUES"
+        " (old.id, old.name, old.value, old.type, old.user_id); END"
+    )
+    declared.apply().failed(1, "variable OLD is still in", "something restores it")
