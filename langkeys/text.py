@@ -107,7 +107,12 @@ def holds_several_keys(line: str) -> bool:
     return len(apart) > 1 or _compiled(f"{_KEY}{_KEY}").search(line) is not None
 
 
-_SINGULAR = {"are": "is", "have": "has"}
+_SINGULAR = {"are": "is", "have": "has", "were": "was"}
+
+
+def agreeing(verb: str, number: int) -> str:
+    """Return a verb in the form for so many: ``is`` for 1, else ``are``."""
+    return verb if number != 1 else _SINGULAR.get(verb, f"{verb}s")
 
 
 def counted(number: int, noun: str, verb: str = "", *, plural: str | None = None) -> str:
@@ -118,6 +123,4 @@ def counted(number: int, noun: str, verb: str = "", *, plural: str | None = None
     """
     if number != 1:
         noun = plural or f"{noun}s"
-    elif verb:
-        verb = _SINGULAR.get(verb, f"{verb}s")
-    return f"{number} {noun} {verb}".rstrip()
+    return f"{number} {noun} {agreeing(verb, number) if verb else ''}".rstrip()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from langkeys.config.env_file import conflict_warning
 from langkeys.config.known_settings import Value
 from langkeys.config.settings import Settings
 from langkeys.config.urls import file_of, is_path, scheme_of
@@ -169,11 +170,7 @@ def _on_server(value: Value, source: str, settings: Settings) -> DatabaseLocatio
         for refusal in url.refusals
     )
     if names := server_environment.differing(settings):
-        warnings += (
-            f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} different values in the"
-            f" environment and in {settings.env_file}: langkeys uses the environment's, a server"
-            " started with that file uses the file's",
-        )
+        warnings += (conflict_warning(names, settings.env_file),)
     target = Target(
         "postgresql", parameters=url.parameters, url=value.text, shown=shown, environment=added
     )

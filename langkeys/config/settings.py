@@ -5,12 +5,10 @@ the ``.env`` file decides how far it is trusted: see ``langkeys.files.ownership`
 """
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from langkeys.config import dotenv
-from langkeys.config.dotenv import DotenvFile
+from langkeys.config.env_file import read_env_file
 from langkeys.config.known_settings import (
     DECIDED_BY,
     DECIDING,
@@ -57,7 +55,16 @@ class Settings:
     def reload(self) -> None:
         """Read the ``.env`` file again, and forget values that were looked up."""
         self._given = {name: Given(name, text) for name, text in _canonical(self.environ)}
-        self.env_file, self.is_env_file_named, self._dotenv = self._read_env_file()
+        named, source = self._env_file_named, "--env-file"
+        if named is None and ENV_FILE in self._given:
+            named, source = self._given[ENV_FILE].text, ENV_FILE
+        found = read_env_file(
+            named, source, self.environ, lambda name: is_setting(name) or name.startswith("PG")
+        )
+        self.env_file, self.is_env_file_named = found.path, found.is_named
+        self.foreign_owner = found.foreign_owner
+        """The owner of the implicit ``.env``, if that is neither the caller nor root."""
+        self._dotenv = found.content
         self._in_file = {
             canonical_name(binding.name): Given(binding.name, binding.value, binding.is_expanded)
             for binding in self._dotenv.bindings
@@ -77,43 +84,6 @@ class Settings:
         except OSError:
             return None
         return None if found is None else (found.st_ino, found.st_mtime_ns)
-
-    def _read_env_file(self) -> tuple[Path | None, bool, DotenvFile]:
-        named, source = self._env_file_named, "--env-file"
-        if named is None and ENV_FILE in self._given:
-            named, source = self._given[ENV_FILE].text, ENV_FILE
-        self.foreign_owner: int | None = None
-        """The owner of the implicit ``.env``, if that is neither the caller nor root."""
-        path = Path(".env" if named is None else named).absolute()
-        if named is None:
-            if not is_there(path) or path.is_dir():  # a virtual environment may be called .env
-                return None, False, DotenvFile()
-            if is_file(path):
-                self._require_implicit(path)
-        return (
-            path,
-            named is not None,
-            dotenv.read(
-                path,
-                # Another user's file must not combine with variables of this environment.
-                environ=self.environ if self.foreign_owner is None else {},
-                by="" if named is None else f" (named by {source})",
-                is_ours=lambda name: is_setting(name) or name.startswith("PG"),
-            ),
-        )
-
-    def _require_implicit(self, path: Path) -> None:
-        """Raise ConfigError for an implicit ``.env`` that another user could have written."""
-        ownership.require_trusted(path, "the settings file")
-        found = path.stat()
-        if found.st_mode & stat.S_IWOTH:
-            raise ConfigError(
-                f"the settings file {path} is writable by everybody, so it is not read",
-                hint=f"check its content, then chmod o-w {path}; or use --env-file"
-                " .env to trust it",
-            )
-        if not ownership.is_ours(found.st_uid):
-            self.foreign_owner = found.st_uid
 
     def require_vouched(self, value: Value | None, path: Path, what: str) -> None:
         """Raise ConfigError if another user's ``.env`` names a path that is not that user's.

@@ -17,6 +17,7 @@ from langkeys.authentication import (
     superuser_at_risk,
 )
 from langkeys.config import locations
+from langkeys.config.env_file import conflict_warning
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.config.settings import Settings
 from langkeys.config.urls import shown_url
@@ -189,13 +190,7 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
         report.settings.append(ShownSetting(name, shown, value.source))
         overriding = settings.env_file_setting(name)
         if value.source == "environment" and overriding not in (None, value.text):
-            report.add(
-                "settings",
-                "note",
-                f"{name} has different values in the environment and in"
-                f" {settings.env_file}: langkeys uses the environment's, a server"
-                " started with --env-file uses the file's",
-            )
+            report.add("settings", "note", conflict_warning([name], settings.env_file))
     for warning in settings.warnings:
         report.add("settings", "note", warning)
     with suppress(LangkeysError):  # reported where the database is opened

@@ -17,6 +17,7 @@ from langkeys.api_keys.finder import KeyFinder, find_hash
 from langkeys.api_keys.verification import Judge, Verifier
 from langkeys.authentication import Acting, authenticate, require_superuser
 from langkeys.config import locations
+from langkeys.config.env_file import conflict_warning
 from langkeys.config.settings import Settings
 from langkeys.crypto.hashes import api_key_hash, fingerprint
 from langkeys.errors import LangkeysError, SecretKeyError, StoreError
@@ -149,11 +150,7 @@ class Session:
         for warning in (*self.settings.warnings, *locations.database(self.settings).warnings):
             self.warn(warning)
         if self._access is Access.WRITE and (names := self.settings.conflicts):
-            self.warn(
-                f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} different values in the"
-                f" environment and in {self.settings.env_file}: langkeys uses the environment's, a"
-                " server started with that file uses the file's"
-            )
+            self.warn(conflict_warning(names, self.settings.env_file))
         store = self._open_engine()
         store.listen(note=self.note, warn=self.warn)
         self._location = store.location
