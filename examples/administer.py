@@ -1,4 +1,4 @@
-"""Give a new gateway an API key, hand the old one's successor to a vault, store a credential."""
+"""Create an API key, rotate one into a vault, revoke a leaked one, and store a credential."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Let in whom the Langflow server beside this program lets in."""
+"""Accept the API keys that the Langflow server beside this program accepts."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from fastapi.security import APIKeyHeader
 import langkeys
 
 app = FastAPI()
-store = langkeys.open_store()  # by ./.env and the environment, as the command line
+store = langkeys.open_store()  # settings from ./.env and the environment, like the command line
 
 
 def caller(key: Annotated[str | None, Security(APIKeyHeader(name="x-api-key", auto_error=False))]):

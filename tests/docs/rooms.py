@@ -1,4 +1,4 @@
-"""The map of docs/architecture.md, made from the rooms that the architecture test knows."""
+"""Generate the map of docs/architecture.md from the rooms of the architecture test."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TABLE = re.compile(r"(?<=\n\| room \|)[^\n]*\n\|---[^\n]*\n(?:\|[^\n]*\n)*")
 
 
 def table() -> str:
-    """Return the table of the rooms, those of the ground first."""
+    """Return the table of rooms, the ground first."""
     ground = [room for room in ROOMS if room in GROUND]
     rows = [_row(room) for room in (*ground, *(room for room in ROOMS if room not in GROUND))]
-    return " what is in it | imports, beside the ground |\n|---|---|---|\n" + "".join(rows)
+    return " what is in it | imports, besides the ground |\n|---|---|---|\n" + "".join(rows)
 
 
 def with_map(text: str) -> str:
-    """Return the page with the map as it is today."""
+    """Return the page with an up-to-date map."""
     made, count = _TABLE.subn(lambda _: table(), text)
     assert count == 1, "docs/architecture.md has no map"
     return made
