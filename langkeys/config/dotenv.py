@@ -1,7 +1,7 @@
-"""Read .env files as a server that is started with ``--env-file`` reads them.
+"""Read .env files in the same way as a server started with ``--env-file``.
 
-Uses python-dotenv, as Langflow does. It is imported only if there is a file to read, as that takes
-a third of a small command's start-up time.
+Uses python-dotenv, as Langflow does. It is imported only if there is a file to read, because
+importing it takes a third of a small command's start-up time.
 """
 
 import os
@@ -19,7 +19,7 @@ BOM = "\ufeff"
 
 
 class Binding(NamedTuple):
-    """A name in a .env file with its value; ``is_expanded`` says whether it contains ``${...}``."""
+    """A name in a .env file with its value. ``is_expanded``: the value contained ``${...}``."""
 
     name: str
     value: str
@@ -34,7 +34,7 @@ class DotenvFile(NamedTuple):
 
     @property
     def values(self) -> dict[str, str]:
-        """The values by name; the last line with a name counts."""
+        """The values by name; if a name is repeated, its last line counts."""
         return {binding.name: binding.value for binding in self.bindings}
 
 
@@ -45,8 +45,8 @@ def read(
     by: str = "",
     is_ours: Callable[[str], bool] = lambda _: True,
 ) -> DotenvFile:
-    """Read a .env file; see ``parse``. ``by`` is the setting that named it. ConfigError."""
-    if str(path) == os.devnull:  # a word other than "file", which the library uses too
+    """Read a .env file; see ``parse``. ``by`` names the setting that gave the path. ConfigError."""
+    if str(path) == os.devnull:  # os.devnull means "no file", also in the library
         return DotenvFile()
     text = read_text(path, "settings", error=ConfigError, by=by)
     return parse(text, str(path), environ=environ, is_ours=is_ours)
@@ -62,8 +62,8 @@ def parse(
     """Parse the text of a .env file, called ``source`` in messages, which never contain a value.
 
     ``${NAME}`` is expanded from the file itself, else from ``environ``. A line that cannot be
-    parsed is skipped with a warning, as servers do, unless ``is_ours`` returns true for its name:
-    ConfigError. Values that expand to an excessive size are a ConfigError too.
+    parsed is skipped with a warning, as servers do; if ``is_ours`` returns true for its name, it
+    raises ConfigError. Raises ConfigError also if the expanded values are too large.
     """
     if not text.strip():
         return DotenvFile()
@@ -85,7 +85,7 @@ def parse(
     for binding in parse_stream(StringIO(text)):
         line = binding.original.line
         if binding.error:
-            # The line itself is left out of the message: it may contain a secret.
+            # The message omits the line itself, which may contain a secret.
             if is_ours(_first_name(binding.original.string)):
                 raise ConfigError(
                     f"line {line} of {source} is not NAME=VALUE",
@@ -115,9 +115,9 @@ def _first_name(line: str) -> str:
 
 
 def split(text: str) -> list[tuple[str | None, str | None, str]]:
-    """Split a .env file into its parts: name, value as written, and the text of the part.
+    """Split a .env file into parts: name, value as written, and the text of the part.
 
-    The texts of all parts make up the whole file.
+    The texts of all parts joined are the whole file.
     """
     from io import StringIO
 

@@ -46,7 +46,7 @@ KNOWN: Mapping[str, Definition] = {
 """The settings that langkeys reads; ``NAME_FILE`` names a file with the value of NAME."""
 
 EXACT = "LANGFLOW_DATABASE_URL"
-"""The one name that servers read only in this spelling."""
+"""The only name that servers read in this spelling alone; other names may be in any case."""
 
 DECIDING = (
     EXACT,
@@ -57,30 +57,30 @@ DECIDING = (
     "LANGFLOW_SUPERUSER",
     "LANGFLOW_SUPERUSER_PASSWORD",
 )
-"""Settings that decide where langkeys writes, and as whom."""
+"""Settings that decide which store langkeys writes to, and as which user."""
 
 DECIDED_BY: Mapping[str, tuple[str, ...]] = {
     "store": (EXACT,),
     "secret_key": ("LANGFLOW_SECRET_KEY",),
     "unauthenticated": ("LANGFLOW_SUPERUSER", "LANGFLOW_SUPERUSER_PASSWORD"),
 }
-"""Error codes that a missing ``.env`` can explain, unless one of these settings is given."""
+"""Error codes that a missing ``.env`` can explain, if none of these settings is given."""
 
 UNPREFIXED = "langkeys only reads it with its prefix, though a Langflow server may read it without"
-"""The end of a warning about a name in the ``.env`` file that lacks its prefix."""
+"""The end of a warning about a name in the ``.env`` file without its prefix."""
 
 ENV_FILE = "LANGKEYS_ENV_FILE"
-"""Names the ``.env`` file; read only from the process environment."""
+"""The setting that names the ``.env`` file; it is read only from the process environment."""
 
 _QUOTES = "\"'"
 
 
 class Value(NamedTuple):
-    """A setting's text and its source, in words.
+    """A setting's text, and its source in words.
 
-    ``file`` is the file that NAME_FILE names, ``dropped`` the newline removed from its end.
-    ``is_in_env_file``: the ``.env`` file gives the value, or names that file. ``is_expanded``: it
-    contained ``${...}``.
+    ``file`` is the file that NAME_FILE names; ``dropped`` is the newline removed from the end of
+    its content. ``is_in_env_file``: the ``.env`` file contains the value or NAME_FILE.
+    ``is_expanded``: the value contained ``${...}``.
     """
 
     name: str
@@ -96,12 +96,12 @@ class Value(NamedTuple):
 
     @property
     def is_default(self) -> bool:
-        """Whether it is the default."""
+        """Whether the value is the setting's default."""
         return self.source == "default"
 
     @property
     def shown(self) -> str:
-        """The text for an error message; hidden if it came from a file, which may hold anything."""
+        """The text for an error message; hidden if it comes from a file, which may hold secrets."""
         return repr(self.text) if self.file is None else f"(the content of {self.file})"
 
     @property
@@ -117,7 +117,7 @@ class Value(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A name and its text from one source."""
+    """A setting's name, as spelled in one source, and its text there."""
 
     spelling: str
     text: str
@@ -127,19 +127,19 @@ class Given(NamedTuple):
 def canonical_name(name: str) -> str:
     """Return the name of a setting as ``KNOWN`` spells it, for a name in any case.
 
-    Except the database URL, whose name is case-sensitive.
+    The name of the database URL is case-sensitive and stays as it is.
     """
     upper = name.upper()
     return name if upper == EXACT else upper
 
 
 def is_setting(name: str) -> bool:
-    """Tell whether langkeys reads this name, or would read it in another case."""
+    """Tell whether this is a setting that langkeys reads, in any case."""
     return name.upper().removesuffix("_FILE") in KNOWN or name.upper() == ENV_FILE
 
 
 def require_text(name: str, text: str, source: str) -> None:
-    """Raise ConfigError, or SecretKeyError, for a value that is not valid UTF-8 text."""
+    """Raise ConfigError, or SecretKeyError for the secret key, if a value is not UTF-8 text."""
     try:
         text.encode()
     except UnicodeEncodeError:

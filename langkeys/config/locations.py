@@ -1,7 +1,7 @@
 """Find the config folder, the database and the secret key of a Langflow server.
 
-By Langflow's own rules (``lfx.services.settings``), so that langkeys uses what the server on the
-same machine uses, without settings of its own.
+This follows Langflow's own rules (``lfx.services.settings``), so that langkeys needs no settings of
+its own to use the same database and secret key as the server on this machine.
 """
 
 import importlib.util
@@ -30,7 +30,7 @@ from langkeys.text import unshowable_in
 
 DATABASE_NAME = "langflow.db"
 PRE_RELEASE_NAME = "langflow-pre.db"
-"""The name that pre-releases of Langflow use; they copy the other file at their first start."""
+"""The name that pre-releases of Langflow use; at their first start they copy the other file."""
 AUDIT_LOG_NAME = "langkeys-audit.jsonl"
 SERVER_SCHEMES = frozenset(
     f"{name}{driver}"
@@ -39,19 +39,19 @@ SERVER_SCHEMES = frozenset(
 )
 """URL schemes of databases on a server, with or without a driver."""
 ROTATION_SUFFIX = ".langkeys-rotation"
-"""The end of the names of files that an interrupted rotation of the secret key leaves."""
+"""The end of the names of files that an interrupted secret-key rotation leaves behind."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
 
 
 class Location(NamedTuple):
-    """A path and the setting or rule that led to it."""
+    """A path, and the setting or rule that determined it."""
 
     path: Path
     source: str
 
 
 class DatabaseLocation(NamedTuple):
-    """A database and the setting or rule that led to it."""
+    """A database, and the setting or rule that determined it."""
 
     target: Target
     source: str
@@ -72,7 +72,7 @@ class SecretKey(NamedTuple):
 
 
 def config_folder(settings: Settings) -> Location:
-    """Return ``LANGFLOW_CONFIG_DIR``, or the cache folder that is Langflow's default."""
+    """Return ``LANGFLOW_CONFIG_DIR``, or Langflow's default: a cache folder."""
     value = settings.find("LANGFLOW_CONFIG_DIR")
     if value is not None:
         path = Path(value.text)
@@ -89,7 +89,7 @@ def config_folder(settings: Settings) -> Location:
     except (RuntimeError, OSError):
         path = Path("~")
     if not path.is_absolute():
-        # A user without HOME and without an entry in the list of users, as in OpenShift.
+        # The user has neither HOME nor an entry in the user database, as in OpenShift.
         raise ConfigError(
             "there is no config folder: LANGFLOW_CONFIG_DIR is not set, and this user has no home"
             " folder",
@@ -99,10 +99,11 @@ def config_folder(settings: Settings) -> Location:
 
 
 def database(settings: Settings) -> DatabaseLocation:
-    """Return the database in force, whether it exists or not.
+    """Return the database that the settings select, whether it exists or not.
 
-    Raises ConfigError for an invalid URL, and if two databases are possible and no setting decides;
-    UnsupportedError for another database engine. A password in the URL is never shown.
+    Raises ConfigError for an invalid URL, and if two databases are possible and no setting decides
+    between them. Raises UnsupportedError for an unsupported database engine. No message contains
+    the URL's password.
     """
     value = settings.find("LANGFLOW_DATABASE_URL")
     if value is not None:
@@ -136,7 +137,7 @@ def langflow_package() -> Path | None:
 
 
 def new_database(settings: Settings) -> Target:
-    """Return where ``init`` creates a database: as the settings say, else beside a new ``.env``."""
+    """Return where ``init`` creates a database: as configured, else next to a new ``.env``."""
     if settings.env_file is None and not is_database_given(settings):
         return _file(Path(DATABASE_NAME).absolute())
     target = database(settings).target
@@ -182,7 +183,7 @@ def _file(path: Path) -> Target:
 
 
 def _database_in(folder: Path) -> Path:
-    """Return the database in a folder that a server without a URL uses, existing or not."""
+    """Return the database in a folder that a server without a URL uses; it may not exist."""
     path, of_pre_release = folder / DATABASE_NAME, folder / PRE_RELEASE_NAME
     if not is_file(of_pre_release):
         return path
@@ -196,10 +197,10 @@ def _database_in(folder: Path) -> Path:
 
 
 def rotation_journal(settings: Settings) -> Path:
-    """Return the path of the journal of a rotation of the secret key.
+    """Return the path of the journal of a secret-key rotation.
 
-    It is beside the database file, under the file's real name: a link to it must lead to the same
-    journal. For a database on a server it is in the config folder.
+    The journal is next to the database file, with links to that file resolved, so that all paths to
+    the database share one journal. For a database on a server, it is in the config folder.
     """
     beside = backup_base(settings)
     return beside.with_name(f".{beside.name}{ROTATION_SUFFIX}")
@@ -215,7 +216,7 @@ def find_rotation_journal(settings: Settings) -> Path | None:
 
 
 def backup_base(settings: Settings) -> Path:
-    """Return the common start of the names of a rotation's own backups."""
+    """Return the common start of the paths of a rotation's journal and backups."""
     target = database(settings).target
     if target.file is not None:
         return target.file.resolve()
@@ -235,7 +236,7 @@ def is_database_given(settings: Settings) -> bool:
 
 
 def database_url(target: Target) -> str:
-    """Return the URL of a new database for Langflow; ConfigError if no URL can express its path."""
+    """Return a new database's URL for Langflow; ConfigError if no URL can express its path."""
     text = target.location
     if "?" in text or "${" in text or unshowable_in(text):
         raise ConfigError(
@@ -246,7 +247,7 @@ def database_url(target: Target) -> str:
 
 
 def explain_missing(settings: Settings, error: StoreError) -> None:
-    """Add to an error about a missing file what its path is relative to, and what to do."""
+    """Explain in an error why the database file is missing, and what to do."""
     found = database(settings)
     if found.target.file is None or is_there(found.target.file):
         return
@@ -267,8 +268,8 @@ def _sqlite_path(value: Value, source: str) -> Path:
     if not separator:
         path_text = text if is_path(text) else ""
     elif scheme in ("sqlite", "sqlite+aiosqlite"):
-        # As in SQLAlchemy: three slashes and a relative path, or four and an absolute one; a
-        # percent sign is a plain character.
+        # As in SQLAlchemy: a relative path after three slashes, or an absolute one after four;
+        # percent signs are not decoded.
         path_text = file_of(rest)
     else:
         named = scheme_of(text)
@@ -291,7 +292,7 @@ def secret_key_file(settings: Settings) -> Path:
 
 
 def find_secret_key(settings: Settings) -> SecretKey | None:
-    """Return the secret key in force, or None if there is none yet.
+    """Return the secret key that a server would use, or None if there is none yet.
 
     The file is read as a server reads it: a newline at its end is part of the key. Raises
     SecretKeyError if the file exists but cannot be read.
@@ -307,7 +308,7 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise SecretKeyError(f"the secret key file {path} is not UTF-8 text") from None
-    # Every newline becomes \n, as on a server.
+    # Convert every line ending to \n, as servers do.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return SecretKey(text, f"file {path}", path) if text else None
 
@@ -315,8 +316,8 @@ def find_secret_key(settings: Settings) -> SecretKey | None:
 def refuse_own_file(settings: Settings, path: Path) -> None:
     """Raise ConflictError for a file that the deployment itself uses.
 
-    Writing a key over the database, the settings, the secret key or the audit log would destroy
-    them, whatever the command says about replacing.
+    Writing an API key over the database, the settings, the secret key or the audit log would
+    destroy them, even if the user asked to replace the file.
     """
     own: list[tuple[Path, str]] = []
     with suppress(LangkeysError):
@@ -351,7 +352,7 @@ def _real(path: Path) -> Path:
 
 
 def get_secret_key(settings: Settings) -> SecretKey:
-    """Return the secret key in force; SecretKeyError if there is none."""
+    """Return the secret key that a server would use; raise SecretKeyError if there is none."""
     secret_key = find_secret_key(settings)
     if secret_key is None:
         raise SecretKeyError(

@@ -1,7 +1,7 @@
-"""The PG* variables for PostgreSQL's own library, as a server with the same ``.env`` has them.
+"""The PG* variables that a server with the same ``.env`` would pass to PostgreSQL's library.
 
-A server that is started with ``--env-file`` puts all of that file into its environment, where its
-driver finds ``PGHOST``, ``PGPASSWORD`` and the others.
+A server started with ``--env-file`` puts the whole file into its environment, where its driver
+finds ``PGHOST``, ``PGPASSWORD`` and the others.
 """
 
 import re
@@ -21,9 +21,9 @@ NAMES: Mapping[str, str] = {
     "PGUSER": "user",
     "PGSERVICE": "service",
 }
-"""The variables that say which database it is, with their parameters."""
+"""The variables that determine the database, and the connection parameters that they set."""
 
-_PASSWORD = "PGPASSWORD"  # noqa: S105 - a name
+_PASSWORD = "PGPASSWORD"  # noqa: S105 - the name of a variable
 _FILES = (
     "PGPASSFILE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT",
     "PGSSLCRL", "PGSSLCRLDIR",
@@ -39,7 +39,7 @@ def is_server_variable(name: str) -> bool:
 def added_variables(settings: Settings) -> dict[str, str]:
     """Return the PG* variables that the ``.env`` file adds to the environment.
 
-    Raises ConfigError if another user's file names a file that is not that user's.
+    Raises ConfigError if the ``.env`` file belongs to another user and names a file that does not.
     """
     added = {
         name: text
@@ -56,10 +56,10 @@ def added_variables(settings: Settings) -> dict[str, str]:
 def effective_parameters(
     settings: Settings, parameters: Mapping[str, str], added: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the parameters of a URL, with what it lacks of the database's place."""
+    """Return the URL's parameters, completed from the variables that determine the database."""
     found = dict(parameters)
     if "service" in found or "PGSERVICE" in added or settings.environ.get("PGSERVICE"):
-        return found  # a service file comes before the variables
+        return found  # a service takes precedence over the variables
     for name, parameter in NAMES.items():
         text = added.get(name) or settings.environ.get(name)
         if text and parameter not in ("user", "service"):
@@ -70,7 +70,7 @@ def effective_parameters(
 def require_own_password(
     settings: Settings, url: Value, parameters: Mapping[str, str], added: Mapping[str, str]
 ) -> None:
-    """Raise ConfigError if another user's ``.env`` says where a password goes that it lacks."""
+    """Raise ConfigError if another user's ``.env`` could direct our password to a host."""
     names = [name for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE") if name in added]
     named = url.name if url.is_in_env_file else next(iter(names), None)
     if settings.foreign_owner is None or named is None:
@@ -91,7 +91,7 @@ def require_own_password(
 
 
 def differing(settings: Settings) -> list[str]:
-    """Return variables that a named ``.env`` file and the environment give different values."""
+    """Return the variables that differ between a named ``.env`` file and the environment."""
     if not settings.is_env_file_named:
         return []
     return [

@@ -1,8 +1,8 @@
-"""Parse URLs of databases on a server here, so that no driver can repeat them in an error.
+"""Parse the URLs of databases on servers.
 
-A URL is parsed as servers parse it (SQLAlchemy's ``make_url``), and its parameters are those of
-libpq. An error never repeats any part of the URL: if a password is not percent-encoded, any part
-may belong to it.
+URLs are parsed here, so that no driver can quote them in an error. The syntax is that of servers
+(SQLAlchemy's ``make_url``), and the parameters are libpq's. An error never quotes any part of the
+URL: if a password is not percent-encoded, any part may belong to it.
 """
 
 import re
@@ -23,13 +23,13 @@ KEYWORDS = frozenset((
     "sslcrldir", "sslkey", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert", "sslsni",
     "target_session_attrs", "tcp_user_timeout", "user",
 ))  # fmt: skip
-"""The parameters of libpq."""
+"""The names of libpq's connection parameters."""
 
 _DRIVER_PARAMETERS = frozenset((
     "prepare_threshold", "prepared_statement_cache_size", "statement_cache_size",
     "async_fallback", "prepared_statement_name_func",
 ))  # fmt: skip
-"""Parameters of a server's driver that have nothing to do with the database's location."""
+"""Parameters of a server's driver that do not affect which database is used."""
 
 SECRET_KEYWORDS = frozenset({"password", "sslpassword"})
 
@@ -39,11 +39,11 @@ _VALUE = re.compile(r"(?:[^%\s#@&\x00-\x20\x7f]|%[0-9A-Fa-f]{2})*")
 
 
 class BadURLError(ValueError):
-    """A URL cannot be parsed. The text says what to write instead, without any part of the URL."""
+    """A URL cannot be parsed. The text says how to correct it and quotes no part of it."""
 
 
 class ServerURL(NamedTuple):
-    """The libpq parameters in a URL, and why a Langflow 1.13 server would refuse it."""
+    """The libpq parameters of a URL, and reasons why a Langflow 1.13 server would refuse it."""
 
     parameters: Mapping[str, str]
     refusals: tuple[str, ...]
@@ -53,12 +53,12 @@ class ServerURL(NamedTuple):
 
     @property
     def has_password(self) -> bool:
-        """Whether the URL contains a password, anywhere."""
+        """Whether any part of the URL contains a password."""
         return any(name in self.parameters for name in SECRET_KEYWORDS)
 
 
 def parsed_server_url(text: str) -> ServerURL:
-    """Parse a URL; raise BadURLError, which contains no part of it."""
+    """Parse a URL; raise BadURLError, which quotes no part of it."""
     written = text.partition("://")[0]
     scheme, _, driver = written.lower().partition("+")
     refusals = []
@@ -135,7 +135,7 @@ def _read_query(query: str, parameters: dict[str, str], refusals: list[str]) -> 
             raise BadURLError(f"has no valid parameter no. {number}, or it {_ENCODE}")
         name, value = _decoded(name), _decoded(text)
         if name == "ssl":
-            name = "sslmode"  # asyncpg's name for sslmode
+            name = "sslmode"  # asyncpg's name for it
             value = {"true": "require", "True": "require"}.get(value, value)
         if name in _DRIVER_PARAMETERS:
             continue
@@ -156,7 +156,7 @@ def _read_query(query: str, parameters: dict[str, str], refusals: list[str]) -> 
 
 
 def _split_ports(parameters: dict[str, str]) -> None:
-    """Split ``host=h1:5432``, which SQLAlchemy accepts and libpq does not."""
+    """Split hosts such as ``h1:5432`` in a query, which SQLAlchemy accepts and libpq does not."""
     hosts = parameters["host"].split(",")
     if all(re.fullmatch(r"[^:/]+:[0-9]{1,5}", host) for host in hosts):
         parameters["host"] = ",".join(host.partition(":")[0] for host in hosts)
@@ -176,7 +176,7 @@ def _decoded(text: str) -> str:
 def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
     """Return a URL of the database without anything that may be secret.
 
-    A user without a password may be a token that somebody pasted, and is not shown.
+    A user name without a password is hidden: it may be a token that somebody pasted.
     """
     user = parameters.get("user", "") if "password" in parameters else ""
     if not user and "@" in text:
@@ -187,7 +187,7 @@ def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
     shown = f"postgresql://{f'{user}@' if user else ''}"
     database = parameters.get("dbname", "")
     if not re.fullmatch(r"[\w.$ -]*", database):
-        database = HIDDEN  # not in the form of a name: it may be part of a password
+        database = HIDDEN  # unusual for a name: it may be part of a password
     query = ""
     if parameters.get("host", "").startswith("/"):
         query = f"?host={parameters['host']}" + (f"&port={ports[0]}" if ports[0] else "")
@@ -203,9 +203,9 @@ def shown_server_url(text: str, parameters: Mapping[str, str]) -> str:
 
 
 def place_of(shown: str) -> str:
-    """Return a URL that may be shown without its user and the default port.
+    """Return a displayed URL without its user and without the default port.
 
-    It is the same for the same database, whoever connects to it.
+    The result is the same for the same database, whichever user connects.
     """
     rest = shown.partition("://")[2]
     authority, slash, database = rest.partition("/")

@@ -1,7 +1,7 @@
 """Settings with their source: option, then process environment, then ``.env``, then default.
 
-Names are read regardless of case, as servers read them, except LANGFLOW_DATABASE_URL. The owner of
-the ``.env`` file decides how far it is trusted: see ``langkeys.files.ownership``.
+The case of names does not matter, as on servers, except for LANGFLOW_DATABASE_URL. How far the
+``.env`` file is trusted depends on its owner: see ``langkeys.files.ownership``.
 """
 
 import os
@@ -34,8 +34,8 @@ _ENVIRONMENT = "environment"
 class Settings:
     """The settings of one invocation.
 
-    ``options`` are values from the command line: the text by the setting's name, and the option
-    that gave it. A lookup raises ConfigError if the value is invalid; it names the variable, its
+    ``options`` are values from the command line: for each setting, the text and the option that
+    gave it. A lookup raises ConfigError if the value is invalid. The error names the setting, its
     source and the valid values.
     """
 
@@ -53,7 +53,7 @@ class Settings:
         self.reload()
 
     def reload(self) -> None:
-        """Read the ``.env`` file again, and forget values that were looked up."""
+        """Read the ``.env`` file again, and forget cached values."""
         self._given = {name: Given(name, text) for name, text in _canonical(self.environ)}
         named, source = self._env_file_named, "--env-file"
         if named is None and ENV_FILE in self._given:
@@ -63,7 +63,7 @@ class Settings:
         )
         self.env_file, self.is_env_file_named = found.path, found.is_named
         self.foreign_owner = found.foreign_owner
-        """The owner of the implicit ``.env``, if that is neither the caller nor root."""
+        """The owner of an implicit ``.env`` (no --env-file), if neither the caller nor root."""
         self._dotenv = found.content
         self._in_file = {
             canonical_name(binding.name): Given(binding.name, binding.value, binding.is_expanded)
@@ -74,7 +74,7 @@ class Settings:
         self._env_file_state = self._state()
 
     def reload_if_changed(self) -> None:
-        """Read the ``.env`` file again if it has been replaced, as a rotation does."""
+        """Read the ``.env`` file again if it has been replaced, for example by a rotation."""
         if self._env_file_state != self._state():
             self.reload()
 
@@ -88,8 +88,8 @@ class Settings:
     def require_vouched(self, value: Value | None, path: Path, what: str) -> None:
         """Raise ConfigError if another user's ``.env`` names a path that is not that user's.
 
-        ``value`` is the setting that names ``path``. Whoever gives --env-file accepts all paths in
-        it.
+        ``value`` is the setting that names ``path``. With --env-file, the user accepts all paths in
+        the file.
         """
         owner = self.foreign_owner
         if owner is None or value is None or not value.is_in_env_file:
@@ -104,15 +104,15 @@ class Settings:
             )
 
     def conceal(self, text: str) -> None:
-        """Keep a text out of error messages, because it comes from a file."""
+        """Remember a text that comes from a file; ``explain`` removes it from error messages."""
         self._concealed.add(text)
 
     def explain(self, error: LangkeysError) -> None:
-        """Remove from an error what comes from a file, and add a hint if settings are missing."""
+        """Remove texts that come from files from an error; add a hint if there is no ``.env``."""
         for value in self._values.values():
             if value is not None and value.file is not None:
                 self._concealed |= {value.text, str(Path(value.text))}
-        # The longest first, as one may contain another.
+        # Replace the longest text first, as it may contain a shorter one.
         for text in sorted(filter(None, self._concealed), key=len, reverse=True):
             error.message = error.message.replace(text, "(from a file)")
             error.hint = error.hint and error.hint.replace(text, "(from a file)")
@@ -127,7 +127,7 @@ class Settings:
         here = Path.cwd()
         said = f"there is no .env in {here}"
         deciding = DECIDED_BY.get(error.code, ())
-        # Only by the names: reading a value may raise the very error that is explained here.
+        # Check only the names: reading a value may raise the same error again.
         names = [spelling for name in deciding for spelling in (name, f"{name}_FILE")]
         if any(name in self._options or self._given.get(name) for name in names):
             return
@@ -139,10 +139,11 @@ class Settings:
                 error.hint = f"{one}; {error.hint}" if error.hint else one
 
     def server_url(self, key: Value | None) -> str | None:
-        """Return LANGFLOW_URL, if it is set, for a request with ``key`` (None: the key from stdin).
+        """Return LANGFLOW_URL, or None, for a request with ``key`` (None: a key from stdin).
 
-        Raises ConfigError if the address contains a variable, or if another user's ``.env`` gives
-        the address but not the key: it could send the key, or any other secret, to that user.
+        Raises ConfigError if the address contains a variable. Raises ConfigError also if another
+        user's ``.env`` gives the address but not the key: the address could send the key to that
+        user.
         """
         value = self.find("LANGFLOW_URL")
         if value is None:
@@ -166,7 +167,7 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings about the settings, to be shown before anything is done."""
+        """Warnings about the settings, shown before anything is done."""
         said = list(self._dotenv.warnings)
         names: list[str] = [*self.environ, *self._dotenv.values]
         for name in dict.fromkeys(names):
@@ -177,9 +178,10 @@ class Settings:
 
     @property
     def conflicts(self) -> list[str]:
-        """Settings that decide the target, and differ between a named ``.env`` and the environment.
+        """Settings that differ between a named ``.env`` and the environment; see ``DECIDING``.
 
-        langkeys uses the environment's; a server started with ``--env-file`` uses the file's.
+        langkeys uses the value in the environment; a server started with ``--env-file`` uses the
+        value in the file.
         """
         if not self.is_env_file_named:
             return []
@@ -193,7 +195,7 @@ class Settings:
 
     @property
     def unprefixed_names(self) -> list[str]:
-        """Names in the ``.env`` file that lack their prefix; see ``UNPREFIXED``."""
+        """Names in the ``.env`` file that lack a prefix; see ``UNPREFIXED``."""
         found = []
         for name in self._dotenv.values:
             for full in (f"LANGFLOW_{name.upper()}", f"LANGKEYS_{name.upper()}"):
@@ -207,24 +209,24 @@ class Settings:
         return any(KNOWN[name].kind == "secret" and name in self._in_file for name in KNOWN)
 
     def env_file_setting(self, name: str) -> str | None:
-        """Return the value of a setting in the ``.env`` file, in force or not."""
+        """Return the value of a setting in the ``.env`` file, whether or not it is overridden."""
         found = self._in_file.get(name)
         return None if found is None else found.text
 
     @property
     def env_file_values(self) -> Mapping[str, str]:
-        """All values in the ``.env`` file, of settings and other names."""
+        """All values in the ``.env`` file, including names that are not settings."""
         return self._dotenv.values
 
     def all_value_files(self) -> Iterator[tuple[str, Path]]:
-        """Yield what ``value_files`` yields, and files that an overridden source names."""
+        """Yield the items of ``value_files``, and the files that an overridden source names."""
         for given in (self._given, self._in_file):
             for name in KNOWN:
                 if f"{name}_FILE" in given:
                     yield name, Path(given[f"{name}_FILE"].text)
 
     def value_files(self) -> Iterator[tuple[str, Path]]:
-        """Yield the settings with a value from a file that ``NAME_FILE`` names, and the file."""
+        """Yield each setting with a NAME_FILE, and the file that it names."""
         for name in KNOWN:
             for given in (self._given, self._in_file):
                 if f"{name}_FILE" in given:
@@ -267,7 +269,7 @@ class Settings:
         return None
 
     def _from_file(self, named: Value) -> Value:
-        """Return the value from the file that ``named`` names, by the setting's NAME_FILE."""
+        """Return the value of a setting from the file that its NAME_FILE (``named``) names."""
         name, path = named.name, Path(named.text)
         if named.quotes_hint is not None and not is_there(path):
             raise ConfigError(
@@ -307,7 +309,7 @@ class Settings:
         return value.text.lower() if definition.choices else value.text
 
     def flag(self, name: str) -> bool | None:
-        """Return a boolean setting, by pydantic's words as in Langflow, or None."""
+        """Return a boolean setting, or None; it accepts the same words as pydantic in Langflow."""
         value = self.find(name)
         if value is None:
             return None
@@ -325,8 +327,8 @@ class Settings:
     def check(self) -> None:
         """Raise ConfigError for the first invalid setting, whether it is used or not.
 
-        A Langflow server refuses to start with an invalid value. An error is better than acting on
-        only a part of what the operator meant.
+        A Langflow server refuses to start with an invalid value. Raising an error is better than
+        acting on only some of the operator's settings.
         """
         for name, definition in KNOWN.items():
             if definition.kind == "flag":
@@ -336,30 +338,30 @@ class Settings:
 
     @property
     def auto_login(self) -> bool:
-        """``LANGFLOW_AUTO_LOGIN``; false if unset, whatever the server's default is."""
+        """``LANGFLOW_AUTO_LOGIN``; false if unset, even if the server's default is true."""
         return bool(self.flag("LANGFLOW_AUTO_LOGIN"))
 
     @property
     def superuser(self) -> str:
         """``LANGFLOW_SUPERUSER``, or Langflow's default ``langflow``."""
         value = self.find("LANGFLOW_SUPERUSER")
-        assert value is not None  # it has a default
+        assert value is not None  # a setting with a default is never None
         return value.text
 
 
 def _canonical(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    # The later of two spellings counts, as for servers; an empty value does not.
+    # If two spellings of a name have values, the later one counts, as on servers.
     for name, text in environ.items():
         if text and is_setting(name):
             yield canonical_name(name), text
 
 
 def is_debugging() -> bool:
-    """Tell whether an unexpected error is to be shown with its traceback."""
+    """Tell whether an unexpected error is shown with its traceback."""
     return os.environ.get("LANGKEYS_DEBUG", "") not in ("", "0")
 
 
 def temporary_folders() -> list[str]:
-    """Return folders for SQLite's temporary files; SQLite uses the first that it can write to."""
+    """Return folders for SQLite's temporary files, in the order in which SQLite tries them."""
     named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
-    return [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp", "."]  # noqa: S108 - SQLite's
+    return [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp", "."]  # noqa: S108 - SQLite's list

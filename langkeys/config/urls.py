@@ -1,8 +1,8 @@
-"""Show URLs without anything in them that may be secret.
+"""Show URLs without anything that may be secret.
 
-People paste passwords that are not percent-encoded: a ``/``, ``@``, ``?`` or ``#`` in the password
-misleads a URL parser. So no parser is trusted here. Only parts in a form that no secret has are
-shown; everything else is hidden.
+People paste passwords that are not percent-encoded. A ``/``, ``@``, ``?`` or ``#`` in a password
+misleads a URL parser, so no parser is trusted here. A part is shown only if no secret can have its
+form; everything else is hidden.
 """
 
 import re
@@ -18,13 +18,13 @@ _DRIVERS = (
     "aiosqlite", "pysqlite", "pysqlcipher", "psycopg", "psycopg2", "psycopg_async", "asyncpg",
     "pg8000", "pymysql", "aiomysql", "mysqldb", "mysqlconnector", "pyodbc", "oracledb", "srv",
 )  # fmt: skip
-# A list of names: another word before :// could be part of a password.
+# Only listed names: any other word before :// could be part of a password.
 _SCHEME = rf"(?i:({'|'.join(_ENGINES)})(?:\+(?:{'|'.join(_DRIVERS)}))?)"
 
 _ONE_HOST = r"(?:[\w.*-]*|\[[0-9A-Fa-f:.]*\])(?::[0-9]{1,5})?"
 _HOST = f"{_ONE_HOST}(?:,{_ONE_HOST})*"
 _PATH = r"[^=@:\\]*"
-# Parameters that are not secret, with values that do not look like a secret.
+# Parameters that are not secret, if their values do not look like a secret.
 _SHOWN_PARAMETER = (
     r"(?:sslmode|connect_timeout|application_name|target_session_attrs|mode|cache|timeout|uri"
     r"|gssencmode|channel_binding)=[a-z0-9_-]{0,20}"
@@ -37,7 +37,7 @@ _ASSIGNMENT = (
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Compiled at first use: a plain path, the usual case, needs none of these.
+    # Compiled at first use: plain paths, the usual case, need no pattern.
     return re.compile(pattern)
 
 
@@ -52,7 +52,7 @@ def scheme_of(url: str) -> str | None:
 
 
 def is_path(text: str) -> bool:
-    """Tell whether a text can only be a file path: not a URL or a connection string."""
+    """Tell whether a text can only be a file path, and not a URL or a connection string."""
     if "://" in text:
         return False
     path, _, query = text.partition("?")
@@ -73,8 +73,8 @@ def shown_url(url: str) -> str:
         return f"{scheme}://{_shown_file(rest)}"
     credentials, at, location = rest.rpartition("@")
     if re.search(r"[/?#;&=@]", credentials):
-        return f"{scheme}://{HIDDEN}"  # where the password ends cannot be determined
-    # The user is hidden too: it may be a token.
+        return f"{scheme}://{HIDDEN}"  # the end of the password is ambiguous
+    # The user name is hidden too, because it may be a token.
     return f"{scheme}://{f'{HIDDEN}@' if at else ''}{_shown_location(location)}"
 
 
@@ -84,7 +84,7 @@ def _looks_secret(text: str) -> bool:
 
 
 def file_of(rest: str) -> str:
-    """Return the path after ``sqlite://``; an empty text if it may contain a password."""
+    """Return the path after ``sqlite://``, or an empty text if it may contain a password."""
     path, _, query = rest.partition("?")
     if not path.startswith("/") or _looks_secret(path) or "@" in query:
         return ""
