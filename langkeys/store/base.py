@@ -1,4 +1,4 @@
-"""The base class of all engines' stores: listeners, and the changes of a transaction."""
+"""The base class of every engine's store: it keeps listeners and the changes of a transaction."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +10,7 @@ from langkeys.models import FERNET_PREFIX
 from langkeys.store.protocol import Change, CommitContext
 
 MAX_WARNED = 100
-"""How many unreadable rows get a warning of their own; doctor names all of them."""
+"""The maximum number of unreadable rows that get their own warning; doctor lists all of them."""
 
 Value = TypeVar("Value")
 
@@ -46,7 +46,7 @@ class BaseStore:
     def _readable(
         self, rows: Iterable[Sequence[Any]], load: Callable[[Sequence[Any]], Value]
     ) -> Iterator[Value]:
-        """Yield the values of rows; warn of an unreadable row and leave it out."""
+        """Yield the values of rows; skip unreadable rows with a warning."""
         for row in rows:
             try:
                 value = load(row)
@@ -69,7 +69,7 @@ class BaseStore:
             self._tell(f"{error.message}; it is left out", is_warning=True)
 
     def _forget_changes(self) -> None:
-        """Reset what is known of the previous transaction."""
+        """Forget the changes of the previous transaction."""
         self._changes = []
         self._writes_encrypted = False
 
@@ -91,11 +91,11 @@ class BaseStore:
         self._note([change])
 
     def _note(self, changes: Iterable[Change]) -> None:
-        """Keep changes for the commit, if there is a ``commit_context``."""
+        """Remember changes for the commit, if there is a ``commit_context``."""
         if self.commit_context is not None and (noted := list(changes)):
             self._changes.append(noted)
 
     def _note_unread(self, changes: Iterable[Change]) -> None:
-        """Keep changes, at least one, that are too many for memory; the commit reads them."""
+        """Remember at least one change, without reading them: they may not fit into memory."""
         if self.commit_context is not None:
             self._changes.append(changes)

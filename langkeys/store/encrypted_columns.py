@@ -5,7 +5,7 @@ import re
 from langkeys.models import FERNET_PREFIX
 
 EncryptedColumn = tuple[str, str, str, str]
-"""Table, column, and the columns with the row's id and name (``NULL`` if it has no name)."""
+"""Table, column, and the columns with the row's id and name (``NULL`` without a name column)."""
 
 PAST_FERNET = FERNET_PREFIX[:-1] + chr(ord(FERNET_PREFIX[-1]) + 1)
 """The exclusive upper bound of all Fernet tokens; ``FERNET_PREFIX`` is the lower bound."""
@@ -32,7 +32,7 @@ ENVELOPE_COLUMNS: tuple[EncryptedColumn, ...] = (
 
 _KNOWN = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
 KNOWN_TABLES = frozenset(table for table, *_ in _KNOWN)
-"""The tables that have such columns in any generation."""
+"""The tables with such columns in any generation."""
 
 FERNET_TOKEN = re.compile(FERNET_PREFIX + "[A-Za-z0-9_-]+={0,2}")
 

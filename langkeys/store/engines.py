@@ -1,4 +1,4 @@
-"""The only module that names engines; each is imported when a database of its kind is used."""
+"""The only module that names the engines; it imports an engine when a database needs it."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -10,14 +10,14 @@ from langkeys.targets import Target
 
 
 class Engine(Protocol):
-    """What the module ``engine`` of each engine's package provides."""
+    """The interface of the module ``engine`` in each engine's package."""
 
     def open_store(self, target: Target, *, writable: bool, cache_kib: int | None) -> Store:
         """Open an existing database."""
         ...
 
     def take_alone(self, target: Target, *, patience: float, ignored: Collection[str]) -> Store:
-        """Open a database for writing, and keep others out until it is closed."""
+        """Open a database for writing, and keep other users out until it is closed."""
         ...
 
     def create_store(self, target: Target, superuser: User) -> str | None:
@@ -40,16 +40,16 @@ def _engine(target: Target) -> Engine:
 def open_store(target: Target, *, writable: bool = False, cache_kib: int | None = None) -> Store:
     """Open an existing Langflow database; raise StoreError if it cannot be opened.
 
-    ``cache_kib`` is the size of the page cache in KiB; None is the engine's default.
+    ``cache_kib`` is the size of the page cache in KiB; None selects the engine's default.
     """
     return _engine(target).open_store(target, writable=writable, cache_kib=cache_kib)
 
 
 def take_alone(target: Target, *, patience: float, ignored: Collection[str] = ()) -> Store:
-    """Open a database that nobody else has open for writing; keep others out until it is closed.
+    """Open a database for exclusive use; it stays exclusive until it is closed.
 
-    Raises StoreError if others still have it open after ``patience`` seconds. Sessions of the roles
-    in ``ignored`` do not count; an engine without roles raises UnsupportedError for them.
+    Raises StoreError if others still have the database open after ``patience`` seconds. Sessions of
+    the roles in ``ignored`` do not count; an engine without roles raises UnsupportedError for them.
     """
     return _engine(target).take_alone(target, patience=patience, ignored=ignored)
 
@@ -58,6 +58,6 @@ def create_store(target: Target, superuser: User) -> str | None:
     """Create a database with Langflow 1.13's tables and one user, completely or not at all.
 
     Returns a warning, or None. Raises ConflictError if the database exists, StoreError if it cannot
-    be created, and UnsupportedError if with this engine only a server creates the tables.
+    be created, and UnsupportedError if the engine leaves creating the tables to servers.
     """
     return _engine(target).create_store(target, superuser)

@@ -1,8 +1,8 @@
-"""The generations of Langflow: how to recognize each by its database, and what its servers do.
+"""The generations of Langflow: how to recognize each in a database, and how its servers behave.
 
-Columns decide wherever they differ. Tables and the Alembic revision decide only where columns do
-not: the table ``apikey`` has the same columns from 1.5 to 1.8. The facts were measured on live
-servers and read from the releases' migrations.
+Generations are told apart by their columns wherever these differ. Tables and the Alembic revision
+are used only where columns do not differ: the table ``apikey`` has the same columns from 1.5 to
+1.8. The facts were measured on live servers and read from the releases' migrations.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,61 +15,61 @@ class Generation(NamedTuple):
     """What a server of one Langflow generation stores, accepts and does.
 
     ``release`` is the first Langflow release of the generation. ``note`` tells the operator how the
-    generation was recognized, if there was a doubt (an unknown revision, for example).
+    generation was recognized, if that was uncertain, for example because of an unknown revision.
     """
 
     release: str
     encrypts_keys: bool
-    """API keys are stored as Fernet tokens; older servers refuse a key that is stored so."""
+    """API keys are stored as Fernet tokens. Without this, servers reject such keys."""
     has_key_hash: bool
     has_key_expiry: bool
     honours_key_state: bool
-    """An inactive or expired key is refused."""
+    """Servers refuse inactive and expired keys."""
     honours_owner_state: bool
-    """An inactive owner's keys are refused by every endpoint, not only by ``whoami``."""
+    """Every endpoint refuses the keys of an inactive owner, not only ``whoami``."""
     short_keys_by_prng: bool | None
-    """Uses the old derivation of a secret key with under 32 characters; None: some releases do."""
+    """Short secret keys (under 32 characters) use the old derivation; None: in some releases."""
     pads_always: bool
-    """Appends 1 to 4 = to a long secret key; then a newline at its end does no harm."""
+    """Servers append 1 to 4 = to a long secret key; a newline at its end then does no harm."""
     reads_old_short_keys: bool
-    """Decrypts values of the old derivation of a short secret key, even if it writes the new."""
+    """Servers can decrypt values of the old derivation of a short secret key."""
     encrypts_generic: bool
     """Variables of type Generic are encrypted too."""
     auto_login_is_named: bool
     """AUTO_LOGIN logs in the user that LANGFLOW_SUPERUSER names; otherwise always ``langflow``."""
     deletes_default_superuser: bool
-    """With AUTO_LOGIN=false a start or stop deletes a user ``langflow`` that never logged in."""
+    """With AUTO_LOGIN=false, a start or stop deletes a user ``langflow`` that never logged in."""
     reads_env_key: bool
-    """Supports LANGFLOW_API_KEY_SOURCE=env."""
+    """Servers support LANGFLOW_API_KEY_SOURCE=env."""
     auto_login_default: bool
     skip_auth_default: bool
     """The default of LANGFLOW_SKIP_AUTH_AUTO_LOGIN."""
     reads_skip_auth: bool
-    """Supports that setting; without it, AUTO_LOGIN=true means that no key is needed anywhere."""
+    """Servers support that setting; without it, AUTO_LOGIN=true means that no API key is needed."""
     open_mcp: bool
-    """With AUTO_LOGIN=true the MCP endpoints need no API key, whatever SKIP_AUTH_AUTO_LOGIN is."""
+    """With AUTO_LOGIN=true, MCP endpoints need no API key, whatever SKIP_AUTH_AUTO_LOGIN is."""
     open_webhooks: bool
     """Webhooks need no API key unless WEBHOOK_AUTH_ENABLE is set."""
     has_environment_managed: bool
-    """The column ``variable.is_environment_managed`` exists."""
+    """There is a column ``variable.is_environment_managed``."""
     keeps_set_variables: bool
-    """A start with another value in the environment keeps a variable that a person has set."""
+    """A variable set by a user keeps its value at a start with another value in the environment."""
     tweak_is_a_name: bool
-    """A tweak of a field that takes a variable is the name of another variable, not a value."""
+    """A tweak of a field that takes a variable is a variable's name, not a value."""
     falls_back: bool
-    """A variable that is not stored is read from the environment, unless that is turned off."""
+    """A variable that is not stored is read from the environment, unless that is disabled."""
     undecryptable_falls_back: bool
-    """So is a Credential that cannot be decrypted; without this, it is empty or an error."""
+    """So is a Credential that cannot be decrypted; otherwise it is empty or an error."""
     guards_environment: bool
-    """Langflow's own settings and known secrets are never read from the environment."""
+    """Servers never read Langflow's own settings and known secrets from the environment."""
     revision: str | None = None
     note: str | None = None
     heads: tuple[str, ...] = ()
-    """The Alembic heads of its releases."""
+    """The Alembic heads of the generation's releases."""
     introduced: str | None = None
-    """A column, or else a table, that it introduced; None: only its heads identify it."""
+    """A column or table that it introduced; None if only its heads identify it."""
     delete_only: bool = False
-    """langkeys only reads such a database and deletes rows; it writes nothing else."""
+    """langkeys reads such a database and deletes rows, but writes nothing else."""
 
 
 _1_5 = Generation(
@@ -94,7 +94,8 @@ _1_5 = Generation(
     open_webhooks=True,
     has_environment_managed=False,
     keeps_set_variables=False,
-    # From lfx.interface.initialize.loading, lfx.processing.process and, before 1.7, langflow's own.
+    # From lfx.interface.initialize.loading, lfx.processing.process and, before 1.7, from langflow's
+    # own code.
     tweak_is_a_name=True,
     falls_back=False,
     undecryptable_falls_back=False,
@@ -109,7 +110,7 @@ def _next(
     introduced: str | None = None,
     **changes: Any,
 ) -> Generation:
-    """Return a generation, described by what it changed in the one before."""
+    """Return a generation that differs from the previous one only by ``changes``."""
     return before._replace(release=release, heads=heads, introduced=introduced, **changes)
 
 
@@ -163,7 +164,7 @@ _1_11 = _next(
     honours_owner_state=True,
     open_mcp=False,
     undecryptable_falls_back=True,
-    guards_environment=True,  # 1.10.3 does, too, but its columns are those of 1.10.2
+    guards_environment=True,  # 1.10.3 too, but it has the columns of 1.10.2
 )
 _1_12_0 = _next(_1_11, "1.12.0", ("c6d8e0f2a4b7",))
 _1_12_1 = _next(
@@ -189,8 +190,8 @@ GENERATIONS = (
 
 NEWEST = GENERATIONS[-1]
 
-# The heads of the last releases before 1.5. They look up an API key as 1.5 does, by its row alone:
-# seen on a live 1.4.3, and read from the wheels of the others.
+# The heads of the last releases before 1.5. They look up an API key by its row alone, as 1.5 does.
+# This was seen on a live 1.4.3 and read in the wheels of the other releases.
 _BEFORE_1_5: Mapping[str, str] = {
     "5ace73a7f223": "1.0",
     "1eab2c3eb45e": "1.1",
@@ -200,7 +201,7 @@ _BEFORE_1_5: Mapping[str, str] = {
 }
 
 MIGRATION_TABLE = "_alembic_tmp_"
-"""The prefix of the temporary tables in which a migration rewrites another table."""
+"""The prefix of the temporary tables that a migration uses to rewrite another table."""
 
 REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     "user": frozenset(
@@ -220,7 +221,7 @@ REQUIRED_COLUMNS: Mapping[str, frozenset[str]] = {
     ),
     "variable": frozenset(("id", "name", "value", "type", "created_at", "updated_at", "user_id")),
 }
-"""The columns, by table, that identify a Langflow database; all generations have them."""
+"""The columns of each table that identify a Langflow database; every generation has them."""
 
 
 def unfinished_tables(tables: Iterable[str]) -> list[str]:
@@ -231,9 +232,9 @@ def unfinished_tables(tables: Iterable[str]) -> list[str]:
 def schema_problems(
     columns: Mapping[str, frozenset[str]], revisions: Sequence[str], generation: Generation
 ) -> list[str]:
-    """Describe what is wrong with the tables and revisions, in sentences that omit the database.
+    """Describe problems of the tables and revisions; the sentences do not name the database.
 
-    ``revisions`` are the rows of ``alembic_version``; empty if there is no such table.
+    ``revisions`` are the rows of ``alembic_version``; empty if the table does not exist.
     """
     problems = [
         f"table {table} is left from an unfinished migration of Langflow"
@@ -254,7 +255,7 @@ def schema_problems(
 def get_generation(
     columns: Mapping[str, frozenset[str]], revision: str | None, location: str
 ) -> Generation:
-    """Return the generation of a database, from its columns by table and its Alembic revision.
+    """Return the generation of a database with these columns (by table) and this Alembic revision.
 
     ``revision`` is None if ``alembic_version`` does not exist (as after ``langkeys init``) or does
     not have exactly one row. ``location`` names the database in errors. Raises StoreError if it is
@@ -289,7 +290,8 @@ def get_generation(
             f" {GENERATIONS[-1].release}; upgrade Langflow and start it once",
         )
     if revision is None:
-        # Created by ``langkeys init``: it does not change when langkeys learns a newer generation.
+        # The database was created by ``langkeys init``; its generation must not change when
+        # langkeys learns a newer one.
         return by_columns
     if known is not None:
         return by_columns._replace(

@@ -9,10 +9,10 @@ from langkeys.store.records import KeyFilter
 
 
 class KeyBatch(Protocol):
-    """API keys to insert or delete, however many: they are not kept in memory.
+    """API keys to insert or delete, in any number: they are not kept in memory.
 
-    They belong to the connection and are not part of the database, so no lock is held. Iteration
-    yields them in the order in which they were added.
+    A batch belongs to its connection and is not part of the database, so it holds no lock.
+    Iteration yields the keys in the order in which they were added.
     """
 
     def __len__(self) -> int: ...
@@ -24,7 +24,7 @@ class KeyBatch(Protocol):
         ...
 
     def add_matching(self, wanted: KeyFilter, *, spared: str | None = None) -> None:
-        """Add the keys in the database that match, except the one with the id ``spared``."""
+        """Add the keys in the database that match, except the key with the id ``spared``."""
         ...
 
     def ids_among(self, key_ids: Collection[str]) -> set[str]:
@@ -40,20 +40,21 @@ class KeyBatch(Protocol):
         ...
 
     def find_unwritten(self) -> str | None:
-        """Return the id of a key that a fresh connection cannot read back as inserted, or None."""
+        """Return the id of a key that a new connection does not find as inserted, or None."""
         ...
 
     def keep_matching(self, wanted: KeyFilter | None = None) -> None:
-        """Remove from the batch the keys that have left the database or no longer match."""
+        """Remove keys from the batch that are no longer in the database or no longer match."""
         ...
 
     def delete(self, wanted: KeyFilter | None = None, *, done: Advance = lambda _: None) -> None:
         """Delete from the database the keys that still exist and match, within a transaction.
 
-        Afterwards the batch holds the deleted keys. ``done`` gets the number deleted so far.
+        Afterwards the batch contains only the deleted keys. ``done`` gets the number deleted so
+        far.
         """
         ...
 
     def find_undeleted(self) -> str | None:
-        """Return the id of a key that a fresh connection still finds in the database, or None."""
+        """Return the id of a key that a new connection still finds in the database, or None."""
         ...

@@ -1,4 +1,4 @@
-"""The owners of rows."""
+"""Find the owners of rows."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,10 @@ from langkeys.store.protocol import OwnedKey, Store
 
 
 def get_owner(store: Store, user_id: str, username: str | None = None) -> User:
-    """Return the user with this id; raise NotFoundError, naming ``username`` if it is known.
+    """Return the user with this id; raise NotFoundError, which shows ``username`` if it is known.
 
-    Never looks up a name: anybody who signs up can choose another user's id as a name.
+    The user is never looked up by name: anybody who signs up can choose another user's id as a
+    name.
     """
     owner = store.find_user(user_id)
     if owner is None:

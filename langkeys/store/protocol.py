@@ -1,7 +1,7 @@
-"""The Protocol of a store, which every database engine implements and all services use.
+"""The protocol of a store, which every database engine implements and all services use.
 
-Ids are 32 hex digits and times are aware UTC, however the engine stores them. A store takes and
-returns values as they are stored; it never encrypts or decrypts.
+Ids are 32 hex digits and times are aware UTC, however the engine stores them. Secret values are
+passed in their stored form: a store never encrypts or decrypts.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,26 +30,30 @@ __all__ = [
 CommitContext = Callable[[Iterable[Change]], AbstractContextManager[None]]
 """Returns a context manager around COMMIT; an error of the commit is raised inside it.
 
-It gets the changes of the transaction, and can iterate them once: there may be a million of them.
+The function gets the transaction's changes. It can iterate over them only once, because there may
+be a million.
 """
 
 
 class Store(Protocol):
     """A Langflow database. Every method raises StoreError if the database fails.
 
-    Methods that return several rows leave out an unreadable row and warn the listeners. Methods
-    that look up one row, by id, name, hash or stored form, raise UnreadableRowError for it.
+    Methods that return several rows skip an unreadable row and warn the listeners. Methods that
+    look up one row, by id, name, hash or stored form, raise UnreadableRowError if that row is
+    unreadable.
 
-    Several threads may use one store; a transaction makes the others wait.
+    Several threads may use one store; during a transaction, the other threads wait.
     """
 
     commit_context: CommitContext | None
-    """Set by the audit trail. If it is set, each method that writes notes its changes."""
+    """Set by the audit trail. If it is set, each method that writes records its changes."""
 
     before_encrypted: Callable[[], None] | None
-    """Checks the secret key; called once a transaction before the first encrypted value is written.
+    """Checks the secret key before a transaction writes its first encrypted value.
 
-    It raises if nothing may be encrypted. A transaction that only deletes never calls it."""
+    It raises an error if nothing may be encrypted. It is not called for a transaction that only
+    deletes.
+    """
 
     @property
     def location(self) -> str:
@@ -63,22 +67,23 @@ class Store(Protocol):
 
     @property
     def is_snapshot(self) -> bool:
-        """Whether it is read without a lock, so that changes of a running server may be missing."""
+        """Whether reads take no lock, so that changes of a running server may be missing."""
         ...
 
     def observations(self) -> Sequence[Observation]:
-        """Return the state of the database server, for ``doctor``; empty if there is no server."""
+        """Describe the state of the database server, for ``doctor``; empty for a database file."""
         ...
 
     def is_replaced(self) -> bool:
-        """Tell whether another database has replaced this one; StoreError if there is none now."""
+        """Tell whether another database has replaced this one; StoreError if it is missing."""
         ...
 
     def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
         """Send messages for the user to these callbacks: sentences without secrets.
 
-        Earlier messages are sent at once. ``warn`` gets what may make an answer incomplete,
-        ``note`` everything else. ``close`` may send messages, too.
+        Messages from before this call are sent immediately. ``warn`` gets messages about anything
+        that may make an answer incomplete; ``note`` gets all others. ``close`` may send messages,
+        too.
         """
         ...
 
@@ -87,37 +92,38 @@ class Store(Protocol):
         ...
 
     def transaction_id(self) -> str | None:
-        """Return the id of the transaction for ``transaction_status``; None if there are no ids."""
+        """Return the transaction's id for ``transaction_status``; None if the engine has no ids."""
         ...
 
     def transaction_status(self, transaction_id: str) -> str | None:
         """Return ``committed``, ``aborted`` or ``in progress``.
 
-        None if the database does not know the transaction: it was on another database, or long ago.
+        Returns None if the database does not know the transaction: it belongs to another database,
+        or was long ago.
         """
         ...
 
     def note(self, change: Change) -> None:
-        """Add a change to those that the commit reports, beside those of the methods that write."""
+        """Report a change at the commit, in addition to the changes of the methods that write."""
         ...
 
     def reopened(self) -> AbstractContextManager["Store"]:
-        """Open a fresh connection to the same database, to read back what was written."""
+        """Open a new connection to the same database, to check what was written."""
         ...
 
     def close(self) -> None:
-        """Close the connection; may be called again.
+        """Close the connection; may be called more than once.
 
-        Deleted values are then gone from the disk, or listeners get a note that says until when
-        they remain.
+        Deleted values are then gone from the disk; if not, the listeners get a note that says until
+        when they remain.
         """
         ...
 
     @property
     def schema_problems(self) -> Sequence[str]:
-        """What is wrong with the tables, as sentences.
+        """Problems of the tables, as sentences.
 
-        Listeners are warned of each, except of the generation's ``note``.
+        The listeners get each as a warning, except the generation's ``note``.
         """
         ...
 
@@ -133,9 +139,9 @@ class Store(Protocol):
         key_hash: str | None = None,
         stored: str | None = None,
     ) -> Sequence[RowStub]:
-        """Return the rows of API keys that match any argument, readable or not.
+        """Return the rows of API keys that match any of the arguments, readable or not.
 
-        ``key_id`` is 32 hex digits, or an id as UnreadableRowError names it.
+        ``key_id`` is 32 hex digits, or an id in the form that UnreadableRowError shows.
         """
         ...
 
@@ -148,7 +154,7 @@ class Store(Protocol):
     def delete_stubs(self, stubs: Sequence[RowStub]) -> int:
         """Delete rows of API keys and variables within a transaction; return how many were deleted.
 
-        A row is only deleted if its position still has the same id.
+        A row is deleted only if the row at its position still has the same id.
         """
         ...
 
@@ -163,15 +169,15 @@ class Store(Protocol):
     def users(
         self, *, user_id: str | None = None, limit: int | None = None, offset: int = 0
     ) -> Iterator[UserSummary]:
-        """Yield all users, or the one with this id, in the order of their creation, in pages."""
+        """Yield all users, or the user with this id, in order of creation, page by page."""
         ...
 
     def usernames_like(self, username: str) -> Sequence[str]:
-        """Return the user names that equal this one in lower case, by Unicode's rules."""
+        """Return the user names that equal this one in Unicode lower case."""
         ...
 
     def has_other_superuser(self, user_id: str) -> bool:
-        """Tell whether there is an active superuser other than the user with this id."""
+        """Tell whether there is an active superuser besides the user with this id."""
         ...
 
     def insert_user(self, user: User) -> None:
@@ -189,7 +195,7 @@ class Store(Protocol):
     def api_keys(
         self, wanted: KeyFilter, *, limit: int | None = None, offset: int = 0
     ) -> Iterator[ApiKey]:
-        """Yield API keys in the order of their creation; no lock is held between pages."""
+        """Yield API keys in order of creation; no lock is held between pages."""
         ...
 
     def find_api_key(self, key_id: str) -> ApiKey | None:
@@ -205,18 +211,18 @@ class Store(Protocol):
         ...
 
     def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
-        """Return the API keys with this hash; none where the generation stores no hashes."""
+        """Return the API keys with this hash; empty if the generation stores no hashes."""
         ...
 
     def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
-        """Return the API keys that are stored exactly as ``value``, a token or plaintext."""
+        """Return the API keys whose stored value, a token or plaintext, is exactly ``value``."""
         ...
 
     def rows_of_key(self, key_hash: str, stored: Collection[str]) -> Sequence[OwnedKey]:
-        """Return the API keys with this hash, and those without a hash that are stored as given.
+        """Return the API keys with this hash, and those without a hash whose stored value is given.
 
-        They are in the order in which servers read them; unreadable rows are left out. ``stored``
-        are values as in ``owned_stored_as``.
+        The keys are in the order in which servers read them; unreadable rows are skipped.
+        ``stored`` contains stored values as in ``owned_stored_as``.
         """
         ...
 
@@ -225,18 +231,18 @@ class Store(Protocol):
         ...
 
     def repeated_hashes(self) -> Sequence[str]:
-        """Return the hashes that more than one API key has; none where no hashes are stored."""
+        """Return the hashes that more than one API key has; empty if there are no hashes."""
         ...
 
     def api_keys_stored_from(self, start: str, limit: int) -> Sequence[ApiKey]:
-        """Return at most ``limit`` API keys that are stored as plaintext with this start."""
+        """Return at most ``limit`` plaintext API keys that start with ``start``."""
         ...
 
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
         """Yield pages of the tokens of encrypted API keys; no lock is held between pages.
 
-        ``unhashed_only`` selects those that ``owned_by_hash`` cannot find. ``owned_stored_as``
-        finds the row of a token.
+        ``unhashed_only`` selects the keys that ``owned_by_hash`` cannot find. ``owned_stored_as``
+        finds the row with a token.
         """
         ...
 
@@ -247,8 +253,8 @@ class Store(Protocol):
     def version(self) -> int:
         """Return a number that changes whenever another connection commits.
 
-        It costs less than a lookup. Writes through this store do not change it. An engine that has
-        no cheap way to know returns a new number each time.
+        This is faster than a lookup. Writes through this store do not change the number. An engine
+        that cannot detect commits cheaply returns a new number each time.
         """
         ...
 
@@ -257,7 +263,7 @@ class Store(Protocol):
         ...
 
     def count_use(self, key_id: str, moment: datetime) -> bool:
-        """Count one use of an API key, in a transaction of its own; False if the key is gone."""
+        """Count one use of an API key in a separate transaction; False if the key is gone."""
         ...
 
     def insert_api_keys(self, keys: Iterable[ApiKey]) -> None:
@@ -265,15 +271,15 @@ class Store(Protocol):
         ...
 
     def update_api_key(self, key: ApiKey) -> bool:
-        """Write a key's name, expiry and state within a transaction; False if it is gone."""
+        """Write a key's name, expiry and state within a transaction; False if the key is gone."""
         ...
 
     def has_used_api_keys(self) -> bool:
-        """Tell whether the use of any API key has ever been counted."""
+        """Tell whether any API key has a recorded use."""
         ...
 
     def key_batch(self) -> AbstractContextManager[KeyBatch]:
-        """Create an empty batch that lasts until the end of the block; only one at a time."""
+        """Create an empty batch that exists until the end of the block; only one at a time."""
         ...
 
     def delete_api_keys(self, key_ids: Sequence[str]) -> int:
@@ -281,15 +287,16 @@ class Store(Protocol):
         ...
 
     def variables(self, user_id: str | None = None) -> Iterator[Variable]:
-        """Yield the variables of a user, or of all, in the order of their creation, in pages."""
+        """Yield the variables of a user, or all variables, in order of creation, page by page."""
         ...
 
     def variables_named(
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
-        """Return the variables with these names of a user, or of all; first the one servers read.
+        """Return the variables with these names, of one user or of all users.
 
-        Servers can create several with one name and user, and read the one created first.
+        Servers can create several variables with the same name and owner, and use the oldest one.
+        That one comes first.
         """
         ...
 
@@ -306,23 +313,23 @@ class Store(Protocol):
         ...
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
-        """Yield a few encrypted values of each known column, those of API keys first."""
+        """Yield a few encrypted values of each known column, API keys first."""
         ...
 
     def encrypted_values(self) -> Iterator[EncryptedValue]:
-        """Yield every encrypted value of the known columns; no lock is held between pages."""
+        """Yield every encrypted value in the known columns; no lock is held between pages."""
         ...
 
     def cells(self, progress: Callable[[int], None]) -> Iterator[Sequence[Cell]]:
-        """Yield every text that contains a token or an envelope, of all tables, in small batches.
+        """Yield every text of any table that contains a token or an envelope, in small batches.
 
-        The order is always the same unless others write. ``replace_cells`` may be called between
-        two batches. ``progress`` gets the number of rows passed, out of ``rows_to_pass``.
+        The order is stable unless others write. ``replace_cells`` may be called between two
+        batches. ``progress`` gets the number of rows read so far, out of ``rows_to_pass``.
         """
         ...
 
     def rows_to_pass(self) -> int:
-        """Return roughly how many rows ``cells`` passes."""
+        """Return roughly how many rows ``cells`` reads."""
         ...
 
     def replace_cells(self, changes: Sequence[tuple[Cell, bytes]]) -> None:
@@ -330,34 +337,34 @@ class Store(Protocol):
         ...
 
     def find_text(self, cell: Cell) -> bytes | None:
-        """Return the present text of a cell, or None if its row is gone."""
+        """Return the current text of a cell, or None if its row is gone."""
         ...
 
     def copy_size(self) -> int:
-        """Return roughly how much ``copy_to`` copies, in the unit of its ``progress``."""
+        """Return roughly how much ``copy_to`` will copy, in the unit of its ``progress``."""
         ...
 
     def copy_to(
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
-        """Copy the database as it is now into a new file, 0600, and check the copy.
+        """Copy the current state of the database into a new file, mode 0600, and check the copy.
 
         The copy contains no deleted values. ``with_indexes`` also compares each index with its
-        table, which takes ten times as long. ``progress`` gets the amount copied and the total.
-        Raises ConflictError if ``path`` exists, FailedError if it cannot be written.
+        table, which takes ten times as long. ``progress`` gets the amount copied so far and the
+        total. Raises ConflictError if ``path`` exists, FailedError if it cannot be written.
         """
         ...
 
     def clean_free_pages(self, temporary: Sequence[str]) -> None:
-        """Remove values that were deleted earlier from the disk, after ``take_alone``.
+        """Erase earlier deleted values from the disk; requires ``take_alone``.
 
-        Temporary files go into the first folder of ``temporary`` that is writable. A failure is
-        not raised: listeners are warned.
+        Temporary files go into the first folder in ``temporary`` that is writable. A failure raises
+        no error; the listeners get a warning.
         """
         ...
 
     def counts(self) -> Mapping[str, int]:
-        """Return the number of users, superusers, API keys and variables by ``doctor``'s names."""
+        """Return the number of users, superusers, API keys and variables, for ``doctor``."""
         ...
 
     def plaintext_api_keys(self) -> Iterator[ApiKey]:
@@ -369,9 +376,9 @@ class Store(Protocol):
         ...
 
     def replace_stored(self, changes: Sequence[tuple[ApiKey, ApiKey]]) -> int:
-        """Change the stored form and hash of API keys, within a transaction.
+        """Replace the stored value and hash of API keys, within a transaction.
 
-        ``changes`` are pairs of old and new. Changes only rows that still equal the old; returns
-        how many.
+        ``changes`` are pairs of old and new keys. A row is changed only if it still equals the old
+        key. Returns the number of changed rows.
         """
         ...

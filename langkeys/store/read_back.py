@@ -1,10 +1,10 @@
-"""Checks of a write, after it was read back through a fresh connection."""
+"""Check what a new connection reads after a write."""
 
 from langkeys.errors import FailedError
 
 
 def require_stored(what: str, location: str, *, is_stored: bool) -> None:
-    """Raise FailedError unless ``what`` reads back as it was written."""
+    """Raise FailedError unless ``what`` was stored as it was written."""
     if not is_stored:
         raise FailedError(
             f"{what} was not stored as written in {location}",

@@ -1,4 +1,4 @@
-"""Values that services and stores exchange, in addition to those of ``langkeys.models``."""
+"""Values that services and stores exchange, in addition to ``langkeys.models``."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,12 +9,13 @@ from langkeys.models import ApiKey, User, shown_without
 
 
 class KeyFilter(NamedTuple):
-    """A selection of API keys. Conditions combine with *and*; None is no condition.
+    """A selection of API keys: all conditions must hold; None means no condition.
 
     ``status`` is ``active``, ``expired`` or ``inactive`` at the time ``now``. ``unused_since``
-    selects keys neither used nor created since then, ``never_used_since`` keys created since then
-    and never used. ``expires_before`` selects keys that expire between ``now`` and then,
-    ``is_expired`` keys that expired before ``now``, active or not.
+    selects keys that were neither used nor created since that time. ``never_used_since`` selects
+    keys that were created since that time and never used. ``expires_before`` selects keys that
+    expire between ``now`` and that time. ``is_expired`` selects keys that expired before ``now``,
+    active or not.
     """
 
     now: datetime
@@ -37,7 +38,7 @@ class Observation(NamedTuple):
 
 
 class OwnedKey(NamedTuple):
-    """An API key and its owner; None if the owner does not exist."""
+    """An API key and its owner; ``owner`` is None if the user does not exist."""
 
     key: ApiKey
     owner: User | None
@@ -46,10 +47,10 @@ class OwnedKey(NamedTuple):
 class Change(NamedTuple):
     """One change of a transaction, for the audit trail; ``details`` contain no secret.
 
-    ``action`` is ``insert``, ``update`` or ``delete``, ``kind`` is ``api_key``, ``user`` or
-    ``variable``; services add others with ``Store.note``. ``ended`` is the row of a deleted API
-    key. One change can describe several rows that differ only in their ids: ``id`` is the first,
-    ``more_ids`` are the others.
+    ``action`` is ``insert``, ``update`` or ``delete``; ``kind`` is ``api_key``, ``user`` or
+    ``variable``. Services add other kinds with ``Store.note``. ``ended`` is the row of a deleted
+    API key. One change can describe several rows that differ only in their ids: ``id`` is the
+    first, ``more_ids`` are the others.
     """
 
     action: str
@@ -83,10 +84,10 @@ class Cell(NamedTuple):
 
 
 class RowStub(NamedTuple):
-    """What can be read of a row of an API key, user or variable, even if the row is unreadable.
+    """What is known about a row of an API key, user or variable, even if the row is unreadable.
 
-    ``id`` and ``name`` are for display. ``problem`` is the column with a value that no server
-    writes; None if the row can be read. ``position`` identifies the row to the engine.
+    ``id`` and ``name`` are for display. ``problem`` names the column whose value no server would
+    write; None if the row can be read. ``position`` identifies the row to the engine.
     """
 
     table: str

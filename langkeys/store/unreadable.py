@@ -1,4 +1,4 @@
-"""Deletion of rows that cannot be read because a cell holds a value that no server writes."""
+"""Delete rows that cannot be read because a cell contains a value that no server writes."""
 
 from collections.abc import Sequence
 

@@ -11,25 +11,25 @@ from langkeys.store.postgresql.sql import quoted
 from langkeys.store.postgresql.transactions import Transactions
 
 MIGRATION_LOCK = 0x4C616E67666C6F77
-"""Langflow's own advisory lock, from 1.11 on: a starting server waits for its holder."""
+"""Langflow's own advisory lock, from 1.11 on: a starting server waits until it is released."""
 _LOOK_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0
-"""Seconds until a session that is being closed, such as pg_dump's, is no longer listed."""
+"""Seconds to wait until a closing session, such as pg_dump's, disappears from the list."""
 _MOST_NAMED = 10
 
 
 class Alone(Transactions, Cells):
     """The part of a store that keeps others out while it is open.
 
-    No lock prevents a session from connecting. So other sessions are looked for before the work,
-    while the locks are held, and right before the commit.
+    No lock prevents other sessions from connecting. So this part looks for other sessions before
+    the work, while it holds the locks, and right before the commit.
     """
 
     _is_alone = False
     _ignored: tuple[str, ...] = ()
 
     def take_alone(self, patience: float, ignored: Collection[str]) -> None:
-        """Take locks until the connection is closed; StoreError if others stay connected."""
+        """Lock the database until the connection is closed; StoreError if others stay connected."""
         self._require_no_pooler()
         self._ignored = tuple(ignored)
         ((own,),) = self._rows("SELECT current_user::text")
@@ -60,7 +60,7 @@ class Alone(Transactions, Cells):
         with super().transaction():
             if self._is_alone:
                 tables = ", ".join(quoted(table.name) for table in self._text_tables)
-                # Others can still read; a server older than 1.11 waits at its first write.
+                # Others can still read. A server older than 1.11 waits at its first write.
                 self._rows(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
                 self._require_alone(_SETTLE_SECONDS)
             yield
@@ -86,11 +86,11 @@ class Alone(Transactions, Cells):
             time.sleep(_LOOK_SECONDS)
 
     def _others(self) -> list[tuple[str, int]]:
-        # Background processes have no user; a role with few rights does not see their type.
+        # Background processes have no user. A role with few rights cannot see their type.
         return [
             (str(user), int(process))
             for user, process in self._rows(
-                # Otherwise all queries of a transaction get the snapshot of the first.
+                # Without this, all queries of a transaction see the snapshot of the first one.
                 "SELECT pg_stat_clear_snapshot(); SELECT usename::text, pid FROM pg_stat_activity"
                 " WHERE datname = current_database()"
                 " AND pid != pg_backend_pid() AND usesysid IS NOT NULL"

@@ -31,7 +31,7 @@ from langkeys.store.records import Change, KeyFilter
 
 JOINED_OWNER = ' LEFT JOIN "user" u ON u.id = k.user_id'
 IS_TOKEN = f"starts_with({{}}, '{FERNET_PREFIX}')"
-"""SQL that tells whether a column is encrypted; a range would depend on the collation."""
+"""SQL that tells whether a column is encrypted; a range condition would depend on the collation."""
 _TIMES = ("created_at", "last_used_at", "expires_at")
 _DELETED_AT_ONCE = 5000
 
@@ -62,7 +62,7 @@ class ApiKeyTable(Database):
         now = naive_time(wanted.now)
         created_at, used_at = self._key_time("created_at"), self._key_time("last_used_at")
         expires_at = self._key_time("expires_at")
-        # A comparison with a missing time is NULL, which counts as false.
+        # A comparison with NULL is NULL, which must count as false.
         expired = f"coalesce({expires_at} < %s, false)"
         conditions: list[tuple[str, list[object]]] = [("true", [])]
         if wanted.user_id is not None:
@@ -257,7 +257,7 @@ class ApiKeyTable(Database):
         return f"SELECT {self._key_columns} FROM apikey k{JOINED_OWNER}"
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
-        # By position, in the order of KEY_COLUMNS, for speed: a list may have a million keys.
+        # Unpacked by position, in the order of KEY_COLUMNS, for speed: there may be a million keys.
         row_id, name, user_id, stored, key_hash, created, used, uses, is_active, expires = row[:10]
         try:
             return ApiKey(
@@ -278,7 +278,7 @@ class ApiKeyTable(Database):
 
 
 def key_row(key: ApiKey) -> tuple[object, ...]:
-    """Return a key's cells as they are stored, in the order of KEY_COLUMNS."""
+    """Return a key's cells in their stored form, in the order of KEY_COLUMNS."""
     return (
         key.id, key.name, key.user_id, key.stored, key.hash, stored_time(key.created_at),
         stored_time(key.last_used_at), key.total_uses, key.is_active, stored_time(key.expires_at),

@@ -1,9 +1,10 @@
-"""Watch the calls in which the driver waits for a server, and end those that would never end.
+"""Watch calls in which the driver waits for a server, and end calls that would never return.
 
-The driver waits in C code, where Python cannot raise KeyboardInterrupt, and a server that is frozen
-or cut off never answers. So a thread watches. If Ctrl-C or SIGTERM comes, it has the server cancel
-the statement, or else shuts the socket down. If a call takes long, it asks the server with a new
-connection: a server that answers is only busy, one that does not answer is given up.
+The driver waits in C code, where Python cannot raise KeyboardInterrupt. A server that is frozen or
+cut off never answers. So a thread watches each call. After Ctrl-C or SIGTERM, it asks the server to
+cancel the statement; if that does not help, it shuts the socket down. If a call takes long, the
+thread makes a new connection: a server that answers it is only busy; a server that does not is
+given up.
 """
 
 import os
@@ -19,18 +20,18 @@ from weakref import WeakSet
 
 LOOK_SECONDS = 1.0
 SLOW_SECONDS = 20.0
-"""Seconds after which a server that does not answer a statement is asked whether it is there."""
+"""Seconds that a statement may take before a new connection checks that the server is alive."""
 ANSWER_SECONDS = 10.0
-"""Seconds to wait for that answer."""
+"""Seconds to wait for that new connection."""
 _CANCEL_SECONDS, _SHUT_SECONDS, _SHUT_LATER_SECONDS = 0.1, 1.0, 5.0
 _HEED_SECONDS = 15.0
 
 
 class Calls:
-    """Watches the calls of one connection: ``with calls:`` around each.
+    """Watches the calls of one connection; each call runs inside ``with calls:``.
 
-    ``answers`` tells whether the server answers a new connection. ``is_given_up`` is true once the
-    server did not, and the connection was shut down.
+    ``answers`` tells whether the server answers a new connection. ``is_given_up`` becomes true when
+    the server has not answered and the connection has been shut down.
     """
 
     def __init__(self, connection: Any, answers: Callable[[], bool]) -> None:
@@ -40,7 +41,7 @@ class Calls:
         self._since: float | None = None
         self._cancelled: float | None = None
         self._asked: float | None = None
-        # A duplicate, so that no other file can get its number meanwhile.
+        # Duplicate the descriptor, so that its number cannot be reused for another file meanwhile.
         self._socket = os.dup(connection.fileno())
         _watch(self)
 
@@ -63,12 +64,12 @@ class Calls:
         self.close()
 
     def look(self, moment: float, interrupted: float | None) -> None:
-        """End the call that is waiting, if it is interrupted or its server does not answer."""
+        """End the current call if it was interrupted or its server does not answer."""
         since = self._since
         if since is None:
             return
         if interrupted is not None:
-            # What began after the interrupt is what is left to do: it gets more time.
+            # A call that began after the interrupt cleans up, so it gets more time.
             is_before = since <= interrupted
             waited = moment - max(since, interrupted)
             if is_before and waited > _CANCEL_SECONDS and self._cancelled != since:
@@ -81,7 +82,8 @@ class Calls:
             _in_background(self._ask, since)
 
     def _cancel(self, since: float) -> None:
-        # The driver cancels without letting other threads run: never on a server that is silent.
+        # The driver's cancel blocks all other threads, so it must not be called if the server is
+        # silent.
         if self._answers() and self._since == since:
             self._connection.cancel()
 
@@ -108,7 +110,7 @@ _watched: WeakSet[Calls] = WeakSet()
 _state = threading.Lock()
 _thread: threading.Thread | None = None
 _signals: int | None = None
-"""The pipe that tells of signals; None if somebody else has asked to be told."""
+"""The pipe that reports signals; None if another wakeup descriptor is already set."""
 
 
 def _watch(calls: Calls) -> None:
@@ -159,21 +161,21 @@ def _run(signals: int | None) -> None:
                 return
         for calls in watched:
             calls.look(moment, interrupted)
-        del watched, calls  # a connection that nobody has any more is closed
+        del watched, calls  # so that a connection without users can be closed
 
 
 def _in_background(function: Callable[..., object], *arguments: object) -> None:
-    """Run what may block for ever."""
+    """Run a function that may block for ever."""
 
     def run() -> None:
-        with suppress(Exception):  # the call that waits reports what has become of it
+        with suppress(Exception):  # the waiting call reports the error
             function(*arguments)
 
     threading.Thread(target=run, daemon=True).start()
 
 
 def interruptible(function: Callable[[], Any]) -> Any:
-    """Return what a function returns that waits in C code; Ctrl-C does not wait for it."""
+    """Return the result of a function that waits in C code, so that Ctrl-C need not wait for it."""
     if threading.current_thread() is not threading.main_thread():
         return function()
     outcome: list[Any] = []
@@ -182,7 +184,7 @@ def interruptible(function: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             outcome.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised again by the main thread
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

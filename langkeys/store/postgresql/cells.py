@@ -13,7 +13,7 @@ from langkeys.store.postgresql.sql import quoted
 from langkeys.store.records import Cell
 
 PAGE_CELLS = 200
-"""Rows read at a time: flows and messages may be large, and many."""
+"""The number of rows read at a time: flows and messages may be large, and many."""
 
 
 class _Table(NamedTuple):
@@ -107,8 +107,8 @@ class Cells(Database):
                     " no primary key, and encrypted values are in it"
                 )
             return
-        # With the table's name: a bare column would be the text that is selected, which has no
-        # index and does not sort as numbers do.
+        # Qualify the columns with the table's name: a bare name would mean the selected text, which
+        # has no index and sorts numbers as text.
         keys = ", ".join(f"{quoted(table.name)}.{quoted(column)}" for column in table.key)
         shown_keys = ", ".join(f"{quoted(column)}::text" for column in table.key)
         values = ", ".join(
@@ -134,7 +134,7 @@ class Cells(Database):
 def _described(
     name: str, texts: tuple[str, ...], key: tuple[str, ...], columns: set[str], rows: int
 ) -> _Table:
-    # An old generation's table of this name may lack these columns.
+    # In an old generation, the table of this name may lack these columns.
     label, title = find_row_columns(name) or ("id", "NULL")
     if label not in columns:
         label = key[0] if key else texts[0]
@@ -151,14 +151,14 @@ def _cells(table: _Table, rows: Sequence[Sequence[str | None]], first_text: int)
             if text is not None:
                 kind = KINDS.get((table.name, column), "other")
                 if kind == "value" and not text.startswith(FERNET_PREFIX):
-                    kind = "other"  # Langflow reads it as plaintext that contains a token
+                    kind = "other"  # Langflow treats it as plaintext
                 position = tuple(row[2:first_text])
                 cells.append(Cell(table.name, column, label, title, kind, position, text.encode()))
     return cells
 
 
 def _shown(value: str | None) -> str | None:
-    """Return an id or a name for messages; a token is hidden."""
+    """Return an id or a name for messages; a value with a token is hidden."""
     if value is None:
         return None
     return "(a token)" if FERNET_PREFIX in value else value

@@ -1,7 +1,7 @@
-"""Connect to a database server, and translate the errors of the driver and the server.
+"""Connect to a database server, and translate errors of the driver and the server.
 
-Their messages are not repeated if they could contain a part of the URL or of a row. An error is
-recognized by its code, or by a phrase in its message.
+A message is not repeated if it could contain a part of the URL or of a row. Errors are recognized
+by their code, or by a phrase in their message.
 """
 
 import os
@@ -35,7 +35,7 @@ def driver() -> Any:
 
 
 def connected(target: Target) -> Any:
-    """Connect to a database; raise StoreError, with a message without secrets, if that fails."""
+    """Connect to a database; raise StoreError, without secrets in its message, if that fails."""
     psycopg2 = driver()
     try:
         connection = interruptible(lambda: _connected(target))
@@ -57,7 +57,7 @@ def _connected(target: Target) -> Any:
     parameters = connection_parameters(target)
     if not target.environment:
         return psycopg2.connect(**parameters)
-    # libpq has its own rules of what comes before what: it gets the variables as variables.
+    # libpq has its own precedence rules, so the variables must be passed as variables.
     with _environment_lock:
         before = {name: os.environ.get(name) for name in target.environment}
         os.environ.update(target.environment)
@@ -72,7 +72,7 @@ def _connected(target: Target) -> Any:
 
 
 def connection_parameters(target: Target) -> dict[str, str]:
-    """Return the parameters of a connection, for libpq and for PostgreSQL's own clients."""
+    """Return the connection parameters, for libpq and for PostgreSQL's own clients."""
     parameters = {**target.parameters, "application_name": APPLICATION, "client_encoding": "UTF8"}
     if "PGCONNECT_TIMEOUT" not in {**os.environ, **target.environment}:
         parameters.setdefault("connect_timeout", str(CONNECT_SECONDS))
@@ -80,7 +80,7 @@ def connection_parameters(target: Target) -> dict[str, str]:
 
 
 def answers(target: Target) -> bool:
-    """Tell whether a server answers a new connection, if only with a refusal."""
+    """Tell whether a server answers a new connection; a refusal is an answer too."""
     psycopg2 = driver()
     try:
         connection = _connected(target)
@@ -92,7 +92,7 @@ def answers(target: Target) -> bool:
 
 
 def _keep_times_and_json_as_text(psycopg2: Any, connection: Any) -> None:
-    """Make psycopg2 return times and JSON as text: Python has no infinity and no 44 BC."""
+    """Make psycopg2 return times and JSON as text: Python's times have no infinity and no 44 BC."""
     numbers = (114, 1082, 1114, 1184, 3802)
     as_text = psycopg2.extensions.new_type(numbers, "LANGKEYS_TEXT", lambda value, _: value)
     psycopg2.extensions.register_type(as_text, connection)
@@ -107,7 +107,7 @@ def is_lost(psycopg2: Any, error: Exception) -> bool:
 
 
 def silence_error(location: str) -> StoreError:
-    """Return the error about a server that stopped answering."""
+    """Return the error for a server that has stopped answering."""
     return StoreError(
         f"the database {location} does not answer",
         hint="check the server and the network, and run the command again",
@@ -115,7 +115,7 @@ def silence_error(location: str) -> StoreError:
 
 
 def store_error(psycopg2: Any, error: Exception, location: str, patience: float) -> LangkeysError:
-    """Translate an error of the server, by its code."""
+    """Translate a server error by its code."""
     code = getattr(error, "pgcode", None) or ""
     diagnostics = getattr(error, "diag", None)
     name = getattr(diagnostics, "constraint_name", None) or "a constraint"
@@ -164,5 +164,5 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
 
 
 def _primary(diagnostics: Any) -> str:
-    # Used only for errors whose text names tables, columns and settings, and no values.
+    # Only called for errors whose text contains names and settings, but no values.
     return str(getattr(diagnostics, "message_primary", None) or "no reason was given")

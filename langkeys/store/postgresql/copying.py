@@ -1,4 +1,4 @@
-"""Copies of a live database, made and checked by PostgreSQL's own clients."""
+"""Copies of a live database, made and checked with PostgreSQL's own clients."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from langkeys.store.postgresql.database import Database
 from langkeys.targets import Target
 
 BLOCK = 8192
-"""The page size of a server in bytes, to report progress."""
+"""The size of a server's page in bytes, for progress reports."""
 LOOK_SECONDS = 0.1
 _LOCK_WAIT = "10s"
 _MOST_SAID = 1 << 20
@@ -34,7 +34,7 @@ class Copying(Database):
     def copy_to(
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
-        del with_indexes  # a dump contains no indexes; a restore creates them
+        del with_indexes  # a dump contains no indexes; pg_restore creates them
         path = path.absolute()
         dump, restore = _client(_DUMP), _client(_RESTORE)
         if path.exists() or path.is_symlink():
@@ -70,7 +70,7 @@ class Copying(Database):
             dump, "--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}",
             f"--dbname={_connection_string(connection_parameters(self._target))}",
         ]  # fmt: skip
-        # Its messages go to a file: a pipe that nobody reads until the end may fill up.
+        # Send its messages to a file: a pipe that is read only at the end may fill up.
         with (
             tempfile.TemporaryFile() as messages,
             subprocess.Popen(  # noqa: S603 - PostgreSQL's own client, without a shell
@@ -97,7 +97,7 @@ class Copying(Database):
     def _follow(
         self, process: subprocess.Popen[bytes], descriptor: int, progress: Callable[[int], None]
     ) -> None:
-        """Wait for the end of pg_dump; raise StoreError if the server stops answering."""
+        """Wait until pg_dump ends; raise StoreError if the server stops answering."""
         size, grown_at = 0, time.monotonic()
         while process.poll() is None:
             before, size = size, os.fstat(descriptor).st_size
@@ -122,7 +122,7 @@ class Copying(Database):
                 f"{_DUMP} may not read all tables and sequences of {location}",
                 hint="connect as the server's own user, who owns the tables",
             )
-        if "canceling statement due to" in said:  # it waits for locks by a limit for statements
+        if "canceling statement due to" in said:  # lock_timeout or statement_timeout
             return FailedError(
                 f"{_DUMP} waited {_LOCK_WAIT} for a lock on {location}", hint="try again"
             )
@@ -131,7 +131,7 @@ class Copying(Database):
         return FailedError(f"{_DUMP} could not copy {location}")
 
     def _check(self, restore: str, staged: Path) -> None:
-        """Check that the copy's table of contents is readable and has Langflow's tables."""
+        """Check that the copy's table of contents is readable and lists Langflow's tables."""
         listed = subprocess.run(  # noqa: S603 - PostgreSQL's own client, without a shell
             [restore, "--list", str(staged)],
             stdin=subprocess.DEVNULL,
@@ -169,7 +169,7 @@ def _client(name: str) -> str:
 
 
 def _connection_string(parameters: Mapping[str, str]) -> str:
-    """Return libpq's parameters without passwords: anybody can see a program's arguments."""
+    """Return libpq's parameters without passwords: every user can see a program's arguments."""
     shown = {
         name: text for name, text in parameters.items() if name not in ("password", "sslpassword")
     }
@@ -180,7 +180,7 @@ def _connection_string(parameters: Mapping[str, str]) -> str:
 
 
 def _environment(target: Target) -> dict[str, str]:
-    """Return the environment of pg_dump: with the password, and without langkeys' own settings."""
+    """Return the environment of pg_dump, with the password but without langkeys' own settings."""
     environment = {**_bare_environment(), **target.environment}
     names = [name for name in os.environ if name.startswith("PG")]
     environment.update({name: os.environ[name] for name in names})
@@ -190,11 +190,11 @@ def _environment(target: Target) -> dict[str, str]:
 
 
 def _bare_environment() -> dict[str, str]:
-    """Return this process's environment without what may be secret."""
+    """Return this process's environment without variables that may be secret."""
     environment = {
         name: text
         for name, text in os.environ.items()
         if not name.upper().startswith(("LANGFLOW_", "LANGKEYS_", "PG"))
     }
-    environment["LC_ALL"] = "C"  # errors are recognized by their English text
+    environment["LC_ALL"] = "C"  # errors are recognized by English text
     return environment

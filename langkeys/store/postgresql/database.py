@@ -1,4 +1,4 @@
-"""A connection to a Langflow database on a server: statements, transactions, the catalog."""
+"""A connection to a Langflow database on a server: statements, transactions, column types."""
 
 import itertools
 import threading
@@ -34,14 +34,14 @@ PATIENCE = 10.0
 PAGE_ROWS = 500
 CURSOR_ROWS = 2000
 OUR_LOCK = 0x4C4B6579
-"""The first number of langkeys' advisory locks; servers use locks with a single number."""
+"""The first of the two numbers in langkeys' advisory locks; servers' locks have one number."""
 
 Parameters = Sequence[object] | Mapping[str, object]
 Own = TypeVar("Own", bound="Database")
 
 
 class Database(BaseStore):
-    """The part of a store that all tables share: connection, columns and generation."""
+    """The part of a store that all tables need: connection, columns and generation."""
 
     def __init__(
         self, target: Target, *, writable: bool = False, patience: float = PATIENCE
@@ -51,7 +51,7 @@ class Database(BaseStore):
         self._writable = writable
         self._patience = patience
         self._psycopg2 = driver()
-        # Held for a statement or a whole transaction: several threads share the connection.
+        # Held during a statement or a whole transaction, because threads share the connection.
         self._lock = threading.RLock()
         self._in_transaction = False
         self._is_closed = False
@@ -125,7 +125,7 @@ class Database(BaseStore):
         )
 
     def _read_types(self) -> dict[str, dict[str, str]]:
-        """Return the column types of all tables; tables that are not known have no columns."""
+        """Return the column types of all tables; unknown tables have no columns."""
         types: dict[str, dict[str, str]] = {}
         for table, column, column_type in self._rows(
             "SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c"
@@ -166,8 +166,8 @@ class Database(BaseStore):
         return False
 
     def version(self) -> int:
-        # Langflow servers write a heartbeat each second, so every cheap counter changes all the
-        # time: nothing that was read before is known to be current.
+        # Langflow servers write a heartbeat every second, which changes every cheap counter. So
+        # nothing that was read before is known to be current.
         return next(self._versions)
 
     def schema_version(self) -> int:
@@ -196,8 +196,8 @@ class Database(BaseStore):
     def _rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         with self._lock:
             if not self._in_transaction and not sql.startswith("BEGIN"):
-                # Reading waits for an exclusive lock, too. A pooler may give the session to others,
-                # so the limit is set for this statement alone.
+                # A plain SELECT waits for an exclusive lock, too. A pooler may give the session to
+                # others, so the limit is set for this statement only.
                 sql = f"SET LOCAL lock_timeout = {self._lock_milliseconds}; {sql}"
             if self._connection.closed and self._is_replaceable:
                 self._disconnect()
@@ -209,7 +209,8 @@ class Database(BaseStore):
                     raise self._as_ours(error) from None
             except (ValueError, UnicodeError) as error:
                 raise self._as_ours(error) from None
-            # The server was restarted or ended an idle session. No transaction was active: retry.
+            # The server was restarted, or ended an idle session. No transaction was active, so
+            # retry.
             self._disconnect()
             self._connect()
             with self._translated():
@@ -217,13 +218,13 @@ class Database(BaseStore):
 
     @property
     def _is_replaceable(self) -> bool:
-        """Whether another connection would do: nothing depends on the session."""
+        """Whether a new connection can replace this one, because nothing depends on the session."""
         return self._may_reconnect and not self._in_transaction and not self._is_closed
 
     def _reconnects_after(self, error: Exception) -> bool:
         if not self._is_replaceable:
             return False
-        # A server that has just been given up would only be waited for again.
+        # A server that has just been given up would cost another wait.
         if self._calls.is_given_up:
             self._disconnect()
             return False
@@ -251,7 +252,7 @@ class Database(BaseStore):
             raise StoreError(f"{self.location} was opened for reading; nothing was written")
 
     def _require_more_than_ends(self) -> None:
-        """Raise UnsupportedError if langkeys does not write to this generation."""
+        """Raise UnsupportedError if langkeys only deletes rows of this generation."""
         require_writable(self._generation, self.location)
 
     def _copy(self, sql: str, lines: IO[str]) -> None:
@@ -280,10 +281,10 @@ class Database(BaseStore):
         self, sql: str, parameters: Sequence[object] = (), *, order: str, limit: int | None,
         offset: int = 0,
     ) -> Iterator[Row]:  # fmt: skip
-        """Yield rows in an order that has no index, however many and however slowly consumed.
+        """Yield any number of rows in an order without an index, to a consumer of any speed.
 
-        All rows are read at once; many go into a temporary file. An open cursor would block the
-        server's VACUUM, and migrations, for as long as the consumer is slow.
+        All rows are read first; large results go to a temporary file. An open cursor would block
+        the server's VACUUM, and migrations, for as long as the consumer takes.
         """
         ordered = f"{sql} ORDER BY {order}"
         if limit is not None and limit <= CURSOR_ROWS:
@@ -306,7 +307,7 @@ class Database(BaseStore):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Run the block in a read-only transaction, or in the one that is active already."""
+        """Run the block in the active transaction, or else in a read-only transaction."""
         if self._in_transaction:
             yield
             return
@@ -322,7 +323,7 @@ class Database(BaseStore):
         try:
             self._rows(sql, parameters)
         except StoreError:
-            # A second time, as `_rows` has connected again.
+            # This was already the second attempt: ``_rows`` has reconnected.
             if self._connection.closed and not self._calls.is_given_up:
                 raise StoreError(
                     f"the connection to the database {self.location} was lost at the beginning of a"
@@ -333,19 +334,20 @@ class Database(BaseStore):
             raise
 
     def _end(self, sql: str) -> None:
-        with suppress(self._psycopg2.Error):  # report the first error instead
+        with suppress(self._psycopg2.Error):  # the first error is reported
             self._fetched(sql, ())
 
     def _is_pooled(self) -> bool:
-        """Tell whether the connection is one to a pooler."""
-        # A pooler reports a process id of its own, and may change the server process.
+        """Tell whether the connection leads to a pooler."""
+        # A pooler reports a process id of its own, and may change the server process between
+        # queries.
         ((process,),) = self._rows("SELECT pg_backend_pid()")
         return bool(process != self._connection.info.backend_pid)
 
     # Columns
 
     def _utc(self, table: str, column: str, alias: str) -> str:
-        """Return SQL for a time column as UTC without a zone; NULL if there is no such column."""
+        """Return SQL for a time column as UTC without a zone; NULL if the column does not exist."""
         column_type = self._types[table].get(column)
         return (
             "NULL::timestamp" if column_type is None else utc_time(f"{alias}.{column}", column_type)

@@ -1,4 +1,4 @@
-"""The encrypted values of the columns that are known to have them."""
+"""The encrypted values in known columns."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from langkeys.store.postgresql.database import PAGE_ROWS, Database
 from langkeys.store.postgresql.values import shown_id
 
 SAMPLE_ROWS = 4
-"""How many encrypted values are taken from each end of a known column."""
+"""The number of encrypted values that are sampled from each end of a known column."""
 
 
 class EncryptedValues(Database):
@@ -24,9 +24,9 @@ class EncryptedValues(Database):
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
-            # Tokens sort by the time of encryption, more or less, in any collation; the column's
-            # own has an index on API keys. Both ends: they differ if somebody has changed the
-            # secret key by hand.
+            # Tokens sort roughly by their time of encryption, in any collation. The database's own
+            # collation has an index on API keys. Both ends are sampled, because they differ if
+            # somebody has changed the secret key by hand.
             for direction in ("DESC", "ASC"):
                 rows = self._rows(
                     f'SELECT {row_id}, {name}, {column} FROM "{table}"'
@@ -85,7 +85,7 @@ class EncryptedValues(Database):
     def _present(self, known: tuple[EncryptedColumn, ...]) -> Iterator[EncryptedColumn]:
         for table, column, row_id, name in known:
             if self._has(table, column):
-                # In 1.8 sso_config has the secret but no slug.
+                # In 1.8, sso_config has the column for the secret, but no slug.
                 yield table, column, row_id, name if self._has(table, name) else "NULL"
 
     def _value_pages(

@@ -1,4 +1,4 @@
-"""The functions of ``langkeys.store.engines`` for PostgreSQL, where a target is on a server."""
+"""The functions of ``langkeys.store.engines`` for PostgreSQL, whose databases are on a server."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ from langkeys.targets import Target
 
 
 def open_store(target: Target, *, writable: bool, cache_kib: int | None) -> PostgresStore:
-    """See ``langkeys.store.engines.open_store``; ``cache_kib`` is the server's business."""
+    """See ``langkeys.store.engines.open_store``; ignores ``cache_kib``: the server caches."""
     del cache_kib
     return PostgresStore(target, writable=writable, patience=PATIENCE)
 
@@ -27,7 +27,7 @@ def take_alone(target: Target, *, patience: float, ignored: Collection[str]) -> 
 
 
 def create_store(target: Target, superuser: User) -> str | None:
-    """See ``langkeys.store.engines.create_store``; always raises: a server creates its tables."""
+    """See ``langkeys.store.engines.create_store``; always raises: servers create the tables."""
     del superuser
     raise UnsupportedError(
         f"langkeys makes no tables in {target.location}: a Langflow server does",

@@ -1,6 +1,6 @@
-"""Batches of API keys in a local temporary file, so that a million are not in memory.
+"""Batches of API keys in a local temporary file, so that a million keys need little memory.
 
-A temporary table would not survive a pooler's next transaction, and needs an additional right.
+A temporary table would need an additional right, and a pooler would lose it after each transaction.
 """
 
 import io
@@ -68,7 +68,7 @@ class ServerKeyBatch:
         self._spool.add(self._readable(self._store._matching_rows(wanted), spared))
 
     def _readable(self, rows: Iterable[Row], spared: str | None) -> Iterator[Row]:
-        """Leave out unreadable rows: it cannot be known whether they match the filter."""
+        """Skip unreadable rows, because it is unknown whether they match the filter."""
         for row in rows:
             try:
                 key = self._store._api_key(row)
@@ -150,7 +150,7 @@ class ServerKeyBatch:
     def _still_matching(self, wanted: KeyFilter | None) -> Iterator[Row]:
         store = self._store
         where, parameters = ("true", []) if wanted is None else store._conditions(wanted)
-        # Within a transaction, lock the rows so that they do not change before its end.
+        # Within a transaction, lock the rows so that they cannot change before it ends.
         locked = " FOR UPDATE" if store._in_transaction else ""
         for rows in in_batches(self._rows(), _AT_ONCE):
             found = store._rows(
@@ -192,7 +192,7 @@ _TIME_CELLS = frozenset(
 
 
 def _as_read(row: tuple[object, ...]) -> Row:
-    """Convert a row from the form to be stored to the form that is read: times without a zone."""
+    """Convert a row from the form that is stored to the form that is read: times without a zone."""
     return tuple(
         str(cell).removesuffix("+00") if index in _TIME_CELLS and cell is not None else cell
         for index, cell in enumerate(row)
@@ -200,7 +200,7 @@ def _as_read(row: tuple[object, ...]) -> Row:
 
 
 def _copied(cell: object, column: str) -> str:
-    """Format a cell for COPY; a time gets its offset, as the session may have another zone."""
+    """Format a cell for COPY; times get an offset: the session's time zone may not be UTC."""
     if cell is None:
         return "\\N"
     if isinstance(cell, bool):

@@ -14,7 +14,7 @@ from langkeys.store.postgresql.values import HEX_ID, stored_time
 from langkeys.store.records import OwnedKey
 
 USERS = 16_384
-"""How many users are cached, by their whole row; about 20 MB."""
+"""The number of cached users, about 20 MB; the cache key is the whole row."""
 
 
 class KeyLookup(ApiKeyTable, UserTable):
@@ -73,7 +73,8 @@ class KeyLookup(ApiKeyTable, UserTable):
         if not HEX_ID(key_id):
             return False
         self._require_writable()
-        # Retried on a new connection if this one is lost: a use may be counted twice, but not lost.
+        # If the connection is lost, this is retried: a use may be counted twice, but is never
+        # missed.
         counted = self._rows(
             "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = %s WHERE id = %s"
             " RETURNING 1",
@@ -95,8 +96,8 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     @cached_property
     def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
-        # Cached by the whole row, so that a changed row is parsed again. A user may have many keys,
-        # and parsing a row takes as long as finding it.
+        # The cache key is the whole row, so a changed row is parsed again. One user may have many
+        # keys, and parsing a row takes as long as finding it.
         return lru_cache(maxsize=USERS)(self._user)
 
     def _owned(self, sql: str, value: str) -> list[OwnedKey]:

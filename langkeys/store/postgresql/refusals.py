@@ -1,7 +1,7 @@
-"""Why a connection to a server cannot be made, in words of our own.
+"""Explain in our own words why a connection to a server failed.
 
-What libpq and the server say before there is a session has no error code, and may hold parts of the
-URL: it is told by what is in it, and never repeated.
+Messages of libpq and the server from before a session exists have no error code and may contain
+parts of the URL. They are recognized by phrases, and never repeated.
 """
 
 import re
@@ -16,7 +16,8 @@ _CLIENT_FILES = (
     " they do not belong together"
 )
 
-# The first that is found counts: where several hosts or ways were tried, several are.
+# The first phrase found decides: if several hosts or methods were tried, the message contains
+# several phrases.
 _REFUSALS = (
     ("password authentication failed", "it refuses the user or the password", "password"),
     ("SASL authentication failed", "it refuses the user or the password", "password"),
@@ -91,7 +92,7 @@ _HINTS = {
     "options": "remove the parameter options from LANGFLOW_DATABASE_URL",
 }
 
-# The parameter's name is libpq's own word; its value, behind it or before it, is the user's.
+# The parameter's name is a word of libpq; its value, before or after the name, comes from the user.
 _INVALID = re.compile(
     r'\A(?:connection to server .* failed: )?invalid (?:"?(\w+)"? (?:value|number): '
     r'|integer value .* for connection option "(\w+)"$)'
@@ -99,7 +100,7 @@ _INVALID = re.compile(
 
 
 def refusal(location: str, said: str) -> LangkeysError:
-    """Return the error for what libpq said when it could not connect to ``location``."""
+    """Return the error for libpq's message about a failed connection to ``location``."""
     if invalid := _INVALID.match(said.rstrip()):
         parameter = invalid[1] or invalid[2]
         variable = f"PG{parameter.replace('_', '').upper()}"

@@ -1,4 +1,4 @@
-"""A list of rows that moves to an unnamed temporary file if it is large."""
+"""A list of rows that moves to an unnamed temporary file when it becomes large."""
 
 import io
 import marshal
@@ -10,7 +10,7 @@ from langkeys.batches import in_batches
 from langkeys.errors import StoreError
 
 IN_MEMORY = 1 << 20
-"""The size, in bytes, above which rows move to a file."""
+"""The size in bytes above which the rows move to a file."""
 _BLOCK_ROWS = 500
 
 Row = tuple[Any, ...]
@@ -35,7 +35,7 @@ class Spool:
                 data = marshal.dumps(block)
                 if self._end + len(data) > IN_MEMORY and isinstance(self._file, io.BytesIO):
                     in_memory = self._file.getvalue()
-                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - until it is closed
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
                     self._file.write(in_memory)
                 self._file.seek(self._end)
                 self._file.write(data)
@@ -49,10 +49,10 @@ class Spool:
             ) from None
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield the rows that are there now; several iterations may overlap."""
+        """Yield the rows added so far; several iterations may run at the same time."""
         for start, size in tuple(self._blocks):
             self._file.seek(start)
-            yield from marshal.loads(self._file.read(size))  # noqa: S302 - of our own writing
+            yield from marshal.loads(self._file.read(size))  # noqa: S302 - written by this process
 
     def close(self) -> None:
         """Delete the temporary file."""

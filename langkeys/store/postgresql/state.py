@@ -1,4 +1,4 @@
-"""The state of the server and of this session, for ``doctor``."""
+"""Report the state of the server and of this session, for ``doctor``."""
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class ServerState(Cells):
             " current_user::text, (SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n"
             " ON n.oid = c.relnamespace WHERE c.oid = to_regclass('apikey')), pg_is_in_recovery()"
         )
-        # Of the connection from here, which may be one to a pooler.
+        # This describes our own connection, which may lead to a pooler.
         tls = self._connection.info.ssl_in_use
         found = [
             Observation(
@@ -112,7 +112,7 @@ class ServerState(Cells):
 
 
 def is_local(descriptor: int) -> bool:
-    """Tell whether a connection leads to this machine, as far as its address shows."""
+    """Tell whether a connection leads to this machine, judging by its address."""
     import socket  # only for doctor
 
     with socket.socket(fileno=os.dup(descriptor)) as connection:

@@ -1,4 +1,4 @@
-"""Stubs of rows, readable or not, so that each row can be named and deleted."""
+"""Describe rows, readable or not, so that each of them can be named and deleted."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

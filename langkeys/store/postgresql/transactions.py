@@ -1,4 +1,4 @@
-"""Run transactions: take the lock, commit, and find out whether a commit succeeded."""
+"""Run transactions: take the lock, commit, and find out whether the commit succeeded."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from langkeys.errors import LangkeysError, StoreError
 from langkeys.store.postgresql.database import OUR_LOCK, Database
 
 COMMIT_PATIENCE = 10.0
-"""How many seconds to ask the server for the result of a COMMIT after a lost connection."""
+"""Seconds to keep asking the server for the result of a COMMIT after the connection was lost."""
 _LOOK_SECONDS = 0.1
 _UNKNOWN_ID = "22023"
 
@@ -25,13 +25,13 @@ class Transactions(Database):
     def _transaction(self) -> Iterator[None]:
         self._require_writable()
         try:
-            # READ COMMITTED: a snapshot taken before the lock would not see what the previous
-            # holder wrote. Statements that rely on an earlier read repeat it in their condition.
+            # READ COMMITTED: a snapshot from before the lock would miss what the previous holder
+            # wrote. Statements that rely on an earlier read repeat it in their condition.
             self._begin(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;"
                 " SET LOCAL lock_timeout = %s; SET LOCAL statement_timeout = 0;"
                 " SET LOCAL idle_in_transaction_session_timeout = '10min';"
-                # A reported write must survive a crash of the server.
+                # A write that we report must survive a crash of the server.
                 " SELECT set_config('synchronous_commit', 'on', true)"
                 " WHERE current_setting('synchronous_commit') = 'off';"
                 " SELECT pg_advisory_xact_lock(%s, 0)",
@@ -59,8 +59,8 @@ class Transactions(Database):
 
     def transaction_status(self, transaction_id: str) -> str | None:
         identity, _, number = transaction_id.rpartition("/")
-        # Each server numbers its own transactions: a number from another server, or from a database
-        # that a copy has since replaced, belongs to another transaction here.
+        # Each server numbers its own transactions. On another server, or in a database that was
+        # replaced by a copy, the same number belongs to another transaction.
         if identity != self._identity():
             return None
         try:
@@ -72,7 +72,7 @@ class Transactions(Database):
         return None if status is None else str(status)
 
     def _identity(self) -> str:
-        """Return an id of this database on this server that no other database has."""
+        """Return an id that no other database has, on this or any other server."""
         ((oid, may_ask),) = self._rows(
             "SELECT oid::text, has_function_privilege('pg_control_system()', 'EXECUTE')"
             " FROM pg_database WHERE datname = current_database()"

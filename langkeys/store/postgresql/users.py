@@ -70,15 +70,15 @@ class UserTable(Database):
         yield from self._readable(rows, lambda row: UserSummary(self._user(row), row[-2], row[-1]))
 
     def usernames_like(self, username: str) -> Sequence[str]:
-        # The server's lower() depends on the locale of the database.
+        # The server's lower() depends on the database's locale.
         wanted = username.lower()
         names = (row[0] for row in self._rows('SELECT username FROM "user"'))
         return [name for name in names if name.lower() == wanted]
 
     def has_other_superuser(self, user_id: str) -> bool:
         rows = self._rows(
-            # Within a transaction, lock the rows so that they stay superusers until its end. FOR
-            # UPDATE would prevent servers from adding API keys for these users.
+            # Within a transaction, lock the rows so that these users stay superusers until it ends.
+            # FOR UPDATE would prevent servers from adding API keys for them.
             'SELECT id FROM "user" WHERE is_active AND is_superuser ORDER BY id'
             f"{' FOR NO KEY UPDATE' if self._in_transaction and self._writable else ''}"
         )

@@ -1,7 +1,7 @@
-"""Conversion between cells and values.
+"""Convert between cells and Python values.
 
-Column types exclude most invalid cells. The rest (a time of infinity, JSON of another form) raise
-``BadCellError``, which names the column and never the content.
+The column types exclude most invalid cells. The others (an infinite time, JSON of an unexpected
+form) raise ``BadCellError``, which names the column and never the content.
 """
 
 import json
@@ -16,7 +16,7 @@ WITH_ZONE = "timestamp with time zone"
 
 
 class BadCellError(Exception):
-    """A cell holds a value that no server writes there."""
+    """A cell contains a value that no server writes there."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -25,7 +25,7 @@ class BadCellError(Exception):
 
 @lru_cache(maxsize=64)  # many rows are written with the same times
 def stored_time(moment: datetime | None) -> str | None:
-    """Format a time as UTC, so that columns with and without a zone read it in the same way.
+    """Format a time as UTC, so that columns with and without a zone store the same time.
 
     A column without a zone ignores the offset, whatever the session's time zone is.
     """
@@ -41,15 +41,15 @@ def naive_time(moment: datetime) -> str:
 
 
 def utc_time(column: str, column_type: str | None) -> str:
-    """Return SQL for a time column as UTC without a zone; ``column_type`` may have one."""
+    """Return SQL for a time column as UTC without a zone; the column may have a zone or not."""
     return f"({column} AT TIME ZONE 'UTC')" if column_type == WITH_ZONE else column
 
 
 def loaded_time(text: Any, column: str) -> datetime:
-    """Parse a time that ``utc_time`` has selected. Raises BadCellError."""
+    """Parse a time selected with ``utc_time``. Raises BadCellError."""
     try:
         if len(text) < 26:
-            # The server omits trailing zeros of a fraction.
+            # The server omits trailing zeros of the fraction.
             whole, _, fraction = text.partition(".")
             text = f"{whole}.{fraction:0<6}"
         return datetime.fromisoformat(f"{text}+00:00")
@@ -83,7 +83,7 @@ def shown_id(value: Any) -> str:
 
 
 def ids_only(ids: Sequence[str]) -> list[str]:
-    """Leave out texts that are not ids: one of them would make the server refuse the statement."""
+    """Remove texts that are not ids: a single one would make the server reject the statement."""
     return [row_id for row_id in ids if HEX_ID(row_id)]
 
 

@@ -42,8 +42,8 @@ class VariableTable(Database):
     def variables_named(
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
-        # Langflow selects one row without an order. PostgreSQL guarantees none; mostly it returns
-        # the oldest row that has not been changed.
+        # Langflow selects one row without ORDER BY. PostgreSQL then guarantees no order, but
+        # usually returns the oldest row that has not been changed.
         if user_id is not None and not HEX_ID(user_id):
             return []
         rows = self._rows(

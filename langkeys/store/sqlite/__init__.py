@@ -1,5 +1,5 @@
 """The SQLite engine: all SQL for SQLite, and the only package that imports sqlite3.
 
-It adds no table, column or index to the database, and keeps its journal mode. Column order differs
-between databases, so columns are always named.
+The engine adds no table, column or index to the database, and keeps its journal mode. The order of
+columns differs between databases, so SQL always names them.
 """

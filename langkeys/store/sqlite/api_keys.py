@@ -62,7 +62,7 @@ class ApiKeyTable(Database):
         user_column, name_column = "k.user_id", "k.name"
         if wanted.user_id is not None and wanted.name is not None:
             # Use the index that matches fewer rows: one user may own a million keys, or a million
-            # keys may have one name. A plus keeps SQLite from using an index.
+            # keys may have the same name. A plus before a column keeps SQLite from using its index.
             if self._is_short("name", wanted.name):
                 user_column = "+k.user_id"
             else:
@@ -115,7 +115,7 @@ class ApiKeyTable(Database):
         return self._keys(f"k.name = ? ORDER BY {self._key_row} LIMIT ?", name, limit)
 
     def api_keys_by_id_start(self, hex_digits: str, limit: int) -> Sequence[ApiKey]:
-        # A range instead of LIKE: it uses the primary key's index.
+        # A range can use the primary key's index; LIKE cannot.
         return self._keys(
             "k.id >= ? AND k.id < ? ORDER BY k.id LIMIT ?", hex_digits, hex_digits + "g", limit
         )
@@ -256,7 +256,7 @@ class ApiKeyTable(Database):
         return f"SELECT {self._key_columns}, {self._key_row} FROM apikey k{JOINED_OWNER}"
 
     def _api_key(self, row: Sequence[Any]) -> ApiKey:
-        # By position, in the order of KEY_COLUMNS, for speed: a list may have a million keys.
+        # Unpacked by position, in the order of KEY_COLUMNS, for speed: there may be a million keys.
         row_id, name, user_id, stored, key_hash, created, used, uses, is_active, expires = row[:10]
         try:
             if type(uses) is not int:
@@ -279,7 +279,7 @@ class ApiKeyTable(Database):
 
 
 def key_row(key: ApiKey) -> tuple[object, ...]:
-    """Return a key's cells as they are stored, in the order of KEY_COLUMNS."""
+    """Return a key's cells in their stored form, in the order of KEY_COLUMNS."""
     return (
         key.id,
         key.name,

@@ -15,7 +15,7 @@ from langkeys.store.sqlite.database import PAGE_ROWS, Database
 from langkeys.store.sqlite.values import shown_name, text_or_bytes
 
 PAGE_BYTES = 8 << 20
-"""The amount of text read at a time: flows and messages may be large, and many."""
+"""The number of bytes read at a time: flows and messages may be large, and many."""
 
 _PREFIX = FERNET_PREFIX.encode()
 
@@ -26,7 +26,7 @@ class _Table(NamedTuple):
     key: tuple[str, ...]
     """The columns that identify a row: the rowid, or the primary key if there is no rowid."""
     has_numbers: bool
-    """Whether ``key`` is the rowid, under a name that no column has taken."""
+    """Whether ``key`` is the rowid, under a name that no column uses."""
     label: str
     """SQL for the row's id in messages."""
     title: str
@@ -56,7 +56,8 @@ class Cells(Database):
         keys = {table.name: table.quoted_key for table in self._tables}
         values = [(cell, self._text_parameter(text_or_bytes(text))) for cell, text in changes]
         for (table, column, kind), some in groupby(values, _statement_key):
-            # The value stays text in the database's encoding, even if its bytes are not valid.
+            # CAST keeps the value a text in the database's encoding, even if its bytes are not
+            # valid.
             mark = "?" if kind is str else "CAST(? AS TEXT)"
             where = " AND ".join(f"{name} = ?" for name in keys[table])
             rows = [(value, *cell.position) for cell, value in some]
@@ -89,7 +90,7 @@ class Cells(Database):
         return [
             self._table(name)
             for name, _ in rows
-            # Writing to a virtual table's shadow tables would corrupt it.
+            # Writes to the shadow tables of a virtual table would corrupt it.
             if not name.startswith("sqlite_") and not f"{name}_".startswith(virtual)
         ]
 
@@ -111,7 +112,7 @@ class Cells(Database):
                 f"{self.location}: the rows of table {name} cannot be identified: its"
                 " columns use all names of SQLite's row number"
             )
-        # An old generation's table of this name may lack these columns.
+        # In an old generation, the table of this name may lack these columns.
         label, title = find_row_columns(name) or ("id" if "id" in columns else key[0], "NULL")
         return _Table(
             name,
@@ -137,7 +138,7 @@ class Cells(Database):
         return int(self._rows(sql)[0][0] or 0)
 
     def _cell_pages(self, table: _Table) -> Iterator[tuple[list[Cell], int]]:
-        """Yield pages of cells with the number of rows passed by their ends."""
+        """Yield pages of cells, each with the number of rows read so far."""
         conditions = {
             column: f"typeof({_quoted(column)}) = 'text' AND "
             + (
@@ -149,7 +150,7 @@ class Cells(Database):
             for column in sorted(
                 table.columns, key=lambda column: (table.name, column) not in KINDS
             )
-            # Columns that identify a row must not change; Langflow has no tokens in them.
+            # Columns that identify a row must not change; Langflow stores no tokens in them.
             if column not in table.key
         }
         if not conditions:
@@ -185,7 +186,7 @@ class Cells(Database):
     def _byte_page(
         self, sql: str, parameters: Sequence[object], first_text: int
     ) -> list[tuple[Any, ...]]:
-        """Read a page of rows; texts are bytes, to preserve those that are not UTF-8."""
+        """Read a page of rows; texts are returned as bytes, because some may not be UTF-8."""
         rows = []
         size = 0
         with self._texts_as(bytes):
@@ -213,7 +214,7 @@ def _cells(
             text = row[index]
             if text is not None:
                 if kind == "value" and not text.startswith(_PREFIX):
-                    kind = "other"  # Langflow reads it as plaintext that contains a token
+                    kind = "other"  # Langflow treats it as plaintext
                 cells.append(Cell(table, column, label, title, kind, position, text))
     return cells
 
@@ -228,7 +229,7 @@ def _statement_key(change: tuple[Cell, object]) -> tuple[str, str, type]:
 
 
 def _shown(value: object) -> str | None:
-    """Return an id or a name for messages; a token is hidden."""
+    """Return an id or a name for messages; a value with a token is hidden."""
     if value is None:
         return None
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

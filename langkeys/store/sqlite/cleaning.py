@@ -1,18 +1,18 @@
-"""Remove deleted values from the write-ahead log, as soon as no other process reads it."""
+"""Remove deleted values from the write-ahead log as soon as no other process reads it."""
 
 import os
 import sqlite3
 from pathlib import Path
 
 WAIT_MS = 100
-"""How long to wait for other processes, and make them wait, to truncate the log."""
+"""Milliseconds to wait for other processes, and to block them, to truncate the log."""
 
 
 def truncate_wal(connection: sqlite3.Connection, path: Path) -> Path | None:
-    """Truncate the write-ahead log of a database; return its path if that is not possible now.
+    """Truncate the write-ahead log of a database; return its path if that is impossible now.
 
-    Until it is truncated, deleted values remain in the log, and may remain in the database file.
-    Never raises: the change itself is committed, and only the cleaning has failed.
+    Until then, deleted values remain in the log, and possibly in the database file. No error is
+    raised, because the change itself is committed and only the cleaning has failed.
     """
     wal = Path(f"{os.path.realpath(path)}-wal")
     try:

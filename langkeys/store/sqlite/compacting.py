@@ -1,4 +1,4 @@
-"""Rewrite a whole database, so that its free pages contain no deleted values."""
+"""Rewrite the whole database, so that its free pages contain no deleted values."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from langkeys.errors import LangkeysError
 from langkeys.store.sqlite.database import Database
 
 STEPS_PER_CHECK = 100_000
-"""Instructions of SQLite's virtual machine between two checks for Ctrl-C."""
+"""SQLite checks for Ctrl-C each time it has run this many virtual machine instructions."""
 
 
 class Compacting(Database):
@@ -23,8 +23,9 @@ class Compacting(Database):
             if problem is None:
                 failpoints.reach("before-cleaning")
                 with self._lock:
-                    # Python handles Ctrl-C only in a callback; SQLite then stops as interrupted. It
-                    # is not raised: the rotation is complete, and its result must be reported.
+                    # Python handles Ctrl-C only in a callback, after which SQLite stops with
+                    # "interrupted". That error is not raised: the rotation is complete, and its
+                    # result must be reported.
                     self._connection.set_progress_handler(lambda: 0, STEPS_PER_CHECK)
                     try:
                         self._connection.execute("VACUUM")
@@ -44,7 +45,7 @@ class Compacting(Database):
             )
 
     def _missing_space(self, temporary: Sequence[str]) -> str | None:
-        """Say where there is no space for a VACUUM, which needs a copy and a journal as large."""
+        """Say which folder lacks space for VACUUM, which needs a copy and an equal journal."""
         pages, page_size = (
             int(self._rows(f"PRAGMA {what}")[0][0]) for what in ("page_count", "page_size")
         )

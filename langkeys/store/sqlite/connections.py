@@ -20,12 +20,12 @@ class FileConnection(NamedTuple):
 
 
 def open_connection(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -> FileConnection:
-    """Open an existing database; SQLite itself opens it read-only if it cannot be written."""
+    """Open an existing database; if it is not writable, SQLite opens it read-only."""
     for _ in range(_TRIES):
         before = _status_of_database(path)
         try:
             connection = sqlite3.connect(
-                f"{path.as_uri()}?{mode}",  # never create
+                f"{path.as_uri()}?{mode}",  # SQLite must not create it
                 uri=True,
                 timeout=busy_timeout,
                 isolation_level=None,
@@ -36,7 +36,7 @@ def open_connection(path: Path, busy_timeout: float, *, mode: str = "mode=rw") -
         after = _status_of_database(path)
         if (before.st_ino, before.st_dev) == (after.st_ino, after.st_dev):
             return FileConnection(connection, (after.st_ino, after.st_dev))
-        connection.close()  # the file was replaced meanwhile
+        connection.close()  # another process replaced the file
     raise StoreError(f"the database {path} keeps being replaced")
 
 
@@ -69,8 +69,9 @@ def missing_database_error(path: Path, error: OSError) -> StoreError:
 class Snapshot:
     """A database in WAL mode in a read-only folder, opened as an immutable file.
 
-    SQLite cannot create the -shm file there. The file is only immutable as long as no server has it
-    open: its changes go to a -wal file. So ``check`` must be called after each read.
+    SQLite cannot create the -shm file in such a folder. The file is immutable only while no server
+    has the database open, because a server writes changes to a -wal file. So ``check`` must be
+    called after each read.
     """
 
     MODE = "mode=ro&immutable=1"
@@ -121,17 +122,17 @@ def is_wal(path: Path) -> bool:
 
 
 class OverwriteDetector:
-    """Detects that another database was copied over an open file.
+    """Detects that another database was copied over the open file.
 
-    SQLite recognizes a commit by a counter in the file, but two copies of one backup may have the
-    same counter after different commits. In WAL mode every checkpoint changes the file, so nothing
-    is detected there.
+    SQLite recognizes a commit by a counter in the file. But two copies of the same backup may have
+    the same counter after different commits. In WAL mode, nothing is detected, because every
+    checkpoint changes the file.
     """
 
     version = -1
     """SQLite's data_version at the last check."""
     has_own_write = False
-    """Whether this connection has written since; data_version ignores its own writes."""
+    """Whether this connection has written since then; data_version ignores its own writes."""
     _was_overwritten = False
 
     def __init__(self, path: Path) -> None:
@@ -142,7 +143,7 @@ class OverwriteDetector:
             raise missing_database_error(path, error) from None
 
     def was_overwritten(self, status: os.stat_result, data_version: Callable[[], int]) -> bool:
-        """Tell whether the file has changed since it was opened other than by a commit."""
+        """Tell whether the file has changed since it was opened, other than by a commit."""
         stamp = _stamp(status)
         if stamp != self._stamp and not self._was_overwritten:
             version = data_version()
@@ -157,7 +158,7 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
 
 
 def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError:
-    """Translate an error of SQLite, by its text: in Python 3.10 errors have no codes."""
+    """Translate an error of SQLite by its text, because errors have no codes in Python 3.10."""
     text = str(error)
     if "locked" in text:
         return LockedError(
@@ -186,17 +187,17 @@ def store_error(error: Exception, path: Path, busy_timeout: float) -> StoreError
 
 
 def is_open_error(error: LangkeysError) -> bool:
-    """Tell whether SQLite could not open or create the files that it needs beside a database."""
+    """Tell whether SQLite could not open or create the files that it needs next to a database."""
     return "readonly" in error.message or "unable to open" in error.message
 
 
 def authorize_delete_only(
     action: int, table: str | None, column: str | None, database: str | None, _: str | None
 ) -> int:
-    """Allow statements that read, delete, or count the uses of an API key; deny other writes."""
+    """Allow statements that read, delete, or count uses of an API key; deny all other writes."""
     counts = table == "apikey" and column in ("total_uses", "last_used_at")
     is_write = action == sqlite3.SQLITE_INSERT or (action == sqlite3.SQLITE_UPDATE and not counts)
-    # SQLite's own tables are exempt: its JSON functions update the schema table in memory.
+    # Exempt SQLite's own tables: its JSON functions update the schema table in memory.
     if is_write and database == "main" and not str(table).startswith("sqlite_"):
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK

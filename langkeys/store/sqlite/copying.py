@@ -1,4 +1,4 @@
-"""Copies of a live database, without the values that were deleted from it."""
+"""Copies of a live database without its deleted values."""
 
 import os
 import sqlite3
@@ -15,7 +15,7 @@ from langkeys.store.sqlite.values import text_or_bytes
 
 STEP_PAGES = 2000
 STEPS_PER_CHECK = 20_000
-"""Instructions of SQLite's virtual machine between two checks for progress and Ctrl-C."""
+"""SQLite checks for Ctrl-C and progress each time it has run this many instructions."""
 
 
 class Copying(Database):
@@ -62,7 +62,8 @@ class Copying(Database):
                 except sqlite3.OperationalError as error:
                     if "no such" not in str(error):
                         raise
-                    # This SQLite lacks a module or collation of the tables: copy the pages as is.
+                    # This SQLite lacks a module or collation that the tables use: copy the pages
+                    # unchanged.
                     os.truncate(staged, 0)
                     self._copy_pages(staged, progress)
                     self._tell(
@@ -87,7 +88,7 @@ class Copying(Database):
             raise store_error(error, self._path, self._busy_timeout) from None
 
     def _vacuum_into(self, staged: Path, progress: Callable[[int, int], None]) -> None:
-        """Rewrite the database as it is now into a new file, without its free pages."""
+        """Rewrite the current state of the database into a new file, without its free pages."""
         (size,) = self._rows("PRAGMA page_size")[0]
         (total,) = self._rows("PRAGMA page_count")[0]
 
@@ -95,7 +96,7 @@ class Copying(Database):
             progress(min(staged.stat().st_size // size, total), total)
             return 0
 
-        # It writes only to another file, but SQLite counts it as a write.
+        # VACUUM INTO writes only to the other file, but query_only forbids it.
         self._rows("PRAGMA query_only = OFF")
         self._connection.set_progress_handler(tell, STEPS_PER_CHECK)
         try:
@@ -107,7 +108,7 @@ class Copying(Database):
         progress(total, total)
 
     def _copy_pages(self, staged: Path, progress: Callable[[int, int], None]) -> None:
-        # One read transaction for the whole copy: otherwise each write by a server restarts it.
+        # Use one read transaction for the whole copy: otherwise each write by a server restarts it.
         self._rows("BEGIN")
         try:
             self._rows("SELECT 1 FROM sqlite_master")
@@ -124,7 +125,7 @@ class Copying(Database):
     def _check_copy(self, staged: Path, *, with_indexes: bool) -> None:
         """Check that the copy is intact and has the same schema."""
         try:
-            # Immutable: opening a copy in WAL mode otherwise creates -shm and -wal files.
+            # Without immutable, opening a copy in WAL mode would create -shm and -wal files.
             with closing(
                 sqlite3.connect(f"{staged.as_uri()}?mode=ro&immutable=1", uri=True)
             ) as copy:

@@ -15,11 +15,11 @@ from langkeys.store.sqlite.store import SqliteStore
 
 
 def create_database(path: Path, superuser: User) -> str | None:
-    """Create a database, 0600, with Langflow 1.13's tables and one user, completely or not at all.
+    """Create a database with Langflow 1.13's tables and one user, completely or not at all.
 
-    If root creates it, it gets the owner of the folder, as SQLite does with ``-wal``. Returns a
-    warning if that fails, else None. Raises ConflictError if ``path`` exists, StoreError if it
-    cannot be created.
+    The file has mode 0600. If root creates it, it gets the owner of the folder, as SQLite does with
+    ``-wal``. Returns a warning if that fails, else None. Raises ConflictError if ``path`` exists,
+    StoreError if the database cannot be created.
     """
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     staged = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")

@@ -43,23 +43,23 @@ from langkeys.store.sqlite.values import (
 )
 
 BUSY_TIMEOUT = 10.0
-"""Seconds to wait for another process's write lock."""
+"""Seconds to wait for a write lock that another process holds."""
 
 MORE_CACHE = "PRAGMA main.cache_size = -8192"
-"""A page cache of 8 MB, and as much again for sorting, for many rows; SQLite's default is 2."""
+"""A page cache of 8 MB instead of 2, and as much again for sorting, for work on many rows."""
 
 PAGE_ROWS = 500
-"""Rows read at a time. No lock is held between pages, however slowly they are consumed."""
+"""The number of rows read at a time. No lock is held between pages, even for a slow consumer."""
 
 FIRST_ROW = -(1 << 63)
-"""A row number below all others, which may be negative."""
+"""A number below all row numbers, which may be negative."""
 
 Own = TypeVar("Own", bound="Database")
 _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError)
 
 
 class Database(BaseStore):
-    """The part of a store that all tables share: connection, columns and generation."""
+    """The part of a store that all tables need: connection, columns and generation."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class Database(BaseStore):
         self._busy_timeout = busy_timeout
         self._has_written = False
         self._has_removed = False
-        """Whether this connection has deleted or replaced values, which must leave the disk."""
-        # Held for a statement or a whole transaction: several threads share the connection.
+        """Whether this connection has deleted or replaced values, to be erased from the disk."""
+        # Held during a statement or a whole transaction, because threads share the connection.
         self._lock = threading.RLock()
         self._path_text = str(self._path)
         self._snapshot: Snapshot | None = None
@@ -110,7 +110,7 @@ class Database(BaseStore):
         )
 
     def _prepare(self, *, alone: bool, cache_kib: int | None) -> None:
-        # Overwrite deleted values, whatever the default of this SQLite build is.
+        # Make SQLite overwrite deleted values, whatever this build's default is.
         self._rows("PRAGMA secure_delete = ON" if self._writable else "PRAGMA query_only = ON")
         if cache_kib is not None:
             self._rows(f"PRAGMA cache_size = -{cache_kib:d}")
@@ -161,7 +161,7 @@ class Database(BaseStore):
 
     def is_replaced(self) -> bool:
         try:
-            status = os.stat(self._path_text)  # noqa: PTH116 - for each API key that is verified
+            status = os.stat(self._path_text)  # noqa: PTH116 - faster, for each verification
         except OSError as error:
             raise missing_database_error(self._path, error) from None
         if (status.st_ino, status.st_dev) != self._identity:
@@ -206,16 +206,16 @@ class Database(BaseStore):
             )
 
     def _take_alone(self) -> None:
-        """Keep others out until the connection is closed; StoreError if others have it open.
+        """Keep others out until the connection is closed; StoreError if others use the database.
 
-        It must come before the first access. In WAL mode it fails if any other connection is open,
-        even an idle one; in other modes only if another connection is in use.
+        This must be the first access to the database. In WAL mode it fails if any other connection
+        is open, even an idle one; in other modes, only if another connection is in use.
         """
         self._rows("PRAGMA locking_mode = EXCLUSIVE")
         try:
             self._connection.execute("BEGIN EXCLUSIVE")
-            self._connection.execute("COMMIT")  # in this mode the lock stays
-            # Otherwise a commit in WAL mode may return before it is on the disk.
+            self._connection.execute("COMMIT")  # in this mode, the lock is kept
+            # Without this, a commit in WAL mode may return before it is on the disk.
             self._connection.execute("PRAGMA synchronous = EXTRA")
             self._connection.execute(MORE_CACHE)
         except sqlite3.Error as error:
@@ -245,18 +245,18 @@ class Database(BaseStore):
                 self._has_written = self._overwrites.has_own_write = True
         finally:
             if self._connection.in_transaction:
-                with suppress(sqlite3.Error):  # report the first error instead
+                with suppress(sqlite3.Error):  # the first error is reported
                     self._connection.rollback()
 
     def transaction_id(self) -> str | None:
-        return None  # recovery compares the stored values instead
+        return None  # recovery compares stored values instead
 
     def transaction_status(self, transaction_id: str) -> str | None:
         del transaction_id
         return None
 
     def _read_columns(self) -> dict[str, frozenset[str]]:
-        # Other tables only by name: that is all the generation is recognized by.
+        # Of other tables only the names are needed to recognize the generation.
         columns: dict[str, frozenset[str]] = {}
         for (table,) in self._rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
             columns[shown_name(table)] = frozenset()
@@ -266,7 +266,7 @@ class Database(BaseStore):
         return columns
 
     def _row_number(self, table: str) -> str:
-        """Return the name of a table's row number; a column may have taken the usual one."""
+        """Return the name of a table's row number; a column may use the usual name."""
         columns = {column.lower() for column in self._columns.get(table, ())}
         name = next((name for name in ROW_NUMBERS if name not in columns), None)
         if name is None:
@@ -279,7 +279,7 @@ class Database(BaseStore):
         return [shown_cell(row[0]) for row in self._rows("SELECT version_num FROM alembic_version")]
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
-        # Without _translated(), for speed: this runs for each API key that is verified.
+        # Does not use _translated(), for speed: this runs for each API key that is verified.
         try:
             with self._lock:
                 rows = self._connection.execute(sql, parameters).fetchall()
@@ -289,13 +289,13 @@ class Database(BaseStore):
         except _FAILURES as error:
             if "decode" not in str(error):
                 raise self._as_ours(error) from None
-        # One text is not UTF-8: read it as bytes, so that the other rows are not lost.
+        # A text is not UTF-8: read the rows again, with such texts as bytes.
         with self._texts_as(text_or_bytes):
             return self._connection.execute(sql, parameters).fetchall()
 
     @contextmanager
     def _texts_as(self, factory: Callable[[bytes], object]) -> Iterator[None]:
-        with self._lock:  # other threads must not read with this factory
+        with self._lock:  # no other thread may read with this factory
             self._connection.text_factory = factory
             try:
                 with self._translated():
@@ -306,9 +306,9 @@ class Database(BaseStore):
                 self._connection.text_factory = str
 
     def _text_parameter(self, value: object) -> object:
-        """Return a value such that ``CAST(? AS TEXT)`` restores the same text.
+        """Return a parameter for which ``CAST(? AS TEXT)`` yields the original text.
 
-        Bytes are UTF-8 and are converted to the database's encoding.
+        Bytes are UTF-8; they are converted to the database's encoding.
         """
         if isinstance(value, bytes) and self._encoding != "UTF-8":
             text = value.decode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The encrypted values of the columns that are known to have them."""
+"""The encrypted values in known columns."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import name_or_none, shown_cell
 
 SAMPLE_ROWS = 4
-"""How many encrypted values are taken from each end of a known column."""
+"""The number of encrypted values that are sampled from each end of a known column."""
 
 
 class EncryptedValues(Database):
@@ -24,9 +24,10 @@ class EncryptedValues(Database):
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
-            # Only apikey has an index on its tokens, which sort by the time of encryption.
+            # Only apikey has an index on its tokens. Tokens sort by the time of encryption.
             order = column if table == "apikey" else self._row_number(table)
-            # Both ends: they differ if somebody has changed the secret key by hand.
+            # Both ends are sampled, because they differ if somebody has changed the secret key by
+            # hand.
             for direction in ("DESC", "ASC"):
                 rows = self._rows(
                     f'SELECT {row_id}, {name}, {column} FROM "{table}"'
@@ -90,7 +91,7 @@ class EncryptedValues(Database):
         for table, column, row_id, name in known:
             columns = self._columns.get(table, frozenset())
             if column in columns:
-                # In 1.8 sso_config has the secret but no slug.
+                # In 1.8, sso_config has the column for the secret, but no slug.
                 yield table, column, row_id, name if name in columns else "NULL"
 
     def _pages(
@@ -121,5 +122,5 @@ def _value(table: str, column: str, row: Sequence[Any]) -> EncryptedValue:
 
 
 def _text(value: str | bytes) -> str:
-    # A value that is not UTF-8 cannot be decrypted; it must still be reported.
+    # A value that is not UTF-8 cannot be decrypted, but must be reported.
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value

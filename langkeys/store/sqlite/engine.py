@@ -1,4 +1,4 @@
-"""The functions of ``langkeys.store.engines`` for SQLite, where a target is a file."""
+"""The functions of ``langkeys.store.engines`` for SQLite, whose databases are files."""
 
 from collections.abc import Collection
 from pathlib import Path

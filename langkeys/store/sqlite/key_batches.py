@@ -1,7 +1,7 @@
-"""Batches of API keys in a temporary table, so that a million are not in memory.
+"""Batches of API keys in a temporary table, so that a million keys need little memory.
 
-A temporary table belongs to the connection. If it is large, SQLite keeps it in an unnamed file of
-its own: nothing is added to Langflow's database.
+A temporary table belongs to the connection. SQLite moves a large one to a separate unnamed file, so
+nothing is added to Langflow's database.
 """
 
 import json
@@ -39,15 +39,15 @@ class KeyBatches(ApiKeyTable):
             try:
                 yield SqliteKeyBatch(self)
             finally:
-                # A failure (no space for temporary files) is harmless: the table ends with the
-                # connection, and the command's own result must be reported.
+                # A failure (no space for temporary files) is harmless: the table disappears with
+                # the connection, and the command's own result must be reported.
                 with suppress(LangkeysError):
                     self._rows(f"DROP TABLE {_TABLE}")
 
 
 @contextmanager
 def _in_temporary_file(store: KeyBatches) -> Iterator[None]:
-    """Explain a failure to write the temporary file, which SQLite reports like the database's."""
+    """Explain a failure to write the temporary file, which SQLite reports as the database's."""
     try:
         yield
     except StoreError as error:
@@ -61,7 +61,7 @@ def _in_temporary_file(store: KeyBatches) -> Iterator[None]:
 
 
 class SqliteKeyBatch:
-    """A batch of a store on a SQLite file; see ``langkeys.store.protocol.KeyBatch``."""
+    """A batch of a store in a SQLite file; see ``langkeys.store.key_batch.KeyBatch``."""
 
     def __init__(self, store: KeyBatches) -> None:
         self._store = store
@@ -77,7 +77,8 @@ class SqliteKeyBatch:
     def add(self, keys: Iterable[ApiKey]) -> None:
         store = self._store
         rows = [(*key_row(key), key.username) for key in keys]
-        # One transaction for all; it takes no lock, as the table belongs to this connection.
+        # Use one transaction for all keys. It takes no lock, because the table belongs to this
+        # connection.
         with _in_temporary_file(store), store._translated():
             store._connection.execute("BEGIN")
             try:
@@ -85,7 +86,7 @@ class SqliteKeyBatch:
                     f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * KEY_CELLS)})", rows
                 )
             except BaseException:
-                store._connection.rollback()  # a full disk already rolls back by itself
+                store._connection.rollback()  # a full disk has already caused a rollback
                 raise
             store._connection.execute("COMMIT")
         self._count += len(rows)
@@ -104,7 +105,7 @@ class SqliteKeyBatch:
             self._leave_out_unreadable(before)
 
     def _leave_out_unreadable(self, before: int) -> None:
-        """Remove unreadable rows: it cannot be known whether they match the filter."""
+        """Remove unreadable rows, because it is unknown whether they match the filter."""
         unreadable = []
         for row in self._rows(_CELLS, before):
             try:
@@ -140,7 +141,8 @@ class SqliteKeyBatch:
             )
         )
         (self._before,) = store._rows(f"SELECT coalesce(max({store._key_row}), 0) FROM apikey k")[0]
-        # OR FAIL avoids SQLite's statement journal: a failure rolls back the whole transaction.
+        # Use OR FAIL to avoid the statement journal: a failure rolls back the whole transaction
+        # anyway.
         store._rows(
             f"INSERT OR FAIL INTO apikey ({columns})"
             f" SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
@@ -174,7 +176,7 @@ class SqliteKeyBatch:
 
     @property
     def _order(self) -> str:
-        # Hashes and ids are random. Inserting a large batch in the order of one of their indexes
+        # Hashes and ids are random. Inserting a large batch in the order of one of these indexes
         # halves the number of pages that are read and written.
         if self._count < _MANY:
             return "rowid"
@@ -188,7 +190,7 @@ class SqliteKeyBatch:
             f"SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
         )
         with self._store.reopened() as fresh:
-            # Rows inserted in one transaction have consecutive numbers.
+            # Rows that one transaction inserts have consecutive row numbers.
             last = self._before + self._count
             for row in range(self._before, last, PAGE_ROWS):
                 theirs = fresh._rows(

@@ -16,7 +16,7 @@ from langkeys.store.sqlite.users import UserTable
 from langkeys.store.sqlite.values import JOINED_OWNER, stored_time
 
 USERS = 16_384
-"""How many users are cached, by their whole row; about 20 MB."""
+"""The number of cached users, about 20 MB; the cache key is the whole row."""
 
 
 class KeyLookup(ApiKeyTable, UserTable):
@@ -35,7 +35,7 @@ class KeyLookup(ApiKeyTable, UserTable):
         found = f"SELECT {number} FROM apikey WHERE api_key IN (SELECT value FROM json_each(?))"
         parameters = [json.dumps(list(stored))]
         if self._generation.has_key_hash:
-            # The plus keeps SQLite from using the index on the hash: a million may be NULL.
+            # The plus keeps SQLite from using the index on the hash: a million hashes may be NULL.
             found = (
                 f"{found} AND +api_key_hash IS NULL"
                 f" UNION SELECT {number} FROM apikey WHERE api_key_hash = ?"
@@ -73,15 +73,15 @@ class KeyLookup(ApiKeyTable, UserTable):
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
         number = self._row_number("apikey")
         if unhashed_only and self._generation.has_key_hash:
-            # Use the index on the hash: few of a million keys may lack one. The plus keeps SQLite
-            # from using the index on api_key, which contains all keys.
+            # Use the index on the hash: few of a million keys may lack a hash. The plus keeps
+            # SQLite from using the index on api_key, which contains all keys.
             sql = (
                 f"SELECT api_key, {number} FROM apikey WHERE api_key_hash IS NULL AND {number} > ?"
                 f" AND +api_key >= ? AND +api_key < ? ORDER BY {number} LIMIT ?"
             )
             last: object = FIRST_ROW
         else:
-            # Reads only the index on api_key, and no rows.
+            # This reads only the index on api_key, and no rows.
             sql = (
                 "SELECT api_key, api_key FROM apikey WHERE api_key > CAST(? AS TEXT)"
                 " AND api_key >= ? AND api_key < ? ORDER BY api_key LIMIT ?"
@@ -122,8 +122,8 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     @cached_property
     def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
-        # Cached by the whole row, so that a changed row is parsed again. A user may have many keys,
-        # and parsing a row takes as long as finding it.
+        # The cache key is the whole row, so a changed row is parsed again. One user may have many
+        # keys, and parsing a row takes as long as finding it.
         return lru_cache(maxsize=USERS)(self._user)
 
     def _owned(self, sql: str, value: str) -> list[OwnedKey]:

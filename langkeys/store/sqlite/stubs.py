@@ -1,4 +1,4 @@
-"""Stubs of rows, readable or not, so that each row can be named and deleted."""
+"""Describe rows, readable or not, so that each of them can be named and deleted."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -85,7 +85,7 @@ class RowStubs(ApiKeyTable, UserTable, VariableTable):
             is_key = stub.table == _KEY
             select = self._key_select if is_key else self._variable_select
             name, number = ("k", self._key_row) if is_key else ("v", self._variable_row)
-            # Compared as bytes: an id that is not UTF-8 was read as bytes.
+            # Compare bytes, because an id that is not UTF-8 was read as bytes.
             same = f"{number} = ? AND CAST({name}.id AS BLOB) IS CAST(? AS BLOB)"
             rows = self._rows(f"{select} WHERE {same}", stub.position)
             if rows:
@@ -135,7 +135,7 @@ def _problem(row: Sequence[Any], load: Callable[[Sequence[Any]], object]) -> str
 
 
 def _as_stored(shown_id: str) -> list[object]:
-    """Return the values that an id for display may have in the database."""
+    """Return the values that a displayed id may have in the database."""
     try:
         return [shown_id, bytes.fromhex(shown_id)]
     except ValueError:

@@ -49,7 +49,7 @@ class UserTable(Database):
         last_row, number = FIRST_ROW, self._row_number("user")
         while limit is None or limit > 0:
             page = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit)
-            # Variables have no index on their owner: scan them once for the whole page.
+            # Variables have no index on their owner, so scan them once for the whole page.
             rows = self._rows(
                 f"WITH page AS (SELECT {self._user_columns}, {number} AS position"
                 f' FROM "user" u WHERE {number} > ? {only}ORDER BY {number} LIMIT ? OFFSET ?)'
@@ -68,7 +68,7 @@ class UserTable(Database):
             limit = None if limit is None else limit - page
 
     def usernames_like(self, username: str) -> Sequence[str]:
-        # SQLite's lower() handles only ASCII.
+        # SQLite's lower() converts only ASCII.
         wanted = username.lower()
         names = (row[0] for row in self._rows('SELECT username FROM "user"'))
         return [name for name in names if isinstance(name, str) and name.lower() == wanted]
@@ -76,7 +76,7 @@ class UserTable(Database):
     def has_other_superuser(self, user_id: str) -> bool:
         return bool(
             self._rows(
-                # Nobody can log in with an unreadable row.
+                # Ignore unreadable rows: nobody can log in with one.
                 'SELECT 1 FROM "user" WHERE is_active = 1 AND is_superuser = 1 AND id != ?'
                 " AND typeof(id) = 'text' AND typeof(username) = 'text'"
                 " AND typeof(password) = 'text' LIMIT 1",

@@ -1,7 +1,7 @@
-"""Conversion between cells and values.
+"""Convert between cells and Python values.
 
-SQLite stores anything in any column, so each cell is checked. A cell that is not valid raises
-``BadCellError``, which names the column and never the content, as that may be a secret.
+SQLite stores any value in any column, so each cell is checked. An invalid cell raises
+``BadCellError``, which names the column but never the content, because that may be a secret.
 """
 
 import re
@@ -13,14 +13,14 @@ from langkeys.models import parsed_id
 from langkeys.times import parsed_iso
 
 HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
-"""Matches an id in the form in which servers store it."""
+"""Matches an id in the form that servers store."""
 
 _STORED_LENGTH = len("2026-01-31 12:34:56.123456")
 _USUAL = "????-??-?? ??:??:??.??????"
 
 
 class BadCellError(Exception):
-    """A cell holds a value that no server writes there."""
+    """A cell contains a value that no server writes there."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -40,7 +40,7 @@ def loaded_time(text: Any, column: str) -> datetime:
     """Parse a stored time; naive means UTC. Raises BadCellError."""
     try:
         if len(text) == _STORED_LENGTH and text[10] == " " and text[19] == ".":
-            # A shortcut for the usual form, which takes half the time.
+            # A shortcut for the usual form, in half the time.
             return datetime.fromisoformat(text + "+00:00")
         return parsed_iso(text)
     except (ValueError, TypeError, OverflowError, AttributeError):
@@ -53,7 +53,7 @@ def loaded_time_or_none(text: Any, column: str) -> datetime | None:
 
 
 def loaded_id(value: Any, column: str) -> str:
-    """Return an id in the form in which servers store it; else raise BadCellError."""
+    """Return an id if it has the form that servers store; else raise BadCellError."""
     if type(value) is not str or HEX_ID(value) is None:
         raise BadCellError(column)
     return value
@@ -88,8 +88,8 @@ def loaded_text_or_none(value: Any, column: str) -> str | None:
 def sql_time(column: str) -> str:
     """Return SQL for a time in a form that can be compared as text; NULL if it is not a time.
 
-    People and other tools may store a time with a ``T``, a ``Z``, an offset or without a fraction.
-    The pattern avoids a call to Python for each row that has the usual form.
+    People and other tools may store a time with a ``T``, a ``Z``, an offset, or without a fraction.
+    For the usual form, the pattern saves a call to Python in each row.
     """
     return (
         f"CASE WHEN {column} GLOB '{_USUAL}' THEN {column}"
@@ -106,7 +106,7 @@ def comparable_time(data: bytes | None, encoding: str) -> str | None:
 
 
 def shown_cell(value: object) -> str:
-    """Return a cell with an id or a name for messages, of any type; bytes as hex digits."""
+    """Return a cell of any type with an id or a name for messages; bytes become hex digits."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 

@@ -43,8 +43,8 @@ class VariableTable(Database):
     def variables_named(
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
-        # Langflow selects one row without an order. SQLite returns the one with the lowest rowid,
-        # as no index covers name or owner. For the same reason all names are found in one scan.
+        # Langflow selects one row without ORDER BY. SQLite returns the one with the lowest rowid,
+        # because no index covers name or owner. For the same reason, one scan finds all names.
         owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
         rows = self._rows(
             f"{self._variable_select} WHERE v.name IN (SELECT value FROM json_each(?)){owned}"
