@@ -16,18 +16,20 @@ from langkeys.store.unreadable import delete_unreadable
 from langkeys.text import counted
 
 FEW = 500
-"""Up to this many keys of a batch are verified one by one; of more, only those that could still
-work."""
+"""In a batch of up to this many keys, every key is verified.
+
+In a larger batch, only keys that could still work are verified.
+"""
 
 Expiry = Callable[[ApiKey], datetime | None]
-"""Returns the new expiry of a row."""
+"""Returns the new expiry for a row."""
 
 
 class WholeKey(NamedTuple):
-    """An API key: the row that the caller named, and all rows of the same key that can be found.
+    """An API key: the row that the caller named, and all known rows with the same key.
 
-    ``meant`` is the row that the caller named. ``hashed`` is the hash of the key; None if its only
-    known row cannot be decrypted. ``plaintext`` is the key itself, if a row can be decrypted.
+    ``meant`` is the row that the caller named. ``hashed`` is the hash of the key, or None if its
+    only known row cannot be decrypted. ``plaintext`` is the key itself, if a row can be decrypted.
     ``stubs`` are rows of the key that cannot be read because of another column.
     """
 
@@ -42,16 +44,16 @@ class WholeKey(NamedTuple):
 
     @property
     def others(self) -> tuple[ApiKey, ...]:
-        """The rows other than the one that the caller named."""
+        """The rows except the one that the caller named."""
         return tuple(row for row in self.rows if row.id != self.meant.id)
 
 
 class Endings:
-    """Ends API keys, each call in one transaction, and proves that a server refuses them.
+    """Ends API keys, and proves that a server refuses them; each call is one transaction.
 
-    ``finder`` finds all rows of a key and ``judge`` answers as a server would. After a call
-    ``unreadable`` is the number of rows that cannot be read and may belong to the same keys, and
-    ``has_ended`` says whether the transaction was committed, whatever the proof found.
+    ``finder`` finds all rows of a key, and ``judge`` answers as a server would. After a call,
+    ``unreadable`` is the number of unreadable rows that may belong to the same keys. ``has_ended``
+    says whether the transaction was committed, even if the proof failed.
     """
 
     def __init__(self, store: Store, finder: KeyFinder, judge: Judge) -> None:
@@ -74,7 +76,7 @@ class Endings:
         return WholeKey(row, rows, hashed, plaintext, stubs)
 
     def whole_keys(self, rows: Iterable[ApiKey]) -> list[WholeKey]:
-        """Return the keys that rows belong to, each key once."""
+        """Return the keys that rows belong to, each key only once."""
         keys: list[WholeKey] = []
         seen: set[str] = set()
         for row in rows:
@@ -84,11 +86,11 @@ class Endings:
         return keys
 
     def find_working_row(self, key: WholeKey) -> ApiKey | None:
-        """Return the row that makes a server accept a key, or None if it refuses the key."""
+        """Return the row that makes a server accept a key, or None if a server refuses the key."""
         return self.find_accepting_row(key.hashed or "", _owned(self._store, key.rows))
 
     def is_in_environment(self, key: WholeKey) -> bool:
-        """Tell whether a server accepts a key from its environment, whatever rows there are."""
+        """Tell whether a server accepts a key from its environment, even without any row."""
         hashed = key.hashed or ""
         return self._judge.find_by_environment(self._store, hashed) is not None
 
@@ -98,7 +100,7 @@ class Endings:
         return [(hashed, self.finder.find_all_hashed(hashed, None)) for hashed in hashes]
 
     def find_accepting_row(self, hashed: str, rest: Sequence[OwnedKey]) -> ApiKey | None:
-        """Return the row by which a server would accept a key that had only these rows, or None."""
+        """Return the row that would make a server accept a key with only these rows, or None."""
         try:
             return verify_rows(self._store, hashed, rest).api_key
         except InvalidKeyError:
@@ -107,10 +109,10 @@ class Endings:
     # Ending
 
     def revoke(self, keys: Sequence[WholeKey], stubs: Sequence[RowStub] = ()) -> list[WholeKey]:
-        """Delete keys, all or none; return them with the rows that were deleted.
+        """Delete keys, all or none; return them with the deleted rows.
 
-        ``stubs`` are rows that were named themselves and cannot be read; other rows of their keys
-        cannot be found.
+        ``stubs`` are unreadable rows that the caller named; other rows of their keys cannot be
+        found.
         """
         with self._store.transaction():
             keys = [self.reload(key) for key in keys]
@@ -123,7 +125,7 @@ class Endings:
         return keys
 
     def delete_rows(self, keys: Iterable[WholeKey]) -> None:
-        """Delete all rows of keys within a transaction."""
+        """Delete all rows of the keys, within a transaction."""
         keys = list(keys)
         ids = list(dict.fromkeys(row.id for key in keys for row in key.rows))
         if ids and self._store.delete_api_keys(ids) != len(ids):
@@ -135,7 +137,7 @@ class Endings:
         delete_unreadable(self._store, [stub for key in keys for stub in key.stubs])
 
     def prove_revoked(self, keys: Sequence[WholeKey]) -> None:
-        """Raise FailedError if a row is still there, or if a server still accepts a key."""
+        """Raise FailedError if a row still exists, or if a server still accepts a key."""
         self.has_ended = True
         with self._store.reopened() as fresh:
             for key in keys:
@@ -173,10 +175,10 @@ class Endings:
     def revoke_batch(
         self, batch: KeyBatch, wanted: KeyFilter, *, done: Advance = lambda _: None
     ) -> list[WholeKey]:
-        """Revoke the keys of a batch that still match, all or none; return those left out.
+        """Revoke the keys of a batch that still match, all or none; return the skipped keys.
 
-        Afterwards the batch holds the revoked keys. A key is left out if it has been used or given
-        another expiry since it was listed, or if a row outside the batch keeps it valid.
+        Afterwards the batch contains only the revoked keys. A key is skipped if it was used or got
+        another expiry after it was listed, or if a row outside the batch keeps it valid.
         """
         self.finder.decrypt_all()
         with self._store.transaction():
@@ -194,9 +196,9 @@ class Endings:
         return left
 
     def exclude_kept_alive(self, batch: KeyBatch) -> list[WholeKey]:
-        """Remove from a batch the keys that rows outside of it keep valid, and return them.
+        """Remove the keys that rows outside the batch keep valid from it, and return them.
 
-        ``meant`` of each is the row that keeps it valid.
+        ``meant`` of each returned key is the row that keeps it valid.
         """
         left = []
         for hashed, rows in self.find_repeated():
@@ -215,7 +217,7 @@ class Endings:
         return [self.whole_key(row) for row in rows if row.id in ended][:1]
 
     def deactivate(self, key: WholeKey) -> WholeKey:
-        """Deactivate all rows of a key; return it as it was, with the rows that were active."""
+        """Deactivate all rows of a key; return the key with its previously active rows."""
         with self._store.transaction():
             key = self.reload(key)
             on = tuple(row for row in key.rows if row.is_active)
@@ -228,9 +230,9 @@ class Endings:
     def update(
         self, row: ApiKey, *, name: str | None = None, expiry: Expiry | None = None
     ) -> WholeKey:
-        """Rename a row, and set the expiry of all rows of its key; return them as they are now.
+        """Rename a row, and set the expiry of all rows of its key; return the key as it is now.
 
-        A later expiry is proved by the stored time.
+        A later expiry is proved only by the stored time.
         """
         with self._store.transaction():
             key = self.reload(self.whole_key(row))
@@ -258,10 +260,10 @@ class Endings:
     # Activating
 
     def activate(self, row: ApiKey) -> str | None:
-        """Activate one row; return why a server refuses the key all the same, or None.
+        """Activate one row; return why a server still refuses the key, or None.
 
-        Raises ConflictError if the row would make a server refuse a key that it accepts now, or if
-        two active rows would have the same hash.
+        Raises ConflictError if the active row would make a server refuse a key that it accepts now,
+        or if two active rows would have the same hash.
         """
         with self._store.transaction():
             active, refusal = self.activate_within(row)
@@ -269,7 +271,7 @@ class Endings:
         return refusal
 
     def activate_within(self, row: ApiKey) -> tuple[ApiKey, str | None]:
-        """Activate one row within a transaction; return it, and what ``activate`` returns."""
+        """Activate one row within a transaction; return it and the result of ``activate``."""
         key = self.reload(self.whole_key(row))
         before = self._refusal(self._store, key)
         active = key.meant._replace(is_active=True)
@@ -288,13 +290,13 @@ class Endings:
     # Shared steps
 
     def single_row_key(self, row: ApiKey) -> WholeKey:
-        """Return the key of a row without looking for other rows."""
+        """Return a row's key without searching for other rows."""
         return WholeKey(row, (row,), *self.finder.find_key(row))
 
     def reload(self, key: WholeKey, *, as_whole: bool = True) -> WholeKey:
         """Return a key with its current rows, within a transaction; NotFoundError if it is gone.
 
-        Without ``as_whole`` only with the rows that it had before.
+        If ``as_whole`` is false, rows that the key did not have before are ignored.
         """
         row = self._store.find_api_key(key.meant.id)
         if row is not None and not as_whole:
@@ -319,7 +321,7 @@ class Endings:
                 )
 
     def check_written(self, rows: Iterable[ApiKey]) -> None:
-        """Raise FailedError unless a fresh connection reads exactly these rows."""
+        """Raise FailedError unless a new connection reads exactly these rows."""
         with self._store.reopened() as fresh:
             for row in rows:
                 is_stored = fresh.find_api_key(row.id) == row

@@ -1,4 +1,4 @@
-"""Make the key in a file work under a given name: for start-up scripts."""
+"""Make sure that the API key in a file works under a given name; for start-up scripts."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -29,10 +29,10 @@ _KEY = re.compile(r"sk-[!-~]{32,}")
 
 @dataclass(frozen=True)
 class EnsureResult:
-    """The result of ``ensure``: the key's row, and other keys of the same name.
+    """The result of ``ensure``: the key's row, and the owner's other keys with the same name.
 
-    ``revoked`` are those of the others that were revoked. ``renamed_from`` is the previous name of
-    the key, if it had another.
+    ``revoked`` are those other keys that were revoked. ``renamed_from`` is the key's previous name,
+    if it was different.
     """
 
     row: ApiKey
@@ -43,15 +43,15 @@ class EnsureResult:
 
 
 def is_api_key(text: str) -> bool:
-    """Tell whether a text has the form of one API key: on one line, and long enough."""
+    """Tell whether a text looks like a single API key: one line of sufficient length."""
     return _KEY.fullmatch(text) is not None and not holds_several_keys(text)
 
 
 def find_api_key(path: Path) -> str | None:
-    """Return the API key in a file, or None if there is no such file.
+    """Return the API key in a file, or None if the file does not exist.
 
-    Exactly one trailing newline is dropped. Symbolic links (mounted secrets) are followed. Raises
-    UsageError if the content is not an API key, FailedError if the file cannot be read.
+    One trailing newline is dropped. Symbolic links are followed, because mounted secrets are links.
+    Raises UsageError if the content is not an API key, FailedError if the file cannot be read.
     """
     content = find_bytes(path, "an API key")
     if content is None:
@@ -72,10 +72,10 @@ def find_api_key(path: Path) -> str | None:
 def find_stored(
     store: Store, finder: KeyFinder, name: str, owner: User, warn: Callable[[str], None]
 ) -> str | None:
-    """Return the only working API key of this name and owner, to be written to the file again.
+    """Return the only working API key with this name and owner, to write it to the file again.
 
-    None if there is no such key, or more than one: it is unknown which of them was in the file.
-    ``warn`` is called for a key that cannot be decrypted.
+    Returns None if there is no such key, or several: then it is unknown which of them the file
+    contained. ``warn`` is called for a key that cannot be decrypted.
     """
     moment = now()
     rows = list(store.api_keys(KeyFilter(now=moment, user_id=owner.id, name=name)))
@@ -95,17 +95,18 @@ def find_stored(
 def others_named(
     store: Store, name: str, owner: User, rows: Iterable[OwnedKey]
 ) -> tuple[ApiKey, ...]:
-    """Return the owner's keys with a name, except these rows of the key in the file."""
+    """Return the owner's API keys with this name, except the given rows of the key in the file."""
     own = {row.key.id for row in rows}
     named = store.api_keys(KeyFilter(now=now(), user_id=owner.id, name=name))
     return tuple(key for key in named if key.id not in own)
 
 
 def publish_value(path: Path, value: str | None, warn: Callable[[str], None]) -> str:
-    """Write an API key to the missing file, and return the key that is in the file.
+    """Write an API key to the missing file, and return the key that the file then contains.
 
-    ``value``, or a new key if it is None; or another process's key if that was faster. A new key
-    needs no database: after a crash here the next run makes the key in the file work.
+    This is ``value``, or a new key if ``value`` is None, or another process's key if that process
+    was faster. A new key needs no database: if langkeys crashes here, the next run makes the key in
+    the file work.
     """
     value = value or new_api_key()
     try:
@@ -135,10 +136,11 @@ def ensure(
 ) -> EnsureResult:
     """Make ``value`` a working key of ``owner`` named ``name``, in one transaction.
 
-    ``expires_at`` counts only for a new row. ``may_revoke`` says which of the owner's other keys
-    with that name are revoked. ``is_delivered``: the existing key has been written to the file
-    again, which is a change. Raises ConflictError if the key is expired, inactive, revoked before
-    (according to ``was_revoked``) or another user's: it is neither restored nor taken over.
+    ``expires_at`` applies only to a new row. ``may_revoke`` selects which of the owner's other keys
+    with that name are revoked. ``is_delivered`` says that the existing key was written to the file
+    again, which counts as a change. Raises ConflictError if the key is expired, inactive or another
+    user's, or was revoked before (according to ``was_revoked``). Such a key is neither restored nor
+    given to ``owner``.
     """
     api_keys.require_working_owner(store.generation, owner)
     finder = KeyFinder(store, cipher)
@@ -146,7 +148,8 @@ def ensure(
     hashed = api_key_hash(value)
     renamed_from = None
     with store.transaction():
-        # Looked up under the write lock, so that ten processes starting at once create one row.
+        # Look the key up under the write lock, so that ten processes that start together create
+        # only one row.
         rows = finder.find_all(value)
         is_new = not rows
         if rows:

@@ -1,4 +1,4 @@
-"""Find the rows of an API key: by hash, as plaintext, and by decrypting."""
+"""Find the rows of an API key: by hash, as plaintext, and by decrypting them."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -31,11 +31,11 @@ def find_hash(row: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
 
 
 class KeyFinder:
-    """Finds the rows of whole API keys.
+    """Finds all rows of API keys.
 
-    An encrypted row without a hash is decrypted at most once in the life of the finder, and
-    ``find`` decrypts no more rows than it needs. ``cipher`` is only called if there are such rows.
-    Several threads may use one finder.
+    A finder decrypts an encrypted row without a hash at most once, and ``find`` decrypts no more
+    rows than it needs. ``cipher`` is called only if there are such rows. Several threads may use
+    one finder.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class KeyFinder:
         self._store = store
         self._cipher = cipher
         self._progress = progress
-        # Results of decryption: the tokens by the hash of their key, those that could not be
-        # decrypted, and all of them.
+        # Results of decryption: the tokens by the hash of their key, the tokens that could not be
+        # decrypted, and all tokens that were tried.
         self._tokens: dict[str, tuple[str, ...]] = {}
         self._unreadable: set[str] = set()
         self._tried: set[str] = set()
@@ -57,9 +57,9 @@ class KeyFinder:
         self._decrypting = Lock()
 
     def on(self, store: Store) -> "KeyFinder":
-        """Return a finder on another connection to the same database.
+        """Return a finder that uses another connection to the same database.
 
-        It does not decrypt again what has been decrypted, but reads anew which rows there are.
+        It keeps the results of decryption, but reads the rows again.
         """
         other = KeyFinder(store, self._cipher)
         with self._decrypting:
@@ -70,25 +70,28 @@ class KeyFinder:
     # Finding one key
 
     def find(self, api_key: str) -> Sequence[OwnedKey]:
-        """Return rows of an API key by the first way that finds some; none if it is unknown."""
+        """Return some rows of an API key: those found by the first method that finds any.
+
+        Returns no rows if the key is unknown.
+        """
         try:
             hashed = api_key_hash(api_key)
         except UnicodeEncodeError:
-            return []  # lone surrogates, which no key has
+            return []  # a lone surrogate is in no key
         return self.find_hashed(api_key, hashed)
 
     def find_hashed(self, api_key: str, hashed: str) -> Sequence[OwnedKey]:
-        """Do what ``find`` does for a key whose hash is known already."""
+        """Do what ``find`` does, for a key whose hash is already known."""
         if not api_key:
             return []
         return self._store.owned_by_hash(hashed) or self.find_unhashed(api_key, hashed)
 
     def find_unhashed(self, api_key: str, hashed: str) -> Sequence[OwnedKey]:
-        """Return rows without a hash by the first way that finds some."""
+        """Return rows without a hash: those found by the first method that finds any."""
         found: Sequence[OwnedKey] = []
         if api_key and not api_key.startswith(FERNET_PREFIX):
-            # A Fernet token is in the key column but is not a key: whoever has read the database
-            # has it.
+            # A Fernet token in the key column is not a key: everybody who can read the database has
+            # it.
             found = [
                 row
                 for row in self._unhashed_stored_as(api_key)
@@ -97,9 +100,9 @@ class KeyFinder:
         return found or self._encrypted(hashed)
 
     def find_all(self, api_key: str) -> Sequence[OwnedKey]:
-        """Return every row of an API key that can be found, in the order servers read them.
+        """Return all known rows of an API key, in the order in which servers read them.
 
-        Rows that cannot be decrypted are not included; ``count_unreadable`` counts them.
+        Rows that cannot be decrypted are missing; ``count_unreadable`` counts them.
         """
         try:
             hashed = api_key_hash(api_key)
@@ -112,7 +115,7 @@ class KeyFinder:
         return self._store.rows_of_key(hashed, self._forms(hashed, api_key))
 
     def find_stubs(self, hashed: str, api_key: str | None) -> Sequence[RowStub]:
-        """Return the rows of a key that cannot be read because of another column."""
+        """Return the rows of a key that are unreadable because of another column."""
         stubs = list(self._store.api_key_stubs(key_hash=hashed))
         for form in self._forms(hashed, api_key):
             stubs += self._store.api_key_stubs(stored=form)
@@ -132,16 +135,16 @@ class KeyFinder:
         return find_hash(row, self._cipher)
 
     def find_key(self, row: ApiKey) -> tuple[str | None, str | None]:
-        """Return the hash that identifies a row's key, and the key; None for what is unknown."""
+        """Return the hash that identifies a row's key, and the key; either is None if unknown."""
         plaintext = find_api_key(row, self._cipher)
         if row.hash is None:
             return (None if plaintext is None else api_key_hash(plaintext)), plaintext
         if plaintext is not None and api_key_hash(plaintext) != row.hash:
-            plaintext = None  # the hash is another key's, and servers look keys up by hash
+            plaintext = None  # the hash is of another key, and servers use the hash
         return row.hash, plaintext
 
     def find_rows_with(self, row: ApiKey) -> tuple[str | None, str | None, Sequence[OwnedKey]]:
-        """Do what ``find_key`` does, and return all rows of the key; no rows if it is unknown."""
+        """Return the result of ``find_key`` and all rows of the key; no rows for an unknown key."""
         plaintext = find_api_key(row, self._cipher)
         if row.hash is not None and plaintext is not None and api_key_hash(plaintext) != row.hash:
             # This row has the hash of one key and the token of another. A REF to the row means both
@@ -161,7 +164,7 @@ class KeyFinder:
     def _find_plaintext(self, hashed: str, tokens: Collection[str]) -> str | None:
         for token in tokens:
             return self._cipher().find_plaintext(token)
-        # No index has these hashes, but there are few such rows, if any.
+        # No index contains these hashes, but there are few such rows, if any.
         for page in self._store.unhashed_plaintexts():
             for stored in page:
                 if api_key_hash(stored) == hashed:
@@ -171,14 +174,14 @@ class KeyFinder:
     # Finding all keys
 
     def decrypt_all(self) -> None:
-        """Decrypt every row without a hash that has not been decrypted yet."""
+        """Decrypt every row without a hash that has not been tried yet."""
         with self._decrypting:
             self._decrypt_until("")
 
     def count_unreadable(self) -> int:
-        """Count the rows that may belong to any key: they have no hash and cannot be decrypted.
+        """Count the rows without a hash that cannot be decrypted, and so may belong to any key.
 
-        There are none up to Langflow 1.7: those servers accept no key from an encrypted row.
+        The result is 0 up to Langflow 1.7, because those servers accept no encrypted key.
         """
         if not self._store.generation.encrypts_keys:
             return 0
@@ -189,7 +192,7 @@ class KeyFinder:
         return sum(token in self._unreadable for page in pages for token in page)
 
     def find_repeated(self) -> set[str]:
-        """Return the hashes of all keys that have more than one row."""
+        """Return the hashes of all keys with more than one row."""
         self.decrypt_all()
         store = self._store
         repeated = set(store.repeated_hashes())
@@ -212,11 +215,11 @@ class KeyFinder:
     def _encrypted(self, hashed: str) -> list[OwnedKey]:
         with self._decrypting:
             for known in self._tokens.get(hashed, ()):
-                # Read each time: a key is revoked as soon as its row is gone.
+                # Read the row each time: a key is revoked as soon as its row is gone.
                 found = self._unhashed_stored_as(known)
                 if found:
                     return found
-            # They are tried again if they come back.
+            # Try these tokens again if their rows come back.
             self._tried.difference_update(self._tokens.pop(hashed, ()))
             token = self._decrypt_until(hashed)
         return [] if token is None else self._unhashed_stored_as(token)
@@ -224,8 +227,8 @@ class KeyFinder:
     def _decrypt_until(self, hashed: str) -> str | None:
         """Decrypt rows until the key with this hash is found, and return its token.
 
-        Continues where the last call stopped. Returns None after a full pass, or if nothing has
-        been written since the last one.
+        This continues where the last call stopped. Returns None after a full pass, or if nothing
+        has been written since the last full pass.
         """
         is_own = False
         while True:

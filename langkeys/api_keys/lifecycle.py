@@ -1,4 +1,4 @@
-"""Create API keys, deliver them, and revoke those that could not be delivered."""
+"""Create and deliver API keys, and revoke those that could not be delivered."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 DEFAULT_NAME = "CLI"
-"""The name that Langflow's own command line gives to keys."""
+"""The name that Langflow's own command line gives to new keys."""
 
 ROWS_AT_ONCE = 500
-"""How many keys are in memory at once, however many there are."""
+"""The maximum number of keys that are in memory at the same time."""
 
 
 class NewApiKey(NamedTuple):
-    """A new key: its row, and the key itself, which is only shown once."""
+    """A new key: its row, and the key itself, which is shown only once."""
 
     row: ApiKey
     plaintext: str
@@ -45,7 +45,7 @@ class NewApiKey(NamedTuple):
 
 
 def require_expiry(generation: Generation) -> None:
-    """Raise UnsupportedError if the server does not support the expiry of API keys."""
+    """Raise UnsupportedError if servers of this generation do not support expiry of API keys."""
     if not generation.has_key_expiry:
         raise UnsupportedError(
             f"Langflow {generation.release} does not support the expiry of API keys:"
@@ -55,7 +55,7 @@ def require_expiry(generation: Generation) -> None:
 
 
 def require_working_owner(generation: Generation, owner: User) -> None:
-    """Raise ConflictError if a server would refuse a new key of this owner."""
+    """Raise ConflictError if a server would refuse new keys of this owner."""
     if not owner.is_active and generation.honours_owner_state:
         raise ConflictError(
             f"the owner {owner.username!r} is inactive: a server would refuse a new key",
@@ -74,9 +74,9 @@ def new_api_keys(
     value: str | None = None,
     created_at: datetime | None = None,
 ) -> Iterable[NewApiKey]:
-    """Yield new keys in the form that this generation stores, in memory only.
+    """Yield new keys in the form that this generation stores; nothing is written.
 
-    ``value`` is the key itself if it exists already, and ``created_at`` its creation time if that
+    ``value`` is the key itself, if it exists already. ``created_at`` is the creation time, if that
     is not now.
     """
     created_at = created_at or now()
@@ -102,23 +102,23 @@ def new_api_keys(
 
 
 def add_to_batch(batch: KeyBatch, keys: Iterable[NewApiKey]) -> Iterator[NewApiKey]:
-    """Add new keys to a batch as they are made, and yield them for delivery."""
+    """Add new keys to a batch as they are created, and yield them for delivery."""
     for some in in_batches(keys, ROWS_AT_ONCE):
         batch.add(key.row for key in some)
         yield from some
 
 
 def store_batch(store: Store, batch: KeyBatch) -> None:
-    """Store new keys, all or none."""
+    """Store the new keys of a batch, all or none."""
     with store.transaction():
         batch.insert()
 
 
 def check_stored(store: Store, batch: KeyBatch) -> None:
-    """Read new keys back through a fresh connection; raise FailedError if they differ.
+    """Read new keys through a new connection; raise FailedError if they differ.
 
-    Raises ConflictError if a server would refuse a key. Of a large batch only some keys are
-    verified, as they differ in nothing that counts.
+    Raises ConflictError if a server would refuse a key. In a large batch, only some keys are
+    verified: they differ in nothing that matters to a server.
     """
     key_id = batch.find_unwritten()
     if key_id is not None:
@@ -128,7 +128,7 @@ def check_stored(store: Store, batch: KeyBatch) -> None:
 
 
 def check_accepted(fresh: Store, rows: Iterable[ApiKey]) -> None:
-    """Raise ConflictError if a server with the database ``fresh`` would refuse a new key."""
+    """Raise ConflictError if a server with the database ``fresh`` would refuse one of the keys."""
     for row in rows:
         try:
             verify_rows(fresh, row.hash or "", fresh.rows_of_key(row.hash or "", [row.stored]))
@@ -139,9 +139,9 @@ def check_accepted(fresh: Store, rows: Iterable[ApiKey]) -> None:
 
 
 def revoke_undelivered(store: Store, batch: KeyBatch) -> None:
-    """Revoke new keys that nobody has received. Rows that are gone already are no error."""
+    """Revoke new keys that nobody has received. A row that is already gone is not an error."""
     with store.transaction():
-        # For a small batch, also other rows with the same hash.
+        # For a small batch, also delete other rows with the same hash.
         rows = islice(batch, ROWS_AT_ONCE)
         found = [store.rows_of_key(row.hash or "", [row.stored]) for row in rows]
         mine = {row.id for row in islice(batch, ROWS_AT_ONCE)}
@@ -157,10 +157,10 @@ def revoke_undelivered(store: Store, batch: KeyBatch) -> None:
 def revoke_on_failure(
     store: Store, batch: KeyBatch, arrived: Callable[[], tuple[int, str]] = lambda: (0, "")
 ) -> Iterator[None]:
-    """Revoke new keys if the block that proves and delivers them fails, Ctrl-C included.
+    """Revoke new keys if the block that checks and delivers them fails or is interrupted.
 
-    ``arrived`` returns how many keys, from the first on, were delivered all the same, and a
-    sentence that says where: those stay. The error's hint says what became of the others.
+    ``arrived`` returns how many of the first keys were delivered nevertheless, and a sentence that
+    says where. Those keys are kept. The error's hint says what happened to the others.
     """
 
     def undo() -> str:
@@ -190,7 +190,7 @@ def store_and_deliver_one(
     key: NewApiKey,
     deliver: Callable[[str], None],
 ) -> None:
-    """Store one new key and pass it to ``deliver``; revoke it if that raises."""
+    """Store one new key and pass it to ``deliver``; revoke the key if ``deliver`` raises."""
     with store.key_batch() as batch:
         batch.add([key.row])
         store_and_deliver(store, batch, lambda: deliver(key.plaintext))
@@ -202,7 +202,7 @@ def store_and_deliver(
     deliver: Callable[[], None],
     arrived: Callable[[], tuple[int, str]] = lambda: (0, ""),
 ) -> None:
-    """Store new keys, prove that a server accepts them, and deliver them; revoke them on failure.
+    """Store and deliver new keys after proving that a server accepts them; revoke them on failure.
 
     See ``revoke_on_failure`` for ``arrived``.
     """
@@ -213,7 +213,7 @@ def store_and_deliver(
 
 
 def require_key_state(generation: Generation) -> None:
-    """Raise UnsupportedError if the server accepts inactive keys."""
+    """Raise UnsupportedError if servers of this generation accept inactive keys."""
     if not generation.honours_key_state:
         raise UnsupportedError(
             f"Langflow {generation.release} ignores whether an API key is active: a"
@@ -223,11 +223,11 @@ def require_key_state(generation: Generation) -> None:
 
 
 def is_use_counted(store: Store, tracking_disabled: bool | None) -> bool:
-    """Tell whether "never used" is meaningful: the server counts uses, and has counted some."""
+    """Tell whether "never used" is meaningful: servers count uses and have counted at least one."""
     return not tracking_disabled and store.has_used_api_keys()
 
 
 def masked_value(key: ApiKey, cipher: Callable[[], "Cipher"]) -> str | None:
-    """Return the key as REST shows it, or None if the secret key cannot decrypt it."""
+    """Return the key as the REST interface shows it; None if it cannot be decrypted."""
     plaintext = find_stored_value(key.stored, cipher)
     return None if plaintext is None else masked(plaintext)

@@ -1,4 +1,4 @@
-"""Lifetimes of API keys: the expiry of a replacement, the end of a grace period, replaced keys."""
+"""Lifetimes of API keys: expiry of replacements, ends of grace periods, replaced keys."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from langkeys.times import LAST, later, now, person_iso
 SECOND = timedelta(seconds=1)
 _LONGER_THAN_THE_CALENDAR = timedelta(days=10_000 * 366)
 MAX_SAME_NAME = 1000
-"""How many keys of one name are searched for replaced ones."""
+"""The maximum number of keys with one name that are searched for replaced keys."""
 
 
 class Replacements:
-    """Which API keys have been replaced and are in their grace period, judged by the rows alone.
+    """Finds out from the rows alone which API keys were replaced and are in their grace period.
 
-    A rotation sets the old key's expiry to a whole number of seconds after the creation of the new
-    key, to the microsecond. So a key counts as replaced if a newer key of the same name and owner
-    was created a whole number of seconds before its expiry, with the same fraction of a second.
+    A rotation sets the old key's expiry to a whole number of seconds after the new key's creation,
+    so both times have the same microseconds. So a key counts as replaced if a newer key with the
+    same name and owner was created a whole number of seconds before the first key's expiry.
     ``keys`` are all keys to search.
     """
 
@@ -40,27 +40,27 @@ class Replacements:
         return max(newer, key=lambda other: other.created_at, default=None)
 
     def find_newest(self, key: ApiKey) -> ApiKey:
-        """Return the last key in the chain of replacements that starts with this key."""
+        """Return the last key in the chain of replacements that begins with this key."""
         while (newer := self.find_newer(key)) is not None:
             key = newer
         return key
 
 
 def lasting(keys: Sequence[ApiKey]) -> list[ApiKey]:
-    """Return the keys, of all keys of one name and owner, that no newer one has replaced."""
+    """Return the keys that no newer key has replaced; ``keys`` are all keys of a name and owner."""
     replaced = Replacements(keys)
     return [key for key in keys if replaced.find_newer(key) is None]
 
 
 def is_working(key: ApiKey, generation: Generation, moment: datetime) -> bool:
-    """Tell whether a server of this generation accepts a row by its state and expiry."""
+    """Tell whether the state and expiry of a row let a server of this generation accept it."""
     return not generation.honours_key_state or key.status(moment) == "active"
 
 
 def replacements_among(
     store: Store, candidates: Iterable[ApiKey], *, user_id: str | None
 ) -> Replacements:
-    """Look among all keys of a user, or everybody's, for what has replaced the candidates."""
+    """Search all keys of a user, or of all users, for replacements of the candidates."""
     wanted = {
         (key.user_id, key.name, key.expires_at.microsecond)
         for key in candidates
@@ -75,7 +75,7 @@ def replacements_among(
 
 
 def replacements_of(store: Store, key: ApiKey) -> Replacements:
-    """Search the keys with the name and owner of one key for its replacements."""
+    """Search the keys with the same name and owner for replacements of a key."""
     if key.expires_at is None:
         return Replacements(())
     wanted = KeyFilter(now=now(), user_id=key.user_id, name=key.name)
@@ -83,10 +83,10 @@ def replacements_of(store: Store, key: ApiKey) -> Replacements:
 
 
 def new_expiry(old: ApiKey, made_at: datetime) -> datetime | None:
-    """Return the expiry that gives a key made now the lifetime that ``old`` was created with.
+    """Return the expiry that gives a new key the same lifetime as ``old`` had when it was created.
 
-    It is within the calendar, and never in the past. Raises ConflictError if ``old`` has no valid
-    lifetime.
+    The expiry is a valid ``datetime`` and never in the past. Raises ConflictError if ``old`` has no
+    valid lifetime.
     """
     if old.expires_at is None:
         return None
@@ -104,12 +104,12 @@ def new_expiry(old: ApiKey, made_at: datetime) -> datetime | None:
 
 
 def grace_end(row: ApiKey, made_at: datetime, grace: timedelta) -> datetime:
-    """Return the expiry of an old key whose replacement was created at ``made_at``.
+    """Return the new expiry of an old key whose replacement was created at ``made_at``.
 
-    It is a whole number of seconds after that, and no later than the expiry that ``row`` has
-    already.
+    It is a whole number of seconds after ``made_at``, and no later than the current expiry of
+    ``row``.
     """
-    # A span that a program gives may have a fraction, and may be longer than the calendar.
+    # A program may pass a span with a fraction, or one that is too long for ``datetime``.
     whole = timedelta(seconds=-(-min(grace, _LONGER_THAN_THE_CALENDAR) // SECOND))
     latest = LAST
     if row.expires_at is not None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Migration:
-    """The rows to change: each as it is, as it will be, and a description of the change.
+    """The rows to change: for each, the old row, the new row, and a description of the change.
 
-    ``undecryptable`` are rows that the secret key cannot decrypt; they are not changed.
+    ``undecryptable`` are rows that the secret key cannot decrypt; they stay unchanged.
     """
 
     changes: list[tuple[ApiKey, ApiKey, str]] = field(default_factory=list)
@@ -64,10 +64,11 @@ def plan_migration(
 
 
 def migrate(store: Store, migration: Migration) -> None:
-    """Write the planned changes, all or none, and read them back through a fresh connection.
+    """Write the planned changes, all or none, and check them through a new connection.
 
-    Raises ConflictError if a row has changed since, or if two rows would have the same hash and a
-    server would then accept a key that it refuses now, or the other way round.
+    Raises ConflictError if a row has changed since it was read. Raises ConflictError also if rows
+    with the same key would get the same hash, and a server would then answer differently for that
+    key.
     """
     pairs = [(old, new) for old, new, _ in migration.changes]
     with store.transaction():
@@ -91,7 +92,7 @@ def migrate(store: Store, migration: Migration) -> None:
 
 
 def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None:
-    """Raise ConflictError if a new hash would change which user a server authenticates by a key."""
+    """Raise ConflictError if new hashes would change which user a server authenticates."""
     filled: dict[str, list[tuple[ApiKey, ApiKey]]] = {}
     for old, new in pairs:
         if new.hash is not None and old.hash is None:
@@ -112,7 +113,7 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
 
 
 def _answer(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> str | None:
-    """Return the id of the user that a server accepts the key for, None if it refuses it."""
+    """Return the id of the user that a server authenticates by these rows; None if it refuses."""
     try:
         return verify_rows(store, hashed, rows).user.id
     except InvalidKeyError:

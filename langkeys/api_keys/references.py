@@ -1,4 +1,4 @@
-"""Resolve a REF: an API key named by its id, name, visible start, start of its id, or in full."""
+"""Resolve a REF: a name, an id, the visible start of an API key or of an id, or a whole API key."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 MAX_SHADOWED_DECRYPTED = 1000
-"""How many API keys are decrypted only to warn of those that a name is the start of."""
+"""The maximum number of API keys decrypted only to warn that a name is also their start."""
 
 
 def get_api_key(
@@ -47,13 +47,14 @@ def get_api_key(
     note: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> ApiKey:
-    """Return the one API key that ``ref`` names, of any user, by the first way that matches.
+    """Return the one API key that ``ref`` names, of any user; the first way that matches decides.
 
-    ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
-    ``working`` is set, the only working one is returned; keys in their grace period do not count,
-    and ``note`` gets a message about each. Several rows of one key count as one key. ``warn`` gets
-    a message if the name is also the start of other keys or of their ids. Raises NotFoundError,
-    AmbiguousError with the candidates, or UsageError for too short or too long a start of a key.
+    With ``destroys``, the start of an id needs 8 digits instead of 4. If several keys have the name
+    and ``working`` is set, the only working one is returned. A key in its grace period does not
+    count as working, and ``note`` gets a message about it. Several rows of one key count as one
+    key. ``warn`` gets a message if the name is also the start of other keys or of their ids. Raises
+    NotFoundError, AmbiguousError with the candidates, or UsageError if the start of a key is too
+    short or too long.
     """
     key_id = parsed_id(ref)
     key = None if key_id is None else store.find_api_key(key_id)
@@ -83,10 +84,10 @@ def get_api_key(
 
 
 def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: str) -> ApiKey:
-    """Return the row of a whole API key, which errors call ``what`` because it is secret.
+    """Return the row of a whole API key; errors call the key ``what``, because it is secret.
 
-    Of several rows it is the one that a server uses. Raises NotFoundError, or SecretKeyError if
-    there are rows that cannot be decrypted and may be of this key.
+    If the key has several rows, this is the one that a server uses. Raises NotFoundError, or
+    SecretKeyError if rows that cannot be decrypted may belong to this key.
     """
     rows = finder.find_all(api_key)
     if not rows:
@@ -105,7 +106,7 @@ def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: st
 
 
 def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:
-    """Return the unreadable row with this id or name, so that it can be revoked all the same.
+    """Return the unreadable row with this id or name, so that it can still be revoked.
 
     Raises AmbiguousError if several rows match, readable or not.
     """
@@ -129,7 +130,7 @@ def _warn_of_shadowed(
     named: ApiKey,
     warn: Callable[[str], None],
 ) -> None:
-    # Whoever may create a key can name it like another key, so that a REF means theirs.
+    # Everybody who may create keys can give one a name that hides another key from a REF.
     start, digits = find_visible_start(ref), find_id_digits(ref)
     try:
         if start is not None:
@@ -145,15 +146,14 @@ def _warn_of_shadowed(
         else:
             return
     except LangkeysError:
-        return  # a name is enough to do what was asked
+        return  # the name alone is enough to continue
     others = [key for key in found if key.name != ref]
     if others:
         warn(shadow_warning(ref, named, others))
 
 
 def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKey]:
-    # After a rotation with a grace period the old key stays until its expiry, and after it as
-    # expired.
+    # After a rotation with a grace period, the old key's row remains, even after it has expired.
     moment = now()
     named = list(store.api_keys(KeyFilter(now=moment, name=name), limit=MAX_SAME_NAME + 1))
     if len(named) > MAX_SAME_NAME:
@@ -181,7 +181,7 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
 def _starting_with(
     store: Store, cipher: Callable[[], "Cipher"], start: str, progress: Progress
 ) -> list[ApiKey]:
-    # Linear: the start of a key is only known once the key is decrypted.
+    # This reads all keys, because the start of a key is unknown until it is decrypted.
     found = list(store.api_keys_stored_from(start, MAX_CANDIDATES + 1))
     wanted, passed = start.encode(), 0
     with progress("decrypting API keys", store.api_key_count()) as done:

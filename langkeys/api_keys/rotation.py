@@ -1,4 +1,4 @@
-"""Replace API keys by new ones with the same name, owner and lifetime."""
+"""Replace API keys with new ones that have the same name, owner and lifetime."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 Expires = datetime | Literal["never"] | None
-"""The expiry of a new key; None means the lifetime of the old one."""
+"""The expiry of a new key; None keeps the old key's lifetime."""
 
 
 _IN_ENVIRONMENT = (
@@ -34,7 +34,7 @@ _IN_ENVIRONMENT = (
 class Replacement:
     """An old key and its replacement; ``old_expires_at`` is the end of the grace period, if any.
 
-    ``key`` has the rows to end. With ``is_whole``, rows that the key has gained by then end too.
+    ``key`` contains the rows to end. With ``is_whole``, rows that the key gets until then end too.
     """
 
     old: ApiKey
@@ -46,9 +46,9 @@ class Replacement:
 
 @dataclass
 class Selection:
-    """The keys that match a filter and will be rotated, and those that match and are left out.
+    """The keys that match a filter: those that will be rotated, and those that are skipped.
 
-    Each of those has the reason, and whether it was to be expected, as for a key in its grace
+    Each skipped key has a reason, and whether that was to be expected, as for a key in its grace
     period.
     """
 
@@ -57,7 +57,7 @@ class Selection:
 
 
 def require_grace(generation: Generation) -> None:
-    """Raise UnsupportedError if the server would accept an old key after its grace period."""
+    """Raise UnsupportedError if a server would accept an old key after its grace period."""
     if not generation.has_key_expiry:
         raise UnsupportedError(
             f"Langflow {generation.release} does not support the expiry of API keys:"
@@ -71,9 +71,9 @@ def get_rotatable(
 ) -> list[WholeKey]:
     """Return the keys that rows belong to, each once, with the row that makes it work.
 
-    Raises ConflictError for a deactivated key: a new key would undo the deactivation. Raises
-    FailedError for a key that would end at once but that a server accepts from its environment,
-    before a new key is made.
+    Raises ConflictError for a deactivated key, because a new key would undo the deactivation.
+    Raises FailedError for a key that would end immediately but that servers also accept from their
+    environment.
     """
     keys = []
     for key in endings.whole_keys(rows):
@@ -102,9 +102,9 @@ def select_working(
     created_before: datetime | None,
     grace: timedelta | None,
 ) -> Selection:
-    """Return the active, unexpired keys of a user or of everybody, oldest first.
+    """Return the active, unexpired keys of a user or of all users, oldest first.
 
-    Keys are left out if they have been replaced already, if a row that does not match keeps them
+    Keys are skipped if they have already been replaced, if a row that does not match keeps them
     valid, or if servers refuse their owner's keys.
     """
     wanted = KeyFilter(now=now(), user_id=user_id, status="active", created_before=created_before)
@@ -136,7 +136,7 @@ def select_working(
 
 
 def _repeated(endings: Endings, ids: set[str]) -> tuple[dict[str, WholeKey], dict[str, ApiKey]]:
-    """Return keys with several rows by the ids of their rows, and the rows that keep them valid."""
+    """Return keys with several rows by the ids of these rows, and the rows that keep keys valid."""
     whole: dict[str, WholeKey] = {}
     kept_by: dict[str, ApiKey] = {}
     for hashed, found in endings.find_repeated():
@@ -178,9 +178,9 @@ def new_replacements(
     grace: timedelta | None,
     is_whole: bool = True,
 ) -> list[Replacement]:
-    """Return replacements with new keys, in memory only.
+    """Return replacements with new keys; nothing is written.
 
-    ``is_whole``: the keys were named, and end with all of their rows.
+    ``is_whole``: the caller named these keys, so they end with all of their rows.
     """
     replacements = []
     for key in keys:
@@ -189,7 +189,8 @@ def new_replacements(
         api_keys.require_working_owner(store.generation, owner)
         made_at = now()
         if expires is None:
-            # The expiry of a replaced key is the end of its grace period.
+            # A replaced key's expiry is the end of its grace period, so use the newest key's
+            # lifetime.
             newest = replacements_of(store, old).find_newest(old) if is_whole else old
             expires_at = new_expiry(newest, made_at)
         else:
@@ -208,7 +209,7 @@ def new_replacements(
 
 
 class Superseded(NamedTuple):
-    """A key that was replaced by a newer one, made at ``made_at``."""
+    """A key that a newer one, created at ``made_at``, has replaced."""
 
     key: WholeKey
     made_at: datetime
@@ -239,9 +240,9 @@ def end_superseded(
     *,
     may_be_gone: bool = False,
 ) -> None:
-    """End keys, all or none: with an expiry at the end of the grace, or by deletion.
+    """End keys, all or none: let them expire after their grace period, or delete them.
 
-    Raises NotFoundError if a key is gone, unless it ``may_be_gone``.
+    Raises NotFoundError if a key is gone, unless ``may_be_gone`` is true.
     """
     expiring: list[ApiKey] = []
     deleted: list[WholeKey] = []
@@ -262,7 +263,7 @@ def end_superseded(
 
 
 def leftovers(store: Store, key: ApiKey) -> list[ApiKey]:
-    """Return working keys of this name and owner that an interrupted rotation may have left."""
+    """Return working keys with this name and owner that an interrupted rotation may have left."""
     if key.name is None:
         return []
     wanted = KeyFilter(

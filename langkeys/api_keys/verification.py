@@ -1,4 +1,4 @@
-"""Verify API keys as a server of the database's generation does."""
+"""Verify API keys as servers of the database's generation do."""
 
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["Judge", "KeyFinder", "Verified", "Verifier", "api_key_hash", "verify"]
 
 MAX_CACHED = 20_000
-"""How many valid keys a verifier caches before it starts again: about 40 MB."""
+"""The number of valid keys, about 40 MB, after which a verifier empties its cache."""
 
 
 class Verified(NamedTuple):
     """A valid API key and its user.
 
     ``api_key`` is None for the key in the server's environment. ``warning`` says that the key or
-    its owner is inactive, which a server of this generation ignores.
+    its owner is inactive, if servers of this generation ignore that.
     """
 
     user: User
@@ -34,7 +34,7 @@ class Verified(NamedTuple):
 
 
 def require_current(store: Store) -> None:
-    """Raise StoreError if the store may not show that a key has just been revoked."""
+    """Raise StoreError if the store may still show a key that has just been revoked."""
     if store.is_snapshot:
         raise StoreError(
             f"cannot verify an API key in {store.location}: it is read without a lock,"
@@ -45,10 +45,10 @@ def require_current(store: Store) -> None:
 
 
 class Judge(NamedTuple):
-    """Answers for an API key as a server with this database and these settings does.
+    """Answers for API keys as a server with this database and these settings would.
 
-    ``environment_key`` is LANGFLOW_API_KEY if LANGFLOW_API_KEY_SOURCE is ``env``, else None: a
-    request with it acts as the user named ``superuser``.
+    ``environment_key`` is LANGFLOW_API_KEY if LANGFLOW_API_KEY_SOURCE is ``env``, else None. A
+    request with this key acts as the user named ``superuser``.
     """
 
     environment_key: str | None = None
@@ -73,7 +73,7 @@ class Judge(NamedTuple):
         return self.find_by_environment(store, hashed) or verify_rows(store, hashed, rows)
 
     def find_by_environment(self, store: Store, hashed: str) -> Verified | None:
-        """Return the superuser if the key is the one in the server's environment."""
+        """Return the superuser if this is the key in the server's environment."""
         if not self.environment_key or not store.generation.reads_env_key:
             return None
         if not compare_digest(api_key_hash(self.environment_key), hashed):
@@ -83,14 +83,14 @@ class Judge(NamedTuple):
 
 
 NOTHING_SET = Judge()
-"""Judges by the database alone."""
+"""A judge that uses only the database."""
 
 
 def verify_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
-    """Return the user that a server authenticates by the key of ``rows``; see ``Judge.judge``."""
+    """Return the user that a server authenticates by a key with these rows; see ``Judge.judge``."""
     generation = store.generation
-    # Which rows count is decided before the lookup: from 1.10 on a server does not see inactive
-    # rows, and earlier ones do not read is_active.
+    # Filter the rows before the lookup: servers from 1.10 on ignore inactive rows, and earlier ones
+    # do not read is_active.
     counted = [row for row in rows if row.key.is_active or not generation.honours_key_state]
     if not generation.encrypts_keys:
         counted = [row for row in counted if row.key.at_rest == "plaintext"]
@@ -110,7 +110,7 @@ def verify_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified
 
 
 def representative(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> ApiKey:
-    """Return the row of a key, of one or more, by which a server identifies it."""
+    """Return the row that a server uses for a key, or else one of the key's rows."""
     try:
         found = verify_rows(store, hashed, rows).api_key
     except InvalidKeyError:
@@ -147,15 +147,15 @@ def _by_row(store: Store, row: OwnedKey) -> Verified:
 
 
 class Verifier:
-    """Verifies API keys, and caches the valid ones until the database changes.
+    """Verifies API keys, and caches valid ones until the database changes.
 
-    The cache belongs to one version of the database: a key that is revoked, or whose owner is
-    deactivated, is refused at the very next call. See ``Judge`` for ``environment_key`` and
+    A cached result is used only while the database is unchanged. So a key that is revoked, or whose
+    owner is deactivated, is refused at the next call. See ``Judge`` for ``environment_key`` and
     ``superuser``. Several threads may use one verifier.
 
-    A key without a hash may have several rows, of which the first counts. With ``is_exact`` all
-    such rows are searched each time. Otherwise the first row that is found is used if it makes the
-    key valid; a server may find another user's row first.
+    A key without a hash may have several rows, and a server uses the first. With ``is_exact``, all
+    such rows are searched each time. Otherwise the first row found is used if it makes the key
+    valid; a server might find another user's row first.
     """
 
     def __init__(
@@ -177,19 +177,19 @@ class Verifier:
     def verify(self, api_key: str) -> Verified:
         """Return the user of an API key; raise InvalidKeyError with the reason for a refusal.
 
-        Nothing is written: the use is not counted.
+        Nothing is written, so the use is not counted.
         """
         try:
             hashed = api_key_hash(api_key)
         except UnicodeEncodeError:
-            raise _unknown(self._store) from None  # lone surrogates, which no key has
+            raise _unknown(self._store) from None  # a lone surrogate is in no key
         if self._judge.environment_key:
             found = self._judge.find_by_environment(self._store, hashed)
             if found is not None:
                 return found
         cached = self._cache.get(hashed)
-        # Read before everything else: if somebody writes meanwhile, the cache counts as out of
-        # date.
+        # Read the version first: if somebody writes meanwhile, the cached result counts as
+        # outdated.
         version = self._version if cached is None else self._store.version()
         if cached is not None and cached[0] == version:
             verified = cached[1]
@@ -205,7 +205,7 @@ class Verifier:
 
     def _look_up(self, api_key: str, hashed: str) -> Verified:
         store = self._store
-        # Nearly every key is found by its hash, and then no other row counts.
+        # Nearly every key is found by its hash, and then no other row matters.
         rows = store.owned_by_hash(hashed) if api_key else ()
         if any(row.key.is_active for row in rows) or (
             rows and not store.generation.honours_key_state
