@@ -1,8 +1,8 @@
 """The audit trail: one JSON line for every write by langkeys, and for every refused attempt.
 
-A line is written before its commit, so that nothing happens without a line; a commit that fails
-adds another line that refers to the first. The file has mode 0600 from the start. Each line is a
-single append under a lock, and synced. No line holds a secret; a revoked key is identified by its
+A line is written before its commit, so that no change lacks a line. If the commit fails, another
+line refers to the first. The file has mode 0600 from its creation. Each line is appended in one
+write under a lock, and synced. No line contains a secret; a revoked key is identified by its
 SHA-256.
 """
 
@@ -39,20 +39,20 @@ SUFFIX = ".jsonl"
 OFF = "off"
 
 MAX_LINE_BYTES = 1 << 20
-"""The maximum length of a line that langkeys writes."""
+"""The maximum length in bytes of a line that langkeys writes."""
 
 MAX_CHANGES = 1000
 """The maximum number of changes on one line; more changes take several lines."""
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
-"""Outcomes: written before the commit; nothing was written; the write failed."""
+"""Outcomes: the line before a commit; nothing was written; the write failed."""
 
 MAY_BE_DONE = "may_be_done"
-"""A field of a failed write over REST: the answer was lost, so it may have been done."""
+"""A field for a failed write over REST whose answer was lost: it may have succeeded."""
 
 
 def log_path(settings: Settings) -> Path | None:
-    """Return the path of the audit log, or None if it is turned off."""
+    """Return the path of the audit log, or None if it is disabled."""
     value = settings.find(SETTING)
     if value is None:
         return locations.config_folder(settings).path.absolute() / FILE_NAME
@@ -66,8 +66,8 @@ def log_path(settings: Settings) -> Path | None:
 class AuditLog:
     """The audit log of one invocation.
 
-    A log that a setting names must be writable (FailedError). If the default log is not, ``warn``
-    is called. ``path`` is the log that the settings of ``init`` will name.
+    If a setting names the log, it must be writable (FailedError). If the default log is not
+    writable, ``warn`` is called. ``path`` is the log that the new settings of ``init`` will name.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class AuditLog:
         except ConfigError as error:
             if self._is_required or settings.is_given("LANGFLOW_CONFIG_DIR"):
                 raise
-            # There is no home folder: only the default log needs one.
+            # There is no home folder, which only the default log needs.
             self.path = None
             warn(f"there is no audit log: {error.message} (set {SETTING} to a file, or to {OFF})")
 
@@ -91,15 +91,15 @@ class AuditLog:
             self._append([])
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Append one line and sync it, or append nothing."""
+        """Append one line and sync it; on failure, append nothing."""
         self._append([_line(record)])
 
     def append_changes(
         self, record: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Append a line with its changes; many changes take more lines with the same id.
+        """Append a line with changes; if there are many, append several lines with the same id.
 
-        All lines or none; the second and later ones are numbered by ``part``.
+        All of the lines are appended, or none. The second and later ones are numbered by ``part``.
         """
         self._append(map(_line, _parts(record, changes)))
 
@@ -108,7 +108,7 @@ class AuditLog:
             return
         try:
             if not self._is_required:
-                # The server creates its config folder at its first start, maybe after this.
+                # The server creates its config folder at its first start, which may be later.
                 for warning in ownership.make_folder(self.path.parent):
                     self._warn(warning)
             if (said := _append(self.path, lines)) is not None:
@@ -128,7 +128,7 @@ class AuditLog:
 
 
 class Actor(NamedTuple):
-    """The acting user as the audit log shows them; ``how`` describes the authentication."""
+    """The acting user as shown in the audit log; ``how`` is the authentication method."""
 
     username: str
     user_id: str
@@ -137,7 +137,7 @@ class Actor(NamedTuple):
 
 
 def actor_of(acting: Acting | None) -> Actor | None:
-    """Return the actor for an acting user; None if nobody is authenticated yet."""
+    """Return the actor for an acting user; None if nobody has been authenticated yet."""
     if acting is None:
         return None
     key = acting.api_key
@@ -146,16 +146,16 @@ def actor_of(acting: Acting | None) -> Actor | None:
 
 
 def _is_undone(_: BaseException) -> bool:
-    """Tell whether an error means that nothing was done: a failed transaction is rolled back."""
+    """Tell whether an error means that nothing was changed. A failed transaction is rolled back."""
     return True
 
 
 class Recorder:
-    """Records what one invocation changes, and what it was refused.
+    """Records the changes of one invocation, and its refused attempts.
 
-    ``acting`` returns the actor, None if nobody is authenticated yet. ``database`` returns the file
-    or the server's address. ``sha256_of`` returns the hash of a whole API key, None if it cannot be
-    determined. ``is_undone`` tells whether an error means that a write was certainly not done.
+    ``acting`` returns the actor, or None if nobody has been authenticated yet. ``database`` returns
+    the file or the server's address. ``sha256_of`` returns the hash of an API key, or None if it is
+    unknown. ``is_undone`` tells whether an error means that a write certainly had no effect.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class Recorder:
 
     @contextmanager
     def commit_context(self, changes: Iterable[Change]) -> Iterator[None]:
-        """Context manager around COMMIT; writes the audit line first, another if it fails."""
+        """Context manager around COMMIT; writes the audit line first, another if COMMIT fails."""
         with self.record_write(map(self._described, changes)):
             yield
 
@@ -192,9 +192,10 @@ class Recorder:
     def record_write(
         self, changes: Iterable[Mapping[str, Any]]
     ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-        """Context manager around another kind of write; see ``commit_context``.
+        """Context manager around a write that is not a COMMIT; see ``commit_context``.
 
-        Yields a function that adds a second part to the line, for what is only known later.
+        Yields a function that adds a second part to the line, for details that are known only
+        later.
         """
         record = self._record(DONE)
         self._audit_log.append_changes(record, changes)
@@ -206,18 +207,18 @@ class Recorder:
             failed = self._record(FAILED) | {"of": record["id"], "error": _code(error)}
             if not self._is_undone(error):
                 failed[MAY_BE_DONE] = True
-            with suppress(FailedError):  # the error that led here is the one to report
+            with suppress(FailedError):  # report the original error instead
                 self._audit_log.append(failed)
             raise
         self._has_written = True
 
     def record_recovery(self) -> None:
-        """Record that an interrupted rotation of the secret key has been completed or undone."""
+        """Record that an interrupted secret-key rotation has been completed or undone."""
         changes = [{"action": "settle", "kind": "secret_key", "id": None, "name": None}]
         self._audit_log.append(self._record(DONE) | {"changes": changes})
 
     def record_refusal(self, error: BaseException) -> None:
-        """Record a refused attempt, if it is known who made it or that nobody was authenticated."""
+        """Record a refused attempt, if its user is known or if the authentication failed."""
         is_nobody = isinstance(error, UnauthenticatedError | ForbiddenError | InvalidKeyError)
         if not isinstance(error, LangkeysError) or (self._acting() is None and not is_nobody):
             return
@@ -293,7 +294,7 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
                     data, is_cut_off = (
                         b"\n" + data,
                         False,
-                    )  # after a line that a crash cut off
+                    )  # start a new line after one that a crash cut off
                 written = os.write(descriptor, data)
                 if written != len(data):
                     raise OSError(0, f"only {written} of {len(data)} bytes were written")
@@ -313,7 +314,8 @@ def _open(path: Path) -> tuple[int, str | None]:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         if not path.name.endswith(SUFFIX):
-            # The setting may be mistyped, or forged: langkeys creates no file with another ending.
+            # The setting may be mistyped or forged, so langkeys creates only files with this
+            # ending.
             raise OSError(
                 0, f"it does not exist, and the name of a new audit log must end in {SUFFIX}"
             ) from None
@@ -322,7 +324,7 @@ def _open(path: Path) -> tuple[int, str | None]:
         except FileExistsError:
             if path.is_symlink():
                 raise OSError(0, "it is a dangling symbolic link") from None
-            return _open(path)  # another command was faster
+            return _open(path)  # another command has just created it
         warning = ownership.chown_like_folder(descriptor, path.parent)
         return descriptor, None if warning is None else f"{path}: {warning}"
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -335,7 +337,7 @@ def _is_ours(start: bytes) -> bool:
     try:
         record = json.loads(start.partition(b"\n")[0])
     except (ValueError, RecursionError):
-        # A very long line is truncated; lines of langkeys begin with these fields.
+        # The line is very long and was truncated; lines of langkeys begin with these fields.
         return start.startswith(b'{"id": "') and b'"outcome": ' in start
     return isinstance(record, dict) and all(
         name in record for name in ("id", "time", "outcome", "command")
@@ -351,7 +353,7 @@ def new_record(
     reason: str | None,
     environ: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the common fields of a line: time, command, user, database, system user and reason."""
+    """Return the common fields of a line: time, command, users, database, reason and so on."""
     key_id = None if acting is None else acting.api_key_id
     return {
         "id": os.urandom(6).hex(),
@@ -375,7 +377,7 @@ def _system_user(environ: Mapping[str, str]) -> str:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = str(uid)
-    # Under sudo everybody is root. The environment names the user who called sudo; this is
-    # recorded, but not proved.
+    # Under sudo every user is root. The environment names the user who called sudo; the log records
+    # that name, but it is no proof.
     by_sudo = environ.get("SUDO_USER")
     return f"{name} (sudo: {by_sudo})" if by_sudo else name

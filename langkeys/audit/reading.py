@@ -1,4 +1,4 @@
-"""Read the audit log: its lines, and whether it records the revocation of an API key."""
+"""Read the audit log: its lines, and whether it records that an API key was revoked."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from langkeys.times import parsed_iso
 def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any]]:
     """Yield the records of a log, oldest first; ``malformed`` gets the numbers of bad lines.
 
-    Yields nothing if there is no log. Raises FailedError if it cannot be read.
+    Yields nothing if the log does not exist. Raises FailedError if it cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        # Opened without blocking: a pipe or a device must not make langkeys wait.
+        # Opened without blocking, because a pipe or a device must not make langkeys wait.
         with open(descriptor, encoding="utf-8", errors="backslashreplace", newline="\n") as log:  # noqa: PTH123
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(0, "it is not a regular file")
@@ -43,7 +43,7 @@ def read(path: Path, malformed: Callable[[int], None]) -> Iterator[dict[str, Any
 
 
 def _bounded_lines(log: IO[str]) -> Iterator[str]:
-    """Yield lines, truncated to the length of the longest line that langkeys writes."""
+    """Yield lines, truncated to the maximum length of a line that langkeys writes."""
     while line := log.readline(MAX_LINE_BYTES):
         rest = line
         while rest and not rest.endswith("\n"):
@@ -52,15 +52,15 @@ def _bounded_lines(log: IO[str]) -> Iterator[str]:
 
 
 def time_of(record: Mapping[str, Any]) -> datetime:
-    """Return the time of a record; raises if langkeys did not write it."""
+    """Return the time of a record; raise an error if the record is not from langkeys."""
     return parsed_iso(record["time"])
 
 
 def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) -> bool:
-    """Tell whether the audit log records the revocation of an API key, by its SHA-256.
+    """Tell whether the audit log records that the API key with this SHA-256 was revoked.
 
-    A revocation does not count if its commit failed, and the log says so. A log that cannot be
-    read, or that somebody else could have written, is an error if a setting names it, else a
+    A revocation does not count if the log says that its commit failed. If the log cannot be read,
+    or somebody else could have written it, this is an error if a setting names the log, else a
     warning.
     """
     try:
@@ -76,7 +76,7 @@ def was_revoked(settings: Settings, sha256: str, warn: Callable[[str], None]) ->
 def _was_revoked(path: Path, sha256: str) -> bool:
     ownership.require_trusted(path, "the audit log")
     revocations = set()
-    # The line about a failed commit always comes after the line of the commit.
+    # The line about a failed commit always comes after the line about the commit itself.
     for record in read(path, lambda _: None):
         if record.get("outcome") == FAILED and not record.get(MAY_BE_DONE):
             revocations.discard(record.get("of"))
