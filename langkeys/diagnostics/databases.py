@@ -21,9 +21,9 @@ _HINT = (
 
 
 def check_source(report: "Report", settings: Settings) -> None:
-    """Say which setting names a database on a server, and what else a server could be using.
+    """Report which setting names a database on a server, and which file a server might use instead.
 
-    A server that does not see LANGFLOW_DATABASE_URL starts all the same, with a file of its own.
+    A server that does not see LANGFLOW_DATABASE_URL starts without an error and uses its own file.
     """
     found = locations.database(settings)
     target = found.target
@@ -60,7 +60,7 @@ def check_source(report: "Report", settings: Settings) -> None:
 
 
 def _default_files(settings: Settings) -> Iterator[Path]:
-    """Yield the files that servers use without a URL, if they exist."""
+    """Yield the files that servers use without a URL; they may not exist."""
     with suppress(LangkeysError):
         folder = locations.config_folder(settings).path.absolute()
         yield from (folder / name for name in (locations.DATABASE_NAME, locations.PRE_RELEASE_NAME))

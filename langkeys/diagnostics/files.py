@@ -28,14 +28,14 @@ class _Used(NamedTuple):
     what: str
     is_secret: bool
     server_needs: int
-    """The access that the server needs, as bits of ``os.access``."""
+    """The access that the server needs, in the bits of ``os.access``."""
 
 
 def check_files(report: "Report", settings: Settings) -> None:
     """Check modes and owners: who can read secrets, and who cannot use a file that they need.
 
-    The server's user is assumed to be the owner of the database's folder, where a server writes its
-    ``-wal`` file.
+    The owner of the database's folder is assumed to be the server's user, because a server writes
+    its ``-wal`` file there.
     """
     server = _server_user(settings)
     for used in _used(settings):
@@ -57,7 +57,7 @@ def check_files(report: "Report", settings: Settings) -> None:
         else:
             report.add(SECTION, "ok", message)
         if not os.access(used.path, os.R_OK):
-            # Each user of a deployment may have their own log.
+            # Each user of a deployment may have a separate log.
             level = "note" if used.what == "audit log" else "problem"
             report.add(SECTION, level, f"this user cannot read the {used.what} {used.path}")
         if server is not None and not _may(server, found, used.server_needs):
@@ -76,11 +76,11 @@ def _server_user(settings: Settings) -> os.stat_result | None:
         folder = locations.database(settings).target.folder
         return None if folder is None else folder.stat()
     except (LangkeysError, OSError):
-        return None  # reported where the database is opened
+        return None  # another check reports this
 
 
 def _may(server: os.stat_result, found: os.stat_result, needs: int) -> bool:
-    """Tell by the mode alone whether the server's user may use a file."""
+    """Tell from the file's mode whether the server's user has this access."""
     if server.st_uid == ROOT:
         return True
     shift = 6 if found.st_uid == server.st_uid else 3 if found.st_gid == server.st_gid else 0
@@ -112,6 +112,6 @@ def _used(settings: Settings) -> Iterator[_Used]:
     except LangkeysError as error:
         if settings.is_given("LANGFLOW_CONFIG_DIR"):
             raise
-        del error  # no home folder: reported where it is needed
+        del error  # no home folder: other checks report it if it matters
     for path in locations.database(settings).target.files[:1]:
         yield _Used(path, "database", False, write)

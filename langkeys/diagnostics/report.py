@@ -1,7 +1,7 @@
 """Check a deployment. Every check is read-only, and a failing check does not stop the others.
 
-A finding is a ``problem`` (exit 1), a ``note`` (worth knowing, or usual for this generation) or
-``ok``. No finding holds a secret; secret settings are shown as fingerprints.
+The level of a finding is ``problem`` (exit 1), ``note`` (worth knowing, or usual for this
+generation) or ``ok``. No finding contains a secret; secret settings are shown as fingerprints.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ShownSetting:
-    """A setting as it may be shown: a secret as a fingerprint; ``value`` is None if it is unset."""
+    """A setting for display: secrets are shown as fingerprints; ``value`` is None if unset."""
 
     name: str
     value: str | None
@@ -54,7 +54,7 @@ class ShownSetting:
 
 @dataclass
 class Sources:
-    """Functions that provide what the checks need; each is called once, and may raise."""
+    """Functions that provide what the checks need; each may raise an error."""
 
     store: Callable[[], Store]
     cipher: Callable[[], "Cipher"]
@@ -65,7 +65,7 @@ class Sources:
 
 @dataclass
 class Report:
-    """All findings."""
+    """The results of all checks."""
 
     settings: list[ShownSetting] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -75,11 +75,11 @@ class Report:
     encrypted: dict[str, dict[str, int]] = field(default_factory=dict)
     acting: Acting | None = None
     has_cause: bool = False
-    """Whether the first finding explains the others, and is shown before the settings."""
+    """Whether the first finding explains the others, and so is shown before the settings."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is no problem."""
+        """Whether no finding is a problem."""
         return all(finding.level != "problem" for finding in self.findings)
 
     def add(self, section: str, level: str, message: str, hint: str | None = None) -> None:
@@ -87,7 +87,7 @@ class Report:
         self.findings.append(Finding(section, level, message, hint))
 
     def put_first(self, section: str, message: str, hint: str) -> None:
-        """Add a problem that explains most others, before everything else.
+        """Insert a problem that explains most others before all other findings.
 
         The other findings of its section follow from it, and are removed.
         """
@@ -96,7 +96,7 @@ class Report:
         self.has_cause = True
 
     def fail(self, section: str, error: LangkeysError) -> None:
-        """Add an error as a problem; one that several checks run into is one problem."""
+        """Add an error as a problem, unless another check has already reported the same error."""
         if all(finding.message != error.message for finding in self.findings):
             self.add(section, "problem", error.message, error.hint)
 
@@ -114,10 +114,10 @@ def examine(settings: Settings, sources: Sources) -> Report:
         store = sources.store()
     except LangkeysError as error:
         report.fail("database", error)
-        with suppress(LangkeysError):  # the same error
+        with suppress(LangkeysError):  # it was reported already
             check_source(report, settings)
         return report
-    # Rows that a list would leave out are findings of their own here.
+    # Unreadable rows are reported by a check here, so no warnings are needed.
     store.listen(note=lambda _: None, warn=lambda _: None)
     report.generation = generation = store.generation
     report.database = store.location
@@ -154,7 +154,8 @@ def examine(settings: Settings, sources: Sources) -> Report:
         except LangkeysError as error:
             report.fail(section, error)
     if report.has_cause and settings.is_given("LANGKEYS_API_KEY") and not generation.has_key_hash:
-        # Without hashes, who acts is found by decrypting keys: that follows from the cause.
+        # Without hashes, authenticating by API key needs decryption, so this problem follows from
+        # the cause.
         report.findings = [
             finding
             for finding in report.findings
@@ -193,7 +194,7 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
             report.add("settings", "note", conflict_warning([name], settings.env_file))
     for warning in settings.warnings:
         report.add("settings", "note", warning)
-    with suppress(LangkeysError):  # reported where the database is opened
+    with suppress(LangkeysError):  # opening the database reports this
         for warning in locations.database(settings).warnings:
             report.add("settings", "note", warning)
     if settings.env_file is None:
@@ -283,7 +284,7 @@ def _acting(report: Report, settings: Settings, store: Store, sources: Sources) 
 
 
 def _access(report: Report, settings: Settings, generation: Generation) -> None:
-    """Add findings about access to a server without an API key of the database."""
+    """Add findings about how a server lets requests in without an API key in the database."""
     section = "access"
     given = settings.is_given("LANGFLOW_AUTO_LOGIN")
     auto_login = settings.auto_login if given else generation.auto_login_default

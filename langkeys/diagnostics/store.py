@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from langkeys.diagnostics.report import Report, Sources
 
 UNUSED_FOR = timedelta(days=90)
-"""How long a key may be unused before that is noted."""
+"""How long a key must be unused to be reported."""
 
 _FIND_KEY = "find the secret key that encrypted it"
 
 MAX_NAMED = 20
-"""How many bad values and rows are named; the others are only counted."""
+"""The maximum number of bad values and rows that are named; the others are only counted."""
 
 
 def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
-    """Try every encrypted value with the secret key."""
+    """Try the secret key on every encrypted value."""
     decrypted: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     old_form: Counter[str] = Counter()
@@ -58,7 +58,7 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
         _add_lost(report, cipher, error, failed.total())
         return
     if error is not None and sources.has_secret_key():
-        report.fail("encrypted", error)  # nothing is encrypted yet, or could be
+        report.fail("encrypted", error)  # no value is encrypted yet, and none can be
     for message, hint in named:
         report.add("encrypted", "problem", message, hint)
     if failed.total() > len(named):
@@ -84,7 +84,7 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
 
 
 def _instead_of(column: str, value: EncryptedValue) -> str:
-    """Say what can be done where the secret key of a value is lost."""
+    """Say what can be done if the secret key for a value is lost."""
     if column == "apikey.api_key":
         return f", or revoke it: langkeys api-key revoke {dashed(value.row)}"
     return ", or set the value again in Langflow"
@@ -106,7 +106,7 @@ def _decrypts_none(count: int) -> str:
 def _add_lost(
     report: "Report", cipher: "Cipher | None", error: SecretKeyError | None, count: int
 ) -> None:
-    """Add one finding about the secret key before all others, which follow from it."""
+    """Add one finding about the secret key before the other findings, which follow from it."""
     if error is not None:
         said = f"{error.message}, and {counted(count, 'encrypted value', 'need')} it"
     else:
@@ -127,7 +127,7 @@ def _add_lost(
 
 
 def check_rows(report: "Report", store: Store) -> None:
-    """Read every row, and report those that lists leave out."""
+    """Read every row, and report those that other commands skip."""
     section, count = "rows", 0
     hint = "fix or delete it: no server writes such a row"
     for row in store.unreadable_rows():
@@ -146,7 +146,7 @@ def check_rows(report: "Report", store: Store) -> None:
 
 
 def check_keys(report: "Report", settings: Settings, store: Store) -> None:
-    """Check API keys for risks, and for a stored form other than the preferred one."""
+    """Check API keys for risks, and for values that are not stored in the preferred form."""
     section = "API keys"
     generation = store.generation
     owner = store.find_user_named(DEFAULT_SUPERUSER)
@@ -191,7 +191,7 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
 
 
 def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> None:
-    """Note which working keys never expire, are not used, or open everything."""
+    """Report working keys that never expire, are not used, or give full access."""
     moment = now()
     superusers = {
         summary.user.id
