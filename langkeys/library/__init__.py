@@ -1,7 +1,7 @@
 """langkeys for programs: verify API keys in a gateway, administer them in a script.
 
-Does what the command line does, with the same settings and the same services, but never prints or
-asks. Notes and warnings go to the logger ``langkeys``.
+The library does the same as the command line, with the same settings and services, but never prints
+or asks. Notes and warnings go to the logger ``langkeys``.
 """
 
 import os
@@ -25,9 +25,9 @@ def open_store(
     """Open a Langflow database, with the command line's settings unless others are given.
 
     ``database`` is a path or URL. ``settings`` maps names of other settings (``LANGKEYS_API_KEY``,
-    ``LANGFLOW_AUTO_LOGIN``, ...) to their values. These take precedence over the process
-    environment, and that over ``env_file`` or ``./.env``. ``reason`` goes into the audit trail.
-    Raises StoreError if there is no such database, ConfigError for an invalid setting.
+    ``LANGFLOW_AUTO_LOGIN``, ...) to values. These take precedence over the process environment,
+    which takes precedence over ``env_file`` or ``./.env``. ``reason`` goes into the audit trail.
+    Raises StoreError if the database does not exist, ConfigError for an invalid setting.
     """
     given = dict(settings or {})
     if database is not None:
@@ -40,7 +40,7 @@ def open_store(
             f"open_store() has no setting {', '.join(unknown)}",
             hint=f"valid settings: {', '.join(KNOWN)}",
         )
-    given = {name: text for name, text in given.items() if text}  # an empty value is unset
+    given = {name: text for name, text in given.items() if text}  # an empty value counts as unset
     return LangflowStore(
         given, env_file=None if env_file is None else os.fspath(env_file), reason=reason
     )

@@ -1,4 +1,4 @@
-"""Authentication of a program that administers a store."""
+"""The type of the function that opens an authenticated session for a program."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -6,4 +6,4 @@ from contextlib import AbstractContextManager
 from langkeys.sessions.session import Session
 
 Sessions = Callable[..., AbstractContextManager[Session]]
-"""Opens a session for a command by its name, with its ``access``; raises if nobody may act."""
+"""Opens a session for a command, with an ``access``; raises if the user may not act."""

@@ -24,13 +24,13 @@ from langkeys.text import checked_name
 from langkeys.times import earlier, later, now, person_iso
 
 End = datetime | timedelta | None
-"""When something ends: a time (naive means UTC), a span from now, or never."""
+"""An expiry: a time (naive means UTC), a span from now, or None for never."""
 
 _WHOLE_KEY = re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}")
 
 
 class ApiKeys:
-    """The API keys of a store, of all users. Each call is a transaction of its own.
+    """The API keys of all users of a store. Each call is a separate transaction.
 
     A ``ref`` names a key as on the command line (id, name, visible start, start of the id), or is a
     whole API key. ``user`` is a user name or id, by default the acting user.
@@ -42,7 +42,7 @@ class ApiKeys:
     def create(
         self, name: str = DEFAULT_NAME, *, user: str | None = None, expires: End = None
     ) -> NewApiKey:
-        """Create an API key; only the ``plaintext`` of the result ever contains the key itself."""
+        """Create an API key; only ``plaintext`` in this result ever contains the key itself."""
         checked_name(name)
         expires_at = _moment(expires)
         with self._acting("api-key create", access=Access.WRITE) as session:
@@ -85,15 +85,16 @@ class ApiKeys:
             yield from session.store.api_keys(wanted)
 
     def get(self, ref: str) -> ApiKey:
-        """Return the one API key that ``ref`` names; NotFoundError, AmbiguousError."""
+        """Return the one API key that ``ref`` names. Raises NotFoundError or AmbiguousError."""
         with self._acting("api-key show") as session:
             return _resolved(session, ref)
 
     def revoke(self, *refs: str) -> Sequence[ApiKey]:
-        """Revoke API keys, all or none, and return their rows as they were. Takes effect at once.
+        """Revoke API keys, all or none, and return their rows as they were.
 
-        All rows of a key that can be found are deleted. Raises FailedError if a server would still
-        accept a key. Rows that cannot be decrypted, and may belong to the same keys, are logged.
+        This takes effect immediately. All known rows of a key are deleted. Raises FailedError if a
+        server would still accept a key. A warning is logged if rows that cannot be decrypted may
+        belong to the same keys.
         """
         with self._acting("api-key revoke", access=Access.WRITE) as session:
             endings = session.endings
@@ -119,10 +120,10 @@ class ApiKeys:
         expires: End | Literal["never"] = None,
         deliver: Callable[[str], None] = lambda _: None,
     ) -> Replacement:
-        """Replace an API key by a new one with the same name, owner and lifetime.
+        """Replace an API key with a new one that has the same name, owner and lifetime.
 
         ``expires`` overrides the lifetime; ``"never"`` means no expiry. ``deliver`` gets the new
-        key once it is stored. The old key ends after that, or at the end of ``grace``. If
+        key after it was stored. Then the old key ends, immediately or after ``grace``. If
         ``deliver`` raises, the new key is revoked and the old one stays.
         """
         new_expiry: rotation.Expires = "never" if expires == "never" else _moment(expires)
@@ -167,8 +168,8 @@ def _warn_of_unreadable(session: Session) -> None:
 def _resolved(
     session: Session, ref: str, *, destroys: bool = False, working: bool = False
 ) -> ApiKey:
-    ref = ref.strip()  # it may come from a file
-    # A key with other text around it must not appear in a message either.
+    ref = ref.strip()  # the text may come from a file
+    # Also treat a key with other text around it as secret: it must not appear in a message.
     if _WHOLE_KEY.search(ref):
         finder = session.endings.finder
         return references.get_api_key_by_value(session.store, finder, ref, "the API key given")

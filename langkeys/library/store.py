@@ -1,4 +1,4 @@
-"""A store that stays open: it verifies API keys, and opens a session for everything else."""
+"""A store that stays open: it verifies API keys, and opens sessions for all other operations."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from langkeys.store.protocol import Store
 from langkeys.times import now
 
 CACHE_KIB = 32_768
-"""How much of the database a reader caches: enough for the inner pages of a million keys."""
+"""The size of a reader's page cache: enough for the inner index pages of a million keys."""
 
 SCHEMA_SECONDS = 1.0
 """How often to check whether the server has been upgraded."""
@@ -28,18 +28,18 @@ _logger = logging.getLogger("langkeys")
 
 
 class LangflowStore:
-    """An open Langflow database: ``open_store`` opens it, ``close`` or a ``with`` block closes it.
+    """An open Langflow database; ``close`` or the end of a ``with`` block closes it.
 
     ``verify`` needs no authentication. ``api_keys`` and ``variables`` act as the user that the
-    settings name, who must be an active superuser (else UnauthenticatedError or ForbiddenError),
-    and write audit lines, as the command line does. Several threads may use one store. A process
-    that forks opens a new one in the child.
+    settings name, and write to the audit trail, as the command line does. That user must be an
+    active superuser (else UnauthenticatedError or ForbiddenError). Several threads may use one
+    store. After a fork, the child process must open its own store.
     """
 
     location: str
-    """The path of the database, or its URL without a password."""
+    """The path of the database, or its URL without the password."""
     release: str
-    """The Langflow release that wrote it, as ``1.13``."""
+    """The Langflow release that the database belongs to, such as ``1.13``."""
     _reader: Session
     _store: Store
     _is_snapshot: bool
@@ -75,7 +75,7 @@ class LangflowStore:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. Calling it again does no harm."""
+        """Close the connections; may be called more than once."""
         with self._opening:
             for session in self._open:
                 session.close_store()
@@ -83,13 +83,13 @@ class LangflowStore:
             self._counter = None
 
     def verify(self, api_key: str | None, *, count_use: bool = False) -> Verified:
-        """Return the user of an API key, and the key; raise InvalidKeyError with the ``reason``.
+        """Return an API key and its user; raise InvalidKeyError with a ``reason``.
 
-        ``reason`` is ``unknown``, ``expired``, ``inactive``, ``owner inactive`` or ``duplicate``:
-        why a server of this generation would refuse the key. A ``warning`` in the result names what
-        only servers of an old generation accept. A revoked key is refused at the very next call.
-        ``count_use`` records the use, as a server does, unless LANGFLOW_DISABLE_TRACK_APIKEY_USAGE
-        is set; StoreError if that cannot be written.
+        The ``reason`` is ``unknown``, ``expired``, ``inactive``, ``owner inactive`` or
+        ``duplicate``: why a server of this generation would refuse the key. If only servers of an
+        old generation accept the key, the result has a ``warning``. A revoked key is refused at the
+        next call. ``count_use`` records the use, as a server does, unless
+        LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set; StoreError if the use cannot be written.
         """
         self._check()
         if not api_key:
@@ -123,36 +123,37 @@ class LangflowStore:
                 self._reopen()
 
     def _reopen(self) -> None:
-        # A server that is upgraded under a running gateway adds columns that say which keys have
-        # expired, and a restored backup is another file under the same name. Older connections stay
-        # open until the end: threads may be using them.
+        # A server upgrade while a gateway runs adds columns, such as the expiry of keys. A restored
+        # backup is another file with the same name. Older connections stay open until ``close``,
+        # because threads may be using them.
         with self._opening:
             is_replaced = bool(self._open) and self._store.is_replaced()
             reader = self._session(cache_kib=CACHE_KIB)
             self.location = reader.store.location
             if self._open and not is_replaced and reader.generation == self._reader.generation:
-                # The change was another table or a VACUUM: what was read is still valid.
+                # The change was another table or a VACUUM, so everything that was read is still
+                # valid.
                 self._schema_version = reader.store.schema_version()
                 reader.close_store()
                 return
             self._open.append(reader)
             if is_replaced:
-                self._counter = None  # it writes to the replaced database
+                self._counter = None  # it would write to the replaced database
             self.release = reader.generation.release
             self._schema_version = reader.store.schema_version()
             self._looked_at = time.monotonic()
             self._counts = not reader.settings.flag("LANGFLOW_DISABLE_TRACK_APIKEY_USAGE")
             self._verifier = reader.verifier
-            # A server may commit with each request: a pass over all rows for each verification is
-            # too slow.
+            # Servers may commit at each request, so a pass over all rows at each verification would
+            # be too slow.
             self._verifier.is_exact = False
             self._reader, self._store = reader, reader.store
             self._is_snapshot = reader.store.is_snapshot
 
     def _pin(self) -> None:
-        """Keep to the files that were opened, even if the program changes its working folder."""
+        """Keep using the files that were opened, even if the program changes its working folder."""
         settings = self._reader.settings
-        # If there was no file, one that appears later does not count.
+        # If there was no file, ignore one that appears later.
         self._env_file = os.devnull if settings.env_file is None else str(settings.env_file)
         for name, path in settings.value_files():
             value = settings.find(name)
@@ -200,7 +201,7 @@ class LangflowStore:
             yield session
 
     def _verified_password(self, password: str, password_hash: str | None) -> bool:
-        # A check takes a quarter of a second. Its result is kept as long as the hash is the same.
+        # A check takes a quarter of a second, so its result is kept until the hash changes.
         if password_hash is not None and self._proved == (password, password_hash):
             return True
         is_right = Session.verify_password(password, password_hash)

@@ -12,7 +12,7 @@ from langkeys.variables import lifecycle as variables
 
 
 class Variables:
-    """The variables of a store; ``user`` is a user name or id, else the acting user."""
+    """The variables of a store; ``user`` is a user name or id, by default the acting user."""
 
     def __init__(self, acting: Sessions) -> None:
         self._acting = acting
@@ -32,9 +32,9 @@ class Variables:
         default_fields: Sequence[str] | None = None,
         user: str | None = None,
     ) -> Variable:
-        """Create or update a variable; None keeps what is stored, and a new one is a Credential.
+        """Create or update a variable; None keeps the stored setting.
 
-        ``type`` is Credential or Generic.
+        ``type`` is Credential or Generic; by default, a new variable is a Credential.
         """
         if type not in (None, CREDENTIAL, GENERIC):
             raise UsageError(f"unknown type {type!r}: use Credential or Generic")
@@ -74,7 +74,7 @@ class Variables:
     def delete(self, *names: str, user: str | None = None) -> Sequence[Variable]:
         """Delete variables, all or none, and return them as they were.
 
-        A row that cannot be read is deleted, too, and not returned.
+        An unreadable row is deleted, too, but not returned.
         """
         with self._session("variable delete", access=Access.WRITE) as session:
             owner = session.owner(user)
