@@ -1,8 +1,8 @@
-"""Files that hold the secret key, and how to write a new one to them.
+"""Files that contain the secret key, and how to write a new one to them.
 
 These are the ``secret_key`` file, a line of an ``.env`` file, and a file that
-``LANGFLOW_SECRET_KEY_FILE`` names. Sources that langkeys cannot write (the process environment, a
-mounted secret) are listed as read-only.
+``LANGFLOW_SECRET_KEY_FILE`` names. Sources that langkeys cannot write, such as the process
+environment or a mounted secret, are listed as read-only.
 """
 
 import os
@@ -20,17 +20,17 @@ from langkeys.files.staged import find_private, read_text, without_newline
 
 NAME = "LANGFLOW_SECRET_KEY"
 SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
-"""The form of a secret key as servers make them: 32 random bytes in url-safe base64."""
+"""The form of a secret key that servers create: 32 random bytes in URL-safe base64."""
 BARE_NAME = "SECRET_KEY"
-"""Servers read this name too, and overwrite their ``secret_key`` file with its value."""
+"""A name that servers read, too; they overwrite their ``secret_key`` file with its value."""
 
 
 @dataclass(frozen=True)
 class SecretKeyFile:
     """A file in which the secret key can be replaced.
 
-    ``kind`` is ``file`` (it holds only the key, and a newline if ``newline``) or ``env`` (lines of
-    it set ``names``).
+    ``kind`` is ``file`` for a file that contains only the key (and a newline, if ``newline``), or
+    ``env`` for a file with lines that set ``names``.
     """
 
     kind: str
@@ -40,14 +40,14 @@ class SecretKeyFile:
 
     @property
     def staged(self) -> Path:
-        """The path of the new content until the commit."""
+        """The path of the new content until it is published."""
         return self.path.with_name(f".{self.path.name}{locations.ROTATION_SUFFIX}")
 
     def find_staged_key(self) -> str | None:
-        """Return the key in the staged file; None if there is none that can be trusted.
+        """Return the key in the staged file; None if there is no trusted staged file.
 
-        The staged file may belong to the owner of the file that it replaces, as well as to the
-        caller and root.
+        The staged file is trusted if it belongs to the caller, to root, or to the owner of the file
+        that it replaces.
         """
         owners = {ownership.ROOT, os.geteuid()}
         with suppress(OSError):
@@ -60,17 +60,17 @@ class SecretKeyFile:
 
     @property
     def title(self) -> str:
-        """The file, and the names set in it, for messages."""
+        """The file, and the names that it sets, for messages."""
         return f"{' and '.join(self.names)} in {self.path}" if self.names else str(self.path)
 
     def content(self, new: str, old: str) -> str:
-        """Return the file's text with the new key; FailedError or ConfigError if it has another."""
+        """Return the file's text with the new key; FailedError or ConfigError if that fails."""
         if self.kind == "file":
             return f"{new}\n" if self.newline else new
         return rewritten_env(_text(self.path), self.path, self.names, old, new)
 
     def find_secret_key_in(self, path: Path) -> str | None:
-        """Return the key in ``path``, a file of this form; None if there is none."""
+        """Return the key in ``path``, which has the form of this file; None if it contains none."""
         try:
             text = _text(path)
         except FailedError:
@@ -86,7 +86,7 @@ class SecretKeyFile:
 
 @dataclass(frozen=True)
 class SecretKeySources:
-    """Where the secret key in force is set: files that langkeys can rewrite, and other sources."""
+    """The sources of the current secret key: files that langkeys can rewrite, and other sources."""
 
     key_files: tuple[SecretKeyFile, ...]
     read_only: tuple[str, ...]
@@ -104,7 +104,7 @@ def named_files(settings: Settings) -> dict[tuple[str, Path], Path]:
 def find_sources(settings: Settings, old: str) -> SecretKeySources:
     """Find every source of the secret key ``old``.
 
-    Raises ConfigError if two settings differ: which of them a server uses cannot be known.
+    Raises ConfigError if two settings differ, because it is unknown which of them a server uses.
     """
     found: list[SecretKeyFile] = []
     read_only: list[str] = []
@@ -114,7 +114,7 @@ def find_sources(settings: Settings, old: str) -> SecretKeySources:
     env_file = settings.env_file
     if env_file is not None:
         values = _values(_text(env_file))
-        # Read again: another rotation may have ended since the settings were read.
+        # Read the file again: another rotation may have ended since the settings were read.
         others = {text for name, text in values.items() if name.upper() == NAME and text}
         if others - {old}:
             raise ConfigError(
@@ -168,7 +168,8 @@ def _add(
 def rewritten_env(text: str, path: Path, names: tuple[str, ...], old: str, new: str) -> str:
     """Return the text of an ``.env`` file with a new key in the lines that set these names.
 
-    Every other byte stays. Raises ConfigError if a line does not hold the old key literally.
+    All other bytes stay the same. Raises ConfigError if a line does not contain the old key
+    literally.
     """
     parts: list[str] = []
     lines = dotenv.split(text)

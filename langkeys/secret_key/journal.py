@@ -1,8 +1,9 @@
 """Crash-recovery journal of a secret-key rotation.
 
-The journal is a file beside the database. It exists from before the commit until the new key is in
-its files. It holds no secret: it says where the new key is staged, and which cells show whether the
-commit happened. Its lock distinguishes a running rotation from an interrupted one.
+The journal is a file: next to the database file, or in the config folder. It exists from before the
+commit until the new key is in its files. It contains no secret. It says where the new key is
+staged, and which cells show whether the commit happened. A lock on the file distinguishes a running
+rotation from an interrupted one.
 """
 
 import fcntl
@@ -38,7 +39,7 @@ class CellSample:
 
 @dataclass(frozen=True)
 class Entry:
-    """The content of a journal. Secret keys are named by their fingerprints."""
+    """The content of a journal. It names secret keys by their fingerprints."""
 
     started: str
     old: str
@@ -50,11 +51,11 @@ class Entry:
     old_key_file: str
     samples: tuple[CellSample, ...] = field(default=())
     transaction: str | None = None
-    """Identifies the transaction, so that the database may tell whether it was committed."""
+    """The id of the transaction; some databases can tell whether it was committed."""
 
 
 def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...]:
-    """Return samples of cells: their text now, and the text that replaces it."""
+    """Return samples of cells, from each cell and the text that replaces its text."""
     return tuple(
         CellSample(
             Cell(cell.table, cell.column, cell.row, None, cell.kind, cell.position, b""),
@@ -66,12 +67,12 @@ def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...
 
 
 def digest(text: bytes) -> str:
-    """Return the SHA-256 of a ciphertext, which reveals nothing about the value."""
+    """Return the SHA-256 of a ciphertext, which reveals nothing about the plaintext."""
     return hashlib.sha256(text).hexdigest()
 
 
 class Journal:
-    """A journal on the disk, locked by this process until it is closed."""
+    """A journal on the disk; this process holds its lock until the journal is closed."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -79,11 +80,11 @@ class Journal:
 
     @classmethod
     def write(cls, path: Path, entry: Entry) -> "Journal":
-        """Write a journal, synced and locked. The caller holds the database exclusively."""
+        """Write, sync and lock a journal. The caller has exclusive access to the database."""
         staged = path.with_name(f"{path.name}.tmp")
         descriptor = -1
         try:
-            staged.unlink(missing_ok=True)  # left by a rotation that was interrupted right here
+            staged.unlink(missing_ok=True)  # a rotation may have been interrupted here
             descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             data = memoryview(_packed(entry).encode("utf-8", "surrogateescape"))
@@ -104,8 +105,8 @@ class Journal:
     def acquire(cls, path: Path) -> "Journal | None":
         """Lock the journal of an interrupted rotation; None if there is no journal.
 
-        Waits for another process that is recovering it. Raises StoreError if the rotation is still
-        running, and ConfigError if another user could have written the journal.
+        If another process is recovering the rotation, wait for it. Raises StoreError if the
+        rotation is still running, and ConfigError if another user could have written the journal.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -133,10 +134,10 @@ class Journal:
             with suppress(FileNotFoundError):
                 if path.stat().st_ino == os.fstat(descriptor).st_ino:
                     return cls(path, descriptor)
-            os.close(descriptor)  # another process has recovered it meanwhile
+            os.close(descriptor)  # another process has removed the journal
 
     def _text(self) -> str:
-        # By the descriptor: the path may name another file by now.
+        # Use the descriptor, because the path may already belong to another file.
         content = os.pread(self._descriptor, MAX_BYTES, 0)
         return content.decode("utf-8", "surrogateescape")
 
@@ -152,7 +153,7 @@ class Journal:
             ) from None
 
     def remove(self) -> None:
-        """Delete the journal: the rotation is complete or undone."""
+        """Delete the journal of a rotation that is complete or undone."""
         try:
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
@@ -172,7 +173,7 @@ def trusted_owners() -> frozenset[int]:
 
 
 def untrusted_message(path: Path, owner: int) -> str:
-    """Return a message: another user could have written this journal."""
+    """Return a message that another user could have written this journal."""
     return (
         f"{path} may be left from an interrupted rotation of the secret key, but is"
         f" not trusted: it belongs to {user_name(owner)}, or others can write to it"
@@ -180,7 +181,7 @@ def untrusted_message(path: Path, owner: int) -> str:
 
 
 def find_unfinished(path: Path) -> str | None:
-    """Return a message about an interrupted rotation; None if there is none, or it still runs."""
+    """Return a message about an interrupted rotation; None if there is none or it still runs."""
     try:
         os.close(open_private(path, trusted_owners()))
     except FileNotFoundError:
@@ -195,7 +196,7 @@ def find_unfinished(path: Path) -> str | None:
 
 
 def find_entry(path: Path) -> Entry | None:
-    """Return the content of an interrupted rotation's journal; None if none can be trusted."""
+    """Return the content of an interrupted rotation's journal; None if there is no trusted one."""
     try:
         descriptor = open_private(path, trusted_owners())
     except OSError:
@@ -225,7 +226,7 @@ def is_running(path: Path) -> bool:
 
 
 def _packed(entry: Entry) -> str:
-    # The names in the file are those of version 1: another version of langkeys may read it.
+    # The names in the file are those of version 1, because another version of langkeys may read it.
     packed = asdict(entry)
     packed["places"] = [
         {**key_file, "path": str(key_file["path"])} for key_file in packed.pop("key_files")

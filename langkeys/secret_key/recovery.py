@@ -1,7 +1,7 @@
 """Recover an interrupted secret-key rotation: complete it if it was committed, else undo it.
 
-The database shows whether it was committed: the journal has samples of cells, each with the digest
-of its text before and after the commit.
+The database shows whether the rotation was committed: the journal has samples of cells, with the
+digests of each cell's text before and after the commit.
 """
 
 import time
@@ -16,7 +16,7 @@ from langkeys.secret_key.journal import Entry, Journal, digest, find_entry
 from langkeys.store.protocol import Store
 
 PATIENCE = 10.0
-"""Seconds to wait for a server that is still running the transaction."""
+"""Seconds to wait for a database server that is still running the transaction."""
 _LOOK_SECONDS = 0.1
 
 
@@ -31,9 +31,9 @@ def recover(
 ) -> None:
     """Complete or undo the rotation in the journal, and remove the journal.
 
-    ``key_in_force`` returns the secret key that the settings give afterwards. Only files that
-    ``settings`` name for a secret key are written, and only if they hold the old key: ConfigError
-    for others. Raises SecretKeyError, and keeps the journal, if a person must decide.
+    ``key_in_force`` returns the secret key of the settings afterwards. Only files that ``settings``
+    name for a secret key are written, and only if they contain the old key; other files cause a
+    ConfigError. Raises SecretKeyError, and keeps the journal, if the operator must decide.
     """
     entry = journal.read()
     _require_named(entry, settings)
@@ -68,7 +68,7 @@ def _require_named(entry: Entry, settings: Settings) -> None:
 def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) -> bool:
     """Tell whether the database uses the new key; SecretKeyError if that cannot be determined.
 
-    Where the database knows the transaction, its answer and the samples must agree.
+    If the database knows the transaction, its status and the samples must agree.
     """
     status = _transaction_status(entry, store)
     if status == "in progress":
@@ -83,7 +83,7 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
     if not entry.samples and status is not None:
         return status == "committed"
     if not entry.samples:
-        # Nothing had to be re-encrypted: the database works with the old key and with the new one.
+        # Nothing had to be re-encrypted, so the database works with the old key and the new one.
         return any(
             key is not None and fingerprint(key) == entry.new
             for key in (key_file.find_secret_key_in(key_file.path) for key_file in entry.key_files)
@@ -98,11 +98,11 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
 
 
 def _transaction_status(entry: Entry, store: Store) -> str | None:
-    """Wait for the end of the transaction, and return its status; None if it is unknown."""
+    """Wait until the transaction ends, and return its status; None if it is unknown."""
     if entry.transaction is None:
         return None
     deadline = time.monotonic() + PATIENCE
-    # A server continues a statement after the process that sent it has died.
+    # A server continues a statement even if the client process that sent it has died.
     while (status := store.transaction_status(entry.transaction)) == "in progress":
         if time.monotonic() > deadline:
             break
@@ -111,9 +111,10 @@ def _transaction_status(entry: Entry, store: Store) -> str | None:
 
 
 def _is_committed_by_samples(entry: Entry, store: Store) -> bool | None:
-    """Compare the sampled cells; None if they do not show it, or contradict each other.
+    """Compare the sampled cells; None if they show nothing, or contradict each other.
 
-    A cell with neither its text before the commit nor the one after it has been changed since.
+    A cell with neither the text from before the commit nor the text from after it was changed
+    since.
     """
     answers = set()
     for sample in entry.samples:
@@ -131,7 +132,7 @@ def _new_key_file(entry: Entry) -> Path | None:
 
 
 def find_new_key(entry: Entry, fingerprint: Callable[[str], str]) -> str | None:
-    """Return the new key from the files where it is staged, or already written; else None."""
+    """Return the new key from the files where it is staged or already published, or None."""
     candidates = [
         key
         for key_file in entry.key_files
@@ -171,7 +172,7 @@ def _complete(entry: Entry, location: str, fingerprint: Callable[[str], str]) ->
 def write_secret_key(
     key_file: SecretKeyFile, new: str, is_old: Callable[[str], bool], location: str
 ) -> None:
-    """Write the new key to a file that still has the old one, and remove the staged file."""
+    """Write the new key to a file that still contains the old one, and remove the staged file."""
     found = key_file.find_secret_key_in(key_file.path)
     try:
         if found != new:

@@ -1,8 +1,8 @@
 """Find and re-encrypt Fernet tokens in any text column.
 
-A token is found anywhere in a text: in JSON, in a chat message, without its padding or with the
-padding escaped. A re-encrypted token has the same length, so it is replaced in place, and no byte
-around it changes.
+A token is found anywhere in a text: in JSON, in a chat message, without padding, or with escaped
+padding. A re-encrypted token has the same length, so it is replaced in place, and no byte around it
+changes.
 """
 
 import hashlib
@@ -25,29 +25,32 @@ _PREFIX = FERNET_PREFIX.encode()
 _TOKEN = re.compile(_PREFIX + rb"[A-Za-z0-9_-]*")
 _WHOLE = re.compile(rb"(" + _TOKEN.pattern + rb")(=*)")
 _DECRYPTED = b"\0<%d:%b>"
-"""Replaces a decrypted token in a view; the marks keep other text from looking the same."""
-# Version, time, IV and HMAC, and at least one block of 16 bytes.
+"""The form of a decrypted token in a view; the marks distinguish it from ordinary text."""
+# Version, time, IV and HMAC; then at least one block of 16 bytes.
 _FRAME_BYTES = 1 + 8 + 16 + 32
 _BLOCK_BYTES = 16
 MAX_ENDS = 48
 MAX_RUN = 16 << 10
 MAX_TRIES = 8
-"""Limits for finding a token within a longer run of its characters: how many ends are tried, in
-runs of how many characters, and how many starts. Users write these texts, and may be hostile."""
+"""Limits for finding a token within a longer run of token characters.
+
+They limit the number of ends tried, the length of the run, and the number of starts tried. Users
+write these texts and may be hostile.
+"""
 MAX_NAMED = 1000
-"""How many values that cannot be decrypted are named; the others are only counted."""
+"""The maximum number of undecryptable values that are named; the others are only counted."""
 MAX_NESTING = 3
-"""How often a value may be encrypted within itself; bugs of Langflow did so."""
+"""How many times a value may be encrypted within itself; bugs in Langflow did this."""
 
 
 @dataclass(frozen=True)
 class UndecryptedToken:
-    """A token that no key decrypts, and where it is."""
+    """A token that no key decrypts, and its cell."""
 
     cell: Cell
-    """Without its ``text``: there may be many cells."""
+    """The cell without its ``text``, because there may be many cells."""
     is_expected: bool
-    """Whether it is in a column that Langflow encrypts."""
+    """Whether Langflow encrypts values in this column."""
 
 
 @dataclass
@@ -55,8 +58,8 @@ class ScanResult:
     """The result of a scan of the whole database.
 
     ``decrypted`` counts decrypted tokens by table and column, ``by_key`` by the number of the key.
-    ``digest`` covers everything in its decrypted form: if a rotation changes it, something was
-    lost. ``samples`` are a few cells that change, with their new text.
+    ``digest`` covers all texts in their decrypted form: if a rotation changes it, something was
+    lost. ``samples`` are a few changed cells with their new texts.
     """
 
     decrypted: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -69,10 +72,10 @@ class ScanResult:
     samples: list[tuple[Cell, bytes]] = field(default_factory=list)
 
     def fail(self, cell: Cell, count: int) -> None:
-        """Count tokens of a cell that cannot be decrypted, and record the first of them.
+        """Count undecryptable tokens of a cell, and record the cell if few have been recorded.
 
-        Such a value in a column that Langflow encrypts stops a rotation. Elsewhere it may be
-        anything, such as another program's token in a chat message.
+        In a column that Langflow encrypts, such a token stops a rotation. In other columns it may
+        be anything, such as another program's token in a chat message.
         """
         is_expected = cell.kind != "other"
         before = self.undecrypted_expected if is_expected else self.undecrypted_unexpected
@@ -85,7 +88,7 @@ class ScanResult:
             self.undecrypted.append(UndecryptedToken(bare, is_expected))
 
     def named(self, *, is_expected: bool) -> list[str]:
-        """Return table, row and name of each cell that cannot be decrypted."""
+        """Return table, row and name of each cell with undecryptable tokens."""
         said = [
             f"{item.cell.table}.{item.cell.column} of row {dashed(item.cell.row)}"
             + (f" ({item.cell.name})" if item.cell.name else "")
@@ -96,9 +99,9 @@ class ScanResult:
 
 
 class Reader:
-    """Decrypts the tokens in a text, each with the first of several keys that fits.
+    """Decrypts the tokens in a text, each with the first key that can.
 
-    With ``new`` it also re-encrypts with that key every token that another key decrypts.
+    With ``new``, it also re-encrypts, with that key, every token that another key decrypts.
     """
 
     def __init__(self, keys: Sequence["Cipher"], *, new: "Cipher | None" = None) -> None:
@@ -110,7 +113,7 @@ class Reader:
     def read(self, cell: Cell) -> tuple[bytes, bytes]:
         """Return a cell's new text, and its text with the tokens decrypted.
 
-        Afterwards ``decrypted_by`` has the number of the key for each decrypted token, and
+        Afterwards ``decrypted_by`` contains the number of the key for each decrypted token, and
         ``failed`` is the number of tokens that no key decrypts.
         """
         self.decrypted_by, self.failed = [], 0
@@ -133,7 +136,7 @@ class Reader:
     def _text(self, text: bytes, *, is_expected: bool, depth: int = 0) -> tuple[bytes, bytes]:
         whole = _WHOLE.fullmatch(text)
         if whole is not None:
-            # The usual case: a column that holds one token and nothing else.
+            # The usual case: the column contains exactly one token.
             whole_token = self._decrypt(text if len(text) % 4 == 0 else _padded(whole[1]))
             if whole_token is not None and _PREFIX not in whole_token[1]:
                 number, content = whole_token
@@ -150,7 +153,7 @@ class Reader:
             found = self._find(match[0], is_expected=is_expected)
             if found is None:
                 self.failed += is_expected or _has_form(len(match[0]))
-                # A token may start later in this run.
+                # A token may begin later in this run of characters.
                 tries_in_run += 1
                 start = match.end() if tries_in_run >= MAX_TRIES else match.start() + 1
                 continue
@@ -176,7 +179,7 @@ class Reader:
         return None
 
     def _find(self, run: bytes, *, is_expected: bool) -> tuple[int, int, bytes] | None:
-        """Return key number, length and content of the token at the start of ``run``."""
+        """Return the key number, length and content of the token at the start of ``run``."""
         lengths: Iterable[int] = [len(run)] if is_expected or _has_form(len(run)) else []
         if not is_expected and len(run) <= MAX_RUN:
             lengths = chain(lengths, _shorter_lengths(len(run)))
@@ -200,7 +203,7 @@ def _padded(token: bytes) -> bytes:
 
 
 def _has_form(length: int) -> bool:
-    """Tell whether a token can have this many characters without its padding."""
+    """Tell whether a token without padding can have this many characters."""
     content = length * 3 // 4 - _FRAME_BYTES
     return content > 0 and content % _BLOCK_BYTES == 0 and length == _length_of(content)
 
@@ -219,7 +222,7 @@ def _shorter_lengths(length: int) -> Iterator[int]:
 def _time_of(token: bytes) -> int:
     import base64
 
-    # Twelve characters are nine bytes: the version and the time.
+    # Twelve characters are nine bytes, which contain the version and the time.
     return int.from_bytes(base64.urlsafe_b64decode(token[:12])[1:9], "big")
 
 
@@ -231,9 +234,9 @@ def scan(
     new: "Cipher | None" = None,
     samples: int = 0,
 ) -> ScanResult:
-    """Read everything with ``keys``; with ``new``, re-encrypt it within a transaction.
+    """Read all texts with ``keys``; with ``new``, also re-encrypt them, within a transaction.
 
-    ``samples``: how many changed cells per column to keep, with their old and their new text.
+    ``samples`` is the number of changed cells per column to keep, with their old and new texts.
     """
     result = ScanResult()
     decrypted, by_key = result.decrypted, result.by_key
@@ -266,7 +269,7 @@ def scan(
 
 
 class CheckedValue(NamedTuple):
-    """A value, where it is, and the number of the first key that decrypts it, None if none does."""
+    """A value, its cell, and the number of the first key that decrypts it; None if no key does."""
 
     table: str
     column: str
@@ -279,7 +282,7 @@ class CheckedValue(NamedTuple):
 def check_values(
     store: Store, keys: Sequence["Cipher"], progress: Callable[[int], None]
 ) -> Iterator[CheckedValue]:
-    """Try ``keys`` in order on every encrypted value in the database."""
+    """Try ``keys``, in order, on every encrypted value in the database."""
     reader = Reader(keys)
     for page in store.cells(progress):
         for cell in page:

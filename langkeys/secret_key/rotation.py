@@ -1,11 +1,11 @@
 """Re-encrypt a whole database with a new secret key, and replace the key in its files.
 
-The order makes a crash at any moment harmless. Everything is written and read back within one
-transaction. Then the journal and the staged keys are on the disk. Then the transaction commits, and
-the staged keys are renamed over the old ones. The next langkeys command undoes a rotation that was
-interrupted before the commit, and completes one that was interrupted after it; see
-``langkeys.secret_key.recovery``. Free pages are cleaned last: they may hold values that the old key
-encrypted.
+The order of the steps makes a crash at any moment harmless. All values are written and read back
+within one transaction. Then the journal and the staged keys are written to the disk. Then the
+transaction is committed, and the staged keys are renamed over the old ones. If a rotation is
+interrupted before the commit, the next langkeys command that writes undoes it; after the commit,
+that command completes it. See ``langkeys.secret_key.recovery``. Finally, free pages are cleaned,
+because they may contain values that were encrypted with the old key.
 """
 
 from collections.abc import Sequence
@@ -32,20 +32,21 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 SAMPLES = 8
-"""Cells per column that the journal samples, to show later whether the commit happened."""
+"""The number of cells per column that the journal samples, to show whether the commit happened."""
 
 
 @dataclass(frozen=True)
 class RotationPlan:
     """What a rotation will do, determined before anything is written.
 
-    ``keys`` may decrypt what is stored: the key in force, older ones, the new one.
+    ``keys`` are all keys that may decrypt stored values: the current key, older ones, and the new
+    one.
     """
 
     database: Target
     journal: Path
     backup_base: Path
-    """The common start of the names of the backup and of the old key's file."""
+    """The common start of the paths of the backup and of the old key's file."""
     old: str = field(repr=False)
     new: str = field(repr=False)
     old_fingerprint: str
@@ -63,7 +64,7 @@ class RotationPlan:
 
 @dataclass(frozen=True)
 class RotationResult:
-    """The result of a rotation: the values found, the backup, and the file with its secret key."""
+    """The result of a rotation: the scanned values, the backup, and the file with its key."""
 
     scan_result: ScanResult
     backup: Path
@@ -71,7 +72,7 @@ class RotationResult:
 
 
 def check_decryptable(store: Store, plan: RotationPlan, progress: Progress) -> ScanResult:
-    """Read everything; raise SecretKeyError if an encrypted value cannot be decrypted."""
+    """Read all encrypted values; raise SecretKeyError if one cannot be decrypted."""
     require_writable(store.generation, store.location)
     with progress("reading", store.rows_to_pass()) as done:
         result = scan(store, plan.keys, done)
@@ -100,7 +101,7 @@ def _require_decrypted(store: Store, plan: RotationPlan, result: ScanResult) -> 
 
 
 class Rotation:
-    """One rotation of a database that this process holds exclusively.
+    """A rotation of a database to which this process has exclusive access.
 
     Once ``may_be_committed`` is true, only ``langkeys.secret_key.recovery`` can tell whether the
     transaction was committed.
@@ -115,7 +116,7 @@ class Rotation:
         self.journal: Journal | None = None
 
     def run(self) -> RotationResult:
-        """Rotate. An error means that nothing was changed, unless ``may_be_committed`` is true."""
+        """Rotate. After an error nothing has changed, unless ``may_be_committed`` is true."""
         store = self._store
         require_writable(store.generation, store.location)
         with ExitStack() as undo:
@@ -153,7 +154,7 @@ class Rotation:
         with self._progress("backing up", self._store.copy_size()) as done:
             self._store.copy_to(backup, lambda copied, _: done(copied), with_indexes=False)
         undo.callback(_remove, backup)
-        # The backup is useless without the old key, which is about to be replaced.
+        # The backup is useless without the old key, which this rotation replaces.
         write_new(old_key_file, self._plan.old)
         undo.callback(_remove, old_key_file)
         return backup, old_key_file
@@ -217,7 +218,7 @@ class Rotation:
         try:
             return key_file.content(self._plan.new, self._plan.old)
         except ConfigError:
-            # It held the old key when the rotation was planned: another rotation was faster.
+            # The file contained the old key during planning, so another rotation was faster.
             raise FailedError(
                 f"the secret key in {key_file.title} has just been changed; nothing was done",
                 hint="run the command again",
@@ -244,7 +245,7 @@ class Rotation:
 
 
 def decrypted_counts(result: ScanResult) -> Sequence[tuple[str, str, int]]:
-    """Return table, column and number of the decrypted values, sorted."""
+    """Return table, column and number of decrypted values, sorted."""
     return [(*column, count) for column, count in sorted(result.decrypted.items()) if count]
 
 

@@ -1,7 +1,7 @@
 """Try the secret key on stored values before encrypting anything with it.
 
 If it decrypts none of them, no encrypted value is written, unless the user accepts that the old
-secret key is lost. Revoking, deleting and changing plain columns need no secret key.
+secret key is lost. Revoking, deleting and changing unencrypted columns need no secret key.
 """
 
 from typing import TYPE_CHECKING
@@ -17,9 +17,9 @@ _UNWRITTEN = "; nothing was written"
 
 
 def find_lost_key_error(store: Store, cipher: "Cipher") -> SecretKeyError | None:
-    """Return an error if the secret key decrypts none of a sample of stored values, else None.
+    """Return an error if the secret key decrypts no value in a sample of stored values.
 
-    None also if nothing is encrypted: any secret key will do then.
+    Returns None if it decrypts one, or if nothing is encrypted: then any secret key is acceptable.
     """
     tried = set()
     for value in store.sample_of_encrypted_values():
@@ -46,7 +46,7 @@ def find_lost_key_error(store: Store, cipher: "Cipher") -> SecretKeyError | None
 
 
 def lost_key_warning(lost: SecretKeyError) -> str:
-    """Return a warning for a command that needed no secret key, and has done its work."""
+    """Return a warning for a command that has finished and did not need the secret key."""
     return (
         f"{lost.message.removesuffix(_UNWRITTEN)}. Only what needs no secret key can be done;"
         " see langkeys doctor for what to do"
@@ -56,7 +56,7 @@ def lost_key_warning(lost: SecretKeyError) -> str:
 def given_up_warning(
     store: Store, cipher: "Cipher", secret_key: SecretKey, fingerprint: str
 ) -> str:
-    """Return what accepting this secret key would give up, as the start of a question."""
+    """Say which values would be lost by accepting this secret key, as the start of a question."""
     lost = sum(not cipher.can_decrypt(value.value) for value in store.encrypted_values())
     return (
         f"the secret key from {secret_key.source} (fingerprint {fingerprint}) is used from now on,"
