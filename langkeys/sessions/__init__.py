@@ -1,1 +1,1 @@
-"""Open what a command needs: store, cipher, and acting user."""
+"""Open the resources of a command: store, cipher, and acting user."""

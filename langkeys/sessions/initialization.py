@@ -1,6 +1,6 @@
 """Check for a Langflow database, and create one, for ``init``.
 
-Like ``langkeys.sessions.session`` it knows which implementations exist.
+Like ``langkeys.sessions.session``, this module chooses the concrete implementations.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def check_database(target: Target, settings: Settings, warn: Callable[[str], None]) -> None:
     """Raise StoreError or UnsupportedError unless this is a Langflow database.
 
-    ``warn`` is called if the secret key can decrypt nothing in it. That must not stop a container's
-    entry point, but must not be silent either.
+    ``warn`` is called if the secret key can decrypt none of its values. That must not stop a
+    container's entry point, but must not go unnoticed either.
     """
     from langkeys.store.engines import open_store
 
@@ -55,7 +55,7 @@ def _cipher(settings: Settings, store: "Store") -> "Cipher":
 def initialize(
     plan: "InitPlan", settings: Settings, *, reason: str | None, warn: Callable[[str], None]
 ) -> None:
-    """Write what ``init`` has planned, with an audit line; see ``langkeys.initialization``."""
+    """Carry out the plan of ``init``, with an audit line; see ``langkeys.initialization``."""
     from langkeys.audit.log import AuditLog, Recorder
     from langkeys.crypto.cipher import Cipher
     from langkeys.crypto.passwords import hash_password

@@ -1,6 +1,6 @@
-"""Handle an interrupted rotation of the secret key.
+"""Handle an interrupted secret-key rotation.
 
-Like ``langkeys.sessions.session`` it knows which implementations exist.
+Like ``langkeys.sessions.session``, this module chooses the concrete implementations.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def warn_of_unfinished(journal: Path, warn: Callable[[str], None]) -> None:
-    """Warn, before anything is read, that a rotation was interrupted."""
+    """Warn that a rotation was interrupted, before anything is read."""
     said = find_unfinished(journal)
     if said is not None:
         warn(
@@ -34,7 +34,7 @@ def recover_unfinished(
 ) -> bool:
     """Complete or undo an interrupted rotation; tell whether there was one.
 
-    See ``langkeys.secret_key.recovery``. ``settings`` are read again, as the secret key may have
+    See ``langkeys.secret_key.recovery``. ``settings`` are reloaded, because the secret key may have
     changed.
     """
     journal = Journal.acquire(path)
@@ -66,7 +66,7 @@ def recover_unfinished(
 
 
 def with_staged_key(cipher: Cipher, journal: Path) -> Cipher:
-    """Return a cipher that also decrypts with the key that an interrupted rotation has staged."""
+    """Return a cipher that can also use the key that an interrupted rotation has staged."""
     staged = find_staged_key(journal, fingerprint)
     also = () if staged is None else (Cipher(staged, source="the staged secret key"),)
     return cipher.with_fallbacks(*also)

@@ -1,6 +1,6 @@
-"""Plan and run rotations of the secret key, and load secret keys with their ciphers.
+"""Plan and run secret-key rotations, and load secret keys with their ciphers.
 
-Like ``langkeys.sessions.session`` it knows which implementations exist.
+Like ``langkeys.sessions.session``, this module chooses the concrete implementations.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from langkeys.store.protocol import Store
 
 ALONE_TIMEOUT = 3.0
-"""Seconds to wait for other commands that have the database open; a server keeps it open."""
+"""Seconds to wait for other commands to close the database; a server would keep it open."""
 
 
 @dataclass(frozen=True)
 class LoadedSecretKey:
-    """A secret key with its source, its fingerprint and its cipher."""
+    """A secret key with its source, fingerprint and cipher."""
 
     source: str
     fingerprint: str
@@ -50,15 +50,15 @@ class LoadedSecretKey:
 
 
 def get_secret_key(session: Session) -> LoadedSecretKey:
-    """Return the secret key in force; SecretKeyError if it is missing or malformed."""
+    """Return the current secret key; SecretKeyError if it is missing or malformed."""
     cipher = session.cipher
     found = locations.find_secret_key(session.settings)
-    assert found is not None  # otherwise session.cipher raises
+    assert found is not None  # otherwise session.cipher would have raised
     return LoadedSecretKey(found.source, fingerprint(found.text), found.text, cipher)
 
 
 def read_secret_key(session: Session, path: Path) -> LoadedSecretKey:
-    """Return the secret key in a file, without a newline at its end; SecretKeyError."""
+    """Return the secret key in a file, without a trailing newline; raise SecretKeyError."""
     from langkeys.crypto.cipher import Cipher
 
     text = read_secret(path, "a secret key", error=SecretKeyError)
@@ -83,7 +83,8 @@ def plan_rotation(
 ) -> RotationPlan:
     """Return what a rotation will do. Writes nothing.
 
-    Raises UsageError if a file for the new key is required, SecretKeyError for a malformed key.
+    Raises UsageError if the user must name a file for the new key, SecretKeyError for a malformed
+    key.
     """
     from langkeys.crypto.cipher import Cipher
 
@@ -139,14 +140,14 @@ def _require_sound(text: str, path: Path) -> None:
 
 
 def scan(session: Session, plan: RotationPlan, progress: Progress) -> ScanResult:
-    """Return what a rotation would find, while a server may be running."""
+    """Return what a rotation would find. A server may be running."""
     return check_decryptable(session.store, plan, progress)
 
 
 def rotate(
     session: Session, plan: RotationPlan, progress: Progress, say: Callable[[str], None]
 ) -> RotationResult:
-    """Run a rotation with exclusive access to the database; say what became of it if it fails."""
+    """Run a rotation with exclusive access to the database; after a failure, say what happened."""
     from langkeys.store.engines import take_alone
 
     acting = session.acting
@@ -168,11 +169,11 @@ def rotate(
             stack.callback(store.close)
             _require_unchanged(session, store, plan, acting.user.id)
             store.commit_context = commit_context
-            # For a database on a server it is the config folder, which no server may have made yet.
+            # For a database on a server, this is the config folder, which may not exist yet.
             for warning in make_folder(plan.backup_base.parent):
                 say(warning)
             rotated = rotation.run()
-    except BaseException as raised:  # noqa: BLE001 - raised again, with a hint on what has become of it
+    except BaseException as raised:  # noqa: BLE001 - raised again, with a hint
         error = raised
         if isinstance(raised, OSError):
             what = f"{raised.filename}: " if raised.filename else ""
@@ -202,7 +203,7 @@ def _refuse_second(plan: RotationPlan) -> None:
 
 
 def _require_unchanged(session: Session, store: "Store", plan: RotationPlan, user_id: str) -> None:
-    """Raise unless user and secret key are still those that the rotation was planned with."""
+    """Raise an error unless the user and the secret key are still those of the plan."""
     user = store.find_user(user_id)
     if user is None:
         raise ForbiddenError("the acting user has just been deleted")
@@ -216,7 +217,7 @@ def _require_unchanged(session: Session, store: "Store", plan: RotationPlan, use
 
 
 def _recover_after(session: Session, error: BaseException, say: Callable[[str], None]) -> None:
-    """Say what has become of a rotation that failed at its commit or after it."""
+    """Say what happened to a rotation that failed at its commit or later."""
     try:
         session.recover_rotation()
     except LangkeysError as second:
@@ -229,7 +230,7 @@ def _recover_after(session: Session, error: BaseException, say: Callable[[str], 
 
 
 def _read_back(session: Session, plan: RotationPlan) -> None:
-    """Check values through a fresh connection, and the new key in its files."""
+    """Check values through a new connection, and the new key in its files."""
     with session.store.reopened() as fresh:
         for value in fresh.sample_of_encrypted_values():
             require_stored(

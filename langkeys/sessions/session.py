@@ -1,6 +1,6 @@
 """The settings, store, cipher and acting user of one invocation, each opened on first use.
 
-The one module that knows which implementations exist. It imports slow modules only when they are
+This module chooses the concrete implementations, and imports slow modules only when they are
 needed.
 """
 
@@ -42,27 +42,27 @@ class Access(Enum):
     """What a command declares: who must be authenticated, and how the store is opened."""
 
     WRITE = "write"
-    """An active superuser; the store is open for writing."""
+    """An active superuser; the store is opened for writing."""
     READ = "read"
     """An active superuser."""
     USER = "user"
-    """Anybody who can be authenticated."""
+    """Any user who can be authenticated."""
     NOBODY = "nobody"
-    """Nobody: the output is for everybody, or for whoever presents an API key."""
+    """Nobody: the output is public, or for anybody who presents an API key."""
     COUNT = "count"
-    """Nobody; the store is open for writing, to count the use of a verified key."""
+    """Nobody; the store is opened for writing, to count the use of a verified key."""
 
 
 class Session:
-    """Opens what a command needs, and no more. Use as a context manager.
+    """Opens the resources that a command needs, and no others. Use it as a context manager.
 
-    ``access`` says who must be authenticated: without that user nothing here gives access to the
+    ``access`` says who must be authenticated. Without that user, nothing here gives access to the
     store. ``ask_password`` asks at a hidden prompt, and raises UnauthenticatedError if it cannot.
-    ``note`` and ``warn`` show a message, ``progress`` the progress of long work. ``command`` and
-    ``reason`` go into the audit trail. ``accept_secret_key`` asks whether to give up what a lost
-    secret key has encrypted; without it such a key is refused. ``cache_kib`` limits the memory for
-    the database, by default SQLite's own 2000. ``verify_password`` replaces the method of that
-    name.
+    ``note`` and ``warn`` show a message; ``progress`` shows the progress of long work. ``command``
+    and ``reason`` go into the audit trail. ``accept_secret_key`` asks whether to give up the values
+    that were encrypted with a lost secret key; without it, a secret key that decrypts nothing is
+    refused. ``cache_kib`` limits the memory for the database; SQLite's default is 2000.
+    ``verify_password`` replaces the method of that name.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Session:
     def __enter__(self) -> "Session":
         if self._access in (Access.WRITE, Access.READ, Access.USER):
             try:
-                self.store  # noqa: B018 - who may not act finds out before anything is done
+                self.store  # noqa: B018 - authenticate before anything is done
             except BaseException:
                 self.__exit__(*sys.exc_info())
                 raise
@@ -112,7 +112,7 @@ class Session:
         if isinstance(error, LangkeysError):
             self.settings.explain(error)
         if self._access is Access.WRITE:
-            with suppress(LangkeysError):  # the error that led here is the one to report
+            with suppress(LangkeysError):  # report the original error instead
                 if error is None:
                     if (lost := self._find_lost_secret_key()) is not None:
                         self.warn(lost_key_warning(lost))
@@ -123,22 +123,22 @@ class Session:
 
     @cached_property
     def store(self) -> Store:
-        """The database in force; raises if the acting user may not use it.
+        """The configured database; raises an error if the acting user may not use it.
 
-        Commands have no other way to the store, so that none can forget to authenticate.
+        Commands have no other access to the store, so none can forget to authenticate.
         """
         store = self._opened_store
         if self._access in (Access.WRITE, Access.READ):
-            self.acting  # noqa: B018 - raises unless an active superuser acts
+            self.acting  # noqa: B018 - requires an active superuser
         elif self._access is Access.USER:
-            self.known_user  # noqa: B018 - raises where nobody is known
+            self.known_user  # noqa: B018 - requires an authenticated user
         if (journal := locations.find_rotation_journal(self.settings)) is not None:
             self._handle_unfinished(journal)
         return store
 
     @cached_property
     def _opened_store(self) -> Store:
-        """The database in force, for authentication itself."""
+        """The configured database, without authentication; for authentication itself."""
         try:
             return self._open_store()
         except LangkeysError as error:
@@ -154,7 +154,7 @@ class Session:
         store = self._open_engine()
         store.listen(note=self.note, warn=self.warn)
         self._location = store.location
-        # Opening may have waited for the end of a rotation.
+        # Opening may have waited for a rotation that replaced the secret key.
         self.settings.reload_if_changed()
         if self._access is Access.WRITE:
             store.commit_context = self.recorder.commit_context
@@ -178,7 +178,7 @@ class Session:
         )
 
     def close_store(self) -> None:
-        """Close the store and forget what was read through it."""
+        """Close the store and forget everything that was read through it."""
         if "_opened_store" in self.__dict__:
             self._opened_store.close()
             for name in _THROUGH_STORE:
@@ -205,7 +205,7 @@ class Session:
             raise
 
     def _handle_unfinished(self, journal: Path) -> None:
-        """Recover an interrupted rotation before a write; before a read only warn of it."""
+        """Recover an interrupted rotation before a write; only warn of it before a read."""
         if self._access is Access.WRITE:
             self.recover_rotation()
             return
@@ -224,7 +224,7 @@ class Session:
         ):
             for name in ("cipher", "reading_cipher", "verifier"):
                 self.__dict__.pop(name, None)
-            with suppress(LangkeysError):  # the rotation itself has been recorded
+            with suppress(LangkeysError):  # the rotation itself is already recorded
                 self.recorder.record_recovery()
 
     @property
@@ -234,7 +234,7 @@ class Session:
 
     @cached_property
     def cipher(self) -> "Cipher":
-        """The cipher with the secret key in force; SecretKeyError if there is no usable key."""
+        """The cipher with the current secret key; SecretKeyError if there is no usable key."""
         from langkeys.crypto.cipher import Cipher
 
         secret_key = locations.get_secret_key(self.settings)
@@ -247,9 +247,10 @@ class Session:
 
     @cached_property
     def reading_cipher(self) -> "Cipher":
-        """The cipher for displaying values: without a usable secret key, one that decrypts nothing.
+        """The cipher for displaying values; without a usable secret key, it decrypts nothing.
 
-        A leaked key must be revocable, and keys must be listable, when the secret key is lost.
+        If the secret key is lost, it must still be possible to list keys, and to revoke a leaked
+        one.
         """
         try:
             return self.cipher
@@ -261,7 +262,8 @@ class Session:
     def _uses_prng(self, secret_key: str) -> bool:
         uses_prng = self.generation.short_keys_by_prng
         if uses_prng is None:
-            # Two releases have the same revision: the newest value shows which of them wrote it.
+            # Two releases have the same revision; stored values show which of them wrote the
+            # database.
             from langkeys.crypto.cipher import decrypts_by_prng
 
             values = (value.value for value in self._opened_store.sample_of_encrypted_values())
@@ -290,7 +292,7 @@ class Session:
     def _cipher_for_authentication(self) -> "Cipher":
         """Return the cipher for authentication by an API key that must be decrypted to be found.
 
-        After a rotation that was interrupted behind its commit only the staged key decrypts it.
+        If a rotation was interrupted after its commit, only the staged key decrypts the API key.
         Nothing is recovered before the user is authenticated.
         """
         journal = locations.find_rotation_journal(self.settings)
@@ -313,14 +315,14 @@ class Session:
 
     @staticmethod
     def hash_password(password: str) -> str:
-        """Hash a new password, at Langflow's cost."""
+        """Hash a new password with Langflow's cost factor."""
         from langkeys.crypto.passwords import hash_password
 
         return hash_password(password)
 
     @cached_property
     def verifier(self) -> Verifier:
-        """Verifies API keys as the server of this database would."""
+        """Verifies API keys as a server with this database would."""
         return Verifier(self.store, lambda: self.cipher, **Judge.by(self.settings)._asdict())
 
     @cached_property
@@ -336,7 +338,7 @@ class Session:
         from langkeys.diagnostics.report import Sources, examine
 
         def store() -> Store:
-            # Without checking the settings, which is a finding of its own.
+            # Do not check the settings here, because another check reports them.
             self._opened_store = self._open_engine()
             return self._opened_store
 
@@ -352,11 +354,11 @@ class Session:
         )
 
     def check_secret_key(self, *, encrypts: bool = True) -> None:
-        """Try the secret key on stored values, before it encrypts new ones.
+        """Try the secret key on stored values before it encrypts new ones.
 
         Raises SecretKeyError if it decrypts none of them, unless ``accept_secret_key`` accepts
         that. ``encrypts`` is false if this generation stores the value in plaintext. The store
-        checks again under its lock, so that no command can forget this.
+        repeats this check while it holds its lock, so that no command can forget it.
         """
         lost = self._find_lost_secret_key() if encrypts else None
         if lost is None:
@@ -370,7 +372,7 @@ class Session:
         self._has_accepted = True
 
     def leave_new_secret_key(self) -> None:
-        """Do not warn that the secret key in force decrypts nothing: it has just been replaced."""
+        """Do not warn that the current secret key decrypts nothing: a rotation has just set it."""
         self._has_accepted = True
 
     def _require_secret_key(self) -> None:
