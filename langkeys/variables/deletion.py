@@ -1,4 +1,4 @@
-"""Deleting variables, and their rows that cannot be read."""
+"""Delete variables, and rows of variables that are unreadable."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +15,7 @@ from langkeys.variables.lifecycle import get_variable
 def find_rows(
     store: Store, owner: User, names: Iterable[str]
 ) -> tuple[list[Variable], list[RowStub]]:
-    """Return a user's variables by name or id, to be deleted, and their rows that cannot be read.
+    """Return a user's variables to delete, by name or id, and their unreadable rows.
 
     Raises NotFoundError or AmbiguousError, as ``get_variable`` does.
     """
@@ -38,9 +38,9 @@ def find_rows(
 
 
 def delete(store: Store, variables: Sequence[Variable], stubs: Sequence[RowStub] = ()) -> None:
-    """Delete variables, all or none, and check through a fresh connection that they are gone.
+    """Delete variables, all or none, and check through a new connection that they are gone.
 
-    ``stubs`` are rows that cannot be read; see ``find_rows``.
+    ``stubs`` are unreadable rows; see ``find_rows``.
     """
     with store.transaction():
         delete_unreadable(store, stubs)

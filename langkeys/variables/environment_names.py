@@ -1,6 +1,6 @@
 """Names of environment variables that are special to Langflow or to the operating system.
 
-Taken from Langflow's source: ``VARIABLES_TO_GET_FROM_ENVIRONMENT`` of
+These lists come from Langflow's source: ``VARIABLES_TO_GET_FROM_ENVIRONMENT`` of
 ``lfx.services.settings.constants`` (of ``langflow.services.settings.constants`` up to 1.7) and
 ``lfx.utils.env_var_security``.
 """
@@ -22,8 +22,10 @@ IMPORTED = (
     "EMPIRIOLABS_API_KEY", "WATSONX_APIKEY", "WATSONX_PROJECT_ID", "WATSONX_URL",
     "OPENROUTER_API_KEY", "OPENROUTER_SITE_URL", "OPENROUTER_APP_NAME",
 )  # fmt: skip
-"""Variables that a server imports from its environment by default: 1.13's list contains all older
-ones."""
+"""The variables that a server imports from its environment by default.
+
+The list is that of 1.13, which contains those of all older releases.
+"""
 
 _GUARDED = frozenset(
     (
@@ -47,15 +49,15 @@ _CREDENTIAL_WORDS = (
     "API_KEY", "APIKEY", "ACCESS_KEY", "TOKEN", "SECRET", "PASSWORD", "PASSPHRASE", "PGPASSWORD",
 )  # fmt: skip
 
-# Letters are spelled out: with re.IGNORECASE the Kelvin sign would be a K.
+# Letters are listed explicitly: with re.IGNORECASE, the Kelvin sign would match K.
 _CREDENTIAL_FORM = re.compile(
     rf"[A-Z][A-Z0-9_]*_(?:{'|'.join(_CREDENTIAL_ENDINGS)})|{'|'.join(_CREDENTIAL_WORDS)}"
 )
 _PLAIN_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 
-# Names that servers and langkeys read; prefixes of settings that a program reads from its
+# Names that servers and langkeys read; prefixes of settings that programs read from their
 # environment; and names that control loaders, interpreters, build tools and password prompts. Such
-# a name may end like a credential: CARGO_ALIAS_MY_TOKEN is a command.
+# a name may end like a credential: CARGO_ALIAS_MY_TOKEN defines a command.
 _STEERING_PREFIXES = (
     "LANGFLOW_", "LANGKEYS_", "LFX_",
     "LD_", "DYLD_", "GLIBC_", "MALLOC_", "BASH", "ZSH_", "LESS",
@@ -74,20 +76,20 @@ _STEERING_PREFIXES = (
     "OPENSSL_", "SSL_", "GNUTLS_", "CURL_", "PKCS11_", "P11_", "KRB5", "LDAPTLS_",
 )  # fmt: skip
 _STEERING = frozenset(
-    # Names that a Langflow server also reads without the prefix.
+    # Names that a Langflow server also reads without LANGFLOW_.
     ("SECRET_KEY", "SUPERUSER_PASSWORD", "PRIVATE_KEY", "PUBLIC_KEY", "AUTH_SECRET_KEY")
 )
 
 
 def imported_names(settings: Settings) -> list[str]:
-    """Return the names that a server imports: the default ones and those that the settings add."""
+    """Return the names that a server imports: the default names and those in the settings."""
     added = settings.text("LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT") or ""
     names = (name.strip() for name in added.split(","))
     return list(dict.fromkeys((*IMPORTED, *filter(None, names))))
 
 
 def is_guarded(name: str) -> bool:
-    """Tell whether newer servers refuse to give a flow this variable of their environment."""
+    """Tell whether newer servers never pass this environment variable to a flow."""
     upper = name.upper()
     return upper in _GUARDED or upper.startswith(_GUARDED_PREFIXES)
 
@@ -95,9 +97,9 @@ def is_guarded(name: str) -> bool:
 def is_credential(name: str) -> bool:
     """Tell whether a name has the form of a credential, and does not control how programs run.
 
-    This allow-list decides what goes into an environment without being named: whoever may store a
-    variable must not be able to choose what a program loads or runs. Case is ignored, as some
-    programs ignore it too.
+    This allow-list decides which variables enter an environment although nobody named them. A user
+    who may store variables must not be able to choose what a program loads or runs. The case of
+    names is ignored, because some programs ignore it.
     """
     if name in IMPORTED:
         return True

@@ -1,7 +1,7 @@
 """Write names and values in formats that other programs read.
 
-Each format takes an iterable and yields lines one by one. UsageError names a variable that the
-format cannot hold, but never its value.
+Each format is a function that takes an iterable and yields lines. UsageError names a variable that
+the format cannot represent, but never its value.
 """
 
 import base64
@@ -24,7 +24,7 @@ DOTENV_HEAD = (
 """The first line of a dotenv file."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Stricter than python-dotenv: only names that other readers of .env files accept too.
+# Stricter than python-dotenv: only names that other readers of .env files also accept.
 _DOTENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _KUBERNETES_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
 
@@ -32,15 +32,15 @@ _LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _KUBERNETES_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _KUBERNETES_NAMESPACE = re.compile(_LABEL)
 
-# Values that python-dotenv, Docker, kubectl and systemd read alike, and in which a shell runs
-# nothing.
+# Values that python-dotenv, Docker, kubectl and systemd read in the same way, and in which a shell
+# executes nothing.
 _NEEDS_NO_QUOTES = re.compile(r"[\w./:@%+,=!*?^{}\[\]-]+")
 
 
 def dotenv(pairs: Pairs) -> Iterator[str]:
     """Yield lines for python-dotenv, which Langflow uses to read its ``--env-file``.
 
-    A value has quotes only if it needs them: Docker and kubectl read quotes as part of the value.
+    A value is quoted only if necessary: Docker and kubectl treat quotes as part of the value.
     """
     yield DOTENV_HEAD
     for name, value in pairs:
@@ -50,8 +50,9 @@ def dotenv(pairs: Pairs) -> Iterator[str]:
 def is_run_by_shells(value: str) -> bool:
     """Tell whether a shell that sources a dotenv file might execute a part of this value.
 
-    Single quotes have no escape in a shell: the first single quote in the value ends them, and what
-    follows is a command. Double quotes, which a carriage return needs, allow substitution.
+    A shell has no escape within single quotes: the first single quote in the value ends the quoted
+    text, and the rest is a command. Double quotes, which a carriage return needs, allow
+    substitution.
     """
     if _NEEDS_NO_QUOTES.fullmatch(value):
         return False
@@ -59,19 +60,19 @@ def is_run_by_shells(value: str) -> bool:
 
 
 def dotenv_value(value: str) -> str:
-    """Return a value as it is written in a dotenv file: quoted only if necessary."""
+    """Return a value as a dotenv file contains it: quoted only if necessary."""
     if _NEEDS_NO_QUOTES.fullmatch(value):
         return value
-    # python-dotenv expands ${NAME} within any quotes and has no escape for it. But it expands
-    # ${NAME:-DEFAULT} to the default if the name cannot be set.
+    # python-dotenv expands ${NAME} within any quotes, and cannot escape it. But it expands
+    # ${NAME:-DEFAULT} to the default if the name is unset, and = can never be set.
     value = value.replace("${", "$${=:-{}")
     end = ""
     if value.endswith("\\"):
-        # Before 1.2.3 it reads a backslash before the closing quote as an escape of that quote.
+        # Before 1.2.3, it treats a backslash before the closing quote as an escape of that quote.
         value, end = value[:-1], "${=:-\\\\}"
     value = value.replace("\\", "\\\\")
     if "\r" in value:
-        # It is read as a newline unless it is escaped, and only double quotes allow that.
+        # A raw carriage return is read as a newline; only double quotes allow escaping it.
         escaped = value.replace('"', '\\"').replace("\r", "\\r")
         return f'"{escaped}{end}"'
     escaped = value.replace("'", "\\'")
@@ -167,4 +168,4 @@ FORMATS: dict[str, Callable[[Pairs], Iterator[str]]] = {
 }
 
 FOR_ENVIRONMENTS = frozenset({"dotenv", "shell"})
-"""Formats for environments: they leave out the variables that ``run`` leaves out."""
+"""Formats for environments: they omit the variables that ``run`` omits."""

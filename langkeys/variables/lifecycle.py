@@ -1,7 +1,7 @@
 """Set, import, delete and decrypt variables.
 
-Servers can create several rows with one name and user, and read the first of them. langkeys writes
-a new value to all of them, so that it does not matter which one is read.
+Servers can create several rows with the same name and user, and use the first one. langkeys writes
+a new value to all of them, so that it does not matter which one is used.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 Policy = Literal["keep", "overwrite", "fail"]
-"""What to do with a variable that exists already."""
+"""What to do with a variable that already exists."""
 
 Owners = Callable[[Store], list[User]]
 """Returns the users whose variables are set; called within the transaction."""
@@ -48,10 +48,10 @@ Owners = Callable[[Store], list[User]]
 
 @dataclass(frozen=True)
 class VariableUpdate:
-    """A variable to set. None keeps the present value of a field, or the default of a new variable.
+    """A variable to set. None keeps the current value of a field, or the default in a new variable.
 
-    ``plaintext`` and ``ciphertext`` are the two forms of the value. The type of the existing row
-    decides which of them is stored.
+    ``plaintext`` and ``ciphertext`` are the two forms of the value. The type of the stored row
+    decides which of them is written.
     """
 
     name: str
@@ -65,7 +65,7 @@ class VariableUpdate:
 class Outcome:
     """The result of one update for one user: ``action`` is added, changed or kept.
 
-    ``rows`` are the rows with that name as they are now: one, or several if a server created them.
+    ``rows`` are the current rows with that name: usually one, but servers may have created more.
     """
 
     action: str
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def require_in_database(settings: Settings) -> None:
-    """Raise ConfigError if the server does not keep variables in its database."""
+    """Raise ConfigError if servers do not keep variables in the database."""
     if settings.text("LANGFLOW_VARIABLE_STORE") == "kubernetes":
         raise ConfigError(
             "LANGFLOW_VARIABLE_STORE is kubernetes: the server keeps variables in"
@@ -97,7 +97,7 @@ def new_update(
     type_: str | None = None,
     default_fields: Sequence[str] | None = None,
 ) -> VariableUpdate:
-    """Return an update, with its value encrypted before any lock is taken.
+    """Return an update; its value is encrypted here, before a lock is taken.
 
     Raises UsageError for an invalid name or value.
     """
@@ -120,9 +120,9 @@ def new_update(
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError for a name that cannot be displayed, or that contains a value."""
+    """Raise UsageError for a name that cannot be displayed, or that seems to contain a value."""
     if "=" in name:
-        # Not repeated in the message: the rest may be the value.
+        # The message does not repeat the name, because the rest may be the value.
         raise UsageError(
             "the variable's name has a =, as if it included the value",
             hint="give the value at the prompt, or use --value-file or --from-env",
@@ -138,7 +138,7 @@ def _checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
 
 
 def one_owner(owner: User) -> Owners:
-    """Return a function for ``Owners`` that returns one user, or raises NotFoundError."""
+    """Return an ``Owners`` function that returns one user, or raises NotFoundError."""
 
     def users(store: Store) -> list[User]:
         return [get_owner(store, owner.id, owner.username)]
@@ -157,7 +157,7 @@ def set_all(
     updates: Sequence[VariableUpdate],
     policy: Policy = "overwrite",
 ) -> list[Outcome]:
-    """Set variables for users, all or none, in one transaction, and read them back.
+    """Set variables for users, all or none, in one transaction, and check the stored rows.
 
     Raises ConflictError for the policy ``fail`` if a variable exists, NotFoundError if an owner
     does not exist.
@@ -231,7 +231,7 @@ def new_row(
 def changed_row(
     row: Variable, update: VariableUpdate, generation: Generation, moment: datetime
 ) -> Variable:
-    """Return an updated row, in a form that servers keep over their environment.
+    """Return an updated row in a form that servers do not overwrite from their environment.
 
     Raises UsageError for a value that servers refuse.
     """
@@ -253,19 +253,20 @@ def changed_row(
 
 
 def touched(row: Variable, generation: Generation, moment: datetime) -> Variable:
-    """Return a row that servers recognize as changed by a person."""
+    """Return a row that servers recognize as changed by a user."""
     created_at = row.created_at or moment
     return row._replace(
         created_at=created_at,
-        # What makes a server keep this value over its environment's: up to 1.12.0 an update time
-        # later than the creation time, whatever the clock says; later a flag.
+        # This makes a server keep the value instead of one from its environment. Up to 1.12.0 that
+        # needs an update time later than the creation time, whatever the clock says; later releases
+        # use a flag.
         updated_at=max(moment, created_at + timedelta(microseconds=1)),
         is_environment_managed=False if generation.has_environment_managed else None,
     )
 
 
 def is_touched(row: Variable) -> bool:
-    """Tell whether a row has been changed since it was created."""
+    """Tell whether a row has been changed since its creation."""
     return (
         row.updated_at is not None
         and row.created_at is not None
@@ -299,7 +300,7 @@ def require_rows(written: Iterable[Variable], found: Iterable[Variable], locatio
 def get_variable(store: Store, owner: User, name: str) -> Variable:
     """Return a user's variable by its name, or else by its id.
 
-    Raises NotFoundError, or AmbiguousError if a server created several with that name.
+    Raises NotFoundError, or AmbiguousError if servers created several variables with that name.
     """
     matches = store.variables_named([name], owner.id)
     row_id = parsed_id(name)
@@ -329,10 +330,10 @@ def find_value(variable: Variable, cipher: Callable[[], "Cipher"]) -> str | None
 
 
 def shown_value(variable: Variable, generation: Generation, value: str | None) -> str | None:
-    """Return the value that a list may show: that of a Generic variable in its usual form.
+    """Return the value that a list may show: only a Generic variable's, in its usual form.
 
-    From 1.8 on an encrypted Generic value is a relabelled Credential, or an older value. Servers do
-    not show it either.
+    From 1.8 on, an encrypted Generic value is older, or was a Credential before. Servers do not
+    show it either.
     """
     if variable.type != GENERIC:
         return None
@@ -340,7 +341,7 @@ def shown_value(variable: Variable, generation: Generation, value: str | None) -
 
 
 def read_by_servers(variables: Iterable[Variable]) -> Iterator[Variable]:
-    """Yield the variables of one user that a server reads: of each name the one created first."""
+    """Yield the variables of one user that a server uses: for each name, the oldest one."""
     seen: set[str] = set()
     for variable in variables:
         if variable.name not in seen:
@@ -351,10 +352,10 @@ def read_by_servers(variables: Iterable[Variable]) -> Iterator[Variable]:
 def values_to_import(
     values: Mapping[str, str], wanted: Sequence[str] | None, imported: Iterable[str], source: str
 ) -> dict[str, str]:
-    """Return the names and values of a file that are to be imported.
+    """Return the names and values to import from a file.
 
-    These are the ``wanted`` names, each of which must have a value (else NotFoundError), or without
-    them the names of ``imported`` that have one.
+    With ``wanted``, these are exactly the wanted names; NotFoundError if one has no value. Without
+    it, these are the names in ``imported`` that have a value.
     """
     if not wanted:
         return {name: values[name] for name in imported if values.get(name)}

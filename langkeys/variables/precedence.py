@@ -1,8 +1,8 @@
-"""Which value of a variable a server uses, and why.
+"""Explain which value of a variable a server uses, and why.
 
-Langflow's order: a tweak of the run, then the stored variable, then the server's environment, then
-nothing. Taken from ``lfx.interface.initialize.loading`` and ``langflow.services.variable.service``,
-and measured on live servers.
+Langflow's order is: a tweak of the run, the stored variable, the server's environment, nothing.
+This comes from ``lfx.interface.initialize.loading`` and ``langflow.services.variable.service``, and
+was measured on live servers.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 ORDER = ("tweak", "stored", "environment", "none")
-"""The possible sources: the first one with a usable value wins."""
+"""The possible sources; the first with a usable value wins."""
 
 
 @dataclass(frozen=True)
 class Explanation:
     """The sources of a variable's value, and which of them wins.
 
-    ``rows`` are the owner's stored variables of that name; a server reads the first. ``wins`` and
+    ``rows`` are the owner's stored variables with that name; a server uses the first. ``wins`` and
     ``hides`` are from ``ORDER``. ``environment`` says where langkeys sees a value in its own
     environment; a server elsewhere may have another. ``can_decrypt``, ``has_value`` and ``is_kept``
-    (at the server's next start and the user's next login) are about the first row, None if there is
-    none. ``is_imported``: servers copy this variable from their environment. ``no_fallback`` is
-    None, or why the server does not take the variable from its environment: ``setting``,
-    ``generation`` or ``guarded``.
+    (at the server's next start and the user's next login) describe the first row; they are None if
+    there is none. ``is_imported``: servers copy this variable from their environment.
+    ``no_fallback`` says why the server does not use its environment's value: ``setting``,
+    ``generation`` or ``guarded``; None if it does.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Explanation:
 
     @property
     def stored(self) -> Variable | None:
-        """The stored variable that a server reads."""
+        """The stored variable that a server uses."""
         return self.rows[0] if self.rows else None
 
 
@@ -78,7 +78,7 @@ def explain(
         value = variables.find_value(stored, cipher)
         can_decrypt, has_value = value is not None, value != ""
         kept = not is_imported or is_kept(stored, generation)
-    # Older servers do not fall back to the environment if a stored token cannot be decrypted.
+    # Older servers do not use the environment instead if a stored token cannot be decrypted.
     falls_back = no_fallback is None and (
         stored is None or not stored.is_encrypted or generation.undecryptable_falls_back
     )
@@ -109,7 +109,7 @@ def explain(
 def is_raw(variable: Variable, generation: Generation) -> bool:
     """Tell whether a server uses the Fernet token itself as the value.
 
-    From 1.8 on servers do not decrypt Generic values; an older one may still be encrypted.
+    From 1.8 on, servers do not decrypt Generic values, but an older value may still be encrypted.
     """
     return variable.is_encrypted and variable.type != CREDENTIAL and not generation.encrypts_generic
 
@@ -117,7 +117,7 @@ def is_raw(variable: Variable, generation: Generation) -> bool:
 def is_kept(variable: Variable, generation: Generation) -> bool:
     """Tell whether a server keeps a stored value if its environment has a different one.
 
-    It compares them at its start, or at the user's login.
+    It compares the two values at its start and at the user's login.
     """
     if not generation.keeps_set_variables:
         return False
@@ -129,8 +129,8 @@ def is_kept(variable: Variable, generation: Generation) -> bool:
     if not generation.has_environment_managed:
         return changed
     if variable.type == GENERIC or variable.is_environment_managed is not True:
-        # A row of unknown origin (None) is at most marked as environment-managed, if both values
-        # are equal.
+        # If the origin of a row is unknown (None), a server only marks it as environment-managed,
+        # and only if both values are equal.
         return True
     return variable.created_at is None or variable.updated_at != variable.created_at
 

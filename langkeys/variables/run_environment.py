@@ -1,4 +1,4 @@
-"""The environment of a program that runs with a user's Credentials."""
+"""Build the environment of a program that runs with a user's Credentials."""
 
 import os
 import shlex
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 CANNOT_DECRYPT = "it cannot be decrypted"
-"""A reason to leave a variable out."""
+"""A reason to omit a variable."""
 
 NOT_CREDENTIAL_LIKE = "the name is not credential-like, or controls how programs run"
-"""Another reason; see ``langkeys.variables.environment_names.is_credential``."""
+"""A reason to omit a variable; see ``langkeys.variables.environment_names.is_credential``."""
 
 _OWN_SECRETS = ("LANGKEYS_API_KEY", "LANGFLOW_SUPERUSER_PASSWORD", "LANGFLOW_SECRET_KEY")
 _UNPREFIXED_SECRETS = ("SECRET_KEY", "SUPERUSER_PASSWORD")
@@ -28,7 +28,7 @@ _UNPREFIXED_SECRETS = ("SECRET_KEY", "SUPERUSER_PASSWORD")
 
 @dataclass(frozen=True)
 class RunEnvironment:
-    """A complete environment, and the names that were left out, by the reason."""
+    """A complete environment, and the names that were omitted, by reason."""
 
     environment: Mapping[bytes, bytes] = field(repr=False)
     left_out: Mapping[str, Sequence[str]]
@@ -37,9 +37,9 @@ class RunEnvironment:
 def without_own_secrets(inherited: Mapping[str, str], values: Iterable[str]) -> dict[str, str]:
     """Return an environment without the secrets that langkeys itself uses.
 
-    They are removed by their names in any case, with ``_FILE`` or without. ``SECRET_KEY`` and
-    ``SUPERUSER_PASSWORD``, which servers read too, may belong to another program: they are removed
-    only if their value is in ``values``.
+    Their names are removed in any case, with or without ``_FILE``. ``SECRET_KEY`` and
+    ``SUPERUSER_PASSWORD``, which servers read too, may belong to another program. So they are
+    removed only if their value is in ``values``.
     """
     own = frozenset(values)
     kept = {}
@@ -60,11 +60,11 @@ def run_environment(
 ) -> RunEnvironment:
     """Return ``inherited`` with a user's Credentials added: those that ``only`` names.
 
-    Without ``only`` those whose names have the form of a credential. Variables without a value are
-    skipped. Raises NotFoundError if a name of ``only`` does not exist, SecretKeyError if its value
-    cannot be decrypted, or if no value can.
+    Without ``only``, these are the Credentials whose names have the form of a credential. Variables
+    without a value are skipped. Raises NotFoundError if a name in ``only`` does not exist. Raises
+    SecretKeyError if the value of a name in ``only`` cannot be decrypted, or if no value can.
     """
-    # As bytes: the values are UTF-8 in every locale.
+    # Use bytes, because the values are UTF-8 in every locale.
     environment = {os.fsencode(name): os.fsencode(value) for name, value in inherited.items()}
     left_out: dict[str, list[str]] = {}
     missing = dict.fromkeys(only)
@@ -75,7 +75,7 @@ def run_environment(
             continue
         value = find_value(variable, cipher)
         if value == "":
-            continue  # a placeholder of a server
+            continue  # a placeholder that a server created
         opens_one = opens_one or value is not None
         refusal = _refusal(name, value, is_named=bool(only))
         if value is not None and refusal is None:
@@ -104,7 +104,7 @@ def run_environment(
 
 
 def _refusal(name: str, value: str | None, *, is_named: bool) -> str | None:
-    """Return why a variable is left out of the environment, or None."""
+    """Return why a variable is omitted from the environment, or None."""
     if value is None:
         return CANNOT_DECRYPT
     if not name or "=" in name or "\0" in name + value:
@@ -115,7 +115,7 @@ def _refusal(name: str, value: str | None, *, is_named: bool) -> str | None:
 
 
 def left_out_message(reason: str, names: Sequence[str]) -> str:
-    """Return a message about variables that were left out, with the options that include them."""
+    """Return a message about omitted variables, with the options that include them."""
     said = f"left out {', '.join(names)}: {reason}"
     if reason != NOT_CREDENTIAL_LIKE:
         return said
