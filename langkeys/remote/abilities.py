@@ -1,4 +1,4 @@
-"""What langkeys can do over REST, by the server's version. The documentation shows this table."""
+"""What langkeys can do over REST, depending on the server's version; the docs show this table."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,21 @@ YES, OWN, ANY, OWN_AND_ANY = "yes", "own", "key", "own, key"
 NEW, PART, NO = "new", "part", "-"
 """The values of a cell.
 
-``own``: for what belongs to the user of the acting API key; ``new``: for what that key creates;
-``key``: for any key that is given whole on stdin; ``part``: only what can be seen from outside.
+``own``: only for objects of the acting API key's user. ``new``: only for objects that the command
+itself creates. ``key``: for any API key that is given in full on stdin. ``part``: only what is
+visible from outside.
 """
 
 VERSIONS = ("1.5 to 1.7", "1.8, 1.9", "1.10 to 1.12", "1.13")
-"""The columns of the table; newer servers use the last one."""
+"""The columns of the table; newer servers belong to the last one."""
 
 _FIRST = ((1, 5), (1, 8), (1, 10), (1, 13))
 
 
 class Ability(NamedTuple):
-    """A row of the table: a command or option, and what each version supports.
+    """A row of the table: a command or option, and how each version supports it.
 
-    ``why`` says what a server without it would do, ``hint`` what to do instead.
+    ``why`` says what a server without support would do, ``hint`` what the user can do instead.
     """
 
     name: str
@@ -122,7 +123,7 @@ _BY_NAME = {ability.name: ability for ability in ABILITIES}
 def require_anywhere(name: str) -> None:
     """Raise UnsupportedError if no version of the server supports this over REST.
 
-    No server has to be asked.
+    This sends no request.
     """
     ability = _BY_NAME[name]
     if set(ability.cells) == {NO}:
@@ -133,7 +134,7 @@ def require_anywhere(name: str) -> None:
 
 
 class Version(NamedTuple):
-    """A server's version under its usual name: 1.11 for ``langflow-base`` 0.11."""
+    """A server's version, numbered as Langflow releases: 1.11 for ``langflow-base`` 0.11."""
 
     major: int
     minor: int
@@ -146,7 +147,7 @@ class Version(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether langkeys was tested with this minor version, or a newer one."""
+        """Whether this version is at least the oldest one that langkeys was tested with."""
         return (self.major, self.minor) >= _FIRST[0]
 
     def cell(self, name: str) -> str:
@@ -154,9 +155,9 @@ class Version(NamedTuple):
         return _BY_NAME[name].cells[self.column]
 
     def require(self, name: str, *, is_new: bool = True) -> None:
-        """Raise UnsupportedError if a server of this version does not support it.
+        """Raise UnsupportedError if a server of this version does not support an ability.
 
-        ``is_new``: the command itself creates the thing.
+        ``is_new``: the command itself creates the object.
         """
         ability = _BY_NAME[name]
         if self.cell(name) == NO or (self.cell(name) == NEW and not is_new):

@@ -1,4 +1,4 @@
-"""The address of a server: what ``--url`` and LANGFLOW_URL may contain, and what of it is shown."""
+"""Parse server addresses from ``--url`` and LANGFLOW_URL, and decide what may be displayed."""
 
 import ipaddress
 import re
@@ -16,7 +16,7 @@ _MAX_HOST = 253
 
 
 class Address(NamedTuple):
-    """The address of a server. ``base`` is in ASCII, as it is sent, and contains no secret."""
+    """The address of a server. ``base`` is ASCII, as in requests, and contains no secret."""
 
     base: str
     scheme: str
@@ -29,7 +29,7 @@ class Address(NamedTuple):
         if host == "localhost" or host.endswith(".localhost"):
             return True
         try:
-            found_v4 = socket.inet_aton(host)  # 127.1 is a loopback address too, and so is 0.0.0.0
+            found_v4 = socket.inet_aton(host)  # 127.1 and 0.0.0.0 are loopback addresses too
             return found_v4[0] == 127 or not any(found_v4)
         except OSError:
             pass
@@ -44,14 +44,14 @@ class Address(NamedTuple):
 
 
 def parsed_address(url: str, source: str) -> Address:
-    """Parse the address of a server; ``source`` names its origin for errors, as ``--url``.
+    """Parse the address of a server; ``source`` says in errors where it is from, such as ``--url``.
 
-    A trailing ``/api/v1`` is removed, and so is a query. Raises UsageError, which shows nothing of
-    the address: it may contain a password.
+    A trailing ``/api/v1`` and a query are removed. Raises UsageError, which quotes no part of the
+    address, because it may contain a password.
     """
     text = url.strip()
     if "@" in text:
-        # Anywhere in the URL: a /, ? or # in a password makes a parser find another host.
+        # Refuse an @ anywhere: after a /, ? or # in a password, a parser would find another host.
         raise UsageError(
             f"{source} has a user or password in its URL, but langkeys only sends an API key",
             hint="remove the part before the @; a gateway that asks for a password"
@@ -68,7 +68,7 @@ def parsed_address(url: str, source: str) -> Address:
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"{source} is not an http:// or https:// URL", hint=_HINT)
     try:
-        # ASCII is only checked: for empty labels, and labels that are not allowed.
+        # An ASCII host is only checked, for empty and forbidden labels.
         encoded = host.encode("idna").decode()
         host = host if host.isascii() else encoded
     except UnicodeError:
@@ -85,7 +85,7 @@ def parsed_address(url: str, source: str) -> Address:
 def parsed_proxy(value: str, setting: str) -> tuple[str, str]:
     """Return a proxy's URL, and its host and port for messages.
 
-    Raises ConfigError, which names the variable but shows nothing of its value: it may contain a
+    Raises ConfigError, which names the variable but quotes no part of its value: that may contain a
     password, and a ``/`` in a password makes part of it look like the host.
     """
     url = value if "://" in value else f"http://{value}"
@@ -109,7 +109,7 @@ def parsed_proxy(value: str, setting: str) -> tuple[str, str]:
 
 
 def shown_target(address: str, location: str) -> str:
-    """Return the target of a redirect of ``address`` without user, password, query and fragment."""
+    """Return the target of a redirect from ``address``, without credentials, query or fragment."""
     try:
         parts = urlsplit(urljoin(address, location.strip()))
         host = parts.netloc.rpartition("@")[2]

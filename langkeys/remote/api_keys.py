@@ -1,4 +1,4 @@
-"""List and revoke API keys over REST; the server itself proves each revocation."""
+"""List and revoke API keys over REST. Each revocation is verified at the server."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ _NOT_FOUND = "not found"
 
 
 class ListedKey(NamedTuple):
-    """An API key as the server lists it, and its masked form."""
+    """An API key from the server's list, and its masked form."""
 
     key: ApiKey
     value: str
@@ -57,7 +57,7 @@ def list_keys(server: Server, client: Client | None = None) -> list[ListedKey]:
 
 
 def _listed(item: object, user_id: str, server: Server) -> ListedKey:
-    # Masked again: a server should list only the start of a key, but may send more.
+    # Mask it again: a server should list only the start of a key, but may send more.
     return ListedKey(_row(item, user_id, server), masked(text_in(item, "api_key")))
 
 
@@ -81,7 +81,7 @@ def _row(item: object, user_id: str, server: Server) -> ApiKey:
 
 
 def end(server: Server, key_id: str, name: str | None, whole: str | None = None) -> None:
-    """Delete a key of the acting user; ask again if an answer is lost.
+    """Delete a key of the acting user; repeat the request if its answer is lost.
 
     ``whole`` is the key itself, if it is known. Raises NotFoundError if there was no such key.
     """
@@ -107,9 +107,9 @@ def _delete(client: Client, recorded: RecordedChange, key_id: str, *, is_own: bo
         if answer.is_done and answer.document is not None:
             return
         is_gone = answer.status in (400, 404) and _NOT_FOUND in str(answer.detail).lower()
-        # After its deletion the server refuses the key that is sent.
+        # Once it is deleted, the server refuses the key that the request is sent with.
         if may_be_done and (is_gone or (is_own and answer.is_refusal)):
-            return  # an earlier attempt deleted it, and its answer was lost
+            return  # an earlier attempt deleted it, but its answer was lost
         if is_gone:
             raise NotFoundError(
                 f"API key {dashed(key_id)} is not (or no longer) a key of this user on"
@@ -126,7 +126,7 @@ def _delete(client: Client, recorded: RecordedChange, key_id: str, *, is_own: bo
 
 
 def require_refused(client: Client, key_id: str) -> None:
-    """Raise FailedError unless the server itself refuses the client's deleted key."""
+    """Raise FailedError unless the server refuses the client's deleted key."""
     named = f"the server says that API key {dashed(key_id)} is deleted"
 
     def look() -> bool | LangkeysError:
@@ -135,7 +135,7 @@ def require_refused(client: Client, key_id: str) -> None:
         except LangkeysError as error:
             return error
 
-    # An error other than a lost answer will not go away: stop asking.
+    # An error other than a lost answer is permanent, so stop asking.
     seen = poll(look, lambda found: bool(found) and not isinstance(found, LostAnswerError))
     if isinstance(seen, LangkeysError):
         raise FailedError(
@@ -151,7 +151,7 @@ def require_refused(client: Client, key_id: str) -> None:
 
 
 def require_gone(server: Server, key_ids: Collection[str], client: Client | None = None) -> None:
-    """Raise FailedError if the server still lists a deleted key."""
+    """Raise FailedError if the server still lists one of the deleted keys."""
 
     def left() -> list[str]:
         return [item.key.id for item in list_keys(server, client) if item.key.id in key_ids]
@@ -164,7 +164,7 @@ def require_gone(server: Server, key_ids: Collection[str], client: Client | None
 
 
 def keys_like(keys: Sequence[ListedKey], api_key: str) -> list[ListedKey]:
-    """Return the listed keys that can be this whole key: those with the same masked form."""
+    """Return the listed keys whose masked form matches this API key."""
     return [item for item in keys if item.value == masked(api_key)]
 
 
@@ -178,7 +178,7 @@ def matching_keys(
     expires_before: datetime | None = None,
     is_expired: bool = False,
 ) -> list[ListedKey]:
-    """Return the keys that meet all conditions, which are those of a store's filter."""
+    """Return the keys that meet all conditions; see ``langkeys.store.records.KeyFilter``."""
 
     def is_meant(key: ApiKey) -> bool:
         end_at = key.expires_at

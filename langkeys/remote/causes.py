@@ -1,4 +1,4 @@
-"""Explain in words why a server cannot be reached, instead of ``[Errno 111]``."""
+"""Explain in words why a server cannot be reached, instead of with ``[Errno 111]``."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ _BROKEN_OFF = "its answer breaks off"
 
 
 def plain_cause(error: BaseException, seconds: float) -> tuple[str, str | None]:
-    """Return the meaning of a network exception, and the next step if there is one."""
+    """Return the cause of a network exception in words, and the next step if there is one."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"its TLS certificate is not valid: {error.verify_message}",

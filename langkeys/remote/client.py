@@ -1,11 +1,12 @@
-"""One request to a Langflow server, and what its answer means. The only importer of urllib.request.
+"""Send a request to a Langflow server, and interpret its answer.
 
-- A request carries one credential, the API key, and no cookie: servers take a session before a key.
-- No redirect is followed: every client that follows one sends the API key along.
-- One deadline for the whole answer, from the look-up of the host to its last byte.
-- Only Langflow's own ``{"detail": ...}`` says that a key is refused. A gateway says the same with
-  the same status, and knows nothing of keys.
-- No secret that was sent is shown, whatever the server repeats.
+- Only this module imports urllib.request.
+- A request carries one credential, the API key, and no cookie: servers prefer a session to a key.
+- Redirects are not followed: a client that follows one also sends the API key to its target.
+- One time limit covers the whole request, from resolving the host to the answer's last byte.
+- Only Langflow's own ``{"detail": ...}`` counts as a refusal of the key. A gateway may answer with
+  the same status, but knows nothing about keys.
+- Secrets that were sent are never shown, even if the server repeats them.
 """
 
 import json
@@ -30,34 +31,34 @@ from langkeys.remote.deadline import within
 from langkeys.remote.documents import parsed_document, problem_in
 
 TIMEOUT = 10.0
-"""The time limit for a complete answer, in seconds."""
+"""The time limit for a whole request, in seconds."""
 
 MAX_BYTES = 16 << 20
-"""The maximum size of an answer: about 50,000 API keys."""
+"""The maximum size of an answer; about 50,000 API keys fit."""
 
 _CHUNK = 1 << 16
 _SHOWN = 300
 
 NOT_ARRIVED = ("An API key must be passed as query or header", "No authentication credentials")
-"""Langflow's answers to a request without a key: 1.5 to 1.7, and since 1.8."""
+"""Langflow's answers to a request without a key: up to 1.7, and from 1.8 on."""
 
 _OF_KEYS = ("key", "token", "credential", "authenticat", "inactive")
 
 
 class UnreachableError(FailedError):
-    """The request could not be sent: nothing was done."""
+    """The request could not be sent, so nothing was done."""
 
 
 class LostAnswerError(FailedError):
-    """The request was sent and may have been carried out, but there is no valid answer."""
+    """The request was sent, but there is no valid answer, so it may have been carried out."""
 
 
 class RejectedError(FailedError):
-    """The server understood the request, and refused it."""
+    """The server understood the request and refused it."""
 
 
 class Answer(NamedTuple):
-    """A server's answer; ``document`` is its JSON, None if it has none."""
+    """A server's answer; ``document`` is its JSON, or None if it has none."""
 
     method: str
     address: str
@@ -67,7 +68,7 @@ class Answer(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """Whether the server says that it did what was asked."""
+        """Whether the server reports success."""
         return 200 <= self.status < 300
 
     @property
@@ -77,7 +78,7 @@ class Answer(NamedTuple):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether Langflow itself refuses the API key, and not a gateway before it."""
+        """Whether Langflow itself refuses the API key, and not a gateway in front of it."""
         challenge = self.headers.get("www-authenticate", "").lower()
         return (
             self.status in (401, 403)
@@ -95,7 +96,7 @@ class Answer(NamedTuple):
 
 
 class _AcceptEverything(urllib.request.HTTPErrorProcessor):
-    """Accepts every answer: raises for no status, follows no redirect, never retries."""
+    """Accepts every answer: raises for no status, follows no redirect, and never retries."""
 
     def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002
         return response
@@ -106,9 +107,9 @@ class _AcceptEverything(urllib.request.HTTPErrorProcessor):
 class Client:
     """Sends requests to one server, with one API key or none.
 
-    ``url`` is its address and ``source`` the origin of the address, for errors. ``label`` replaces
-    the address in messages if it came from a file. ``via`` is ``header`` or ``query``. ``warn``
-    shows a warning.
+    ``url`` is the server's address; ``source`` says in errors where it is from. ``label`` replaces
+    the address in messages if the address is from a file. ``via`` says where the key is sent:
+    ``header`` or ``query``. ``warn`` shows a warning.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Client:
         self._secrets: set[str] = set() if label is None else {self.address.host}
         self.option = f"--url {self.base}" if label is None else "--remote"
         is_private = self.address.scheme == "https" or self.address.is_loopback
-        # Shared by all clients of a server, so that each warning is shown once.
+        # All clients of a server share this list, so that each warning is shown once.
         self._unsaid = (
             []
             if is_private
@@ -158,7 +159,7 @@ class Client:
     def _proxy(self) -> tuple[str | None, str | None]:
         """Return the proxy that the environment names, and its host for messages.
 
-        No proxy is used for this machine itself.
+        No proxy is used for a server on this machine.
         """
         netloc = urlsplit(self.address.base).netloc
         if self.address.is_loopback or urllib.request.proxy_bypass(netloc):
@@ -167,7 +168,7 @@ class Client:
         return parsed_proxy(proxy, f"{self.address.scheme}_proxy") if proxy else (None, None)
 
     def by(self, api_key: str) -> "Client":
-        """Return a client of the same server with another API key."""
+        """Return a client for the same server with another API key."""
         other = object.__new__(Client)
         other.__dict__.update(self.__dict__)
         other._check_key(api_key)
@@ -175,7 +176,7 @@ class Client:
         return other
 
     def hide(self, *secrets: str) -> None:
-        """Hide these texts wherever an answer repeats them."""
+        """Hide these texts in all answers."""
         for secret in filter(None, secrets):
             self._secrets |= {
                 secret,
@@ -184,7 +185,7 @@ class Client:
             }
 
     def shown(self, text: str) -> str:
-        """Return text of an answer, shortened, without the secrets that were sent."""
+        """Return a text from an answer, shortened and without the secrets that were sent."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             for form in {secret, quote(secret, safe="")}:
                 text = text.replace(form, "(hidden)")
@@ -202,9 +203,9 @@ class Client:
         anonymous: bool = False,
         timeout: float | None = None,
     ) -> Answer:
-        """Send one request and return its answer, whatever its status.
+        """Send one request and return its answer, whatever its status is.
 
-        ``path`` begins with a slash, and ends with one if the server's path does: otherwise many
+        ``path`` begins with a slash. It ends with one if the server's path does: otherwise many
         servers redirect to http://. Raises UnreachableError or LostAnswerError.
         """
         if not anonymous and self.api_key is not None:
@@ -277,14 +278,14 @@ class Client:
         )
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
-        """Return the document at a path; raise the error of ``failure``."""
+        """Return the document at a path; otherwise raise the error from ``failure``."""
         answer = self.require_done(self.ask("GET", path, query=query))
         if answer.document is None:
             raise self.unexpected(answer)
         return answer.document
 
     def require_done(self, answer: Answer) -> Answer:
-        """Return an answer that reports success; raise the error of ``failure`` for any other."""
+        """Return an answer that reports success; for others, raise the error from ``failure``."""
         if not answer.is_done:
             raise self.failure(answer)
         return answer
@@ -292,9 +293,10 @@ class Client:
     # The meaning of answers
 
     def detail(self, answer: Answer) -> str | None:
-        """Return the server's own reason for a refusal, without what it repeats of the request.
+        """Return the server's reason for a refusal, without the parts that repeat the request.
 
-        For a 422 only the field and the problem: its ``input`` is the whole body that was sent.
+        For a 422, only the field and the problem are returned: its ``input`` repeats the whole
+        body.
         """
         found = answer.detail
         if isinstance(found, list):
@@ -341,7 +343,7 @@ class Client:
         return RejectedError(said)
 
     def refusal(self, answer: Answer) -> LangkeysError:
-        """Return the error for a 401 or 403: Langflow's own, or a gateway's."""
+        """Return the error for a 401 or 403, from Langflow or from a gateway."""
         if answer.is_without_key:
             other = "header" if self.via == "query" else "query"
             return FailedError(
@@ -364,7 +366,7 @@ class Client:
         return ForbiddenError(f"{answer.address} refuses the request: {detail}")
 
     def unexpected(self, answer: Answer) -> LostAnswerError:
-        """Return the error for an answer that no Langflow server gives."""
+        """Return the error for an answer that no Langflow server sends."""
         return LostAnswerError(
             f"{answer.address} answers {answer.status}, which is not an answer of a"
             " Langflow server",

@@ -1,7 +1,7 @@
-"""Create API keys over REST: the server proves each new key, or it is revoked again.
+"""Create API keys over REST; a key that the server does not prove to work is revoked again.
 
-There are no transactions: if an answer is lost, it is unknown what was done. Nothing is then
-deleted by guessing; langkeys lists the candidates.
+There are no transactions: if an answer is lost, it is unknown what was done. Then langkeys does not
+guess what to delete, but lists the candidates.
 """
 
 import re
@@ -21,11 +21,11 @@ from langkeys.remote.server import Server
 from langkeys.times import iso
 
 _KEY = re.compile("[!-~]{8,500}")
-"""What a new key may be; servers make ``sk-`` and 43 more characters."""
+"""The form of a new key; servers create ``sk-`` and 43 more characters."""
 
 
 class NewKey(NamedTuple):
-    """A new key from the server: its row, and the key itself, which is only shown once."""
+    """A new key from the server: its row, and the key itself, which is shown only once."""
 
     row: ApiKey
     plaintext: str
@@ -35,7 +35,7 @@ class NewKey(NamedTuple):
 
 
 class MadeKey(NamedTuple):
-    """A new key that may have to be revoked, and the server with the key that created it."""
+    """A new key that may have to be revoked, and the server, with the key that created it."""
 
     server: Server
     id: str
@@ -54,11 +54,11 @@ def create(
     ability: str = "api-key create",
     known: Collection[str] | None = None,
 ) -> NewKey:
-    """Create a key of the acting user, and return it once the server accepts it.
+    """Create a key of the acting user, and return it after the server has accepted it.
 
     ``known`` are the ids of existing keys, if the caller has just listed them. Raises
-    UnsupportedError before any request if the server would ignore the expiry, and FailedError with
-    new ids of that name if its answer is lost.
+    UnsupportedError before any request if the server would ignore the expiry. If the answer is
+    lost, raises FailedError with the new ids of that name.
     """
     if expires_at is not None:
         server.require(f"{ability} --expires")
@@ -96,7 +96,8 @@ def _new(answer: Answer, client: Client, known: Collection[str]) -> tuple[str, s
             raise StrangeFieldError("api_key is not an API key")
         key_id = id_in(answer.document, "id")
         if key_id in known:
-            # The answer may be from a cache: the key is not new, and somebody else may use it.
+            # The answer may come from a cache: then the key is not new, and somebody else may use
+            # it.
             raise StrangeFieldError("id is that of a key that existed before")
         return key_id, plaintext
     except StrangeFieldError as error:
@@ -106,14 +107,14 @@ def _new(answer: Answer, client: Client, known: Collection[str]) -> tuple[str, s
 def _prove(
     server: Server, key_id: str, plaintext: str, user_id: str, expires_at: datetime | None
 ) -> ApiKey:
-    """Return the row of a new key that the server accepts; else raise FailedError."""
+    """Return the row of a new key if the server accepts the key; else raise FailedError."""
     named = f"the new API key {dashed(key_id)}"
-    # The key proves itself and changes nothing: there is nothing to record.
+    # The new key authenticates these requests. They change nothing, so nothing is recorded.
     by_it = Server(server.client.by(plaintext))
 
     def refusal() -> InvalidKeyError | None:
         try:
-            by_it.acting  # noqa: B018 - raises where the server refuses the key
+            by_it.acting  # noqa: B018 - raises if the server refuses the key
         except InvalidKeyError as error:
             return error
         return None
@@ -171,10 +172,10 @@ def _new_keys(keys: Sequence[ApiKey]) -> str:
 
 @contextmanager
 def revoke_on_failure(made: Sequence[MadeKey], arrived: Collection[str] = ()) -> Iterator[None]:
-    """Revoke new keys if the block fails, Ctrl-C included; the error's hint names what is left.
+    """Revoke new keys if the block fails or is interrupted; the error's hint names remaining keys.
 
-    ``arrived`` are the ids of keys that somebody has received, which stay. Both may grow in the
-    block.
+    ``arrived`` are the ids of keys that somebody has received; these keys are kept. The block may
+    add to both collections.
     """
     try:
         yield
@@ -204,7 +205,7 @@ def revoke_on_failure(made: Sequence[MadeKey], arrived: Collection[str] = ()) ->
 
 
 def _revoke_undelivered(keys: Sequence[MadeKey]) -> list[MadeKey]:
-    """Revoke keys and return those that are left. Warn of them if interrupted again."""
+    """Revoke keys and return those that remain; if interrupted again, warn of them."""
     left = list(keys)
     try:
         for key in keys:
@@ -229,7 +230,7 @@ def _is_revoked(key: MadeKey) -> bool:
         try:
             end(key.server, key.id, key.name, key.plaintext)
         except NotFoundError:
-            return False  # it may not be visible yet, or no longer exist
+            return False  # it may not be visible yet, or be gone
         return True
 
     try:

@@ -1,4 +1,4 @@
-"""A time limit for a whole piece of work. A socket's own timeout does not give one."""
+"""A time limit for a whole operation; a socket's own timeout does not provide one."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ _Result = TypeVar("_Result")
 
 
 def within(seconds: float, work: Callable[[threading.Event], _Result]) -> _Result:
-    """Return the result of work in a thread, or raise TimeoutError when the time is over.
+    """Return the result of ``work``, run in a thread, or raise TimeoutError after ``seconds``.
 
-    A socket's timeout is for each read: a server that sends a byte now and then would hold it for
-    ever. It does not cover the look-up of the host either. ``work`` gets an event that is set at
-    the end of the time, so that it can stop.
+    A socket's timeout applies to each read, so a server that sends a byte now and then could block
+    for ever. It does not cover resolving the host either. ``work`` gets an event that is set when
+    the time is over, so that it can stop.
     """
     over = threading.Event()
     results: list[_Result] = []
@@ -21,7 +21,7 @@ def within(seconds: float, work: Callable[[threading.Event], _Result]) -> _Resul
     def carry_out() -> None:
         try:
             results.append(work(over))
-        except BaseException as error:  # noqa: BLE001 - raised below, where somebody waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again below
             errors.append(error)
 
     thread = threading.Thread(target=carry_out, daemon=True)

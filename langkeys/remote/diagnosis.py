@@ -1,6 +1,7 @@
 """Check a server, as far as that is possible from outside and with one API key.
 
-Access without a key is checked first. A session that the server gives to anybody is never used.
+Access without a key is checked first. If the server gives everybody a session, langkeys does not
+use it.
 """
 
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from langkeys.remote.users import list_users
 from langkeys.times import now
 
 UNUSED_DAYS = 90
-"""A key that has not been used for this long is reported."""
+"""A key that has not been used for this many days is reported."""
 
 MAX_NAMED = 20
-"""How many keys are named; the others are only counted."""
+"""The maximum number of keys that are named; the others are only counted."""
 
 NOT_SEEN = (
     "not visible over REST: whether stored values can be decrypted, the secret key,"
@@ -38,7 +39,7 @@ class Finding(NamedTuple):
 
 
 class RemoteReport(NamedTuple):
-    """All findings."""
+    """The results of all checks."""
 
     url: str
     version: str
@@ -48,12 +49,12 @@ class RemoteReport(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is no problem."""
+        """Whether no finding is a problem."""
         return all(finding.level != "problem" for finding in self.findings)
 
 
 class _Examination:
-    """The checks, and their findings so far. A failing check does not stop the others."""
+    """Runs the checks and collects their findings. A failing check does not stop the others."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -197,7 +198,7 @@ class _Examination:
 
 
 def examine(server: Server) -> RemoteReport:
-    """Check a server from outside, and with the API key that is sent, if there is one.
+    """Check a server from outside, and with the client's API key, if it has one.
 
     Raises FailedError if no Langflow server answers.
     """

@@ -1,4 +1,4 @@
-"""Parse the JSON of answers."""
+"""Parse the JSON of a server's answers."""
 
 import json
 import math
@@ -10,7 +10,7 @@ MAX_LEVELS = 50
 
 
 def problem_in(item: Mapping[str, Any]) -> str:
-    """Return the field and the problem from an item of a 422, without what was sent."""
+    """Return the field and the problem from an item of a 422, without the values that were sent."""
     location = item.get("loc")
     parts: Iterable[Any] = location if isinstance(location, list) else ()
     where = ".".join(str(part) for part in parts if isinstance(part, str | int))
@@ -19,7 +19,7 @@ def problem_in(item: Mapping[str, Any]) -> str:
 
 
 def parsed_document(data: bytes) -> Any:
-    """Return an answer's JSON, or None if it is invalid or too deep."""
+    """Return an answer's JSON, or None if it is invalid or too deeply nested."""
     try:
         document = json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
@@ -37,7 +37,7 @@ def _finite(text: str) -> float:
 
 
 def _is_shallow(document: Any) -> bool:
-    """Tell whether a document is no deeper than a server's, so that it can be written again."""
+    """Tell whether the nesting is shallow enough for ``json.dumps``, as in servers' answers."""
     level = [document]
     for _ in range(MAX_LEVELS):
         level = [

@@ -11,7 +11,7 @@ _MOST = (1 << 63) - 1
 
 
 def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError:
-    """Return the error for a field that is not as every Langflow server has it."""
+    """Return the error for a field that does not have the form that Langflow servers send."""
     return LostAnswerError(
         f"the answer of {answer.address} is not that of a Langflow server: {error}",
         hint="check --url or LANGFLOW_URL",
@@ -19,7 +19,7 @@ def strange_field(answer: Answer, error: "StrangeFieldError") -> LostAnswerError
 
 
 class StrangeFieldError(Exception):
-    """A field of an answer is missing or has another type. Names the field, not its content."""
+    """A field of an answer is missing or has the wrong type; names the field, not its content."""
 
 
 def _field(document: Any, name: str, kind: type, what: str) -> Any:
@@ -53,7 +53,7 @@ def flag_in(document: Any, name: str) -> bool:
 
 
 def count_in(document: Any, name: str) -> int:
-    """Return a field that is a whole number, as a count in a database can be."""
+    """Return a field that is a whole number in the range of a database's counts."""
     found: int = _field(document, name, int, "a whole number")
     if not 0 <= found <= _MOST:
         raise StrangeFieldError(f"{name} is out of range")
@@ -75,7 +75,7 @@ def id_in(document: Any, name: str) -> str:
 
 
 def time_in(document: Any, name: str) -> datetime:
-    """Return a field that is a time, aware; naive means UTC."""
+    """Return a field that is a time, as an aware datetime; naive means UTC."""
     try:
         return parsed_iso(text_in(document, name))
     except (ValueError, OverflowError):

@@ -1,7 +1,7 @@
-"""Wait until a write is visible: up to 1.11 servers answer a write before they commit it.
+"""Wait until a write is visible, because up to 1.11 servers answer before they commit.
 
-A request right after a write may see the old state for a moment. So nothing counts as failed, or as
-still working, before this time is over.
+A request right after a write may see the old state for a moment. So a write counts as failed, and a
+revoked key as still working, only after this time.
 """
 
 import time
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_SECONDS = 5.0
-"""How long it may take until a write is visible."""
+"""The maximum time in seconds until a write is visible."""
 
 _PAUSE = 0.1
 
@@ -17,7 +17,7 @@ _Seen = TypeVar("_Seen")
 
 
 def poll(look: Callable[[], _Seen], is_right: Callable[[_Seen], bool]) -> _Seen:
-    """Repeat ``look`` until its result is right, or the time is over; return the last result."""
+    """Repeat ``look`` until its result is right or time is up; return the last result."""
     deadline = time.monotonic() + POLL_SECONDS
     while True:
         seen = look()

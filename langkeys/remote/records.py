@@ -1,4 +1,4 @@
-"""Changes on a server, and the interface that records them before they are made."""
+"""Changes on a server, and the interface that records each one before it is made."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from langkeys.models import dashed
 
 Complete = Callable[[str], None]
-"""Takes the id of what a server has created."""
+"""Takes the id of the object that the server has created."""
 
 
 class ServerChange(NamedTuple):
-    """A change on a server: the action is ``insert``, ``update`` or ``delete``.
+    """A change on a server.
 
-    ``kind`` is ``api_key``, ``user`` or ``variable``. ``id`` is None until the server has created
-    it. ``details`` contain no secret.
+    ``action`` is ``insert``, ``update`` or ``delete``; ``kind`` is ``api_key``, ``user`` or
+    ``variable``. ``id`` is None until the server has created the object. ``details`` contain no
+    secret.
     """
 
     action: str
@@ -27,7 +28,7 @@ class ServerChange(NamedTuple):
     details: Mapping[str, Any] = MappingProxyType({})
 
     def as_audit_change(self) -> dict[str, Any]:
-        """Return the change as the audit trail has it."""
+        """Return the change in the form of the audit trail."""
         described: dict[str, Any] = {"action": self.action, "kind": self.kind}
         described["id"] = None if self.id is None else dashed(self.id)
         described["name"] = self.name
@@ -37,7 +38,7 @@ class ServerChange(NamedTuple):
 
 
 class ActingUser(NamedTuple):
-    """What is needed of the user whose API key is sent."""
+    """The user whose API key is sent, as far as langkeys needs to know."""
 
     id: str
     username: str
@@ -46,19 +47,19 @@ class ActingUser(NamedTuple):
 
 
 class Record:
-    """Receives the acting user, and each change before it is made. This class records nothing."""
+    """Receives the acting user, and each change before it is made. This class keeps nothing."""
 
     def set_acting(self, user: ActingUser, key_id: str | None) -> None:
         """Set the acting user, and the id of their API key if it is known."""
 
     @contextmanager
-    def changing(self, change: ServerChange) -> Iterator[Complete]:  # noqa: ARG002 - others keep it
+    def changing(self, change: ServerChange) -> Iterator[Complete]:  # noqa: ARG002 - for subclasses
         """Context manager around a change; records the change, and its failure."""
         yield lambda _: None
 
 
 class NoChanges(Record):
-    """For commands that only read: any change is a bug."""
+    """For commands that only read, where any change is a bug."""
 
     @contextmanager
     def changing(self, change: ServerChange) -> Iterator[Complete]:
@@ -68,5 +69,5 @@ class NoChanges(Record):
 
 
 def sha256_of(api_key: str) -> str:
-    """Return the SHA-256 that identifies a whole API key in the audit trail."""
+    """Return the SHA-256 that identifies an API key in the audit trail."""
     return hashlib.sha256(api_key.encode()).hexdigest()

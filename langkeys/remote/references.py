@@ -1,6 +1,6 @@
-"""Resolve a REF over REST: a key of the acting user, or a whole key on stdin.
+"""Resolve a REF over REST: a key of the acting user, or a whole key from stdin.
 
-A whole key authenticates itself. It is found among its user's keys by its masked form.
+A whole key authenticates its own requests. Its masked form identifies it in its user's list.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ from langkeys.remote.server import Server
 from langkeys.times import iso, now
 
 _SHOWN = len("sk-") + 5
-"""How many characters of a key a server shows."""
+"""The number of characters of a key that a server shows."""
 
 
 class ChosenKey(NamedTuple):
-    """A key to act on, and a client of the server with the key that does it.
+    """A key to act on, and the server, with the key that authenticates the requests.
 
-    ``whole`` is the key itself, if it was given on stdin or is the acting key.
+    ``whole`` is the key itself, if it was read from stdin or is the acting key.
     """
 
     server: Server
@@ -53,10 +53,10 @@ def choose(
     working: bool = False,
     warn: Callable[[str], None] = lambda _: None,
 ) -> ChosenKey:
-    """Return the one key of the acting user that ``ref`` names, by the first way that matches.
+    """Return the one key of the acting user that ``ref`` names; the first way that matches decides.
 
-    ``destroys`` requires 8 digits of an id's start instead of 4. If several keys have the name and
-    ``working`` is set, the only active one is returned. ``warn`` gets a message if the name is
+    With ``destroys``, the start of an id needs 8 digits instead of 4. If several keys have the name
+    and ``working`` is set, the only active one is returned. ``warn`` gets a message if the name is
     also the start of other keys or of their ids. Raises what ``api_keys.references`` raises.
     """
     moment = now()
@@ -90,7 +90,7 @@ def choose(
 
 
 def _starting_with(keys: Sequence[ListedKey], ref: str) -> list[ListedKey]:
-    """Return the keys that, or whose ids, begin with a REF, as far as the server shows them."""
+    """Return the keys that start with a REF, as far as the server shows them, or whose ids do."""
     start, digits = find_visible_start(ref), find_id_digits(ref)
     if start is not None:
         return [item for item in keys if item.value.startswith(start[:_SHOWN])]
@@ -100,9 +100,9 @@ def _starting_with(keys: Sequence[ListedKey], ref: str) -> list[ListedKey]:
 
 
 def choose_acting(server: Server, api_key: str, what: str) -> ChosenKey:
-    """Return the key that was given whole, acting for itself; ``what`` names it in errors.
+    """Return a whole key as the key to act on, authenticated by itself; errors call it ``what``.
 
-    Raises InvalidKeyError if the server refuses it, NotFoundError if it is not a stored key.
+    Raises InvalidKeyError if the server refuses the key, NotFoundError if it is not a stored key.
     """
     by_it = server.by(api_key)
     try:
@@ -130,12 +130,12 @@ def _with_whole(server: Server, listed: ListedKey) -> ChosenKey:
 
 
 def with_acting_last(chosen: Sequence[ChosenKey]) -> list[ChosenKey]:
-    """Move the acting key to the end: the others cannot be revoked after it."""
+    """Move the acting key to the end: after its revocation, the others could not be revoked."""
     return sorted(chosen, key=lambda item: item.whole is not None)
 
 
 def chosen_from(server: Server, keys: Sequence[ListedKey]) -> list[ChosenKey]:
-    """Return keys to act on for listed keys of the acting user."""
+    """Return listed keys of the acting user as keys to act on."""
     return [_with_whole(server, listed) for listed in keys]
 
 

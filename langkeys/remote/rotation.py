@@ -1,4 +1,4 @@
-"""Revoke and replace API keys over REST, one by one: several are not all or none."""
+"""Revoke and replace API keys over REST, one by one, because there are no transactions."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -14,11 +14,11 @@ from langkeys.text import counted
 from langkeys.times import now
 
 Expires = datetime | Literal["never"] | None
-"""The expiry of new keys; None gives them the old ones' lifetimes."""
+"""The expiry of new keys; None keeps the lifetimes of the old keys."""
 
 
 PROOF_USES = 2
-"""How many uses of a new key langkeys itself causes by proving it."""
+"""The number of uses of a new key that langkeys itself causes when it tests the key."""
 
 
 class Replacement(NamedTuple):
@@ -29,7 +29,7 @@ class Replacement(NamedTuple):
 
 
 def revoke(chosen: Sequence[ChosenKey], done: Callable[[int], None] = lambda _: None) -> None:
-    """Revoke keys one by one, and prove each; FailedError says how many are done, which failed."""
+    """Revoke keys one by one, and prove each revocation; FailedError says which failed."""
     ordered = with_acting_last(chosen)
     for number, item in enumerate(ordered):
         try:
@@ -72,7 +72,7 @@ def _partly(
 
 
 def require_rotatable(keys: Sequence[ApiKey]) -> None:
-    """Raise ConflictError for a deactivated key: a new key would undo the deactivation."""
+    """Raise ConflictError for a deactivated key, because a new key would undo the deactivation."""
     for key in keys:
         if not key.is_active:
             raise ConflictError(
@@ -82,7 +82,7 @@ def require_rotatable(keys: Sequence[ApiKey]) -> None:
 
 
 def new_expiry(key: ApiKey, moment: datetime) -> datetime | None:
-    """Return the expiry that keeps the old key's lifetime; ConflictError if it has none."""
+    """Return the expiry that keeps the old key's lifetime; ConflictError if it is negative."""
     if key.expires_at is None:
         return None
     lifetime = key.expires_at - key.created_at
@@ -111,10 +111,11 @@ def rotate(
     expires: Expires = None,
     keeps_old: bool = False,
 ) -> list[Replacement]:
-    """Create a new key for each old one, prove and deliver them, and only then revoke the old ones.
+    """Create and deliver a new key for each old one, then revoke the old keys.
 
-    If anything fails before all keys are delivered, the new keys are revoked again, except those
-    whose ids ``deliver`` has added to its set. After a crash old and new keys work.
+    Each new key is tested before any is delivered. If anything fails before all keys are delivered,
+    the new keys are revoked again, except those whose ids ``deliver`` has added to its set. After a
+    crash, both the old and the new keys work.
     """
     moment = now()
     require_rotatable([item.listed.key for item in chosen])
@@ -138,10 +139,10 @@ def rotate(
 
 
 def leftovers(chosen: Sequence[ChosenKey]) -> list[tuple[ApiKey, ChosenKey]]:
-    """Return newer, unused keys with the name of a chosen one, each with the chosen one.
+    """Return newer, unused keys with the same name as a chosen key, each with the chosen key.
 
-    A rotation that was interrupted before delivery leaves such a key: proved, and not used since.
-    Only the lists that the chosen keys come from are searched.
+    A rotation that was interrupted before delivery leaves such a key: langkeys has tested it, and
+    nobody has used it since. Only the lists that contain the chosen keys are searched.
     """
     ids = {item.key_id for item in chosen}
     return [

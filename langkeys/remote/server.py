@@ -28,12 +28,12 @@ _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 
 class RecordedChange:
-    """A recorded change, which may now send requests."""
+    """A change that has been recorded and may now send requests."""
 
     def __init__(self, client: Client, complete: Complete) -> None:
         self._client = client
         self.complete = complete
-        """Takes the id of what the server has created."""
+        """Takes the id of the object that the server has created."""
 
     def ask(
         self,
@@ -43,15 +43,15 @@ class RecordedChange:
         *,
         timeout: float | None = None,
     ) -> Answer:
-        """Send a request of this change; see ``Client.ask``."""
+        """Send a request that belongs to this change; see ``Client.ask``."""
         return self._client.ask(method, path, body, timeout=timeout)
 
 
 class Server:
-    """One server and one acting user; both are asked for at first use.
+    """One server and one acting user; both are requested at first use.
 
-    ``record`` is called with each change before it is made. ``key_id`` is the id of the API key
-    that is sent, once it is known.
+    ``record`` gets each change before it is made. ``key_id`` is the id of the API key that is sent,
+    once it is known.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Server:
         self.record = record or Record()
         self.key_id: str | None = None
         self.listed: Sequence[ListedKey] = ()
-        """The keys of the acting user as last listed."""
+        """The acting user's keys from the last list."""
 
     def by(self, api_key: str) -> "Server":
         """Return the same server with another API key."""
@@ -80,7 +80,7 @@ class Server:
 
     @contextmanager
     def changing(self, change: ServerChange) -> Iterator[RecordedChange]:
-        """Context manager around the requests of one change, which is recorded first."""
+        """Context manager around the requests of one change; records the change first."""
         self.record.set_acting(self.acting, self.key_id)
         with self.record.changing(change) as complete:
             yield RecordedChange(self.client, complete)
@@ -101,7 +101,7 @@ class Server:
         path = "/api/v1/version"
         answer = self.client.ask("GET", path, anonymous=True)
         if answer.status in (401, 403) and self.client.api_key is not None:
-            answer = self.client.ask("GET", path)  # a gateway that requires the key for every path
+            answer = self.client.ask("GET", path)  # a gateway may require the key for every path
         document = self.client.require_done(answer).document
         text = document.get("version") if isinstance(document, dict) else None
         found = _VERSION.match(text) if isinstance(text, str) else None
@@ -109,7 +109,7 @@ class Server:
             raise self.client.unexpected(answer)
         major, minor = int(found[1]), int(found[2])
         shown = str(text)
-        if major == 0:  # langflow-base 0.11.6 belongs to Langflow 1.11.6
+        if major == 0:  # langflow-base 0.11.6 is Langflow 1.11.6
             major, shown = 1, f"1.{str(text)[2:]}"
         version = Version(major, minor, self.client.shown(shown))
         if not version.is_known:
@@ -135,7 +135,7 @@ class Server:
         self.version.require(ability)
 
     def require_superuser(self) -> None:
-        """Raise ForbiddenError if the acting user, who is to change users, is no superuser."""
+        """Raise ForbiddenError unless the acting user is a superuser, who may change users."""
         if not self.acting.is_superuser:
             raise ForbiddenError(
                 f"{self.acting.username} is not a superuser of {self.location}",
@@ -144,7 +144,7 @@ class Server:
 
 
 def whoami_answer(client: Client) -> Answer:
-    """Return the server's answer about the user of this key; InvalidKeyError if it refuses it."""
+    """Return the server's answer about the API key's user; InvalidKeyError if it is refused."""
     answer = client.ask("GET", WHOAMI)
     if answer.is_refusal:
         detail = client.detail(answer) or answer.status
@@ -155,7 +155,7 @@ def whoami_answer(client: Client) -> Answer:
 
 
 def whoami(client: Client) -> Mapping[str, Any]:
-    """Return the checked answer of ``GET /api/v1/users/whoami`` for the client's key."""
+    """Return the checked answer of ``GET /api/v1/users/whoami`` for the client's API key."""
     answer = whoami_answer(client)
     found: Mapping[str, Any] = answer.document
     try:
@@ -174,7 +174,7 @@ def whoami(client: Client) -> Mapping[str, Any]:
 
 
 def is_refused(client: Client) -> bool:
-    """Tell whether Langflow itself refuses the client's key."""
+    """Tell whether Langflow itself refuses the client's API key."""
     answer = client.ask("GET", WHOAMI)
     if answer.is_refusal:
         return True

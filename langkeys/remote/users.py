@@ -1,7 +1,7 @@
 """List, create and change users over REST, for superusers, one request at a time.
 
-There is no transaction. That another superuser remains is checked just before a change; a change by
-somebody else in that moment goes unnoticed.
+There are no transactions. langkeys checks just before a change that another superuser remains. A
+change by somebody else at the same moment goes unnoticed.
 """
 
 import re
@@ -30,10 +30,10 @@ from langkeys.text import counted
 PATH = "/api/v1/users/"
 
 PAGE = 200
-"""Users per answer; 1.13 refuses larger numbers."""
+"""The number of users in an answer; 1.13 refuses larger numbers."""
 
 MAX_USERS = 1_000_000
-"""A longer list is not trusted: it might never end."""
+"""A longer list is not trusted, because it might never end."""
 
 _ATTEMPTS = 3
 _TAKEN = re.compile("unavailable|already|taken|exists")
@@ -43,7 +43,7 @@ def list_users(server: Server) -> list[User]:
     """Return all users, oldest first; LostAnswerError if the server does not list them all."""
     for _ in range(_ATTEMPTS):
         found, total = _all_pages(server)
-        if len(found) == total:  # otherwise users came or went between two pages
+        if len(found) == total:  # otherwise users came or went between pages
             return sorted(found.values(), key=lambda user: user.created_at)
     raise LostAnswerError(
         f"{server.location} says that it has {counted(total, 'user')}, but lists {len(found)}",
@@ -55,7 +55,7 @@ def _all_pages(server: Server) -> tuple[dict[str, User], int]:
     found: dict[str, User] = {}
     version = server.version
     is_paged = (version.major, version.minor) >= (1, 13)
-    # Before 1.13 pages have no fixed order, so that a user can be missing: ask for all at once.
+    # Before 1.13, pages have no fixed order, so a user can be missing: request all users together.
     size = PAGE if is_paged else MAX_USERS
     total = 1
     while len(found) < total <= MAX_USERS:
@@ -77,7 +77,7 @@ def _page(answer: Answer) -> tuple[list[User], int]:
 
 
 def parsed_user(answer: Answer, document: Any) -> User:
-    """Return the user in a server's answer; raise LostAnswerError for an invalid one."""
+    """Return the user in a server's answer; raise LostAnswerError if it is invalid."""
     try:
         return User(
             id=id_in(document, "id"),
@@ -96,7 +96,7 @@ def parsed_user(answer: Answer, document: Any) -> User:
 
 
 def get_user(server: Server, text: str) -> User:
-    """Return the user with this id, or else this name; raise NotFoundError."""
+    """Return the user with this id, or else with this name; raise NotFoundError."""
     users = list_users(server)
     user_id = parsed_id(text)
     by_id = next((user for user in users if user.id == user_id), None)
@@ -128,7 +128,7 @@ def check_new(server: Server, username: str) -> None:
 
 
 def create_user(server: Server, username: str, password: str, *, is_superuser: bool) -> User:
-    """Create an active user. Servers create users inactive, so this takes two requests."""
+    """Create an active user, with two requests, because servers create inactive users."""
     check_new(server, username)
     client = server.client
     client.hide(password)
@@ -173,7 +173,7 @@ def _user_of(answer: Answer, username: str) -> User:
 
 
 def set_password(server: Server, user: User, password: str) -> User:
-    """Send a new password for a user; a server never shows whether it stored it."""
+    """Send a new password for a user; a server never shows whether it has stored it."""
     server.client.hide(password)
     return _patch(server, user, {"password": password})
 
@@ -181,10 +181,10 @@ def set_password(server: Server, user: User, password: str) -> User:
 def change_state(
     server: Server, user: User, *, is_active: bool | None = None, is_superuser: bool | None = None
 ) -> User:
-    """Activate, deactivate, promote or demote a user, and read them back; None keeps a state.
+    """Activate, deactivate, promote or demote a user, and check the result; None keeps a flag.
 
-    Raises ConflictError for the acting user and for the last active superuser, as far as the server
-    shows them.
+    Raises ConflictError for the acting user, and for the last active superuser that the server
+    lists.
     """
     if is_active is False or is_superuser is False:
         check_dispensable(server, user, "deactivate" if is_active is False else "demote")
@@ -219,7 +219,7 @@ def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]
         with server.changing(
             ServerChange("update", "user", user.id, user.username, None, details)
         ) as recorded:
-            # A new user may not be visible yet.
+            # A new user may not be visible yet, so repeat the request.
             answer = poll(
                 lambda: recorded.ask("PATCH", f"{PATH}{dashed(user.id)}", changes),
                 lambda answer: answer.status != 404,

@@ -1,8 +1,8 @@
 """Send, list and delete the acting user's variables over REST, one by one.
 
-A server never returns the value of a Credential, so only name, type and fields are read back. An
-old value cannot be restored either. So several variables are not all or none, but a command can be
-repeated.
+A server never returns the value of a Credential, so only name, type and fields can be checked, and
+an old value cannot be restored. So a command may set only some of several variables, but it can
+safely be repeated.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,18 +35,18 @@ from langkeys.text import counted, unshowable_in
 PATH = "/api/v1/variables/"
 
 SLOW = 30.0
-"""The time limit for a write: from 1.8 on a server tries a model provider's key first."""
+"""The time limit for a write: from 1.8 on, a server first tests a key for a model provider."""
 
 _ATTEMPTS = 3
 _EXISTS = "already exists"
 
 Policy = Literal["keep", "overwrite", "fail"]
-"""What to do with variables that exist already."""
+"""What to do with variables that already exist."""
 
 
 @dataclass(frozen=True)
 class VariableUpdate:
-    """A variable to set. None keeps a field's present value, or the default of a new variable."""
+    """A variable to set. None keeps a field's current value, or the default in a new variable."""
 
     name: str
     value: str = field(repr=False)
@@ -76,7 +76,7 @@ def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
             fields = item.get("default_fields")
             if not isinstance(fields, list | None):
                 raise StrangeFieldError("default_fields is not a list")
-            # A Credential's value is never shown, whatever a server returns.
+            # Never show a Credential's value, even if a server returns it.
             value = find_text_in(item, "value") if kind == GENERIC else None
             row = Variable(
                 id=id_in(item, "id"),
@@ -96,10 +96,10 @@ def list_variables(server: Server) -> list[tuple[Variable, str | None]]:
 
 
 def set_variable(server: Server, wanted: VariableUpdate) -> Outcome:
-    """Create or update a variable, and check what the server shows of it.
+    """Create or update a variable, and check the fields that the server shows.
 
-    If servers have created several with one name, all are updated. Raises UsageError for an invalid
-    value before any request.
+    If servers have created several variables with the same name, all of them are updated. Raises
+    UsageError for an invalid value before any request.
     """
     _check(server, wanted)
     server.client.hide(wanted.value)
@@ -167,7 +167,7 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
             if answer.status == 400 and _EXISTS in str(answer.detail):
                 raise _ThereAlreadyError(f"{wanted.name} already exists in {server.location}")
             recorded.complete(_require_id(client.require_done(answer)))
-    except _ThereAlreadyError as error:  # another process was faster
+    except _ThereAlreadyError as error:  # another process has just created it
         rows = _named(server, wanted.name)
         if not rows:
             raise ConflictError(
@@ -180,7 +180,7 @@ def _create(server: Server, wanted: VariableUpdate) -> str:
 
 
 def _require_id(answer: Answer, row_id: str | None = None) -> str:
-    """Return the id of an answer's variable; LostAnswerError if it is missing or wrong."""
+    """Return the id of the variable in an answer; LostAnswerError if it is missing or wrong."""
     try:
         found = id_in(answer.document, "id")
         if row_id not in (None, found):
@@ -191,7 +191,7 @@ def _require_id(answer: Answer, row_id: str | None = None) -> str:
 
 
 class _ThereAlreadyError(ConflictError):
-    """The server has a variable with that name, created since the list was read."""
+    """A variable with that name has been created since the list was read."""
 
 
 def _change(
@@ -202,7 +202,7 @@ def _change(
 
 
 def _update(server: Server, row: Variable, wanted: VariableUpdate) -> None:
-    # Always with the value: up to 1.7 a change without a value empties the variable.
+    # Always send the value: up to 1.7, a change without a value empties the variable.
     client = server.client
     fields = row.default_fields if wanted.default_fields is None else wanted.default_fields
     body = {
@@ -257,8 +257,8 @@ def import_variables(
 ) -> list[Outcome]:
     """Set variables one by one. ``policy`` keeps existing ones, or makes the whole import fail.
 
-    If the server rejects a variable, the others are still set, and FailedError says at the end how
-    many and which failed. Any other failure stops the import.
+    If the server rejects a variable, the others are still set. At the end, FailedError says how
+    many were set and which failed. Any other failure stops the import.
     """
     for update in wanted:
         _check(server, update)
@@ -323,7 +323,7 @@ def _partly(
 def get_variable(
     server: Server, present: Iterable[tuple[Variable, str | None]], name: str
 ) -> tuple[Variable, str | None]:
-    """Return the one variable with this name, or else this id."""
+    """Return the one variable with this name, or else with this id."""
     present = list(present)
     matches = [pair for pair in present if pair[0].name == name]
     row_id = parsed_id(name)
@@ -385,7 +385,7 @@ def _delete_by(server: Server, recorded: RecordedChange, row: Variable) -> None:
         error = client.failure(answer)
         if not isinstance(error, LostAnswerError):
             raise error
-        # Up to 1.9 a missing variable is an error 500: only the list shows what is there.
+        # Up to 1.9, servers answer 500 for a missing variable, so check the list.
         if row.id not in {found.id for found, _ in list_variables(server)}:
             return
     raise error
