@@ -1,7 +1,7 @@
 """Apply a manifest: plan without a lock, plan again under the lock, commit once, deliver.
 
-If a run dies in between, the next one completes it: it delivers API keys from the database again,
-and ``langkeys.manifest.succession`` finds the keys that were superseded.
+If a run dies before it has finished, the next run completes it: it delivers API keys from the
+database again, and ``langkeys.manifest.succession`` finds superseded keys.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
 
 ATTEMPTS = 3
-"""How often to plan again after a conflict or a lock, as another run may be active."""
+"""The maximum number of attempts after a conflict or a lock: another run may be active."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a run: see ``check_limits``; ``prune`` allows removing what is not listed."""
+    """Limits of a run: see ``check_limits``. ``prune`` removes entries that are not listed."""
 
     prune: bool = False
     max_removals: int | None = None
@@ -53,28 +53,28 @@ class Limits:
 
 @dataclass(frozen=True)
 class Services:
-    """What ``apply`` needs in addition to the context of the plan."""
+    """The functions and options that ``apply`` needs in addition to the plan's context."""
 
     cipher: Callable[[], "Cipher"]
     hash_password: Callable[[str], str]
     check_secret_key: Callable[[], None]
-    """Raises if the current secret key must not encrypt anything."""
+    """Raises an error if the current secret key must not encrypt anything."""
     confirm: Callable[[Plan], None]
-    """Asks for confirmation if the plan removes something; raises if it is declined."""
+    """Asks for confirmation if the plan removes something; raises an error if the user declines."""
     warn: Callable[[str], None]
     is_confirmed: bool = False
-    """Whether all removals are confirmed in advance, even those found only under the lock."""
+    """Whether all removals are confirmed in advance, including those found only under the lock."""
     secret_key: str = ""
-    """The key of the plan's id; see ``Plan.plan_id``."""
+    """The HMAC key for the plan's id; see ``Plan.plan_id``."""
 
     def __repr__(self) -> str:
         return "Services()"
 
 
 def plan_now(manifest: Manifest, context: Context, limits: Limits) -> Plan:
-    """Plan without a lock; raise the error that lists all problems.
+    """Plan without a lock; raise an error that lists all problems.
 
-    A conflict is tried again: another run may have published a file just before its commit.
+    A conflict is planned again: another run may publish a file just before its commit.
     """
     for attempt in range(ATTEMPTS):
         found = _make_plan(manifest, context, limits)
@@ -90,7 +90,7 @@ def _make_plan(manifest: Manifest, context: Context, limits: Limits) -> Plan:
 
 
 def check_limits(found: Plan, limits: Limits, secret_key: str) -> None:
-    """Raise ConflictError if a plan removes too much, or its id is not the expected one."""
+    """Raise ConflictError if a plan removes too much, or does not have the expected id."""
     if limits.expected_id is not None and found.plan_id(secret_key) != limits.expected_id:
         raise ConflictError(
             f"the plan is {found.plan_id(secret_key)} by now, not the one expected; nothing was"
@@ -106,10 +106,10 @@ def check_limits(found: Plan, limits: Limits, secret_key: str) -> None:
 
 
 def apply(manifest: Manifest, context: Context, limits: Limits, services: Services) -> Plan:
-    """Change the database to what the manifest declares; return the plan that was executed.
+    """Change the database to the state that the manifest declares; return the executed plan.
 
-    If the database stays locked, the run plans again: the lock may be held by another run of the
-    same manifest, which leaves nothing to do.
+    If the database is locked for too long, this plans again: another run of the same manifest may
+    hold the lock, and then nothing is left to do.
     """
     confirmed: set[tuple[str, str, str]] = set()
     for attempt in range(ATTEMPTS):
@@ -193,7 +193,7 @@ def _encrypts(found: Plan, context: Context) -> bool:
 
 
 def _prove_new(context: Context, rows: Sequence[ApiKey]) -> None:
-    """Check that a server would accept the new keys; delete them again if not."""
+    """Check that a server would accept the new keys; otherwise delete them again."""
     if not rows:
         return
     with context.store.key_batch() as batch:
@@ -209,7 +209,7 @@ def _end(context: Context, writer: Writer, found: Plan) -> None:
     if not superseded:
         return
     try:
-        # Another run at the same time may have ended them already.
+        # Another run at the same time may already have ended them.
         end_superseded(context.store, context.endings, superseded, may_be_gone=True)
     except LangkeysError as error:
         if not context.endings.has_ended:

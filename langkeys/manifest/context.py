@@ -1,4 +1,4 @@
-"""What a planner needs: the acting user, decryption and verification, and generated values."""
+"""The context of planners: the acting user, decryption, verification, and generated values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Minted:
-    """Generated ids, API keys and passwords; the same each time the run is planned."""
+    """Generated ids, API keys and passwords; planning again in the same run reuses them."""
 
     _user_ids: dict[str, str] = field(default_factory=dict)
     _keys: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
@@ -54,7 +54,7 @@ class Minted:
 
 @dataclass
 class Context:
-    """What a planner needs in addition to the manifest and the stored state."""
+    """The services and settings that planners need besides the manifest and the stored state."""
 
     store: Store
     settings: Settings
@@ -64,9 +64,9 @@ class Context:
     matches_password: Callable[[str, str], bool]
     """Tells whether a password matches a hash."""
     was_revoked: Callable[[str], bool]
-    """Tells whether an API key was revoked, according to the audit trail."""
+    """Tells whether the audit trail records that an API key was revoked."""
     read_files: frozenset[Path] = frozenset()
-    """The manifests, which are never overwritten."""
+    """The paths of the manifests, which are never overwritten."""
     minted: Minted = field(default_factory=Minted)
     _verified: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
     _decrypted: dict[str, str | None] = field(default_factory=dict, repr=False)
@@ -82,7 +82,7 @@ class Context:
         return frozenset(imported_names(self.settings))
 
     def has_password(self, user: User, password: str) -> bool:
-        """Tell whether this is the user's password; cached, as the check is slow."""
+        """Tell whether this is the user's password; cached, because the check is slow."""
         asked = (user.password_hash, password)
         if asked not in self._verified:
             self._verified[asked] = self.matches_password(password, user.password_hash)
@@ -104,7 +104,7 @@ class Context:
         return acting is not None and acting.id in {row.id for row in rows}
 
     def check_dispensable(self, user: User, verb: str) -> str | None:
-        """Return why a user cannot be deactivated or demoted, or None.
+        """Return why a user cannot be deactivated or demoted, or None if that is possible.
 
         ``verb`` is ``deactivate`` or ``demote``.
         """
@@ -117,7 +117,7 @@ class Context:
     def find_text(self, path: Path, what: str) -> str | None:
         """Return the content of an output file; see ``output_files.find_text``.
 
-        Raises ConflictError if the file is a manifest, and an error if it is langkeys' own.
+        Raises ConflictError if the file is a manifest, or one that the deployment itself uses.
         """
         locations.refuse_own_file(self.settings, path)
         if path.resolve() in self.read_files:

@@ -1,4 +1,4 @@
-"""The content of a manifest as values; a field that is None is not declared and not changed."""
+"""The content of a manifest as Python values; a None field is not declared, and not changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from langkeys.manifest.schema import BARE
 
 @dataclass(frozen=True)
 class Source:
-    """Where a secret comes from: a file or an environment variable of this process."""
+    """The source of a secret: a file or an environment variable of this process."""
 
     position: Position
     path: str
@@ -37,7 +37,7 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """What all entries of a manifest have: a name and a position."""
+    """The common fields of all entries of a manifest."""
 
     name: str
     position: Position
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class DeclaredVariable(Entry):
-    """A variable; ``value`` is from its source or from the manifest itself."""
+    """A variable; ``value`` is from its source or directly from the manifest."""
 
     is_absent: bool = False
     type: str | None = None
@@ -57,7 +57,7 @@ class DeclaredVariable(Entry):
 
 @dataclass(frozen=True)
 class DeclaredKey(Entry):
-    """An API key; ``value`` is the key itself if there is a source."""
+    """An API key; ``value`` is the key itself if the entry has a source."""
 
     is_absent: bool = False
     is_active: bool | None = None
@@ -82,7 +82,7 @@ class DeclaredUser(Entry):
     password: str | None = field(default=None, repr=False)
     output: OutputFile | None = None
     sets_password: bool = False
-    """Whether an existing user gets this password, too, or only a new one."""
+    """Whether an existing user gets this password too, and not only a new user."""
     revoke_keys: bool = False
     api_keys: Mapping[str, DeclaredKey] = field(default_factory=dict)
     variables: Mapping[str, DeclaredVariable] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The output files of a run: staged before anything is stored, and published afterwards."""
+"""The output files of a run: staged before anything is stored, published afterwards."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ from langkeys.models import dashed
 
 
 class Deliveries:
-    """Context manager that stages and publishes the files of API keys; deletes staged leftovers."""
+    """Context manager that stages and publishes the files of API keys; removes unpublished ones."""
 
     def __init__(self) -> None:
         self._stacks: dict[Path, ExitStack] = {}
@@ -42,7 +42,7 @@ class Deliveries:
         self._stacks.pop(path).close()
 
     def stage(self, actions: Iterable[KeyAction]) -> None:
-        """Stage exactly the files of these actions; files that are staged already are kept."""
+        """Stage exactly the files of these actions; files that are already staged are kept."""
         wanted = {}
         for action in actions:
             assert action.declared is not None
@@ -64,7 +64,7 @@ class Deliveries:
             self._staged[path] = staged, text
 
     def publish(self, actions: Iterable[KeyAction]) -> None:
-        """Publish the staged files; if one fails, the next run delivers it."""
+        """Publish the staged files; if one fails, the next run delivers its key."""
         for action in actions:
             assert action.declared is not None
             assert action.declared.output is not None
@@ -87,10 +87,10 @@ class Deliveries:
 def publish_passwords(
     context: Context, actions: Iterable[UserAction], warn: Callable[[str], None]
 ) -> None:
-    """Write generated passwords to their files, unless a file has a password already.
+    """Write generated passwords to their files, unless a file already contains a password.
 
-    This comes before the commit, as a password cannot be read back from the database. If the run
-    dies in between, the next run stores the password in the file.
+    This happens before the commit, because a password cannot be read back from the database. If the
+    run dies in between, the next run uses the password in the file.
     """
     for action in actions:
         if action.declared is None or action.declared.output is None or action.password is None:
@@ -100,7 +100,7 @@ def publish_passwords(
             StagedFile(output.file, what="a password", for_server=True) as staged,
             _alone_in(output.file.parent),
         ):
-            # Checked under the lock: if another run was faster, its password is used.
+            # Check under the lock: if another run was faster, use its password.
             if context.find_password(output.file) is None:
                 staged.write(action.password)
                 staged.publish()

@@ -1,7 +1,7 @@
 """Parse the text of a manifest into nodes with positions: strict YAML 1.2, which includes JSON.
 
-The only importer of PyYAML, and only of its events: a document cannot create Python objects or nest
-without limit, and no error repeats a line of it.
+Only this module imports PyYAML, and it uses only PyYAML's events. So a document cannot create
+Python objects or nest without limit, and no error quotes a line of it.
 """
 
 import json
@@ -18,9 +18,9 @@ TEXT, NULL, BOOLEAN, INTEGER, FLOAT, MAP, LIST = (
     "text", "null", "boolean", "integer", "float", "map", "list",
 )  # fmt: skip
 WORD = "word"
-"""An unquoted yes, no, on, off, y or n: text in YAML 1.2, and a boolean in YAML 1.1."""
+"""An unquoted yes, no, on, off, y or n: text in YAML 1.2, but a boolean in YAML 1.1."""
 MERGE = "merge"
-"""An unquoted <<: text in YAML 1.2, and in YAML 1.1 a map to merge."""
+"""An unquoted <<: text in YAML 1.2, but a merge key in YAML 1.1."""
 
 KIND_NAMES = {
     TEXT: "text",
@@ -33,7 +33,7 @@ KIND_NAMES = {
     MAP: "a map",
     LIST: "a list",
 }
-"""The kinds of nodes, for messages."""
+"""The names of node kinds in messages."""
 
 # The core schema of YAML 1.2.
 _RESOLVED = (
@@ -52,7 +52,7 @@ _RESOLVED = (
 )
 _MAY_BE_RESOLVED = frozenset("~nNtTfF-+.0123456789yYoO<")
 
-# A phrase in PyYAML's message, and what it means to the author of the document.
+# Phrases in PyYAML's messages, and their meaning for the author of the document.
 _SYNTAX = (
     ("mapping values are not allowed", "a colon that cannot stand here; quote text that has one"),
     ("cannot start any token", "a character that cannot start a value; quote the text"),
@@ -69,7 +69,7 @@ _SYNTAX = (
     ("directive", "a directive that is not supported"),
 )
 
-# Characters that YAML does not allow, and line breaks of YAML 1.1 only.
+# Characters that YAML does not allow, and characters that are line breaks only in YAML 1.1.
 _NOT_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _NOT_A_BREAK = re.compile("[\x85\u2028\u2029]")
 _PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -86,15 +86,15 @@ class Node(NamedTuple):
     items: "tuple[Node, ...]" = ()
 
     def __repr__(self) -> str:
-        return f"Node({self.kind}, {self.position})"  # it may hold a secret
+        return f"Node({self.kind}, {self.position})"  # it may contain a secret
 
 
 class _RefusedError(Exception):
-    """The rest of the document cannot be read; the problem was added already."""
+    """The rest of the document cannot be read; the problem has already been added."""
 
 
 def parse_document(content: bytes, file: str, problems: Problems) -> Node | None:
-    """Parse one document; on failure, add to ``problems`` and return None."""
+    """Parse a document; on failure, add to ``problems`` and return None."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,9 +121,9 @@ def _position_of_end(file: str, before: str) -> Position:
 
 
 def _as_yaml(text: str) -> str:
-    """Convert JSON to what PyYAML accepts; return any other text as it is.
+    """Convert JSON to a form that PyYAML accepts; return any other text unchanged.
 
-    JSON is YAML, but PyYAML refuses tabs between values and surrogate pairs of escapes.
+    JSON is YAML, but PyYAML refuses tabs between values and escaped surrogate pairs.
     """
     if not text.lstrip().startswith("{") or not ("\t" in text or _PAIR.search(text)):
         return text
@@ -133,7 +133,7 @@ def _as_yaml(text: str) -> str:
         return text
 
     def string(found: re.Match[str]) -> str:
-        # Also match an escaped backslash, so that the u behind it does not count as an escape.
+        # Also match escaped backslashes, so that a u after one does not count as an escape.
         return re.sub(rf"\\\\|{_PAIR.pattern}", pair, found[0])
 
     def pair(found: re.Match[str]) -> str:
@@ -228,6 +228,6 @@ def _kind_of(event: Any) -> str:
 
 
 def _syntax_problem(problem: str | None) -> str:
-    # PyYAML's own message may contain text of the document.
+    # PyYAML's own message may quote the document.
     known = next((said for theirs, said in _SYNTAX if theirs in (problem or "")), None)
     return f"not valid YAML: {known}" if known else "not valid YAML"

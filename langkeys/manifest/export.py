@@ -1,4 +1,7 @@
-"""Export the database as a manifest without secrets; planning it at once finds no changes."""
+"""Export the database as a manifest without secrets.
+
+A plan made with it immediately afterwards contains no changes.
+"""
 
 import json
 import re
@@ -39,7 +42,7 @@ class Exporter:
         self._left_out = left_out
 
     def describe(self, users: Iterable[User], moment: datetime) -> Iterator[tuple[str, Any]]:
-        """Yield user names with their entries, as of the time ``moment``."""
+        """Yield user names and their entries, as they are at the time ``moment``."""
         for user in users:
             if not self._check_name("user", user.username, ""):
                 continue
@@ -54,7 +57,7 @@ class Exporter:
             yield user.username, found
 
     def _check_name(self, kind: str, name: str, owner: str) -> bool:
-        """Tell whether a manifest can contain a name; report to ``left_out`` if not."""
+        """Tell whether a manifest can contain a name; if not, report that to ``left_out``."""
         of = f" of {owner}" if owner else ""
         if looks_secret(name):
             self._left_out(f"a {kind}{of} whose name looks like a secret is left out")
@@ -81,7 +84,7 @@ class Exporter:
         replaced = Replacements(rows)
         lasting = [row for row in rows if replaced.find_newer(row) is None]
         working = [row for row in lasting if row.status(moment) == "active"]
-        # The row that a plan would compare.
+        # This is the row that a plan compares with the manifest.
         counts = (working or lasting or rows)[-1]
         found: dict[str, Any] = {}
         if generation.has_key_expiry:
@@ -107,7 +110,7 @@ class Exporter:
         if first.type in (CREDENTIAL, GENERIC) and _is_same(row.type for row in rows):
             found["type"] = first.type
         if first.type == GENERIC:
-            is_generic = "type" in found  # all of its rows
+            is_generic = "type" in found  # only if all rows have this type
             value = self._value(rows) if self._reveal and is_generic else None
             if value is not None:
                 found["value"] = value
@@ -119,15 +122,15 @@ class Exporter:
         return found
 
     def _source(self, name: str) -> dict[str, str]:
-        """Return a source for a Credential's value: an environment variable, if the name is free.
+        """Return the source of a Credential's value: an environment variable, or else a file.
 
-        Names such as PATH or HOME are taken; their source is a file.
+        Names such as PATH or HOME belong to other variables, so their source is a file.
         """
         is_taken = name in self._context.settings.environ and not is_credential(name)
         if _ENVIRONMENT_NAME.fullmatch(name) and not is_taken:
             return {"env": name}
         file = _NOT_IN_FILE_NAMES.sub("_", name)
-        # . and .. are folders.
+        # The names . and .. mean folders.
         return {"file": f"secrets/{file if file.strip('.') else '_' * len(file)}"}
 
     def _value(self, rows: Sequence[Variable]) -> str | None:
@@ -141,12 +144,12 @@ class Exporter:
             return None
         if all(row.is_environment_managed is False or is_touched(row) for row in rows):
             return value
-        # If the server's environment sets it, declaring it would be a change.
+        # If the server's environment sets the value, declaring it would be a change.
         return None if rows[0].name in context.imported else value
 
 
 def _can_be_declared(names: Sequence[str]) -> bool:
-    """Tell whether a manifest accepts these field names: not empty, valid text, no duplicates."""
+    """Tell whether a manifest accepts these field names: non-empty, valid text, no duplicates."""
     is_text = all(name.strip() and is_utf8(name) for name in names)
     return is_text and len(set(names)) == len(names)
 
@@ -192,7 +195,7 @@ def _is_bmp(text: str) -> bool:
 
 
 def _escaped(quoted: str) -> str:
-    # YAML has one escape where JSON has a surrogate pair.
+    # YAML has a single escape for a character that JSON writes as a surrogate pair.
     from langkeys.text import visible
 
     return "".join(

@@ -1,4 +1,4 @@
-"""The present content of an API key's output file."""
+"""The current content of an API key's output file."""
 
 from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import LangkeysError
@@ -10,7 +10,7 @@ from langkeys.models import ApiKey, User
 
 
 class KeyFile:
-    """The content of an output file; adds to ``problems`` if it cannot be read."""
+    """Reads an output file; adds to ``problems`` if that fails."""
 
     def __init__(self, context: Context, problems: Problems, output: OutputFile) -> None:
         self._context = context

@@ -1,4 +1,4 @@
-"""The files that API keys and passwords are written to: format their text, and parse it."""
+"""Format and parse the files that API keys and passwords are written to."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
 
 
 def file_text(output: OutputFile, api_key: str) -> str:
-    """Return the content of a file with this key; a bare one has no newline at its end."""
+    """Return the content of a file with this key; a bare file has no trailing newline."""
     if output.format == schema.DOTENV:
         return "".join(f"{line}\n" for line in dotenv([(output.variable, api_key)]))
     if output.format == schema.K8S_SECRET:
@@ -32,7 +32,7 @@ def file_text(output: OutputFile, api_key: str) -> str:
 def find_text(path: Path, what: str) -> str | None:
     """Return the content of a file; None if it is missing or empty.
 
-    Raises FailedError if it is not UTF-8; ``what`` says what it should contain.
+    Raises FailedError if the content is not UTF-8; ``what`` says what the file should contain.
     """
     content = files.find_bytes(path, what)
     if not content:
@@ -44,7 +44,7 @@ def find_text(path: Path, what: str) -> str | None:
 
 
 def find_key(text: str) -> str | None:
-    """Return the API key in a file of any format; None if it contains none, or anything else."""
+    """Return the API key in a file of any format; None if the file contains anything else."""
     for found in _candidates(text):
         if is_api_key(found):
             return found

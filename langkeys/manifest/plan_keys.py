@@ -33,7 +33,7 @@ class KeyPlanner:
         self._prune = prune
 
     def plan(self, users: Mapping[str, PlannedUser]) -> None:
-        """Add actions to the plan; ``users`` are the users as they will be."""
+        """Add actions to the plan; ``users`` are the users as they will be after the run."""
         for declared in self._manifest.users.values():
             for key in declared.api_keys.values():
                 self._check_generation(key)

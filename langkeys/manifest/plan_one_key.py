@@ -1,4 +1,4 @@
-"""Plan one API key of a manifest: generated, given by a source, or only kept."""
+"""Plan one API key of a manifest: a generated key, a key from a source, or an existing key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from langkeys.text import checked_name
 from langkeys.times import iso, later
 
 EXPIRY_TOLERANCE = 60.0
-"""How many seconds a stored expiry may differ from the declared one."""
+"""By how many seconds a stored expiry may differ from the declared one."""
 
 
 @dataclass
@@ -140,7 +140,7 @@ class OneKeyPlanner:
         )
         return ends <= before
 
-    # A key whose value is from a source
+    # A key that comes from a source
 
     def _plan_given(self, value: str) -> None:
         found = self.context.endings.finder.find_all(value)
@@ -168,7 +168,7 @@ class OneKeyPlanner:
             self._plan_new(RENEW if self._working else ADD, value, self._working[-1:])
 
     def _warn_of_end(self, row: ApiKey) -> None:
-        """Warn if the source has returned to a replaced key, which ends with its grace."""
+        """Warn if the source names a replaced key again: it ends with its grace period."""
         newer = Replacements(self.rows).find_newer(row)
         is_kept = self.declared.expires is None and self.declared.expires_at is None
         if newer is not None and row.expires_at is not None and is_kept:
@@ -178,7 +178,7 @@ class OneKeyPlanner:
             )
             self.plan.warnings[what] = None
 
-    # Shared by all of them
+    # Used for all of these
 
     def _plan_new(self, action: str, value: str, old: Sequence[ApiKey]) -> None:
         owner = self.planned.user
@@ -326,7 +326,7 @@ class OneKeyPlanner:
         return True
 
     def _refusal(self, value: str) -> str | None:
-        """Return why a server would refuse a key, given the owner's planned state; or None."""
+        """Return why a server would refuse a key when the owner is as planned, or None."""
         generation = self.context.generation
         hashed = api_key_hash(value)
         try:

@@ -16,14 +16,14 @@ from langkeys.users import new_user
 
 @dataclass(frozen=True)
 class PlannedUser:
-    """A user as they will be, and whether they are new."""
+    """A user as they will be after the run, and whether they are new."""
 
     user: User
     is_new: bool
 
 
 class UserPlanner:
-    """Plans the declared users and, if the list is complete, all others."""
+    """Plans the declared users and, if the manifest declares all users, the others."""
 
     def __init__(
         self, manifest: Manifest, stored: Stored, context: Context, plan: Plan, *, prune: bool
@@ -36,12 +36,12 @@ class UserPlanner:
         self._first_alike: dict[str, DeclaredUser] = {}
 
     def plan(self) -> dict[str, PlannedUser]:
-        """Add actions to the plan; return all users by name, as they will be."""
+        """Add actions to the plan; return all users by name, as they will be after the run."""
         found: dict[str, PlannedUser] = {}
         for name, declared in self._manifest.users.items():
             other = self._first_alike.setdefault(name.lower(), declared)
             user = self._stored.users.get(name)
-            # Names that differ only in case can be declared if both are stored.
+            # Names that differ only in case may be declared if both users exist.
             planned = (
                 self._plan_new(declared, other)
                 if user is None
@@ -107,7 +107,7 @@ class UserPlanner:
     def _new_password(self, declared: DeclaredUser) -> str | None:
         if declared.output is None:
             return declared.password
-        # An interrupted run may have left a password there, which is used.
+        # An interrupted run may have left a password in the file; use it.
         text = self._password_in(declared.output)
         return text or self._context.minted.password(declared.output.file)
 
@@ -139,7 +139,7 @@ class UserPlanner:
             details.append("promote" if declared.is_superuser else "demote")
         for verb in ("deactivate", "demote"):
             if verb in details:
-                # This passes users who are not active superusers.
+                # This allows the change for a user who is not an active superuser.
                 refusal = self._context.check_dispensable(user, verb)
                 if refusal is not None:
                     self._add(declared, refusal, code=CONFLICT)

@@ -27,7 +27,7 @@ class VariablePlanner:
         self._refused: set[str] = set()
 
     def plan(self, users: Mapping[str, PlannedUser]) -> None:
-        """Add actions to the plan; ``users`` are the users as they will be."""
+        """Add actions to the plan; ``users`` are the users as they will be after the run."""
         for name, planned in users.items():
             user = planned.user
             declared = self._manifest.users.get(name)
@@ -71,7 +71,7 @@ class VariablePlanner:
             self._append(ADD, user, declared, [], detail=kind)
 
     def _check_value(self, declared: DeclaredVariable, kind: str, value: str) -> bool:
-        """Add a problem if a value is not valid; return False if the variable has any problem."""
+        """Add a problem if a value is invalid; return False if the variable has any problem."""
         if kind == GENERIC and value.startswith(FERNET_PREFIX):
             self._add(
                 declared,

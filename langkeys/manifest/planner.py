@@ -1,4 +1,4 @@
-"""Compare a manifest with the stored state: ``plan``, ``apply --dry-run`` and ``apply`` use this.
+"""Compare a manifest with the stored state, for ``plan``, ``apply --dry-run`` and ``apply``.
 
 Planning writes nothing.
 """
@@ -14,9 +14,9 @@ from langkeys.times import now
 
 
 def plan(manifest: Manifest, stored: Stored, context: Context, *, prune: bool) -> Plan:
-    """Return a plan; what is not possible is among its problems.
+    """Return a plan; whatever is impossible becomes one of its problems.
 
-    ``prune`` removes what a complete list does not contain.
+    With ``prune``, entries that a complete list does not contain are removed.
     """
     found = Plan(now())
     users = UserPlanner(manifest, stored, context, found, prune=prune).plan()

@@ -1,4 +1,4 @@
-"""Plans: the actions that change the stored state to the declared one."""
+"""Plans: the actions that change the stored state to the declared state."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ KINDS = (USER, VARIABLE, API_KEY)
 
 @dataclass(frozen=True)
 class Action:
-    """One action of a plan; ``detail`` is a text for people, without secrets."""
+    """One action of a plan; ``detail`` is a text for the user, without secrets."""
 
     action: str
     owner: User
@@ -33,23 +33,23 @@ class Action:
     removals: int = 0
     """The number of deletions, deactivations and demotions."""
     ends_at_once: bool = False
-    """Whether it ends a replaced key without a grace."""
+    """Whether the action ends a replaced key without a grace period."""
 
     kind = ""
 
     @property
     def id(self) -> str | None:
-        """The id of the changed row; None if it is new."""
+        """The id of the changed row; None for a new row."""
         return None
 
     def fingerprint(self) -> Iterator[Any]:
-        """Yield what goes into the plan's id, in addition to what the plan shows."""
+        """Yield the data for the plan's id that the plan does not show."""
         yield from ()
 
 
 @dataclass(frozen=True)
 class UserAction(Action):
-    """A user is added, or a user's state or password is changed."""
+    """Adds a user, or changes a user's state or password."""
 
     declared: DeclaredUser | None = None
     stored: User | None = None
@@ -63,7 +63,7 @@ class UserAction(Action):
         return None if self.stored is None else self.stored.id
 
     def fingerprint(self) -> Iterator[Any]:
-        """Yield the row, and the new password unless it is generated."""
+        """Yield the row, and the new password if it is not generated."""
         if self.stored is not None:
             user = self.stored
             yield (user.id, user.password_hash, user.is_active, user.is_superuser)
@@ -73,7 +73,7 @@ class UserAction(Action):
 
 @dataclass(frozen=True)
 class VariableAction(Action):
-    """A variable is added, changed or removed, in all of its rows."""
+    """Adds, changes or removes a variable, with all of its rows."""
 
     declared: DeclaredVariable | None = None
     rows: tuple[Variable, ...] = ()
@@ -102,25 +102,25 @@ class VariableAction(Action):
 
 @dataclass(frozen=True)
 class KeyAction(Action):
-    """An API key is added, changed, replaced, delivered or removed.
+    """Adds, changes, replaces, delivers or removes an API key.
 
-    ``rows`` are those that end or are superseded; ``current`` is the one that stays.
+    ``rows`` end or are superseded; ``current`` stays.
     """
 
     declared: DeclaredKey | None = None
     current: ApiKey | None = None
     new: ApiKey | None = None
-    """The row as it will be; ``stored`` and ``hash`` of a new one are not filled in yet."""
+    """The row as it will be; in a new row, ``stored`` and ``hash`` are not set yet."""
     rows: tuple[ApiKey, ...] = ()
     grace: timedelta | None = None
     value: str | None = field(default=None, repr=False)
-    """The key itself, if it is new or delivered."""
+    """The key itself, if it is new or will be delivered."""
 
     kind = API_KEY
 
     @property
     def id(self) -> str | None:
-        """The id of the row that stays, or else of the first that ends."""
+        """The id of the row that stays, or else of the first row that ends."""
         if self.current is not None:
             return self.current.id
         return self.rows[0].id if self.rows else None
@@ -147,7 +147,7 @@ class KeyAction(Action):
 
 @dataclass(frozen=True)
 class Unlisted:
-    """Something that a complete list does not contain, or another API key with a declared name."""
+    """An entry that a complete list does not contain, or another API key with a declared name."""
 
     kind: str
     owner: User
@@ -157,7 +157,7 @@ class Unlisted:
 
 @dataclass
 class Plan:
-    """The actions of a run, users first, then variables and API keys."""
+    """The actions of a run: first users, then variables, then API keys."""
 
     moment: datetime
     actions: list[Action] = field(default_factory=list)
@@ -168,7 +168,7 @@ class Plan:
     problems: Problems = field(default_factory=Problems)
 
     def sort(self) -> None:
-        """Sort everything, so that the order of files and entries does not matter."""
+        """Sort all lists, so that the order of files and entries does not matter."""
         self.actions.sort(key=lambda a: (KINDS.index(a.kind), a.owner.username, a.name))
         for unlisted in (self.not_listed, self.others):
             unlisted.sort(key=lambda u: (KINDS.index(u.kind), u.owner.username, u.name, u.id))
@@ -180,7 +180,7 @@ class Plan:
 
     @property
     def destructive(self) -> set[tuple[str, str, str]]:
-        """The actions that need a confirmation, as kind, owner and name."""
+        """The kind, owner and name of each action that needs a confirmation."""
         return {
             (action.kind, action.owner.username, action.name)
             for action in self.actions
@@ -188,13 +188,14 @@ class Plan:
         }
 
     def count(self, action: str, kind: str | None = None) -> int:
-        """Count the actions with this name, and of this kind if it is not None."""
+        """Count the actions with this name; if ``kind`` is given, only those of that kind."""
         return sum(found.action == action and kind in (None, found.kind) for found in self.actions)
 
     def plan_id(self, secret_key: str) -> str:
         """Return the plan's id: 12 hex digits of an HMAC over the actions and their rows.
 
-        As values go into it, it is keyed with the secret key: otherwise values could be guessed.
+        The data include secret values. The HMAC is keyed with the secret key, because otherwise the
+        values could be guessed.
         """
         digest = hmac.new(f"langkeys plan {secret_key}".encode(), digestmod=hashlib.sha256)
         for action in self.actions:

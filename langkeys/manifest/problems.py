@@ -1,4 +1,4 @@
-"""Problems in manifests: collected, and reported together with file, line and column."""
+"""Collect problems in manifests, and report them together with file, line and column."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from langkeys.errors import (
 from langkeys.text import counted
 
 MAX_SHOWN = 1000
-"""The maximum number of problems in a list; of the rest only the number is shown."""
+"""The maximum number of problems that are listed; the others are only counted."""
 
 USAGE, UNSUPPORTED, SECRET_KEY, CONFLICT = "usage", "unsupported", "secret_key", "conflict"
 
-# The most important first: it gives the exit code of all problems together.
+# In order of importance: the most important problem determines the exit code.
 _ERRORS: dict[str, type[LangkeysError]] = {
     USAGE: UsageError,
     UNSUPPORTED: UnsupportedError,
@@ -32,7 +32,7 @@ _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{16,}|gAAAAA")
 
 
 class Position(NamedTuple):
-    """A position in a file; line and column count from 1, and line 0 is the file as a whole."""
+    """A position in a file; line and column count from 1, and line 0 means the whole file."""
 
     file: str
     line: int = 0
@@ -43,7 +43,7 @@ class Position(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One problem; ``code`` is an ``error.code``."""
+    """A problem; ``code`` is an ``error.code``."""
 
     position: Position
     path: str
@@ -56,7 +56,7 @@ class Problem(NamedTuple):
 
 
 def looks_secret(text: str) -> bool:
-    """Tell whether a text contains what may be an API key or an encrypted value."""
+    """Tell whether a text contains something that may be an API key or an encrypted value."""
     return _SECRET.search(text) is not None
 
 
@@ -70,7 +70,7 @@ def subpath(path: str, name: str) -> str:
 
 
 class Problems:
-    """The problems of one run, in the order of files and lines."""
+    """The problems of one run."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
@@ -79,7 +79,7 @@ class Problems:
         return len(self.found)
 
     def add(self, position: Position, path: str, what: str, *, code: str = USAGE) -> None:
-        """Add a problem; ``what`` must not repeat a value of the file."""
+        """Add a problem; ``what`` must not quote a value from the file."""
         self.found.append(Problem(position, path, what, code))
 
     def require_none(self) -> None:
@@ -89,12 +89,12 @@ class Problems:
 
 
 def problem_code(error: LangkeysError) -> str:
-    """Return the code of a problem for an error."""
+    """Return the code for a problem that this error describes."""
     return error.code if error.code in _ERRORS else USAGE
 
 
 def combined_error(problems: Iterable[Problem]) -> LangkeysError:
-    """Return the error that lists problems; its class is that of the most important one."""
+    """Return one error that lists the problems; the most important problem determines its class."""
     ordered = sorted(dict.fromkeys(problems))
     lines = [str(problem) for problem in ordered[:MAX_SHOWN]]
     if len(ordered) > MAX_SHOWN:

@@ -1,6 +1,6 @@
 """Read manifests from files, merge them, and read the secrets that they refer to.
 
-One run finds all problems: wrong form, contradictions, and missing secrets.
+A single run finds all problems: invalid form, contradictions, and missing secrets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,8 @@ def read_manifests(
 ) -> Manifest:
     """Read and merge manifests; a folder means all manifests in it, ``-`` means stdin.
 
-    Raises one error that lists all problems. Reads only files and ``environ``; writes nothing.
+    Raises one error that lists all problems. Writes nothing, and reads only files, stdin and
+    ``environ``.
     """
     problems = Problems()
     reader = _Reader(problems, SecretReader(environ, problems))
@@ -70,7 +71,7 @@ def _contents(
             found.append(("stdin", Path.cwd(), read_stdin()))
             continue
         if not text:
-            # Probably an unset variable of a shell; Path would take it for the current folder.
+            # Probably a shell variable that is not set; Path would treat it as the current folder.
             problems.add(Position("-f"), "", "the name of a manifest is empty")
             continue
         for path in _files_at(Path(text), problems):
@@ -122,7 +123,7 @@ class _Reader:
         self._problems.add(position, path, what)
 
     def read(self, content: bytes, label: str, folder: Path) -> None:
-        """Read one file, and merge it with those before."""
+        """Read one file, and merge it with the previous ones."""
         self._folder = folder
         self._files.append(label)
         node = parse_document(content, label, self._problems)
@@ -161,7 +162,7 @@ class _Reader:
                 all_[name] = entry
 
     def merged(self) -> Manifest:
-        """Check what concerns several files, and return all of them as one manifest."""
+        """Check rules that concern several files, and return all files as one manifest."""
         self._check_outputs()
         self._check_values()
         return Manifest(
@@ -173,7 +174,7 @@ class _Reader:
         )
 
     def _check_outputs(self) -> None:
-        # Two entries for one file would overwrite each other, even through links or "..".
+        # Two entries for the same file would overwrite each other; links and ".." are resolved.
         first: dict[str, OutputFile] = {}
         for user in self._users.values():
             outputs = [user.output, *(key.output for key in user.api_keys.values())]
@@ -292,7 +293,7 @@ class _Reader:
         found: Object = fields[name].value
         file, env = _value(found, "file"), _value(found, "env")
         if (file is None) == (env is None):
-            return None, None  # which is a problem already
+            return None, None  # this is already reported as a problem
         if file is not None and "\0" in file:
             self._add(fields[name].position, fields[name].path, "is not the name of a file")
             return None, None
@@ -306,7 +307,7 @@ class _Reader:
         return source, self._secrets.find(source)
 
     def _path(self, text: str) -> Path:
-        # As the system sees it: a path with .. may lead through a link.
+        # Do not normalize the path: .. may follow a link.
         return self._folder / text
 
     def _output(self, fields: Object, name: str) -> OutputFile | None:

@@ -1,4 +1,4 @@
-"""What a manifest may contain: one table for the reader and for the editors' JSON Schema."""
+"""The schema of manifests: one table for the reader and for the JSON Schema of editors."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,14 +24,15 @@ class Field(NamedTuple):
     about: str
     choices: tuple[str, ...] = ()
     type_name: str = ""
-    """The object type of the field, or of each value of the map."""
+    """The object type of the field, or of each value in the map."""
 
 
 class ObjectType(NamedTuple):
-    """A type of object: its fields, which of them exclude each other, and which require others.
+    """A type of object: its fields, which fields exclude each other, and which require others.
 
-    At least one of the fields ``needed`` must be there. ``unless_absent``: all rules are off if the
-    field ``state`` is ``absent``, so that an overlay can remove an entry with one line.
+    An object must have at least one of the fields in ``needed``. With ``unless_absent``, no rule
+    applies if the field ``state`` is ``absent``, so that an overlay can remove an entry with one
+    line.
     """
 
     fields: Mapping[str, Field]
@@ -152,7 +153,7 @@ SPAN_PATTERN = "[0-9]{1,9}[smhdw]"
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of manifests, for editors: draft 7, which most of them support."""
+    """Return the JSON Schema of manifests for editors, in draft 7, which most editors support."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "langkeys manifest",
@@ -205,7 +206,7 @@ def _field_schema(field: Field) -> dict[str, Any]:
             "propertyNames": {"minLength": 1},
             "additionalProperties": reference,
         },
-        # This draft ignores keywords beside a $ref.
+        # In this draft, keywords next to a $ref are ignored.
         OBJECT: {"allOf": [reference]},
     }
     return {"description": field.about, **kinds[field.kind]}

@@ -1,4 +1,4 @@
-"""Read the secrets that a manifest refers to, each file once."""
+"""Read the secrets that a manifest refers to; each file is read only once."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _NAME = re.compile("[A-Z_][A-Z0-9_]{0,63}")
 
 
 class SecretReader:
-    """Reads secrets from files and the environment; adds what is missing to ``problems``."""
+    """Reads secrets from files and the environment; adds missing ones to ``problems``."""
 
     def __init__(self, environ: Mapping[str, str], problems: Problems) -> None:
         self._environ = environ
@@ -37,7 +37,7 @@ class SecretReader:
 
     def _from_env(self, source: Source) -> str:
         name = source.env or ""
-        # A text that is not a usual name may be the secret itself.
+        # A text that does not look like a name may be the secret itself.
         shown = f" {name}" if _NAME.fullmatch(name) and not looks_secret(name) else ""
         value = self._environ.get(name)
         if value is None:
@@ -52,7 +52,7 @@ class SecretReader:
         if looks_secret(str(path)):
             raise LangkeysError("the name of the file looks like a secret")
         if path not in self._read:
-            # Only once, as it may be a pipe.
+            # Read it only once, because it may be a pipe.
             content = files.find_bytes(path, "a secret")
             try:
                 self._read[path] = None if content is None else content.decode("utf-8")

@@ -1,4 +1,4 @@
-"""The stored state of what a manifest declares; nothing else is loaded from the database."""
+"""Load the stored state of the entries that a manifest declares, and nothing else."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ FEW_USERS = 8
 
 @dataclass
 class Stored:
-    """Users by name, API keys by owner, variables by owner and name."""
+    """Users by name, API keys by owner, and variables by owner and name."""
 
     users: dict[str, User] = field(default_factory=dict)
     alike: dict[str, list[str]] = field(default_factory=dict)
-    """Stored user names by their lower case, for declared names."""
+    """For each declared name in lower case, the stored user names that equal it in lower case."""
     api_keys: dict[str, list[ApiKey]] = field(default_factory=dict)
     variables: dict[str, dict[str, list[Variable]]] = field(default_factory=dict)
 
 
 def read_stored(store: Store, manifest: Manifest, moment: datetime) -> Stored:
-    """Read the stored state of what a manifest declares."""
+    """Read the stored state of the entries that a manifest declares."""
     found = Stored()
     needs_all = manifest.is_complete or bool(manifest.every_user)
     _read_users(store, manifest, found, needs_all=needs_all)

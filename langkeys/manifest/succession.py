@@ -1,8 +1,8 @@
 """Find out which API key has superseded which, from the database alone.
 
-A run stores the new key, delivers it, and then ends the old one. If it dies before that, the next
-run must recognize the old key among others with the same name, which it must not end. So the
-fraction of a second of the new key's creation time is derived from the old key's id.
+A run stores the new key, delivers it, and then ends the old key. If it dies before that, the next
+run must recognize the old key. Other keys with the same name must not be ended. So the fraction of
+a second in the new key's creation time is derived from the old key's id.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from langkeys.models import ApiKey
 
 
 def creation_after(old: ApiKey, moment: datetime) -> datetime:
-    """Return the creation time of a key that supersedes ``old``: within two seconds of ``moment``.
+    """Return a creation time for a key that supersedes ``old``: within a second of ``moment``.
 
-    It may be later if ``old`` was created after ``moment``.
+    It is later if ``old`` was created after ``moment``.
     """
     made_at = moment.replace(microsecond=_fraction(old))
     if made_at > moment:
@@ -36,11 +36,11 @@ def superseded_by(new: ApiKey, candidates: Iterable[ApiKey]) -> list[ApiKey]:
         if old.id != new.id
         and old.created_at < new.created_at
         and new.created_at.microsecond == _fraction(old)
-        and replaced.find_newer(old) is None  # not in its grace already
+        and replaced.find_newer(old) is None  # not already in its grace period
     ]
 
 
 def _fraction(old: ApiKey) -> int:
-    # Never zero: other programs create keys at whole seconds.
+    # Never zero, because other programs create keys at whole seconds.
     digest = hashlib.sha256(f"superseded {old.id}".encode()).digest()
     return 1 + int.from_bytes(digest[:8], "big") % 999_999

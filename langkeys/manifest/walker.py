@@ -1,7 +1,7 @@
 """Convert nodes to values, strictly by the object types of ``langkeys.manifest.schema``.
 
-Each problem is reported with its position but without the value: a value in the wrong field may be
-a secret.
+A problem is reported with its position but without the value, because a value in the wrong field
+may be a secret.
 """
 
 import re
@@ -22,7 +22,7 @@ _SPAN = re.compile(schema.SPAN_PATTERN)
 
 
 class Value(NamedTuple):
-    """A field's value, the position of its name, and its path."""
+    """A field's value, the position of the field's name, and the field's path."""
 
     value: Any
     position: Position
@@ -33,7 +33,7 @@ class Value(NamedTuple):
 
 
 Object = Mapping[str, Value]
-"""The fields of an object that could be converted, by name."""
+"""The valid fields of an object by name."""
 
 
 class Walker:
@@ -105,7 +105,7 @@ class Walker:
             self.add(node.position, path, f"{' or '.join(object_type.needed)} is missing")
 
     def _entries(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
-        """Yield the names of a map, each once, with the nodes of name and value."""
+        """Yield the names in a map, each once, with the nodes of the name and the value."""
         first: dict[str, Position] = {}
         for key, value in node.pairs:
             if key.kind == document.WORD:
@@ -236,7 +236,7 @@ class Walker:
         return tuple(texts)
 
     def _version(self, node: Node, path: str, _: Field) -> int | None:
-        # Compared as text: the number may be too large to convert.
+        # Compare texts, because the number may be too large to convert.
         if node.kind != document.INTEGER or node.text != str(schema.FORMAT_VERSION):
             self.add(
                 node.position, path, f"expected the number {schema.FORMAT_VERSION}, without quotes"
@@ -248,7 +248,7 @@ class Walker:
 def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Return the end of a sentence that suggests the nearest known name, or an empty text.
 
-    It never repeats ``name``.
+    The result never contains ``name`` itself.
     """
     from difflib import get_close_matches
 

@@ -1,4 +1,4 @@
-"""Write a plan within a transaction, and verify the result."""
+"""Write a plan within a transaction, and check the result."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ ROWS_AT_ONCE = 500
 
 
 class Writer:
-    """Writes a plan within a transaction, and remembers what to verify afterwards."""
+    """Writes a plan within a transaction, and remembers what to check afterwards."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Writer:
         self._hashes: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         self.new: list[ApiKey] = []
-        """The new API keys, as they are stored."""
+        """The new API keys as they were stored."""
         self._users: list[User] = []
         self._variables: dict[str, Variable] = {}
         self._gone: set[str] = set()
@@ -59,7 +59,7 @@ class Writer:
     # Before the transaction
 
     def prepare(self, plan: Plan) -> None:
-        """Hash and encrypt what the plan needs, before the database is locked."""
+        """Hash and encrypt the plan's values before the database is locked."""
         wanted = {
             action.password
             for action in plan.actions
@@ -92,7 +92,7 @@ class Writer:
     # Within the transaction
 
     def write(self, plan: Plan) -> None:
-        """Write all actions, except that superseded keys are not ended yet."""
+        """Write all actions; superseded keys are not ended yet."""
         for action in plan.actions:
             if isinstance(action, UserAction):
                 self._write_user(action)
@@ -140,7 +140,7 @@ class Writer:
         generation, moment = self._context.generation, now()
         assert action.declared is not None
         if not {"type", "value"}.intersection(action.fields):
-            # The stored value stays, and so does whether the environment manages it.
+            # Keep the stored value, and whether the environment manages it.
             fields = action.declared.default_fields
             row = row if fields is None else row._replace(default_fields=fields)
             if row.is_environment_managed and "is_environment_managed" not in action.fields:
@@ -213,7 +213,7 @@ class Writer:
     # After the transaction
 
     def superseded(self, plan: Plan) -> list[Superseded]:
-        """Return the superseded keys, which may end once their replacements are delivered."""
+        """Return the superseded keys, which may end after their replacements were delivered."""
         endings = self._context.endings
         found = []
         for action in plan.actions:
@@ -229,12 +229,12 @@ class Writer:
         return found
 
     def prove(self) -> None:
-        """Read everything back through a fresh connection; raise FailedError if it differs."""
+        """Check everything through a new connection; raise FailedError if something differs."""
         store, endings = self._context.store, self._context.endings
         with store.reopened() as fresh:
             for user in self._users:
                 found = fresh.find_user(user.id)
-                # Not the whole row, as a login changes it.
+                # Do not compare the whole row, because a login changes it.
                 require_stored(
                     f"user {user.username!r}",
                     store.location,
