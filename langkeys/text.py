@@ -4,6 +4,7 @@ Names come from users, and from databases that other programs write to.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from langkeys.errors import UsageError
@@ -124,3 +125,12 @@ def counted(number: int, noun: str, verb: str = "", *, plural: str | None = None
     if number != 1:
         noun = plural or f"{noun}s"
     return f"{number} {noun} {agreeing(verb, number) if verb else ''}".rstrip()
+
+
+MAX_LISTED = 10
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names: ``a, b``; behind the first ten ``and 5 more``."""
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 from langkeys.errors import UsageError
+from langkeys.text import counted
 
 NEVER = "never"
 """The word for no expiry."""
@@ -146,7 +147,7 @@ def relative(moment: datetime, reference: datetime) -> str:
     count, unit, is_future = _distance(moment, reference)
     if count == 0:
         return "now"
-    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    words = counted(count, unit)
     return f"in {words}" if is_future else f"{words} ago"
 
 

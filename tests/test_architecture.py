@@ -81,7 +81,7 @@ ROOMS: dict[str, set[str]] = {
     "failpoints": set(),
     "ref_forms": {"errors", "models"},
     "targets": {"models"},
-    "times": {"errors"},
+    "times": {"errors", "text"},
     "undo": {"errors"},
     "crypto": {"errors", "models"},
     "files": {"errors"},

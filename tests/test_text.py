@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langkeys.cli.output import array_lines, json_text, tab_separated
-from langkeys.text import json_visible, unshowable_in, visible
+from langkeys.text import counted, json_visible, listed, unshowable_in, visible
 
 EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
 HIDDEN = [c for c in EVERY if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
@@ -104,3 +104,31 @@ def test_a_new_name_has_nothing_that_is_invisible(name: str) -> None:
 )  # fmt: skip
 def test_emoji_and_scripts_that_need_joiners_may_have_them(name: str) -> None:
     assert unshowable_in(name) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "one", "two"),
+    [
+        (("value",), "1 value", "2 values"),
+        (("value", "are"), "1 value is", "2 values are"),
+        (("value", "have"), "1 value has", "2 values have"),
+        (("value", "were"), "1 value was", "2 values were"),
+        (("value", "expire"), "1 value expires", "2 values expire"),
+    ],
+)
+def test_a_number_agrees_with_noun_and_verb(arguments: tuple[str, ...], one: str, two: str) -> None:
+    assert counted(1, *arguments) == one
+    assert counted(2, *arguments) == two
+    assert counted(0, *arguments) == two.replace("2", "0")
+
+
+def test_a_noun_may_have_a_plural_of_its_own() -> None:
+    assert counted(1, "entry", plural="entries") == "1 entry"
+    assert counted(2, "entry", plural="entries") == "2 entries"
+
+
+def test_of_many_names_the_first_ten_are_listed() -> None:
+    names = [f"n{number}" for number in range(12)]
+    assert listed(names[:1]) == "n0"
+    assert listed(names[:10]) == ", ".join(names[:10])
+    assert listed(names) == ", ".join(names[:10]) + " and 2 more"

@@ -63,6 +63,16 @@ class Endings:
         self.unreadable = 0
         self.has_ended = False
 
+    @property
+    def unreadable_warning(self) -> str | None:
+        """A warning of the rows that ``unreadable`` counts."""
+        if not self.unreadable:
+            return None
+        return (
+            f"{counted(self.unreadable, 'API key')} of {self._store.location} cannot be decrypted"
+            " and may hold the same key"
+        )
+
     # Finding the rows of a key
 
     def whole_key(self, row: ApiKey) -> WholeKey:

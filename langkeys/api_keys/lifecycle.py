@@ -21,6 +21,7 @@ from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import KeyBatch, Store
 from langkeys.store.read_back import require_deleted, require_stored
+from langkeys.text import agreeing
 from langkeys.times import now
 from langkeys.undo import undo_on_failure
 
@@ -169,7 +170,7 @@ def revoke_on_failure(
         if count:
             batch.discard([key.id for key in islice(batch, count)])
             what = f"the other {len(batch)}"
-        has = "has" if len(batch) == 1 else "have"
+        have = agreeing("have", len(batch))
         ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
         try:
             revoke_undelivered(store, batch)
@@ -179,7 +180,7 @@ def revoke_on_failure(
                 f" {error.message}",
                 hint=f"revoke the keys that nobody has received: {ids} ({error.message}){where}",
             ) from None
-        return f"{what} could not be delivered and {has} been removed again{where}"
+        return f"{what} could not be delivered and {have} been removed again{where}"
 
     with undo_on_failure(undo):
         yield

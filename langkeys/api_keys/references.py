@@ -27,6 +27,7 @@ from langkeys.ref_forms import (
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, RowStub, Store
 from langkeys.store.unreadable import choose_unreadable
+from langkeys.text import counted
 from langkeys.times import now, person_iso
 
 if TYPE_CHECKING:
@@ -93,10 +94,9 @@ def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: st
     if not rows:
         unreadable = finder.count_unreadable()
         if unreadable:
-            rows_are = "1 row" if unreadable == 1 else f"{unreadable} rows"
             raise SecretKeyError(
-                f"{what} was not found in {store.location}, but {rows_are} there"
-                " cannot be decrypted and may hold it; nothing was done",
+                f"{what} was not found in {store.location}, but {counted(unreadable, 'row')}"
+                " there cannot be decrypted and may hold it; nothing was done",
                 hint="use the secret key of the server that wrote them; or find the"
                 " key by its name or owner with langkeys api-key list"
                 " --all-users, and use its id",

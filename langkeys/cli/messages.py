@@ -23,6 +23,11 @@ def plural_keys(keys: Sized) -> str:
     return counted(len(keys), "API key")
 
 
+def key_or_count(key: ApiKey, count: int) -> str:
+    """Name the only new API key by its id, or return how many there are."""
+    return f"API key {dashed(key.id)}" if count == 1 else counted(count, "API key")
+
+
 def row_named(row: ApiKey) -> str:
     """Return a row's id, name and owner for a message."""
     return f"{dashed(row.id)} ({row.name}, {row.username or 'no owner'})"
@@ -50,12 +55,8 @@ def say_other_rows(
 
 def warn_of_unreadable(session: Session) -> None:
     """Warn of rows that cannot be decrypted and may belong to the same keys."""
-    count = session.endings.unreadable
-    if count:
-        session.warn(
-            f"{counted(count, 'API key')} of {session.store.location} cannot be decrypted:"
-            f" {'it' if count == 1 else 'they'} may hold the same key"
-        )
+    if warning := session.endings.unreadable_warning:
+        session.warn(warning)
 
 
 def warn_of_fate(session: Session, user: User) -> None:

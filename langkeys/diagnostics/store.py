@@ -9,7 +9,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import SecretKeyError
 from langkeys.models import EncryptedValue, dashed
 from langkeys.store.protocol import KeyFilter, Store
-from langkeys.text import counted
+from langkeys.text import agreeing, counted
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check_encrypted(report: "Report", store: Store, sources: "Sources") -> None:
         report.add(
             "encrypted",
             "problem",
-            f"{counted(count, 'value')} of {column} {'is' if count == 1 else 'are'}"
+            f"{counted(count, 'value')} of {column} {agreeing('are', count)}"
             " encrypted with the old derivation of a"
             f" short secret key, which Langflow {store.generation.release} cannot"
             " decrypt",
@@ -210,7 +210,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
         report.add(
             section,
             "note",
-            f"{counted(lasting, 'key')} never {'expires' if lasting == 1 else 'expire'}",
+            f"{counted(lasting, 'key')} never {agreeing('expire', lasting)}",
             f"{listed} --sort -expires_at",
         )
     if unused:
@@ -222,11 +222,10 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
                 "whether keys are in use is not known: LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set",
             )
         elif store.has_used_api_keys():
-            verb = "was" if unused == 1 else "were"
             report.add(
                 section,
                 "note",
-                f"{counted(unused, 'key')} {verb} not used for {days} days",
+                f"{counted(unused, 'key', 'were')} not used for {days} days",
                 f"{listed} --unused-for {days}d",
             )
         else:

@@ -157,12 +157,8 @@ class ApiKeys:
 
 
 def _warn_of_unreadable(session: Session) -> None:
-    count = session.endings.unreadable
-    if count:
-        session.warn(
-            f"{count} API key{'' if count == 1 else 's'} of {session.store.location} cannot be"
-            " decrypted and may hold the same key"
-        )
+    if warning := session.endings.unreadable_warning:
+        session.warn(warning)
 
 
 def _resolved(

@@ -30,7 +30,7 @@ from langkeys.remote.fields import (
 from langkeys.remote.polling import poll
 from langkeys.remote.records import ServerChange
 from langkeys.remote.server import RecordedChange, Server
-from langkeys.text import counted, unshowable_in
+from langkeys.text import counted, listed, unshowable_in
 
 PATH = "/api/v1/variables/"
 
@@ -265,9 +265,8 @@ def import_variables(
     present = {row.name for row, _ in list_variables(server)}
     taken = [update.name for update in wanted if update.name in present]
     if taken and policy == "fail":
-        more = f" and {len(taken) - 10} more" if len(taken) > 10 else ""
         raise ConflictError(
-            f"{', '.join(taken[:10])}{more} already in {server.location}; nothing was done",
+            f"{listed(taken)} already in {server.location}; nothing was done",
             hint="use --policy keep to keep them, or --policy overwrite to change them",
         )
     outcomes: list[Outcome] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from langkeys.config.locations import SecretKey
 from langkeys.errors import SecretKeyError
 from langkeys.store.protocol import Store
+from langkeys.text import agreeing, counted
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -60,6 +61,6 @@ def given_up_warning(
     lost = sum(not cipher.can_decrypt(value.value) for value in store.encrypted_values())
     return (
         f"the secret key from {secret_key.source} (fingerprint {fingerprint}) is used from now on,"
-        f" and {lost} encrypted value{'' if lost == 1 else 's'} of {store.location} that it"
-        f" cannot decrypt {'is' if lost == 1 else 'are'} given up"
+        f" and {counted(lost, 'encrypted value')} of {store.location} that it cannot decrypt"
+        f" {agreeing('are', lost)} given up"
     )

@@ -33,7 +33,7 @@ from langkeys.store.generations import Generation
 from langkeys.store.owners import get_owner
 from langkeys.store.protocol import Store
 from langkeys.store.read_back import require_stored
-from langkeys.text import checked_name, unshowable_in
+from langkeys.text import checked_name, listed, unshowable_in
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -201,10 +201,8 @@ def plan_all(
                     Outcome("added", owner, (new_row(owner, update, store.generation, moment),))
                 )
     if taken and policy == "fail":
-        more = f" and {len(taken) - MAX_CANDIDATES} more" if len(taken) > MAX_CANDIDATES else ""
         raise ConflictError(
-            f"{', '.join(taken[:MAX_CANDIDATES])}{more} already in {store.location};"
-            " nothing was done",
+            f"{listed(taken)} already in {store.location}; nothing was done",
             hint="use --policy keep to keep them, or --policy overwrite to change them",
         )
     return outcomes

@@ -22,9 +22,10 @@ from langkeys.cli.key_files import (
     is_file,
     one_file,
 )
+from langkeys.cli.messages import key_or_count
 from langkeys.cli.options import RemoteEncryptingCommand, UserOption, invocation, is_remote, new_app
 from langkeys.cli.output import Output
-from langkeys.models import ApiKey, User, dashed
+from langkeys.models import ApiKey, User
 from langkeys.sessions.session import Access, Session
 from langkeys.text import checked_name
 from langkeys.times import parsed_expiry, person_iso
@@ -161,8 +162,6 @@ def _say_made(
     destination: Destination | None,
 ) -> None:
     until = "" if row.expires_at is None else f", until {person_iso(row.expires_at)}"
-    what = (
-        f"API key {dashed(row.id)}" if count == 1 else f"{count} API keys"
-    ) + f" ({row.name}) for {row.username}{until}"
+    what = f"{key_or_count(row, count)} ({row.name}) for {row.username}{until}"
     where = "" if destination is None else f", written to {destination}"
     out.note(f"created {what} in {session.store.location}{where}")

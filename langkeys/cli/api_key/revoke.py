@@ -13,6 +13,7 @@ from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_o
 from langkeys.cli.options import DryRun, RemoteCommand, Yes, invocation, is_remote, new_app
 from langkeys.cli.present.api_keys import show_api_keys
 from langkeys.sessions.session import Access
+from langkeys.text import listed
 from langkeys.times import now
 
 app = new_app()
@@ -63,9 +64,7 @@ def revoke(
         if not dry_run:
             require_yes_for_acting(session.acting, rows, yes=yes)
             every = [*map(row_named, rows), *(f"row {stub.id} ({stub.name})" for stub in stubs)]
-            names = ", ".join(every[:10])
-            more = "" if len(every) <= 10 else f" and {len(every) - 10} more"
-            prompts.confirm(f"Revoke {names}{more}?", yes=yes)
+            prompts.confirm(f"Revoke {listed(every)}?", yes=yes)
         values = {
             row.id: api_keys.masked_value(row, lambda: session.reading_cipher) for row in rows
         }

@@ -10,7 +10,7 @@ import typer
 
 from langkeys.cli import prompts
 from langkeys.cli.key_files import Form, is_file, one_file
-from langkeys.cli.messages import plural_keys
+from langkeys.cli.messages import key_or_count, plural_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.present.api_keys import ApiKeyRow, show_api_key_card, show_api_keys
 from langkeys.cli.present.paging import Paging, sliced
@@ -24,6 +24,7 @@ from langkeys.remote.creation import MadeKey, NewKey, revoke_on_failure
 from langkeys.remote.creation import create as create_key
 from langkeys.remote.references import ChosenKey, choose, choose_acting, chosen_from
 from langkeys.remote.server import Server
+from langkeys.text import listed
 from langkeys.times import iso, now
 
 
@@ -61,7 +62,7 @@ def create(
             delivery.hand_over(made, set())
         delivery.report()
         row = made[0].row
-        what = f"API key {dashed(row.id)}" if len(made) == 1 else f"{len(made)} API keys"
+        what = key_or_count(row, len(made))
         until = "" if row.expires_at is None else f", until {iso(row.expires_at)}"
         where = "" if destination is None else f", written to {destination}"
         out.note(
@@ -129,12 +130,11 @@ def _proof(chosen: Sequence[ChosenKey]) -> str:
 
 
 def _confirm_revoking(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
-    names = ", ".join(
+    names = [
         f"{dashed(item.key_id)} ({item.listed.key.name}, {item.listed.key.username})"
-        for item in chosen[:10]
-    )
-    more = "" if len(chosen) <= 10 else f" and {len(chosen) - 10} more"
-    prompts.confirm(f"Revoke {names}{more} in {chosen[0].server.location}?", yes=yes)
+        for item in chosen
+    ]
+    prompts.confirm(f"Revoke {listed(names)} in {chosen[0].server.location}?", yes=yes)
 
 
 def prune(

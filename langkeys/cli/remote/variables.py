@@ -14,6 +14,7 @@ from langkeys.models import CREDENTIAL, Variable, dashed
 from langkeys.remote import variables
 from langkeys.remote.server import Server
 from langkeys.remote.variables import Outcome, Policy, VariableUpdate
+from langkeys.text import counted, listed
 from langkeys.times import now
 from langkeys.variables.lifecycle import check_name
 
@@ -95,13 +96,12 @@ def delete(
         for row, value in (variables.get_variable(server, present, name) for name in names)
     }
     rows = [row for row, _ in found.values()]
-    many = f"{len(rows)} variable{'' if len(rows) == 1 else 's'} of {server.acting.username}"
+    many = f"{counted(len(rows), 'variable')} of {server.acting.username}"
     if dry_run:
         out.note(f"dry run: {many} in {server.location} would be deleted; nothing was done")
     else:
-        listed = ", ".join(row.name for row in rows[:10])
-        more = "" if len(rows) <= 10 else f" and {len(rows) - 10} more"
-        prompts.confirm(f"Delete {listed}{more} of {server.acting.username}?", yes=yes)
+        every = listed([row.name for row in rows])
+        prompts.confirm(f"Delete {every} of {server.acting.username}?", yes=yes)
         variables.delete_variables(server, rows)
         out.note(f"deleted {many} in {server.location}")
     _show(out, found.values())

@@ -18,7 +18,7 @@ from langkeys.cli.options import (
 )
 from langkeys.cli.present.variables import show_variables, with_values
 from langkeys.sessions.session import Access
-from langkeys.text import counted
+from langkeys.text import counted, listed
 from langkeys.times import now
 from langkeys.variables import deletion
 from langkeys.variables.environment_names import imported_names
@@ -71,9 +71,7 @@ def delete(
             )
         else:
             every = [*(row.name for row in rows), *(f"row {stub.id}" for stub in stubs)]
-            listed = ", ".join(every[:10])
-            more = "" if len(every) <= 10 else f" and {len(every) - 10} more"
-            prompts.confirm(f"Delete {listed}{more} of {owner.username}?", yes=yes)
+            prompts.confirm(f"Delete {listed(every)} of {owner.username}?", yes=yes)
             deletion.delete(session.store, rows, stubs)
             out.note(f"deleted {many} in {session.store.location}")
             again = sorted({row.name for row in rows} & set(imported_names(session.settings)))

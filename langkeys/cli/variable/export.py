@@ -19,6 +19,7 @@ from langkeys.errors import NotFoundError, SecretKeyError, UsageError
 from langkeys.files.staged import StagedFile
 from langkeys.models import User
 from langkeys.sessions.session import Access, Session
+from langkeys.text import counted
 from langkeys.variables import lifecycle as variables
 from langkeys.variables.environment_names import is_credential
 from langkeys.variables.formats import (
@@ -120,8 +121,8 @@ def export(
             staged.sync()
             staged.publish()
         where = "" if staged is None else f" to {staged.path}"
-        plural = "" if values.written == 1 else "s"
-        out.note(f"wrote {values.written} variable{plural} of {session.store.location}{where}")
+        written = counted(values.written, "variable")
+        out.note(f"wrote {written} of {session.store.location}{where}")
         warn_of_file(out, staged)
         values.warn(out)
 
