@@ -20,10 +20,10 @@ from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
 
 COMPLETE = "_LANGKEYS_COMPLETE"
-"""The environment variable in which a shell says that it asks for completions."""
+"""The environment variable that a shell sets to ask for completions."""
 
 MAX_FRAMES = 20
-"""How many frames are shown at either end of a long traceback."""
+"""The number of frames that are shown at each end of a long traceback."""
 
 
 class Root(Group):
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         output.error(InterruptedCommandError("interrupted"))
         return InterruptedCommandError.exit_code
-    except Exception as error:  # noqa: BLE001 - what nobody foresaw
+    except Exception as error:  # noqa: BLE001 - any unexpected error
         from langkeys.config.settings import is_debugging
 
         output.error(_unexpected(error), details=_trace(error) if is_debugging() else ())
@@ -158,7 +158,7 @@ def _run_recorded(args: list[str], call: Invocation) -> int:
 def _unexpected(error: Exception) -> FailedError:
     """Describe an error without its message, which may contain a secret."""
     if isinstance(error, OSError) and error.strerror:
-        # For example a working folder that has been deleted.
+        # For example, the working folder may have been deleted.
         named = "" if error.filename is None else f": {error.filename}"
         return FailedError(f"{error.strerror}{named}")
     where = _frames_of(error)[-1].rpartition("/")[2]
@@ -181,14 +181,14 @@ def _trace(error: BaseException) -> list[str]:
 
 
 def _frames_of(error: BaseException) -> list[str]:
-    """Return the file, line and function of each frame of a traceback, the outermost first."""
+    """Return file, line and function of each frame of a traceback, the outermost first."""
     places = []
     step = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
         places.append(f"{code.co_filename}:{step.tb_lineno} ({code.co_name})")
         step = step.tb_next
-    if len(places) > 2 * MAX_FRAMES:  # as for a recursion
+    if len(places) > 2 * MAX_FRAMES:  # for example after a recursion
         left_out = len(places) - 2 * MAX_FRAMES
         places[MAX_FRAMES:-MAX_FRAMES] = [f"... {left_out} more"]
     return places
@@ -216,7 +216,7 @@ def _run(args: list[str], invocation: Invocation) -> int:
 
 
 def _as_text(argument: str) -> str:
-    # Arguments are UTF-8 in every locale; in an ASCII locale Python passes on the raw bytes.
+    # Arguments are UTF-8 in every locale, but in an ASCII locale Python passes on raw bytes.
     try:
         return os.fsencode(argument).decode()
     except UnicodeError:
@@ -224,10 +224,10 @@ def _as_text(argument: str) -> str:
 
 
 def _as_it_is(argument: str) -> str:
-    # Arguments of another program may be bytes that are not text.
+    # Arguments for another program may be bytes that are not text.
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def _terminated(number: int, _: FrameType | None) -> NoReturn:
-    # As an exception, so that transactions are rolled back and staged files removed.
+    # Raise an exception, so that transactions are rolled back and staged files removed.
     sys.exit(128 + number)

@@ -41,7 +41,7 @@ from langkeys.users import stale_setting
 app = new_app()
 
 MAX_REMOVALS = 10
-"""What a run may remove unless somebody says so: a truncated file wipes nothing."""
+"""The default limit of removals, so that a truncated file does not delete everything."""
 
 _WAIT_SECONDS = 0.5
 
@@ -135,7 +135,7 @@ def _confirm(session: Session, plan: Plan, *, yes: bool) -> None:
 
 
 def _warn_of_settings(session: Session, plan: Plan) -> None:
-    """Warn of settings for langkeys itself that are out of date after the run."""
+    """Warn of langkeys' own settings that are out of date after the run."""
     acting = session.acting
     for action in plan.actions:
         rows = getattr(action, "rows", ())
@@ -149,7 +149,7 @@ def _warn_of_settings(session: Session, plan: Plan) -> None:
 
 
 def _wait_until_ready(context: typer.Context, span: timedelta) -> None:
-    """Wait until database, tables and acting user exist; raise the last error if they do not."""
+    """Wait until the database, its tables and the acting user exist; else raise the last error."""
     deadline = time.monotonic() + span.total_seconds()
     while (error := _find_missing(context)) is not None:
         if time.monotonic() >= deadline:
@@ -173,15 +173,15 @@ def _find_missing(context: typer.Context) -> LangkeysError | None:
             names = auto_login_name(settings, store) if settings.auto_login else settings.superuser
             if store.find_user_named(names) is None:
                 return error
-    # Check again, as the user may just have been created. A wrong password is raised: waiting does
-    # not help.
+    # Check again, because the user may just have been created. A wrong password raises an error,
+    # because waiting does not help.
     with _probe(context, Access.USER):
         return None
 
 
 def _probe(context: typer.Context, access: Access) -> Session:
     def silent(_: str) -> None:
-        pass  # the command itself shows messages once, at the end
+        pass  # the command itself shows messages once, after waiting
 
     return Session(
         settings_of(context),

@@ -17,7 +17,7 @@ def names_no_command(args: list[str]) -> bool:
 
 
 def starts_with_option(args: list[str]) -> bool:
-    """Tell whether the first word is an option other than the global ones."""
+    """Tell whether the first word is an option that is not global."""
     argument = _first_own(args)
     return argument is not None and argument.startswith("-") and argument not in ("-h", "--help")
 

@@ -27,7 +27,7 @@ app = new_app()
 
 MAX_NAMED = 5
 MIN_ID_DIGITS = 4
-"""The minimum number of digits that identify an id."""
+"""The minimum number of digits with which a REF counts as the start of an id."""
 
 Condition = Callable[[Record], bool]
 
@@ -121,7 +121,7 @@ def audit(
 
 
 class _OtherDatabases:
-    """Leaves out, and counts, the entries of databases other than the one in the settings."""
+    """Omits and counts the entries of databases other than the one in the settings."""
 
     def __init__(self, settings: Settings | None) -> None:
         self._location = None
@@ -132,7 +132,7 @@ class _OtherDatabases:
         self._count = 0
 
     def without(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the entries of the database."""
+        """Yield the entries of the database in the settings."""
         for record in records:
             if self._location is None or self._is_here(record.get("database")):
                 yield record
@@ -152,7 +152,7 @@ class _OtherDatabases:
         return os.path.realpath(database) == os.path.realpath(self._location)
 
     def say(self, out: Output) -> None:
-        """Print how many entries were left out."""
+        """Print how many entries were omitted."""
         if self._count:
             out.note(
                 f"{counted(self._count, 'entry', plural='entries')} of other databases or servers"
@@ -192,7 +192,7 @@ def _is_command(path: list[str], words: list[str]) -> bool:
 
 
 def _key_condition(ref: str) -> Condition:
-    """Return a condition for entries about an API key, or by somebody who acted with it."""
+    """Return a condition for entries about an API key, or by a user who acted with it."""
     if ref == "-":
         from langkeys.crypto.hashes import api_key_hash
 

@@ -81,7 +81,7 @@ def _secret_key(session: Session) -> str:
 
 
 def _fingerprint(session: Session) -> str | None:
-    """Return the secret key's fingerprint, and warn if the key does not belong to the copy."""
+    """Return the secret key's fingerprint; warn if that key cannot decrypt the copy."""
     from langkeys.sessions.secret_key import get_secret_key
 
     try:

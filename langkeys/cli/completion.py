@@ -1,12 +1,12 @@
 """Complete API keys, users, variables and help topics in a shell.
 
-Completion only reads, without authentication or secret key, and never asks. If it cannot look
-something up quickly, it offers nothing and prints nothing: a shell would show a message in the
-middle of the line being typed.
+Completion only reads, without authentication or secret key, and never asks. If a lookup is not
+quick, it offers and prints nothing: a shell would show a message in the middle of the line being
+typed.
 
-Anybody who can sign up can choose a name, and shells may execute what is offered: zsh evaluates it,
-and bash puts it on the line unquoted. So only names of letters, digits and a few marks are offered;
-anything else is offered by its id.
+Everybody who can sign up can choose a name, and shells may execute an offered word: zsh evaluates
+it, and bash inserts it without quotes. So a name is only offered if it consists of letters, digits
+and a few marks. Otherwise, the id is offered.
 """
 
 import re
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from langkeys.sessions.session import Session
 
 _MAX_ROWS = 5000
-"""The maximum number of rows to read while a shell waits."""
+"""The maximum number of rows that are read while a shell waits."""
 
 _PATIENCE = 2.0
 """The time limit of a lookup, in seconds."""
 
 _ID_START = 8
-"""The number of digits of an id that is sufficient for every command."""
+"""This many digits of an id are sufficient for every command."""
 
 _PLAIN = re.compile(r"\w[\w.@:/+-]*")
 
@@ -38,17 +38,17 @@ Completion = tuple[str, str]
 
 
 def complete_api_keys(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer names of API keys, or starts of ids for unsafe names."""
+    """Offer names of API keys, or starts of ids if a name is unsafe."""
     return _look_up(ctx, lambda session: _api_keys(session, incomplete))
 
 
 def complete_users(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer user names, or ids for unsafe names."""
+    """Offer user names, or ids if a name is unsafe."""
     return _look_up(ctx, lambda session: _users(session, incomplete))
 
 
 def complete_variables(ctx: typer.Context, incomplete: str) -> list[Completion]:
-    """Offer names of variables: of the user that --user names, else of all users."""
+    """Offer names of variables of the user in --user, or else of all users."""
     user = ctx.params.get("user")
     owner = user if isinstance(user, str) else None
     return _look_up(ctx, lambda session: _variables(session, incomplete, owner))
@@ -82,7 +82,7 @@ def _look_up(
 
     given = invocation(context).given
     if "url" in given or "remote" in given:
-        return []  # a server would have to be asked, with a key
+        return []  # this would need a request with a key
     found: list[Completion] = []
 
     def look() -> None:
@@ -98,10 +98,10 @@ def _look_up(
                 warn=_discard,
             ) as session:
                 found.extend(find(session))
-        except Exception:  # noqa: BLE001, S110 - whatever it is, nothing is to be completed
+        except Exception:  # noqa: BLE001, S110 - after any error, nothing is offered
             pass
 
-    # A locked database makes the lookup wait, and a thread can be abandoned.
+    # Use a thread, because it can be abandoned if a locked database makes the lookup wait.
     thread = Thread(target=look, daemon=True)
     thread.start()
     thread.join(_PATIENCE)
@@ -137,13 +137,13 @@ def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
     if not incomplete:
         yield from _by_id(others, "")
     elif others:
-        # Several keys have this name: some commands accept it, and the user typed its start.
+        # Several keys have this name. Some commands accept it, and the user has typed its start.
         several = {key.name for key in others if key.name and _is_plain(key.name)}
         yield from ((name, f"{names[name]} keys") for name in sorted(several))
 
 
 def _by_id(keys: "Iterable[ApiKey]", typed: str) -> Iterator[Completion]:
-    """Offer ids, cut to their start unless more is typed or the start is ambiguous."""
+    """Offer ids: only their start, unless the user has typed more or the start is ambiguous."""
     from langkeys.models import dashed
 
     found = list(keys)

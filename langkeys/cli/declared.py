@@ -1,4 +1,4 @@
-"""Read manifests for a command, prepare a session to plan them, and show the plan."""
+"""Read manifests for a command, prepare their planning, and show plans."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ _NOUNS = {USER: "user", VARIABLE: "variable", API_KEY: "API key"}
 
 
 def read_manifest(context: typer.Context, files: Sequence[str] | None) -> Manifest:
-    """Read the manifests that the options name; raise one error with all problems."""
+    """Read the manifests that the options name; raise one error that lists all problems."""
     if not files:
         raise UsageError("no manifest given", hint="use -f FILE, -f FOLDER or -f - for stdin")
     if STDIN in files and sys.stdin is not None and sys.stdin.isatty():
@@ -70,7 +70,7 @@ def read_manifest(context: typer.Context, files: Sequence[str] | None) -> Manife
 
 
 def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Context:
-    """Return the context of a planner; raise ConfigError if variables are not in the database."""
+    """Return the context of a planner; ConfigError if variables are not in the database."""
     if manifest.every_user or any(
         user.variables or "variables" in user.complete for user in manifest.users.values()
     ):
@@ -88,9 +88,9 @@ def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Co
 
 
 def plan_id_key(session: Session) -> str:
-    """Return the key for plan ids: the secret key, or the hash of the acting user's password.
+    """Return the HMAC key for plan ids: the secret key, or the hash of the acting user's password.
 
-    Declared values go into an id. With a known key, they could be guessed from the id.
+    An id depends on declared values, which could be guessed from it if the HMAC key were known.
     """
     with suppress(LangkeysError):
         found = locations.find_secret_key(session.settings)
@@ -100,14 +100,14 @@ def plan_id_key(session: Session) -> str:
 
 
 def limits_of(*, prune: bool) -> Limits:
-    """Return the limits of a run that only shows its plan."""
+    """Return the limits of a command that only shows its plan."""
     return Limits(prune=prune)
 
 
 def show_plan(
     out: Output, session: Session, plan: Plan, *, dry_run: bool, is_done: bool = False
 ) -> None:
-    """Show a plan, before or after its execution: as JSON, as lines, or for a person."""
+    """Show a plan, before or after its execution: as JSON, as lines, or as text."""
     plan_id = plan.plan_id(plan_id_key(session))
     if out.as_json:
         out.document(_document(plan, plan_id, dry_run=dry_run))

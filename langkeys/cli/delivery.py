@@ -1,4 +1,4 @@
-"""Deliver new API keys: store them, deliver them, or revoke them again."""
+"""Store and deliver new API keys; if that fails, revoke them again."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,12 +29,12 @@ def store_and_deliver(
     additions: Callable[[NewApiKey], dict[str, Any]] = lambda _: {},
     table: Callable[[Iterable[NewApiKey]], Iterable[str]] | None = None,
 ) -> tuple[ApiKey, int]:
-    """Store new keys and deliver them to ``destination`` or stdout, or revoke them again.
+    """Store new keys and deliver them to ``destination`` or stdout; revoke them on failure.
 
-    Returns the first key and the number of keys, once they are stored, read back, delivered and
-    synced. ``additions`` returns fields for the end of a key's JSON object; ``table`` formats
-    several keys for a terminal. The output is complete before anything is stored, and is not kept
-    in memory however much it is.
+    Returns the first key and the number of keys, after they were stored, checked, delivered and
+    synced. ``additions`` returns fields for the end of a key's JSON object. ``table`` formats
+    several keys for a terminal. The output is complete before anything is stored; large output is
+    not kept in memory.
     """
     store = session.store
     with store.key_batch() as batch, Spool() as spool:
@@ -53,13 +53,13 @@ def store_and_deliver(
 
         api_keys.store_and_deliver(store, batch, deliver, lambda: _arrived(destination))
         if destination is not None and out.as_json:
-            # The keys have been delivered already: they stay, even if this fails.
+            # The keys have already been delivered, so they are kept even if this fails.
             out.deliver(spool)
         return next(iter(batch)), len(batch)
 
 
 class Lines(Generic[AnyKey]):
-    """Formats keys for stdout, which shows no whole key if the keys are in files."""
+    """Formats keys for stdout; if the keys are in files, stdout gets no whole key."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Lines(Generic[AnyKey]):
         self.url = url
 
     def of(self, keys: Iterator[AnyKey], *, as_array: bool) -> Iterator[str]:
-        """Yield the lines for keys, taking one key at a time."""
+        """Yield the lines for keys; the keys are taken one at a time."""
         if self.out.as_json:
             objects = (self._object(number, key) for number, key in enumerate(keys))
             yield from array_lines(objects) if as_array else map(json_text, objects)
@@ -110,7 +110,7 @@ class Lines(Generic[AnyKey]):
 
 
 def _arrived(destination: Destination | None) -> tuple[int, str]:
-    """Return how many files were published if others failed, and a sentence that names them."""
+    """Return how many files were published before one failed, and a sentence that names them."""
     if destination is None or not destination.is_split:
         return 0, ""
     paths = [str(destination.path_of(number)) for number in range(destination.published)]
@@ -121,7 +121,7 @@ def _arrived(destination: Destination | None) -> tuple[int, str]:
 
 
 def warn_of_file(out: Output, staged: StagedFile | None) -> None:
-    """Warn of changes to the owner or mode of a file that was replaced."""
+    """Warn of changes to the owner or mode of a replaced file."""
     for warning in () if staged is None else staged.warnings:
         out.warn(warning)
 

@@ -111,7 +111,7 @@ def _show(out: Output, report: Report) -> None:
 
 
 def _settings_lines(out: Output, report: Report) -> Iterator[str]:
-    """Yield a table of the settings; a value that is too long for it has the line below."""
+    """Yield a table of the settings; a value that does not fit follows on the next line."""
     rows = [
         (setting.name, setting.value, setting.source or "")
         for setting in report.settings
@@ -119,7 +119,7 @@ def _settings_lines(out: Output, report: Report) -> Iterator[str]:
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     if out.width is not None and sum(widths) + 4 > out.width:
-        # The whole paths stand among the findings.
+        # The findings show the whole paths.
         rows = [(name, value, source.rpartition("/")[2]) for name, value, source in rows]
     taken = 4 + max((len(name) + len(source) for name, _, source in rows), default=0)
     fits = [out.width is None or taken + len(value) <= out.width for _, value, _ in rows]
@@ -129,7 +129,7 @@ def _settings_lines(out: Output, report: Report) -> Iterator[str]:
         for (name, value, source), fit in zip(rows, fits, strict=True)
     )
     table = out.table_lines(heads, shown)
-    yield from islice(table, 2)  # titles and a rule
+    yield from islice(table, 2)  # the titles and the rule
     for line, (_, value, _), fit in zip(table, rows, fits, strict=True):
         yield line
         if not fit:
@@ -137,7 +137,7 @@ def _settings_lines(out: Output, report: Report) -> Iterator[str]:
 
 
 def _abilities(generation: Generation) -> str:
-    """Return what a server of this generation can do with API keys."""
+    """Describe what a server of this generation supports for API keys."""
     keys = "encrypted" if generation.encrypts_keys else "in plaintext"
     if generation.has_key_hash:
         keys += ", with a hash"

@@ -13,7 +13,7 @@ from langkeys.sessions.session import Access, Session
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """Return the settings that the global options, the environment and ``.env`` give."""
+    """Return the settings from the global options, the environment and ``.env``."""
     call = invocation(context)
     database, env_file = call.given.get("database"), call.given.get("env_file")
     call.settings = Settings(
@@ -24,13 +24,13 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def refuse_own_file(context: typer.Context, path: Path | None) -> None:
-    """Raise ConflictError if a secret would overwrite a file of the deployment itself."""
+    """Raise ConflictError if a secret would overwrite one of the deployment's own files."""
     if path is not None and str(path) != "-":
         locations.refuse_own_file(settings_of(context), path)
 
 
 def session_of(context: typer.Context, *, access: Access) -> Session:
-    """Return the session of a command, which declares who must be authenticated."""
+    """Return a command's session; ``access`` declares who must be authenticated."""
     output = invocation(context).output
     given = invocation(context).given
     reason = given.get("reason")

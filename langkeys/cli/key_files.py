@@ -1,4 +1,4 @@
-"""Write new API keys to files, in a chosen format: one file for all, or one for each."""
+"""Write new API keys to files in a chosen format: one file for all keys, or one for each."""
 
 import re
 from collections import Counter
@@ -19,13 +19,13 @@ from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
 MAX_FILE_NAME_BYTES = 200
-"""The maximum in bytes, below that of file systems, as the staged file has a longer name."""
+"""The maximum length in bytes; file systems allow more, which the staged file's name needs."""
 
 _NOT_IN_FILE_NAMES = re.compile("[/\x00-\x1f\x7f-\x9f]")
 
 
 class NewKey(Protocol):
-    """A new key, made in a database or by a server."""
+    """A new key, created in a database or by a server."""
 
     @property
     def row(self) -> ApiKey:
@@ -40,7 +40,7 @@ AnyKey = TypeVar("AnyKey", bound=NewKey)
 
 
 class Format(str, Enum):
-    """The formats of a new key."""
+    """The formats in which a new key can be written."""
 
     KEY = "key"
     K8S_SECRET = "k8s-secret"  # noqa: S105 - a format
@@ -63,7 +63,7 @@ NamespaceOption = Annotated[str | None, typer.Option(metavar="NS", help="The Sec
 
 
 class Form(NamedTuple):
-    """How a new key is written: alone, or in a Kubernetes Secret, which holds one key."""
+    """The form of a new key: the bare key, or a Kubernetes Secret, which holds a single key."""
 
     is_bare: bool = True
     secret_name: str = SECRET_NAME
@@ -98,7 +98,7 @@ def form_of(
 ) -> Form:
     """Return the form that the options select; UsageError if they contradict each other.
 
-    ``is_shown``: the form is for stdout, without --json.
+    ``is_shown``: the form is written to stdout, without --json.
     """
     if format_ is Format.KEY:
         if (secret_name, secret_key, namespace) != (None, None, None):
@@ -120,7 +120,7 @@ def form_of(
 
 
 def is_file(path: Path | None) -> bool:
-    """Tell whether ``--write-to`` names a file: ``-`` is stdout."""
+    """Tell whether ``--write-to`` names a file; ``-`` means stdout."""
     return path is not None and str(path) != "-"
 
 
@@ -134,11 +134,11 @@ class Destination:
         self._is_shared = is_shared
 
     def path_of(self, number: int) -> Path:
-        """Return the file of a key, by the key's number from 0."""
+        """Return the path for a key; ``number`` counts the keys from 0."""
         return self.files[0 if self._is_shared else number].path
 
     def shown_path_of(self, number: int) -> str:
-        """Return the file of a key as a person names it: from the working folder, if below it."""
+        """Return the path for a key, relative to the working folder if it is inside that folder."""
         path, here = self.path_of(number), Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -152,8 +152,8 @@ class Destination:
         (staged,) = self.files
         count = 0
         for some in in_batches(keys, ROWS_AT_ONCE):
-            # A single key has no newline at its end, like mounted secrets; several keys have one
-            # each.
+            # A single key has no trailing newline, like mounted secrets; each of several keys has
+            # one.
             before = "\n" if count == 1 and self.form.is_bare else ""
             after = "\n" if count + len(some) > 1 and self.form.is_bare else ""
             staged.add(before + "\n".join(map(self._text, some)) + after)
@@ -173,11 +173,11 @@ class Destination:
 
     @property
     def is_split(self) -> bool:
-        """Whether some files have been published and others have not."""
+        """Whether some files were published and others were not."""
         return not self._is_shared and 0 < self.published < len(self.files)
 
     def warn(self, out: Output) -> None:
-        """Warn of changes to the owner or mode of files that were replaced."""
+        """Warn of changes to the owner or mode of replaced files."""
         for staged in self.files:
             for warning in staged.warnings:
                 out.warn(warning)
@@ -201,7 +201,7 @@ def file_for_each(
     form: Form,
     refuse: Callable[[Path], None],
 ) -> Destination:
-    """Stage a file for each key in a folder, named after the key. Existing files are replaced.
+    """Stage a file for each key in a folder; it is named after the key and may replace a file.
 
     ``refuse`` raises an error for a path that must not be replaced.
     """
@@ -217,18 +217,18 @@ def file_for_each(
 def try_file_for_each(
     folder: Path, keys: Sequence[ApiKey], form: Form, refuse: Callable[[Path], None]
 ) -> None:
-    """Raise the error that ``file_for_each`` would raise; no file stays."""
+    """Raise any error that ``file_for_each`` would raise; leave no file behind."""
     with ExitStack() as trial:
         file_for_each(trial, folder, keys, form, refuse)
 
 
 def file_names(keys: Sequence[ApiKey]) -> list[str]:
-    """Return file names for keys: the key's name, and the start of its id if names are equal.
+    """Return file names for keys: a key's name, with the start of its id if names are equal.
 
     Characters that file names cannot contain become ``_``, so that no name leads out of the folder.
     """
     names = [_file_name(key.name or "") for key in keys]
-    # Some file systems ignore case in names.
+    # Some file systems ignore the case of names.
     alike = Counter(map(_folded, names))
     taken = {_folded(name) for name in names if alike[_folded(name)] == 1}
     for number, key in enumerate(keys):

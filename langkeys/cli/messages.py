@@ -1,4 +1,4 @@
-"""Messages on stderr that several commands share."""
+"""Messages on stderr that several commands use."""
 
 from collections.abc import Iterable, Sequence, Sized
 
@@ -10,7 +10,7 @@ from langkeys.text import counted
 
 
 def warn_of_undecryptable(session: Session, what: str) -> None:
-    """Warn of values that cannot be decrypted, and name the secret key, or its absence."""
+    """Warn of values that cannot be decrypted; name the secret key, or say that it is missing."""
     cipher = session.reading_cipher
     if cipher.error is None:
         session.warn(f"the secret key from {cipher.source} cannot decrypt {what}")
@@ -38,7 +38,7 @@ def say_other_rows(
 ) -> None:
     """Name other rows of the same keys that were changed too; ``done`` says how.
 
-    With ``deleted`` also rows that cannot be read.
+    With ``deleted``, unreadable rows were changed, too.
     """
     for key in keys:
         for row in key.others:

@@ -29,9 +29,9 @@ _HINT = "use --password-file FILE, --password-file - for stdin, or --random"
 
 
 def given_password(password_file: Path | None, random: bool) -> str | None:
-    """Return the password that the options give, or None if it must be asked for.
+    """Return the password from the options, or None if the user must be asked for it.
 
-    Raises UsageError for a password that is not allowed, and if nobody can be asked.
+    Raises UsageError for a password that is not allowed, or if nobody can be asked.
     """
     if random and password_file is not None:
         raise UsageError("--random and --password-file cannot be used together")
@@ -64,7 +64,7 @@ def _checked(password: str) -> str:
 
 
 def warn_of_length(out: Output, password: str) -> None:
-    """Warn that the end of a very long password is ignored."""
+    """Warn that servers ignore the end of a very long password."""
     if len(password.encode()) > password_rules.COUNTED_BYTES:
         out.warn(
             f"the password is longer than {password_rules.COUNTED_BYTES} bytes:"
@@ -80,7 +80,7 @@ def deliver(
     made_up: str | None,
     additions: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Show a user with a new password, and the password itself if it was generated.
+    """Show a user with a new password; also show the password if it was generated.
 
     ``additions`` are fields for the end of the JSON object. If a generated password cannot be
     delivered, the old password is restored, or the new user deleted.
@@ -100,7 +100,7 @@ def deliver(
 
 @contextmanager
 def _undo_on_failure(session: Session, new: User, old: User | None) -> Iterator[None]:
-    """Undo a new password if the block that delivers it fails, Ctrl-C included."""
+    """Undo a new password if the block that delivers it fails or is interrupted."""
 
     def undo() -> str:
         what = "the new user" if old is None else "the new password"

@@ -1,7 +1,7 @@
 """Global options, groups and commands.
 
-Global options may come before a command or after it. Every group and command has them, and the last
-one counts.
+Global options may come before or after a command: every group and command has them. If an option is
+repeated, the last one counts.
 """
 
 import re
@@ -73,16 +73,17 @@ DryRun = Annotated[
 class Invocation:
     """One run of langkeys: its output, and its global options by name.
 
-    Fast to import, as ``--help`` needs no more. ``langkeys.cli.invocation`` opens its session.
+    Fast to import, because ``--help`` needs nothing else. ``langkeys.cli.invocation`` opens the
+    session.
     """
 
     def __init__(self, output: Output) -> None:
         self.output = output
         self.given: dict[str, str | bool] = {}
         self.settings: Settings | None = None
-        """The settings, once they have been read."""
+        """The settings, after they have been read."""
         self.refused: Callable[[LangkeysError], None] | None = None
-        """Records a refusal, for commands that change a server."""
+        """Records a refusal; set by commands that change a server."""
 
 
 def invocation(context: typer.Context) -> Invocation:
@@ -93,7 +94,7 @@ def invocation(context: typer.Context) -> Invocation:
 
 
 def context_of(parent: Any, command: Any, name: str) -> Any:
-    """Return a context for a subcommand without parsing anything."""
+    """Return a context for a subcommand, without parsing anything."""
     return typer.Context(command, info_name=name, parent=parent)
 
 
@@ -107,11 +108,11 @@ def _keep(context: typer.Context, parameter: Any, value: Any) -> Any:
 
 
 class GlobalOption(TyperOption):
-    """An option that every command has; only the root's help describes it."""
+    """An option of every command; only the root's help describes it."""
 
 
 class RemoteOption(TyperOption):
-    """An option for asking a live server; the help lists these separately."""
+    """An option for using a live server; the help lists these options separately."""
 
 
 def _global_options() -> list[TyperOption]:
@@ -157,7 +158,7 @@ def _fill_exit_codes(command: Any) -> None:
 
 @contextmanager
 def _name_command(context: Any) -> Iterator[None]:
-    """Add the command to a parsing error that does not have it."""
+    """Add the command to a parsing error that lacks it."""
     try:
         yield
     except typer.TyperException as error:
@@ -173,7 +174,7 @@ def _write_page(context: Any, formatter: Any) -> None:
 
 
 def _reads_stdin(given: Mapping[str, Any]) -> bool:
-    """Tell whether an argument stands for stdin; for what is written, ``-`` is stdout."""
+    """Tell whether an argument means stdin; for output files, ``-`` means stdout."""
     return any(
         str(item) == "-"
         for name, value in given.items()
@@ -183,7 +184,7 @@ def _reads_stdin(given: Mapping[str, Any]) -> bool:
 
 
 class Command(TyperCommand):
-    """A command with the global options; its usage errors do not repeat what was typed."""
+    """A command with the global options; its usage errors do not repeat the typed text."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -217,7 +218,8 @@ class JsonCommand(Command):
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        # Looked up before the command line is parsed, so that a parsing error is JSON too.
+        # main() looks for --json before the command line is parsed, so that parsing errors are JSON
+        # too.
         self.params.insert(
             -len(VALUED) - 1,
             TyperOption(
@@ -230,7 +232,7 @@ class JsonCommand(Command):
 
 
 class EncryptingCommand(JsonCommand):
-    """A command that encrypts values, with an option to give up what a lost key has encrypted."""
+    """A command that encrypts values; it has an option to give up values of a lost secret key."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -290,7 +292,7 @@ class RemoteEncryptingCommand(RemoteCommand, EncryptingCommand):
 
 
 def is_remote(context: typer.Context) -> bool:
-    """Tell whether a command uses a server over REST; LANGFLOW_URL alone does not select it."""
+    """Tell whether a command uses a server over REST; LANGFLOW_URL alone is not enough."""
     given = invocation(context).given
     if "url" not in given and "remote" not in given:
         if "via" in given:
@@ -310,10 +312,10 @@ def is_remote(context: typer.Context) -> bool:
 
 
 class Group(TyperGroup):
-    """A group with the global options, which imports its members when they are called.
+    """A group with the global options; it imports a member when that member is called.
 
-    ``members`` maps a name to the module with its ``app``, and its line of help. ``default`` is the
-    command to run if none is named.
+    ``members`` maps a name to a module with an ``app``, and to a line of help. ``default`` is the
+    command that runs if none is named.
     """
 
     members: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -325,7 +327,7 @@ class Group(TyperGroup):
         _fill_exit_codes(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of the members, imported or not."""
+        """Return the names of all members, imported or not."""
         return [*super().list_commands(ctx), *self.members]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -338,10 +340,10 @@ class Group(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the member that is called; suggest others if there is none."""
+        """Find the member that is called; suggest others if it does not exist."""
         name, *rest = args
         if name == "help" and name not in self.members:
-            # As other programs accept it: langkeys api-key help create.
+            # Accept ``langkeys api-key help create``, as other programs do.
             name, rest = (rest[0], ["--help"]) if rest else (ctx.info_name, [])
             if not rest:
                 invocation(ctx).output.data(f"{ctx.get_help()}\n")
@@ -354,7 +356,7 @@ class Group(TyperGroup):
         return (None if command is None else name), command, rest
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Complete the options of the default command too."""
+        """Also complete the options of the default command."""
         offered = super().shell_complete(ctx, incomplete)
         if self.default is not None and incomplete.startswith("-"):
             command = self.get_command(ctx, self.default)
@@ -368,10 +370,10 @@ class Group(TyperGroup):
         _write_page(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the default command if none is named; show the help if there is nothing at all."""
+        """Insert the default command if none is named; without any arguments, show the help."""
         if ctx.resilient_parsing:
-            # A shell asks for the next word: a verb, unless an option of the default command came
-            # first.
+            # A shell asks for the next word. Offer verbs, unless an option of the default command
+            # comes first.
             if self.default is not None and args and starts_with_option(args):
                 args = [self.default, *args]
         elif self.default is not None and names_no_command(args):
@@ -385,7 +387,7 @@ class Group(TyperGroup):
 def new_app(**attributes: Any) -> typer.Typer:
     """Return a Typer app with plain help and without decorated tracebacks."""
     attributes.setdefault("add_completion", False)
-    # Rich markup in the help doubles the time of --help.
+    # Rich markup in the help would double the time of --help.
     return typer.Typer(
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -1,14 +1,15 @@
-"""What goes where. The only module that prints.
+"""Decide what goes to stdout and stderr. Only this module prints.
 
-- stdout is for data, stderr for everything else: notes, warnings, prompts, progress, errors.
-- A command that fails writes nothing to stdout: data is complete before its first byte is written.
-- On a terminal stdout gets tables and sentences, elsewhere one line a row, tab-separated, without
-  header, colour or truncation; with --json one JSON document, the same in both cases.
-- With --json an error is one JSON object on stderr. Warnings that came before it stand in it, so
-  that stderr stays one document.
-- Names and the like come from a database that others write: control, format and invisible
-  characters in them are shown, not obeyed, in sentences, lines and JSON, wherever these go. Only
-  new keys and revealed values are exact.
+- stdout is for data. stderr is for everything else: notes, warnings, prompts, progress, errors.
+- A command that fails writes nothing to stdout: all data is ready before its first byte is written.
+- On a terminal, stdout gets tables and sentences. Elsewhere, it gets one line for each row,
+  tab-separated, without header, colour or truncation. With --json, it gets one JSON document in
+  both cases.
+- With --json, an error is one JSON object on stderr. It contains the warnings that came before it,
+  so that stderr is a single document.
+- Names come from a database that others write to. So control, format and invisible characters are
+  escaped in sentences, lines and JSON, at any destination. Only new keys and revealed values are
+  exact.
 """
 
 import os
@@ -28,11 +29,11 @@ from langkeys.text import json_visible, visible
 
 
 class Head(NamedTuple):
-    """The title of a table's column, and how it may shrink on a narrow terminal.
+    """The title of a table's column, and how the column may shrink on a narrow terminal.
 
-    ``least`` is the minimum width that texts may be cut to; 0: never cut. Columns with the highest
-    ``rank`` are left out first; 0: never. ``is_kept``: the column stays even if it has the same
-    text in every row.
+    ``least`` is the minimum width to which texts may be cut; 0 means that they are never cut.
+    Columns with the highest ``rank`` are omitted first; columns with rank 0 are never omitted. With
+    ``is_kept``, the column is shown even if it has the same text in every row.
     """
 
     title: str
@@ -42,7 +43,7 @@ class Head(NamedTuple):
 
 
 class UndeliveredError(FailedError):
-    """stdout did not accept the data; ``closed_pipe`` if its reader has gone."""
+    """stdout did not accept the data; ``closed_pipe`` says that its reader has gone."""
 
     def __init__(self, message: str, *, closed_pipe: bool) -> None:
         super().__init__(message, hint=None)
@@ -56,7 +57,7 @@ class Output:
         self.as_json = as_json
         self.quiet = False
         self.fields: tuple[str, ...] | None = None
-        """The columns that --fields selects, checked."""
+        """The columns that --fields selects, already checked."""
         self.has_header = False
         self._warnings: list[str] = []
         self._warned: set[str] = set()
@@ -73,27 +74,27 @@ class Output:
 
     @property
     def is_sentences(self) -> bool:
-        """Whether data is shown to a person, as tables and sentences."""
+        """Whether stdout gets tables and sentences for a person."""
         return self.is_terminal and not self.as_json
 
     @property
     def width(self) -> int | None:
-        """The width of the terminal that stdout is, or None."""
+        """The width of stdout in columns if it is a terminal, else None."""
         return terminal_width(sys.stdout)
 
     # stdout
 
     def require_stdout(self) -> None:
-        """Raise UndeliveredError if stdout is closed, before anything is done."""
+        """Raise UndeliveredError, before anything is done, if stdout is closed."""
         if sys.stdout is None:
             raise UndeliveredError("stdout is closed", closed_pipe=False)
 
     def data(self, text: str) -> None:
-        """Write data; raise UndeliveredError unless all of it has been accepted and synced."""
+        """Write data; raise UndeliveredError unless all of it was accepted and synced."""
         self._write_all([text])
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write all lines, or none if making one of them fails."""
+        """Write all lines, or none if creating one of them fails."""
         with Spool() as spool:
             spool.fill(lines)
             self.deliver(spool)
@@ -119,7 +120,7 @@ class Output:
             if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
                 os.fsync(sys.stdout.fileno())
         except OSError as error:
-            # Python would try to flush the rest at exit, and report an error.
+            # Otherwise Python would try to flush the rest at exit, and report an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise UndeliveredError(
                 f"cannot write to stdout: {error.strerror}",
@@ -127,7 +128,7 @@ class Output:
             ) from None
 
     def _say_later(self) -> None:
-        """Print what a table leaves out."""
+        """Print notes about what a table omits."""
         for text in () if self.quiet else self._later:
             _say("note: ", text)
         self._later.clear()
@@ -137,7 +138,7 @@ class Output:
         self.data(json_text(value) + "\n")
 
     def document_with_array(self, head: Mapping[str, Any], name: str, array: Spool) -> None:
-        """Write one JSON object: the fields of ``head``, then an array from a spool."""
+        """Write one JSON object: the fields of ``head``, and then an array from a spool."""
         start = json_text(head).removesuffix("\n}")
         self._write_all(chain([f'{start},\n"{name}": '], array.chunks(), ["}\n"]))
 
@@ -166,7 +167,7 @@ class Output:
             _say("note: ", text)
 
     def warn(self, text: str) -> None:
-        """Print a warning on stderr, once."""
+        """Print a warning on stderr; a repeated warning is printed only once."""
         if text in self._warned:
             return
         self._warned.add(text)
@@ -176,7 +177,7 @@ class Output:
             _say("warning: ", text)
 
     def finish(self) -> None:
-        """Print the warnings that were held back in case of an error."""
+        """Print the warnings that were held back to become part of an error."""
         for text in self._warnings:
             _say("warning: ", text)
         self._warnings.clear()
@@ -184,7 +185,7 @@ class Output:
     def error(self, error: LangkeysError, *, details: Sequence[str] = ()) -> None:
         """Print an error and its hint; ``details`` are for finding the cause of a bug."""
         if isinstance(error, InterruptedCommandError) and is_stderr_terminal():
-            _to_stderr("")  # after a question, or the ^C that the terminal shows
+            _to_stderr("")  # start a new line after a question or ^C
         if self.as_json:
             described: dict[str, Any] = {
                 "error": {"code": error.code, "message": error.message, "hint": error.hint}
@@ -207,7 +208,7 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
-        """Show a progress bar on a terminal's stderr, for work that takes more than a moment."""
+        """Show a progress bar on a terminal's stderr if there is much work."""
         shown = is_stderr_terminal() and not self.quiet
         if not shown or total < 1000:
             yield lambda _: None
@@ -226,10 +227,11 @@ class Output:
         *,
         whole: str | None = None,
     ) -> bool:
-        """Show rows under column titles; False if there are no rows.
+        """Show rows under column titles; return False if there are no rows.
 
-        Columns with the same text in every row, or without space, are left out and named on stderr,
-        and so are those whose texts are cut. ``whole`` says how to see everything.
+        Columns are omitted if they have the same text in every row, or if there is no space for
+        them. Omitted columns, and those with cut texts, are named on stderr. ``whole`` says how to
+        see everything.
         """
         count = 0
 
@@ -249,7 +251,7 @@ class Output:
         *,
         whole: str | None = None,
     ) -> Iterator[str]:
-        """Yield the lines of ``table``; what is left out is named after the last of them."""
+        """Yield the lines of ``table``; notes about omitted columns follow the last line."""
         from langkeys.cli.tables import Layout
 
         layout = Layout([Head(head) if isinstance(head, str) else head for head in heads])
@@ -261,7 +263,7 @@ class Output:
                 self._later += layout.remarks(whole)
 
     def card(self, fields: Mapping[str, str]) -> None:
-        """Show the fields of one thing, a line each, uncut, so that they can be copied."""
+        """Show the fields of one object, one on each line, uncut, so that they can be copied."""
         width = max(map(len, fields))
         lines = (f"{name.ljust(width)}  {value}" for name, value in fields.items())
         self._paragraphs(lines, hanging=width + 2)
@@ -269,7 +271,7 @@ class Output:
     def new_key_panel(self, api_key: str, name: str, url: str | None) -> str:
         """Return the text that shows a new key once, with a command to try it.
 
-        The command asks for the key: as an argument it would be in the shell's history.
+        The command asks for the key, because an argument would stay in the shell's history.
         """
         from langkeys.cli.tables import titled
         from langkeys.config.urls import shown_url
@@ -286,7 +288,7 @@ class Output:
 
 
 def tab_separated(row: Sequence[object]) -> str:
-    """Return a row as a tab-separated line: None as an empty field, special characters escaped.
+    """Return a row as a tab-separated line: None is an empty field; special characters are escaped.
 
     A backslash is doubled, so that a name cannot imitate an escape.
     """
@@ -310,14 +312,14 @@ def _encodable(line: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return indented JSON, in Unicode as far as it can be displayed."""
+    """Return indented JSON; characters that can be displayed are not escaped."""
     import json
 
     return json_visible(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def array_lines(values: Iterable[Any]) -> Iterator[str]:
-    """Yield the lines of a JSON array, one for each value; without indentation it is fast."""
+    """Yield the lines of a JSON array, one for each value; without indentation, which is slow."""
     import json
 
     encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -329,7 +331,7 @@ def array_lines(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _say(start: str, text: str) -> None:
-    """Print a message on stderr, on a terminal wrapped at words."""
+    """Print a message on stderr; on a terminal, wrap it at words."""
     lines = wrapped(f"{start}{visible(text)}", terminal_width(sys.stderr), len(start))
     _to_stderr("\n".join(lines))
 
@@ -341,5 +343,5 @@ def _to_stderr(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Nobody reads it, and the exit code still reports the failure.
+        # stderr has no reader; the exit code still reports the failure.
         sys.stderr = None

@@ -1,7 +1,7 @@
-"""Ask the person at the terminal, and read secrets from stdin or a file.
+"""Ask the user at the terminal, and read secrets from stdin or a file.
 
-There are prompts if stdin and stderr are terminals, whatever stdout is; where else, see
-``langkeys.cli.terminal``.
+Prompts need stdin and stderr to be terminals, whatever stdout is. ``langkeys.cli.terminal``
+describes an exception.
 """
 
 import select
@@ -22,14 +22,14 @@ from langkeys.text import holds_several_keys, visible
 __all__ = ("can_ask", "is_interactive")
 
 MAX_KEY_BYTES = 64 << 20
-"""The maximum size of API keys on stdin, one a line: more than a million keys."""
+"""The maximum size of API keys on stdin, one on each line: more than a million keys."""
 
 LOOKING_UP = 0.2
 """Seconds between checks for Ctrl-C during a question."""
 
 
 def hidden(prompt: str) -> str | None:
-    """Ask for a secret without showing it; None if the person ends the input instead."""
+    """Ask for a secret without showing it; return None if the user ends the input instead."""
     import getpass
 
     try:
@@ -71,12 +71,12 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def is_wanted(question: str) -> bool:
-    """Ask a yes-or-no question at the terminal; anything but a yes means no."""
+    """Ask a yes-or-no question at the terminal; any answer but yes means no."""
     with answers() as stream:
         lines = wrapped(f"{visible(question)} [y/N]", terminal_width(sys.stderr))
         sys.stderr.write("\n".join(lines) + " ")
         sys.stderr.flush()
-        # A blocking read would delay Ctrl-C until the next key, so this checks regularly.
+        # A blocking read would delay Ctrl-C until the next keystroke, so check regularly.
         while not select.select([stream], [], [], LOOKING_UP)[0]:
             pass
         answer = stream.readline()
@@ -86,18 +86,18 @@ def is_wanted(question: str) -> bool:
 
 
 def confirm_at_terminal(question: str, *, yes: bool) -> None:
-    """Ask before access ends, where somebody can be asked; see ``confirm``.
+    """Ask before access ends, if somebody can be asked; see ``confirm``.
 
-    Elsewhere nothing is asked, and none of it is refused: scripts have always done it so.
+    If nobody can be asked, the command continues, because existing scripts rely on that.
     """
     if can_ask():
         confirm(question, yes=yes)
 
 
 def secret_lines(what: str) -> list[str]:
-    """Read secrets from stdin, one a line, or one at a hidden prompt if stdin is a terminal."""
+    """Read secrets from stdin, one on each line; on a terminal, read one at a hidden prompt."""
     text = (hidden(what) or "") if is_interactive() else _stdin_text(what, most=MAX_KEY_BYTES)
-    # Keys are pasted from logs, and no key has white space around it.
+    # Keys are often pasted from logs, and no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise UsageError(f"{what}: no input")
@@ -112,7 +112,7 @@ def secret_lines(what: str) -> list[str]:
 
 
 def secret_from_stdin(what: str) -> str:
-    """Read one secret from stdin, or ask for it; exactly one trailing newline is dropped."""
+    """Read one secret from stdin, or ask for it; drop one trailing newline."""
     if is_interactive():
         text = hidden(what[:1].upper() + what[1:]) or ""
     else:
@@ -126,19 +126,19 @@ def _stdin_text(what: str, *, most: int = MAX_BYTES) -> str:
     try:
         return stdin_bytes(what, most=most).decode("utf-8")
     except UnicodeError:
-        # In some locales Python decodes invalid bytes as surrogates.
+        # In some locales, Python decodes invalid bytes as surrogates.
         raise UsageError(f"{what} on stdin is not UTF-8 text") from None
 
 
 def secret_from_file(path: Path, what: str) -> str:
-    """Read one secret from a file; exactly one trailing newline is dropped."""
+    """Read one secret from a file; drop one trailing newline."""
     return read_secret(path, what)
 
 
 def exact_text(path: Path, what: str) -> str:
-    """Read text that may be empty from a file or, for ``-``, stdin, without its last newline.
+    """Read text, possibly empty, from a file or (``-``) stdin, without its last newline.
 
-    Its bytes otherwise stay as they are, ``\\r\\n`` included. Asks for it at a terminal.
+    All other bytes stay as they are, including ``\\r\\n``. At a terminal, ask for the text.
     """
     if str(path) != "-":
         source, content = str(path), read_bytes(path, what)
@@ -153,13 +153,13 @@ def exact_text(path: Path, what: str) -> str:
 
 
 def stdin_bytes(what: str, *, most: int = MAX_BYTES) -> bytes:
-    """Read all of stdin; raise UsageError where that is too much."""
+    """Read all of stdin; raise UsageError if it is too large."""
     if sys.stdin is None:
         return b""
     buffer = getattr(sys.stdin, "buffer", None)
     try:
         content = sys.stdin.read(most + 1).encode() if buffer is None else buffer.read(most + 1)
-    except OSError as error:  # stdin is a folder, say
+    except OSError as error:  # for example, stdin is a folder
         raise FailedError(f"cannot read {what} from stdin: {error.strerror}") from None
     if len(content) > most:
         raise UsageError(f"{what} on stdin is larger than {most} bytes")

@@ -75,7 +75,7 @@ def run(
 
 
 def _own_secrets(settings: Settings) -> list[str]:
-    with suppress(LangkeysError):  # reported where it is needed
+    with suppress(LangkeysError):  # errors are reported elsewhere, if they matter
         secret_key = locations.find_secret_key(settings)
         password = settings.text("LANGFLOW_SUPERUSER_PASSWORD")
         found = (None if secret_key is None else secret_key.text, password)
@@ -84,15 +84,15 @@ def _own_secrets(settings: Settings) -> list[str]:
 
 
 def _become(command: list[str], prepared: run_environment.RunEnvironment) -> NoReturn:
-    # As raw bytes, whatever the locale is.
+    # Use raw bytes, whatever the locale is.
     arguments = [argument.encode("utf-8", "surrogateescape") for argument in command]
-    # Python ignores these signals, and a program that it starts would inherit that.
+    # Python ignores these signals, and the program would inherit that.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
         if not command[0]:
             raise FileNotFoundError
-        os.execvpe(arguments[0], arguments, prepared.environment)  # noqa: S606 - that is the purpose
+        os.execvpe(arguments[0], arguments, prepared.environment)  # noqa: S606 - no shell
     except (FileNotFoundError, NotADirectoryError):
         raise CommandNotFoundError(f"no such program: {command[0]!r}") from None
     except OSError as error:

@@ -1,9 +1,9 @@
-"""``--install-completion`` and ``--show-completion``: scripts with which a shell asks langkeys.
+"""``--install-completion`` and ``--show-completion``: scripts that let a shell ask langkeys.
 
-The script for fish is Typer's. Typer's zsh script completes nothing at the first Tab of a session,
-because zsh then runs the file only to define the function; and zsh evaluates its output. Typer's
-bash script knows only what follows the last ``@``, ``:`` or ``=`` of a word, at which bash breaks
-words: it offers nothing for ``alice@exa``.
+The script for fish is Typer's. Typer's zsh script offers nothing at the first Tab of a session,
+because zsh then runs the file only to define the function. Its output is also evaluated by zsh.
+Typer's bash script offers nothing for ``alice@exa``: bash splits words at ``@``, ``:`` and ``=``,
+and the script sees only the last part.
 """
 
 from typing import Any, NoReturn
@@ -13,8 +13,8 @@ from typer import completion
 
 from langkeys.errors import FailedError
 
-# bash breaks words at more than spaces: they are joined again where nothing is between them. What
-# bash replaces is $2, the end of the word, so that only the rest of an offer is handed back.
+# bash splits words not only at spaces, so parts without a space between them are joined again. bash
+# replaces only $2, the end of the word, so only the rest of an offered word is returned.
 _BASH = """\
 _langkeys_completion() {
     local rest=${COMP_LINE:0:COMP_POINT} between part kept i n=-1
@@ -70,12 +70,12 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
 
 
 def prepare() -> None:
-    """Let langkeys answer a shell, as Typer does for a program with its own options."""
+    """Let langkeys answer a shell, as Typer does for a program with Typer's own options."""
     _typer("completion_init")()
 
 
 def install(context: typer.Context) -> NoReturn:
-    """Install completion for the shell that langkeys was started from, and exit."""
+    """Install completion for the shell that started langkeys, and exit."""
     shell, path = _typer("install")(_shell(), context.find_root().info_name)
     if shell in _SCRIPTS:
         path.write_text(_SCRIPTS[shell], encoding="utf-8")
@@ -83,7 +83,7 @@ def install(context: typer.Context) -> NoReturn:
 
 
 def show(context: typer.Context) -> NoReturn:
-    """Print the completion script for the shell that langkeys runs in, and exit."""
+    """Print the completion script for the shell that started langkeys, and exit."""
     shell, name = _shell(), str(context.find_root().info_name)
     script = _SCRIPTS.get(shell) or _typer("get_completion_script")(
         prog_name=name, complete_var=f"_{name.upper()}_COMPLETE", shell=shell
@@ -109,5 +109,5 @@ def _say(context: typer.Context, text: str) -> NoReturn:
 
 
 def _typer(name: str) -> Any:
-    # Typer offers these only through its own options.
+    # Typer exposes these functions only through its own options.
     return getattr(completion, name)

@@ -1,4 +1,4 @@
-"""A buffer for lines that must be complete before the first of them is written."""
+"""Buffer lines that must be complete before the first of them is written."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import IO
 from langkeys.errors import FailedError
 
 SPOOL_CHARACTERS = 1 << 19
-"""Data up to this size is buffered in memory, more of it in an unnamed temporary file."""
+"""Up to this many characters are buffered in memory; larger data goes to an unnamed file."""
 
 _CHUNK_CHARACTERS = 1 << 16
 
@@ -16,9 +16,9 @@ _CHUNK_CHARACTERS = 1 << 16
 class Spool:
     """A buffer for lines that must be complete before the first is written.
 
-    Like tempfile's SpooledTemporaryFile, whose import takes a noticeable part of a small command's
-    time. The file has no name, and nobody else can open it. If no folder is writable, as in a
-    read-only container, everything stays in memory.
+    It is like tempfile's SpooledTemporaryFile, whose import takes a noticeable part of a small
+    command's time. The file has no name, so nobody else can open it. If no folder is writable, as
+    in a read-only container, all lines stay in memory.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Spool:
             from tempfile import TemporaryFile
 
             try:
-                self._file = TemporaryFile(  # noqa: SIM115 - closed where the block ends
+                self._file = TemporaryFile(  # noqa: SIM115 - closed by __exit__
                     "w+", encoding="utf-8", errors="surrogatepass", newline=""
                 )
             except FileNotFoundError:  # no folder is writable
@@ -68,7 +68,7 @@ class Spool:
         self._characters = 0
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines; none of them may contain a line break."""
+        """Yield the lines; no line may contain a line break."""
         if self._file is not None:
             self._file.seek(0)
             for line in self._file:

@@ -1,4 +1,4 @@
-"""Tables, panels and progress bars for terminals. The only module that imports rich."""
+"""Tables, panels and progress bars for terminals. Only this module imports rich."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ CUT = "…"
 
 
 def _console() -> Console:
-    # Rich handles NO_COLOR and TERM=dumb itself.
+    # Rich itself handles NO_COLOR and TERM=dumb.
     return Console(file=sys.stdout, highlight=False)
 
 
@@ -30,11 +30,11 @@ def _rendered(renderable: RenderableType) -> str:
 
 
 class Layout:
-    """The columns of one table: its rows are measured first, then fitted, then written.
+    """The columns of one table; its rows are measured first, then fitted, then written.
 
-    A column with the same text in every row is left out. If the others are too wide, texts that may
-    be cut are cut, the widest first. If that is not enough, whole columns are left out, by their
-    rank. Nothing is wrapped; below 60 columns the terminal may do that.
+    A column with the same text in every row is omitted. If the others are too wide, texts that may
+    be cut are cut, the widest first. If that is not enough, whole columns are omitted by their
+    rank. Nothing is wrapped; on terminals below 60 columns, the terminal may wrap lines.
     """
 
     def __init__(self, heads: Sequence[Head]) -> None:
@@ -48,7 +48,7 @@ class Layout:
         self.rows = 0
 
     def measured(self, rows: Iterable[Sequence[str]]) -> Iterator[str]:
-        """Measure rows of visible text; yield each as a line for ``lines``."""
+        """Measure rows of visible text; yield each row as a line for ``lines``."""
         widths = self._widths
         for row in rows:
             if self.rows == 0:
@@ -63,7 +63,7 @@ class Layout:
             yield "\t".join(row)
 
     def fit(self) -> None:
-        """Choose columns and their widths, once all rows have been measured."""
+        """Choose the columns and their widths, after all rows have been measured."""
         everyone = range(len(self._heads))
         self._constant = [
             position
@@ -127,7 +127,7 @@ class Layout:
         return GAP.join(cells).rstrip()
 
     def remarks(self, whole: str | None = None) -> Iterator[str]:
-        """Yield sentences about what the table leaves out; ``whole`` says where it can be seen."""
+        """Yield sentences about what the table omits; ``whole`` says how to see everything."""
         same = [
             f"{self._heads[position].title.lower()} {self._same[position]}"
             for position in self._constant
@@ -153,27 +153,27 @@ def _width(text: str) -> int:
 
 
 def _fitted(text: str, width: int) -> str:
-    """Return a text at exactly this width, cut with an ellipsis if it is wider."""
+    """Return a text padded to exactly this width, or cut with an ellipsis if it is wider."""
     missing = width - _width(text)
     return text + " " * missing if missing >= 0 else _cut(text, width)
 
 
 def _cut(text: str, width: int) -> str:
-    start = text[: 8 * width]  # much longer only because of combining marks
+    start = text[: 8 * width]  # only combining marks make it much longer
     while _width(start) > width - 1:
         start = start[:-1]
     return start + CUT + " " * (width - 1 - _width(start))
 
 
 def titled(title: str, lines: Sequence[str]) -> str:
-    """Return lines under a titled rule, neither wrapped nor cut, so that they can be copied."""
+    """Return lines below a titled rule; they are not wrapped or cut, so that they can be copied."""
     body = "\n".join(lines)
     return f"{_rendered(Rule(Text(title, style='bold'), align='left'))}{body}\n{_rendered(Rule())}"
 
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr during the block; yields a function that sets the number done."""
+    """Show a bar on stderr during the block; yield a function that sets the number done."""
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -1,8 +1,8 @@
-"""Whether there is somebody to ask, and where: at stdin, or at the terminal itself.
+"""Find out whether somebody can be asked, and where: at stdin, or at the terminal itself.
 
-Where stdin is taken for data, a question may use the terminal, ``/dev/tty``. Only where stderr is
-that terminal and langkeys is in its foreground: a job in the background, or one whose terminal
-nobody holds, would wait for ever.
+If stdin is used for data, a question may use the terminal, ``/dev/tty``. This requires that stderr
+is that terminal and that langkeys runs in its foreground. A background job, or a job on a terminal
+without a user, would wait for ever.
 """
 
 import os
@@ -21,7 +21,7 @@ class _Stdin:
 
 
 def take_stdin(*, is_data: bool) -> None:
-    """Say whether the command reads data from stdin: its arguments tell, by ``-``."""
+    """Set whether the command reads data from stdin, as an argument ``-`` says."""
     _Stdin.is_data = is_data
 
 
@@ -31,7 +31,7 @@ def is_stderr_terminal() -> bool:
 
 
 def is_interactive() -> bool:
-    """Tell whether stdin and stderr are terminals, and not those of others in their foreground."""
+    """Tell whether stdin and stderr are terminals, and langkeys is not in their background."""
     return (
         sys.stdin is not None
         and sys.stdin.isatty()
@@ -41,7 +41,7 @@ def is_interactive() -> bool:
 
 
 def can_ask() -> bool:
-    """Tell whether there is somebody to ask."""
+    """Tell whether somebody can be asked."""
     return is_interactive() or (
         _Stdin.is_data
         and is_stderr_terminal()
@@ -51,7 +51,7 @@ def can_ask() -> bool:
 
 
 def _foreground() -> bool | None:
-    """Tell whether langkeys is in the foreground of stderr's terminal; None if it is not ours."""
+    """Tell whether langkeys is in the foreground of stderr's terminal; None if that is unknown."""
     try:
         return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
     except OSError:
@@ -60,7 +60,7 @@ def _foreground() -> bool | None:
 
 @contextmanager
 def answers() -> Iterator[TextIO]:
-    """Open what answers are read from."""
+    """Open the file that answers are read from."""
     if is_interactive():
         yield sys.stdin
         return

@@ -1,15 +1,15 @@
 """Wrap sentences and commands at words, to the width of a terminal.
 
-A word that is longer than a line, as a path may be, is left whole for the terminal to fold: it can
-be copied then. A command at the end of a sentence is copied, too: it gets a line of its own, or
-several, each but the last continued by a backslash.
+A word that is longer than a line, such as a path, is not split, so that it can be copied; the
+terminal wraps it. A command at the end of a sentence gets its own line, so that it can be copied,
+too. If it needs several lines, each but the last ends with a backslash.
 """
 
 import os
 import re
 from typing import TextIO
 
-# Compiled at first use: this module is imported by every command.
+# Compiled at first use, because every command imports this module.
 _COMMAND = (
     r"(?<=: )langkeys (?:api-key|user|variable|secret-key|init|whoami|doctor|run|backup|audit|plan"
     r"|apply|manifest|help)\b(?:[^;,]|,(?! ))*(?=[;,]|$)"
@@ -17,11 +17,11 @@ _COMMAND = (
 _WORD = r"""(?:'[^']*'|"[^"]*"|\S)+"""
 _CONTINUED = " \\"
 _SPACE = "\0"
-"""Stands for a space at which no line may end; visible text has no NUL."""
+"""A placeholder for a space at which no line may end; visible text contains no NUL."""
 
 
 def terminal_width(stream: TextIO | None) -> int | None:
-    """Return the columns of the terminal that a stream is, or None: not one, or not known."""
+    """Return the width of the terminal in columns; None if it is unknown or no terminal."""
     if stream is None or not stream.isatty():
         return None
     columns = os.environ.get("COLUMNS", "")
@@ -36,8 +36,8 @@ def terminal_width(stream: TextIO | None) -> int | None:
 def wrapped(text: str, width: int | None, hanging: int = 0) -> list[str]:
     """Return the lines of a sentence of visible text.
 
-    Lines after the first are indented by ``hanging`` more than the text itself. Without a
-    ``width``, there is one line.
+    Lines after the first are indented by ``hanging`` more than the text itself. Without ``width``,
+    there is only one line.
     """
     if width is None or len(text) <= width:
         return [text]
@@ -63,7 +63,7 @@ def wrapped(text: str, width: int | None, hanging: int = 0) -> list[str]:
 
 
 def command_lines(command: str, width: int) -> list[str]:
-    """Return the lines of a shell command, which a shell reads as one."""
+    """Return a shell command as several lines, which a shell reads as one command."""
     if len(command) <= width:
         return [command]
     lines = [""]

@@ -1,4 +1,4 @@
-"""``langkeys api-key``: a file a verb, imported when it is called."""
+"""``langkeys api-key``: one file for each verb, imported when the verb is called."""
 
 from typing import ClassVar
 

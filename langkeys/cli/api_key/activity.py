@@ -1,4 +1,4 @@
-"""Activate and deactivate an API key: the shared part of both commands."""
+"""Activate and deactivate an API key: the code that both commands use."""
 
 import typer
 

@@ -33,7 +33,7 @@ from langkeys.times import parsed_expiry, person_iso
 app = new_app()
 
 MAX_KEYS = 10_000_000
-"""The maximum for --count: a larger number is a typing error that would fill the disk."""
+"""The maximum of --count: a larger number is probably a typing error and would fill the disk."""
 
 
 @app.command(cls=RemoteEncryptingCommand)

@@ -86,7 +86,7 @@ def ensure(
         asked = _ask(session, name, owner, value or stored, yes=yes) if replace else None
         if value is None:
             if stored is None:
-                # A key that is there already is not encrypted again.
+                # An existing key is not encrypted again.
                 session.check_secret_key(encrypts=session.generation.encrypts_keys)
             require_writable(session.generation, session.store.location)
             value = ensuring.publish_value(path, stored, out.warn)
@@ -133,9 +133,9 @@ def ensure(
 def _ask(
     session: Session, name: str, owner: User, value: str | None, *, yes: bool
 ) -> set[str] | None:
-    """Ask before keys that work are revoked, where somebody can be asked.
+    """Ask before working keys are revoked, if somebody can be asked.
 
-    Return the ids that may be revoked; None if nobody was asked, so that all of them may.
+    Returns the ids that may be revoked, or None if nobody was asked: then all may be revoked.
     """
     store = session.store
     rows = () if value is None else session.endings.finder.find_all(value)

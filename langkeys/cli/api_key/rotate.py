@@ -296,7 +296,7 @@ def _report_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
         first = oldest.setdefault((key.user_id, key.name), key)
         if key.created_at < first.created_at:
             oldest[key.user_id, key.name] = key
-    # Once for all keys of one name and owner, of whom there may be thousands.
+    # Report only once for each name and owner, which may have thousands of keys.
     for key in oldest.values():
         for other in rotation.leftovers(session.store, key):
             if other.id not in chosen:

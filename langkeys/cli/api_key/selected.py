@@ -1,4 +1,4 @@
-"""Resolve the REFs of a command to API keys, and ask before keys are ended."""
+"""Resolve the REFs of a command to API keys, and require --yes for the acting key."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -35,7 +35,7 @@ RefArgument = Annotated[
 
 
 def resolved_key(session: Session, ref: str) -> ApiKey:
-    """Return the one key that a REF names; raise UsageError if stdin has several."""
+    """Return the one key that a REF names; raise UsageError if stdin contains several."""
     keys = resolved_keys(session, [ref])
     if len(keys) != 1:
         raise UsageError(f"stdin has {len(keys)} keys, but this command takes one")
@@ -45,7 +45,7 @@ def resolved_key(session: Session, ref: str) -> ApiKey:
 def resolved_keys(
     session: Session, refs: Sequence[str], *, destroys: bool = False, working: bool = False
 ) -> list[ApiKey]:
-    """Return the keys that REFs name, each once, in order; ``-`` means the lines of stdin.
+    """Return the keys that REFs name, in order and without repetition; ``-`` means lines of stdin.
 
     See ``langkeys.api_keys.references.get_api_key`` for ``destroys`` and ``working``.
     """
@@ -76,7 +76,7 @@ def resolved_keys(
 
 
 def resolved_rows(session: Session, refs: Sequence[str]) -> tuple[list[ApiKey], list[RowStub]]:
-    """Return the keys that REFs name, to be revoked, and the rows that cannot be read."""
+    """Return the keys that REFs name, to revoke them, and their unreadable rows."""
     keys: list[ApiKey] = []
     stubs: list[RowStub] = []
     finder = session.endings.finder
@@ -104,12 +104,12 @@ def _stubs(found: Sequence[RowStub], error: LangkeysError) -> Sequence[RowStub]:
 
 
 def rows_of(keys: Iterable[WholeKey]) -> list[ApiKey]:
-    """Return all rows of keys; for each key the row that was named comes first."""
+    """Return all rows of keys; for each key, the row that the user named comes first."""
     return [row for key in keys for row in (key.meant, *key.others)]
 
 
 def require_yes_for_acting(acting: Acting, keys: Sequence[ApiKey], *, yes: bool) -> None:
-    """Raise UsageError if the acting key would end without --yes."""
+    """Raise UsageError if the acting key would end and ``yes`` is false."""
     key = acting.api_key
     if key is not None and not yes and key.id in {chosen.id for chosen in keys}:
         raise UsageError(

@@ -66,7 +66,7 @@ def update(
 
 
 def _ask(session: Session, key: ApiKey, expires_at: datetime, *, yes: bool) -> None:
-    """Ask before a key that works gets an earlier expiry, where somebody can be asked."""
+    """Ask before a working key gets an earlier expiry, if somebody can be asked."""
     moment = now()
     for row in session.endings.whole_key(key).rows:
         if not is_working(row, session.generation, moment):

@@ -1,1 +1,1 @@
-"""Help pages for commands and topics, and suggestions for typing errors. Imported when needed."""
+"""Help pages for commands and topics, and suggestions after typing errors; imported when needed."""

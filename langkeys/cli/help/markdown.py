@@ -1,7 +1,7 @@
 """Convert the Markdown of ``docs/`` to plain text for a terminal.
 
-Rich can show Markdown, but breaks words in tables on narrow terminals. This module handles what the
-topics use: headings, paragraphs, lists, fenced code and tables.
+Rich can display Markdown, but splits words in tables on narrow terminals. This module supports what
+the topics use: headings, paragraphs, lists, fenced code and tables.
 """
 
 import re
@@ -14,12 +14,12 @@ _CODE = re.compile(r"`([^`]+)`")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _ITEM = re.compile(r"(\s*)([-*]|\d+\.) ")
 _SPACE = "\x00"
-"""A placeholder for a space within code, where a line must not be broken."""
+"""A placeholder for a space in code, where a line must not end."""
 _GAP = "  "
 
 
 def plain_text(source: str, width: int) -> str:
-    """Return Markdown as text of ``width`` columns; words are never broken."""
+    """Return Markdown as text of ``width`` columns; words are never split."""
     lines = _COMMENT.sub("", source).splitlines()
     return "\n\n".join("\n".join(block) for block in _blocks(lines, width))
 

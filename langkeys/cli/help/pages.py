@@ -1,4 +1,4 @@
-"""The help page of a command, from the parser, and its layout on a terminal.
+"""Make the help page of a command from the parser, and lay it out for a terminal.
 
 The man page and ``docs/commands.md`` are made from the same pages, so that they cannot differ.
 """
@@ -16,7 +16,7 @@ from langkeys.cli.wrapping import command_lines
 EXAMPLES = "Examples:"
 _WIDEST_NAME = 26
 _SEE_ALSO = {"REF": "references", "SPAN": "formats", "WHEN": "formats"}
-"""The topics that explain placeholders in a usage or an option."""
+"""The topics that explain placeholders in a usage line or an option."""
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -24,7 +24,7 @@ Rows = tuple[tuple[str, str], ...]
 class Page(NamedTuple):
     """The content of a command's help.
 
-    ``path`` is the command as typed, ``usage`` the arguments after it. ``remote`` are the options
+    ``path`` is the command as typed; ``usage`` contains its arguments. ``remote`` are the options
     for a live server, ``shared`` the global options.
     """
 
@@ -109,7 +109,7 @@ def text_of(context: Any, width: int) -> str:
 
 
 def _parts(text: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Split a docstring into its first paragraph, the others, and the lines of its examples."""
+    """Split a docstring into its first paragraph, its other paragraphs, and example lines."""
     paragraphs: list[str] = []
     examples: list[str] = []
     for block in inspect.cleandoc(text).replace("\b\n", "").split("\n\n"):
@@ -133,7 +133,7 @@ def _names(option: Any, context: Any) -> str:
 
 
 def _text(parameter: Any, context: Any) -> str:
-    """Return a parameter's help with its default, but without a number's range."""
+    """Return a parameter's help with its default, but without the range of a number."""
     if parameter.opts == ["--help"] or "--help" in parameter.opts:
         return "Show the help of a command."
     text = (parameter.help or "").rstrip(".") + "."
@@ -146,7 +146,7 @@ def _text(parameter: Any, context: Any) -> str:
 
 
 def _example(line: str, width: int) -> list[str]:
-    """Return an example; what it does, after two spaces, is below it if it does not fit."""
+    """Return the lines of an example; a description that does not fit goes below the command."""
     if len(line) + 2 <= width:
         return [f"  {line}"]
     command, _, does = line.partition("  ")
@@ -156,7 +156,7 @@ def _example(line: str, width: int) -> list[str]:
 
 
 def _definitions(rows: Rows, width: int) -> list[str]:
-    """Return names with their descriptions beside them, or below long names."""
+    """Return names with their descriptions beside them, or below if a name is long."""
     column = min(max(len(name) for name, _ in rows), _WIDEST_NAME) + 4
     lines = []
     for name, text in rows:

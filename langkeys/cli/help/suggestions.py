@@ -1,7 +1,7 @@
 """Errors for command lines that cannot be parsed, with suggestions.
 
 The usual words of other programs (``ls``, ``rm``, ``--ttl``) lead to a hint with langkeys' own
-word. They are not aliases: whoever types ``rm`` should read ``revoke`` before a key is gone.
+word. They are not aliases: a user who types ``rm`` should read ``revoke`` before a key is gone.
 """
 
 import re
@@ -103,7 +103,7 @@ _INSTEAD: Mapping[str, str] = {
     "--verbose": "set LANGKEYS_DEBUG=1 in the environment",
     "--trace": "set LANGKEYS_DEBUG=1 in the environment",
 }
-"""What there is in place of other programs' options."""
+"""What to use instead of other programs' options."""
 
 _FOR_ARGUMENT: Mapping[str, Sequence[str]] = {
     "api-key create": ["--name NAME"],
@@ -127,7 +127,7 @@ _FOR_ARGUMENT: Mapping[str, Sequence[str]] = {
     "variable list": ["--user USER", "langkeys variable show NAME"],
     "variable set": ["--value-file FILE"],
 }
-"""What an argument too many is likely to be meant for, by command."""
+"""What a superfluous argument was probably meant for, by command."""
 
 _OPTION_FOR: Mapping[str, str] = {"version": "--version", "completion": "--install-completion"}
 
@@ -145,7 +145,7 @@ def unknown_command(
 
 
 def too_many_arguments(context: Any, count: int) -> UsageError:
-    """Return the error for arguments too many; it does not show them, as one may be a secret."""
+    """Return the error for superfluous arguments; it shows none, because one may be a secret."""
     path = context.command_path
     meant = _FOR_ARGUMENT.get(path.partition(" ")[2], ())
     takes_secret = any("-file" in option for option in meant)
@@ -159,7 +159,8 @@ def too_many_arguments(context: Any, count: int) -> UsageError:
 def commands_like(context: Any, word: str, *, also: Iterable[str] = ()) -> list[str]:
     """Return commands that a mistyped word in a group may mean, the most likely first.
 
-    Each is what follows ``langkeys``. ``also`` are more valid words here, for after ``help``.
+    Each is the part after ``langkeys``. ``also`` are further words that are valid here, after
+    ``help``.
     """
     start = context.command_path.split()[1:]
     names = context.command.list_commands(context)
@@ -199,7 +200,7 @@ def _groups(context: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _same(word: str, names: Sequence[str], synonyms: Mapping[str, str]) -> list[str]:
-    """Return names that equal a word, or that it is the plural or a synonym of."""
+    """Return names that equal a word or its singular, or that have it as a synonym."""
     forms = (word, word.removesuffix("s"))
     for form in forms:
         if form in names:
@@ -214,7 +215,7 @@ def _same(word: str, names: Sequence[str], synonyms: Mapping[str, str]) -> list[
 def _close(
     word: str, names: Sequence[str], synonyms: Mapping[str, str], cutoff: float = _CLOSE
 ) -> list[str]:
-    """Return names that start with a word, or that are similar to it."""
+    """Return names that start with a word or are similar to it."""
     starting = [name for name in names if word and name.startswith(word)]
     if len(starting) == 1:
         return starting
@@ -227,7 +228,7 @@ def _close(
 
 
 def parse_error(error: Any) -> UsageError:
-    """Return a parsing error of Typer in langkeys' words, with suggestions."""
+    """Translate a parsing error of Typer into langkeys' words, with suggestions."""
     context = getattr(error, "ctx", None)
     path = "langkeys" if context is None else context.command_path
     see = f"see {path} --help"
@@ -265,7 +266,7 @@ def _option_hint(context: Any, option: str, see: str) -> str:
 
 
 def _commands_with(context: Any, option: str) -> list[str]:
-    """Return commands near this one that have an option: below it, or else beside it."""
+    """Return commands near this one that have an option: its subcommands, or else its siblings."""
     around = context if isinstance(context.command, Group) else context.parent
     return [] if around is None else [*_owners(around, option)]
 

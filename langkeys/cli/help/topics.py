@@ -1,6 +1,6 @@
 """Help topics: pages of ``docs/`` that the terminal can show.
 
-A wheel contains copies of these pages beside this module; in a checkout they are read from
+A wheel contains copies of these pages next to this module. In a checkout, they are read from
 ``docs/``.
 """
 
@@ -14,7 +14,7 @@ _HERE = Path(__file__).parent
 
 
 class Topic(NamedTuple):
-    """A page of ``docs/``, by the name that ``langkeys help`` accepts."""
+    """A page of ``docs/``; ``langkeys help`` accepts its name."""
 
     title: str
     """Its subject, for the list of topics."""

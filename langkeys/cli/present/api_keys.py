@@ -13,7 +13,7 @@ from langkeys.times import now
 
 
 class ApiKeyRow(NamedTuple):
-    """An API key, its masked form if known, and the time for which its status is shown."""
+    """An API key, its masked form if known, and the time at which its status is determined."""
 
     key: ApiKey
     value: str | None
@@ -112,11 +112,11 @@ API_KEYS: Listing[ApiKeyRow] = Listing(
 
 
 def rotation_heads(delivered: str = "KEY") -> tuple[Head, ...]:
-    """Return what a rotation of several keys shows at a terminal: new keys, or their files."""
+    """Return the columns that a terminal shows after a rotation of several keys."""
     return (
         Head("NAME", least=8, is_kept=True),
         Head("USER", least=6, rank=3),
-        Head(delivered, is_kept=True),  # never cut: each new key is seen once
+        Head(delivered, is_kept=True),  # never cut, because a new key is shown only once
         Head("REPLACES", rank=1, is_kept=True),
         Head("UNTIL", rank=2, is_kept=True),
     )
@@ -125,7 +125,7 @@ def rotation_heads(delivered: str = "KEY") -> tuple[Head, ...]:
 def api_key_object(
     key: ApiKey, value: str | None, moment: datetime | None = None
 ) -> dict[str, Any]:
-    """Return an API key as a JSON object: Langflow's REST fields in their order, then langkeys'."""
+    """Return an API key as a JSON object: first Langflow's REST fields, then langkeys' fields."""
     return API_KEYS.document(ApiKeyRow(key, value, moment or now()))
 
 
@@ -137,9 +137,9 @@ def show_api_keys(
     as_array: bool = True,
     are_gone: bool = False,
 ) -> None:
-    """Show pairs of a key and its masked form, as every command does that shows keys.
+    """Show pairs of a key and its masked form, in the format that all commands use.
 
-    ``are_gone``: they have been revoked. A table does not call them active then.
+    ``are_gone`` says that the keys were revoked, so that a table does not call them active.
     """
     rows = (ApiKeyRow(key, value, moment) for key, value in keys)
     untitled = ("status",) if are_gone else ()
@@ -152,7 +152,7 @@ def show_api_key_card(out: Output, key: ApiKey, value: str | None, moment: datet
 
 
 def masked_keys(session: Session, keys: Iterable[ApiKey]) -> Iterator[tuple[ApiKey, str | None]]:
-    """Yield API keys with their masked form, which is None if a key cannot be decrypted."""
+    """Yield API keys with their masked form, or None if a key cannot be decrypted."""
     for key in keys:
         yield key, masked_value(key, lambda: session.reading_cipher)
 

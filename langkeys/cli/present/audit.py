@@ -1,4 +1,4 @@
-"""Show entries of the audit trail as rows and JSON: their columns, and their changes in words."""
+"""Show entries of the audit trail as rows and JSON, and describe their changes in words."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from langkeys.cli.present.columns import NOTHING, Column, Kind, Listing
 Record = dict[str, Any]
 
 MAX_LISTED = 20
-"""How many changes of an entry are described; of the rest only the number is shown."""
+"""The maximum number of changes of an entry that are described; the others are only counted."""
 
 _VERBS = {"insert": "created", "update": "changed", "delete": "deleted", "settle": "completed"}
 _NOUNS = {"api_key": "key", "secret_key": "secret key"}

@@ -1,7 +1,7 @@
-"""Columns: how a value is shown in a pipe, in JSON, in a table, in a card and in help.
+"""Columns: how a value is shown in a pipe, in JSON, in a table, in a card and in the help.
 
-Each kind of thing declares its columns once, in a ``Listing``. The commands that show it, their
-``--help`` and docs/formats.md take them from there.
+Each kind of object declares its columns once, in a ``Listing``. The commands that show it, their
+``--help`` and docs/formats.md use that declaration.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Row = TypeVar("Row")
 
 NOTHING = "-"
-"""Shown to a person for an empty value."""
+"""The text that is shown for an empty value on a terminal."""
 
 
 class Kind(Enum):
@@ -36,11 +36,11 @@ class Column(Generic[Item]):
     """One column, with its name in JSON and for ``--fields``.
 
     ``value`` returns the content: a str, int, bool, datetime, sequence of str, or None. ``kind``
-    says how to format it. ``piped`` is the column's position in a line, from 1; None if it is not
-    in a line. ``head`` is its title in a table, with its minimum width and rank; a column without
-    one is in a table only if ``--fields`` names it. ``person`` and ``cell`` replace the formatting
-    by ``kind`` in a card and in a table, ``plain`` in a line. ``unit`` is the noun of a number.
-    ``is_optional`` leaves the column out of JSON if it is empty.
+    says how to format the content. ``piped`` is the column's position in a line, from 1, or None if
+    lines do not contain it. ``head`` is its title in a table, with minimum width and rank; without
+    one, a table shows the column only if ``--fields`` names it. ``person``, ``cell`` and ``plain``
+    replace the formatting by ``kind`` in cards, tables and lines. ``unit`` is the noun after a
+    number. With ``is_optional``, JSON omits the column if it is empty.
     """
 
     def __init__(
@@ -123,9 +123,9 @@ def _person_text(content: Any) -> str:
 
 
 class Listing(Generic[Item]):
-    """The columns of one kind of thing, in JSON's order, and the methods that show items.
+    """The columns of one kind of object, in JSON's order, and the methods that show objects.
 
-    ``nothing`` is the note if there are no items. ``document`` returns an item's JSON object if it
+    ``nothing`` is the note if there are no objects. ``document`` returns an object's JSON if that
     has more fields than there are columns.
     """
 
@@ -179,10 +179,10 @@ class Listing(Generic[Item]):
         as_array: bool = True,
         untitled: Collection[str] = (),
     ) -> None:
-        """Show items in the form that the user has asked for.
+        """Show items in the format that the user has chosen.
 
-        Without ``as_array``, JSON is the object of the only item instead of an array.
-        ``untitled`` are columns that a table for a person does without.
+        If ``as_array`` is false, JSON is the object of the only item instead of an array.
+        ``untitled`` are columns that tables on a terminal omit.
         """
         fields = out.fields
         if out.as_json:
@@ -207,7 +207,7 @@ class Listing(Generic[Item]):
         if out.fields is None:
             columns = [column for column in columns if column.head is not None]
             heads = [column.head for column in columns if column.head is not None]
-        else:  # columns that the user has named are never left out
+        else:  # columns in --fields are never omitted
             heads = [_kept_head(column) for column in columns]
         rows = ([column.cell(item, moment) for column in columns] for item in items)
         return out.table(heads, rows, whole="--json shows everything")
@@ -258,7 +258,7 @@ def shows(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command that shows a listing: it gets ``--fields`` and ``--header``.
 
-    ``{columns}`` in its docstring is replaced by a sentence with the piped columns.
+    In its docstring, ``{columns}`` is replaced with a sentence that lists the piped columns.
     """
 
     def declared(command: Callable[..., None]) -> Callable[..., None]:
@@ -271,7 +271,7 @@ def shows(
 
 
 def piped_columns(listing: Listing[Any]) -> str:
-    """Return a sentence with the columns of a line."""
+    """Return a sentence that lists the piped columns."""
     return f"Piped columns: {', '.join(column.name for column in listing.piped)}."
 
 

@@ -1,4 +1,4 @@
-"""Show the findings of ``doctor``: the verdict first, and causes before symptoms."""
+"""Show the findings of ``doctor``: first the verdict, then causes, then symptoms."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from langkeys.cli.wrapping import wrapped
 from langkeys.text import counted, visible
 
 MARKS = {"problem": "PROBLEM", "note": "note   ", "ok": "ok     "}
-"""The levels of findings, the most important first, with their text for a person."""
+"""The levels of findings, the most important first, with their text on a terminal."""
 
 _INDENT = 9
 
@@ -15,19 +15,19 @@ Row = tuple[str | None, ...]
 
 
 class Finding(Protocol):
-    """A finding of ``doctor``, about a database or over REST."""
+    """A finding of ``doctor``, about a database or a server."""
 
     @property
     def section(self) -> str:
-        """What was checked."""
+        """The subject of the check."""
 
     @property
     def level(self) -> str:
-        """One of MARKS."""
+        """A key of MARKS."""
 
     @property
     def message(self) -> str:
-        """What was found."""
+        """The result of the check."""
 
     @property
     def hint(self) -> str | None:
@@ -35,7 +35,7 @@ class Finding(Protocol):
 
 
 def verdict(findings: Sequence[Finding], where: str | None) -> str:
-    """Return the verdict: ``no problem found in /srv/langflow.db``.
+    """Return the verdict, such as ``no problem found in /srv/langflow.db``.
 
     ``where`` is ``in DATABASE`` or ``at URL``.
     """
@@ -45,13 +45,13 @@ def verdict(findings: Sequence[Finding], where: str | None) -> str:
 
 
 def ordered(findings: Sequence[Finding]) -> list[Finding]:
-    """Return problems first, then notes; within a level the order stays, causes first."""
+    """Return problems first, then notes; within a level, the order (causes first) stays."""
     levels = list(MARKS)
     return sorted(findings, key=lambda finding: levels.index(finding.level))
 
 
 def rows(findings: Sequence[Finding], where: str | None) -> Iterator[Row]:
-    """Yield the lines for a pipe, the verdict first."""
+    """Yield the lines for a pipe, starting with the verdict."""
     level = "problem" if any(finding.level == "problem" for finding in findings) else "ok"
     yield ("verdict", level, verdict(findings, where), None)
     for finding in ordered(findings):
@@ -69,12 +69,12 @@ def counts_text(counts: Mapping[str, int]) -> str:
 
 
 def count_text(name: str, number: int) -> str:
-    """Return one count as text: ``1 API key``, ``2 users``; ``name`` is a plural."""
+    """Return a count as text: ``1 API key``, ``2 users``; ``name`` is in the plural."""
     return counted(number, name.removesuffix("s"))
 
 
 def sentences(findings: Sequence[Finding], where: str | None, width: int | None) -> Iterator[str]:
-    """Yield the lines for a person at a terminal of some width, the verdict first and alone."""
+    """Yield the lines for a terminal of this width; the verdict is the first line."""
     yield visible(verdict(findings, where))
     for finding in ordered(findings):
         said = f"{MARKS[finding.level]}  {finding.section}: {finding.message}"

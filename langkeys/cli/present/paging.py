@@ -12,15 +12,15 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 UNSORTABLE = frozenset(("api_key", "value", "opens", "optins"))
-"""Fields that are masked, have no order, or are only computed for rows that are shown."""
+"""Fields that are masked, cannot be ordered, or are only computed for rows that are shown."""
 
 
 class Paging(Generic[Item]):
-    """The options of a list; UsageError if ``sort`` is not a field that can be sorted by.
+    """The options of a list; UsageError if rows cannot be sorted by the field in ``sort``.
 
-    With ``sort``, all rows are read before the first is shown; with a limit, too, no more rows than
-    offset and limit are in memory. Rows without a value come last, in descending order, too. Equal
-    rows stay in the order of their creation.
+    With ``sort``, all rows are read before the first is shown; with a limit, at most offset plus
+    limit rows are in memory. Rows without a value come last, also in descending order. Equal rows
+    stay in the order of their creation.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Paging(Generic[Item]):
         read: Callable[[int | None, int], Iterable[Found]],
         row: Callable[[Found], Item],
     ) -> Iterable[Found]:
-        """Return the rows to show; ``read`` reads them by limit and offset, in creation order.
+        """Return the rows to show; ``read`` takes limit and offset, and reads in creation order.
 
-        ``row`` converts one to the type of the listing's items.
+        ``row`` converts a row to the type of the listing's items.
         """
         if self._column is None:
             return read(self._limit, self._offset)
@@ -49,7 +49,7 @@ class Paging(Generic[Item]):
             if isinstance(content, str):
                 content = (content.casefold(), content)
             is_missing = content is None or content == ()
-            # Missing values sort last, or first if the order is then reversed.
+            # Missing values sort last; they sort first if the order is reversed afterwards.
             return (is_missing != is_descending, 0 if is_missing else content)
 
         found = read(None, 0)

@@ -101,7 +101,7 @@ def _compact(value: Any) -> str:
 
 
 def user_object(user: User) -> dict[str, Any]:
-    """Return a user as a JSON object like that of Langflow's ``GET /api/v1/users/whoami``."""
+    """Return a user as a JSON object, as in Langflow's ``GET /api/v1/users/whoami``."""
     described = USERS.document(UserSummary(user, None, None))
     return {name: content for name, content in described.items() if name in REST_FIELDS}
 

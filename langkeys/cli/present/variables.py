@@ -14,7 +14,7 @@ from langkeys.variables.lifecycle import find_value, shown_value
 class VariableRow(NamedTuple):
     """A variable, its value if it may be shown, and whether the secret key decrypts it.
 
-    ``can_decrypt`` is None over REST, as a server does not say.
+    ``can_decrypt`` is None over REST, because a server does not report it.
     """
 
     variable: Variable
@@ -100,7 +100,7 @@ VARIABLES: Listing[VariableRow] = Listing(
 def variable_object(
     variable: Variable, value: str | None, *, can_decrypt: bool | None
 ) -> dict[str, Any]:
-    """Return a variable as a JSON object: Langflow's REST fields in their order, then langkeys'."""
+    """Return a variable as a JSON object: first Langflow's REST fields, then langkeys' fields."""
     return VARIABLES.document(VariableRow(variable, value, can_decrypt))
 
 
@@ -114,7 +114,7 @@ def variable_row(session: Session, variable: Variable, value: str | None) -> Var
 def with_values(
     session: Session, variables: Iterable[Variable]
 ) -> Iterator[tuple[Variable, str | None]]:
-    """Yield variables with their values, which are None if they cannot be decrypted."""
+    """Yield variables with their values, or None if a value cannot be decrypted."""
     for variable in variables:
         yield variable, find_value(variable, lambda: session.reading_cipher)
 

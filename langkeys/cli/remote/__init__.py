@@ -1,1 +1,1 @@
-"""Commands with ``--url`` and ``--remote``: they use a live server, and print the same output."""
+"""Commands with ``--url`` or ``--remote``: they use a live server and print the same output."""

@@ -39,7 +39,7 @@ def create(
     replace: bool,
     form: Form,
 ) -> None:
-    """Create keys of the acting user, each proved by the server."""
+    """Create keys of the acting user; each is verified at the server."""
     out = invocation(context).output
     with ExitStack() as stack:
         server = server_of(context, writes=True)
@@ -81,7 +81,7 @@ def list_(
     conditions: Mapping[str, Any],
     paging: Paging[ApiKeyRow],
 ) -> None:
-    """List the keys of the acting user; ``conditions`` are those of ``matching``."""
+    """List the keys of the acting user; ``conditions`` are those of ``matching_keys``."""
     out = invocation(context).output
     out.require_stdout()
     server = server_of(context)
@@ -97,7 +97,7 @@ def list_(
 
 
 def show(context: typer.Context, ref: str) -> None:
-    """Show a key of the acting user, or the one on stdin."""
+    """Show a key of the acting user, or the key on stdin."""
     out = invocation(context).output
     out.require_stdout()
     chosen = chosen_keys(context, [ref], destroys=False, writes=False)
@@ -108,7 +108,7 @@ def show(context: typer.Context, ref: str) -> None:
 
 
 def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: bool) -> None:
-    """Revoke keys of the acting user, and those on stdin."""
+    """Revoke keys of the acting user, or keys on stdin."""
     out = invocation(context).output
     out.require_stdout()
     chosen = chosen_keys(context, refs, destroys=True)
@@ -174,10 +174,10 @@ def chosen_keys(
     writes: bool = True,
     needed: Sequence[str] = (),
 ) -> list[ChosenKey]:
-    """Return the keys that REFs name, each once; ``-`` means the lines of stdin.
+    """Return the keys that REFs name, without repetition; ``-`` means the lines of stdin.
 
     A key on stdin authenticates itself; other REFs need LANGKEYS_API_KEY. ``needed`` are abilities
-    that the server must have: they are checked before a key is sent.
+    of the server that are checked before a key is sent.
     """
     found: dict[str, ChosenKey] = {}
     server: Server | None = None
@@ -206,7 +206,7 @@ def chosen_keys(
 
 
 def require_yes_for_acting(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
-    """Raise UsageError if the acting key is among the chosen ones, without ``--yes``."""
+    """Raise UsageError if the acting key is among the chosen keys and ``yes`` is false."""
     for item in chosen:
         if not yes and item.whole is not None and not item.is_presented:
             raise UsageError(

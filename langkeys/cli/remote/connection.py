@@ -25,9 +25,10 @@ def server_of(
 ) -> Server:
     """Return the server that ``--url`` or LANGFLOW_URL names, with an API key.
 
-    The key is ``api_key`` from stdin, or else LANGKEYS_API_KEY, or with ``falls_back``
-    LANGFLOW_API_KEY. Without ``writes`` nothing can be changed; with it every change and refusal is
-    recorded in the audit trail. Raises UnauthenticatedError if a key is needed and there is none.
+    The key is ``api_key`` (from stdin), or else LANGKEYS_API_KEY, or else, with ``falls_back``,
+    LANGFLOW_API_KEY. Unless ``writes`` is true, nothing can be changed. With ``writes``, the audit
+    trail records every change and refusal. Raises UnauthenticatedError if a key is needed and there
+    is none.
     """
     call = invocation(context)
     settings = settings_of(context)
@@ -88,7 +89,7 @@ def _record(context: typer.Context, settings: Settings, location: str) -> Record
 
 
 def require_self(server: Server, user: str | None, ability: str) -> None:
-    """Raise UnsupportedError if ``--user`` names another user than the acting one."""
+    """Raise UnsupportedError if ``--user`` names a user other than the acting user."""
     acting = server.acting
     if user is not None and user != acting.username and parsed_id(user) != acting.id:
         server.require(ability)

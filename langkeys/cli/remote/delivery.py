@@ -35,9 +35,9 @@ class Delivery:
         self._report: list[str] = []
 
     def hand_over(self, keys: Sequence[NewKey], arrived: set[str]) -> None:
-        """Deliver and sync keys; raise if that fails.
+        """Deliver and sync keys; raise an error if that fails.
 
-        ``arrived`` then has the ids of the keys whose own files were published.
+        After an error, ``arrived`` contains the ids of the keys whose own files were published.
         """
         destination = self._destination
         if destination is None:
@@ -53,11 +53,11 @@ class Delivery:
             raise
 
     def report(self) -> None:
-        """Print JSON about the keys that are in files. They stay, even if this fails."""
+        """Print JSON about keys that were written to files; if this fails, the keys are kept."""
         if self._destination is not None and self._out.as_json:
             self._out.lines(self._report)
 
     def warn(self) -> None:
-        """Warn of changes to the owner or mode of files that were replaced."""
+        """Warn of changes to the owner or mode of replaced files."""
         if self._destination is not None:
             self._destination.warn(self._out)

@@ -15,7 +15,7 @@ from langkeys.remote.diagnosis import RemoteReport, examine
 
 
 def doctor(context: typer.Context) -> None:
-    """Check a server; exit 1 if there is a problem."""
+    """Check a server; exit with 1 if there is a problem."""
     out = invocation(context).output
     out.require_stdout()
     report = examine(server_of(context, falls_back=True, needs_key=False))

@@ -1,4 +1,4 @@
-"""The audit trail of changes over REST, with the server's address in place of the database."""
+"""The audit trail of changes over REST; it has the server's address instead of a database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,9 +11,9 @@ from langkeys.remote.records import ActingUser, Complete, Record, ServerChange
 
 
 class AuditRecord(Record):
-    """Writes an audit line for each change before it is made, and for refusals.
+    """Writes an audit line for each change before it is made, and for each refusal.
 
-    The id of what the server creates is a second part of the line, written afterwards.
+    The id of an object that the server creates is added afterwards, as a second part of the line.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AuditRecord(Record):
         )
 
     def set_acting(self, user: ActingUser, key_id: str | None) -> None:
-        """Note who acts from now on."""
+        """Set the user who is acting from now on."""
         self._actor = Actor(user.username, user.id, "api key", key_id)
 
     @contextmanager
@@ -46,8 +46,8 @@ class AuditRecord(Record):
             yield lambda made_id: add(change._replace(id=made_id).as_audit_change())
 
     def record_refusal(self, error: BaseException) -> None:
-        """Record a refused attempt, if it is known who made it or that nobody was authenticated."""
-        with suppress(LangkeysError):  # the error that led here is the one to report
+        """Record a refused attempt, if its user is known or if the authentication failed."""
+        with suppress(LangkeysError):  # report the original error instead
             self._recorder.record_refusal(error)
 
 

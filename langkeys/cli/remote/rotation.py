@@ -49,7 +49,7 @@ def rotate(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Replace keys of the acting user, and those on stdin."""
+    """Replace keys of the acting user, or keys on stdin."""
     out = invocation(context).output
     options = {"--grace": has_grace, "--expires": isinstance(expires, datetime)}
     needed = [f"api-key rotate {option}" for option, is_given in options.items() if is_given]
@@ -59,7 +59,7 @@ def rotate(
     olds, refuse = [item.listed.key for item in chosen], partial(refuse_own_file, context)
     rotation.require_rotatable(olds)
     form.check_count(len(chosen))
-    # Check that the files can be written before anything is requested.
+    # Check that the files can be written before any request is sent.
     if write_to_dir is not None:
         try_file_for_each(write_to_dir, olds, form, refuse)
     elif dry_run and write_to is not None and is_file(write_to):

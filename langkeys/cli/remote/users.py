@@ -55,7 +55,7 @@ def create(
     out = invocation(context).output
     out.require_stdout()
     checked_username(name)
-    # An existing user needs no password: that there is none is reported when it is needed.
+    # If the user exists, no password is needed, so a missing one is reported later.
     password = None if if_missing else given_password(password_file, random)
     server = _server(context, "user create")
     if if_missing:
@@ -68,7 +68,7 @@ def create(
     try:
         made = users.create_user(server, name, password, is_superuser=superuser)
     except ConflictError:
-        # Another container that started at the same time may have been faster.
+        # Another container that started at the same time may have created the user.
         if if_missing and _show_existing(out, server, name, superuser=superuser):
             return
         raise
@@ -126,7 +126,7 @@ def change(
     is_superuser: bool | None = None,
     yes: bool = False,
 ) -> None:
-    """Activate, promote or demote a user; ``done`` and ``state`` are the words for it."""
+    """Activate, promote or demote a user; ``done`` and ``state`` are words for the messages."""
     out = invocation(context).output
     out.require_stdout()
     server = _server(context, context.command_path.partition(" ")[2])
@@ -188,7 +188,7 @@ def _summary(user: User) -> UserSummary:
 
 
 def _check_named(context: typer.Context, server: Server, user: User, what: str) -> None:
-    """Raise ConflictError for the user that LANGFLOW_SUPERUSER names here."""
+    """Raise ConflictError for the user that LANGFLOW_SUPERUSER names in langkeys' settings."""
     settings = settings_of(context)
     if settings.is_given("LANGFLOW_SUPERUSER") and user.username == settings.superuser:
         raise ConflictError(
@@ -206,7 +206,7 @@ def _say_changed(out: Output, server: Server, old: User, new: User, done: str, s
 
 
 def _look_again(server: Server, out: Output) -> None:
-    """Warn if no active superuser is left: no transaction prevents that."""
+    """Warn if no active superuser is left, because no transaction prevents that."""
     try:
         left = [user for user in users.list_users(server) if user.is_active and user.is_superuser]
     except LangkeysError as error:

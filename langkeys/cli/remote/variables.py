@@ -24,7 +24,7 @@ _USER = "variable --user"
 def variable_server(
     context: typer.Context, user: str | None, *, all_users: bool = False, writes: bool = True
 ) -> Server:
-    """Return the server for variables, which are always those of the acting user."""
+    """Return the server for variables; they always belong to the acting user."""
     server = server_of(context, writes=writes)
     if all_users:
         server.require(_USER)
@@ -124,7 +124,7 @@ def import_(
 
 
 def show_outcomes(out: Output, server: Server, outcomes: Sequence[Outcome]) -> None:
-    """Show the results for variables, as ``import`` does, without values."""
+    """Show the results for variables without their values, as ``import`` does."""
     acting = server.acting
     if out.as_json:
         out.array(

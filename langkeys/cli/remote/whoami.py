@@ -28,9 +28,10 @@ class _Here(NamedTuple):
 def whoami(
     context: typer.Context, key: str | None, fields: tuple[str, ...], times: tuple[str, ...]
 ) -> tuple[dict[str, Any], str]:
-    """Ask the server for the user of a key; with ``key`` also the local database, if there is one.
+    """Ask the server for the user of a key.
 
-    Returns what the server says, and a description of the sources.
+    With ``key``, also look the key up in the local database, if there is one. Returns the server's
+    answer, and a description of the sources.
     """
     server = server_of(context, api_key=key, falls_back=True, needs_key=False)
     if server.client.api_key is None:
@@ -70,7 +71,7 @@ def whoami(
 
 
 def _difference(server: str, user: dict[str, Any], here: _Here) -> str | None:
-    """Return evidence that the server, which accepts the key, does not use the local database."""
+    """Return evidence that the server accepts the key but does not use the local database."""
     said = (
         f"the server at {server} does not use the database {here.location}: to the server it is a"
         f" key of {user['username']} ({user['id']})"
@@ -87,7 +88,7 @@ def _difference(server: str, user: dict[str, Any], here: _Here) -> str | None:
 
 
 def _here(context: typer.Context, key: str) -> _Here | None:
-    """Look a key up in the database of the settings; None if there is none."""
+    """Look a key up in the database of the settings; None if that does not exist."""
     settings = settings_of(context)
     try:
         target = locations.database(settings).target

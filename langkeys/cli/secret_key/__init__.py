@@ -6,7 +6,7 @@ from langkeys.cli.options import Group, new_app
 
 
 class SecretKeyGroup(Group):
-    """The verbs about the secret key."""
+    """The verbs of ``langkeys secret-key``."""
 
     members: ClassVar = {
         "generate": ("langkeys.cli.secret_key.generate", "Print a new secret key."),

@@ -21,7 +21,7 @@ from langkeys.text import counted
 app = new_app()
 
 MAX_NAMED = 50
-"""The maximum number of values named on a terminal that cannot be decrypted."""
+"""The maximum number of undecryptable values that a terminal shows by name."""
 
 
 @app.command(cls=JsonCommand)
@@ -80,7 +80,7 @@ def check(
 
 
 class _Tally:
-    """Counts the values as they are read: there may be a million of them."""
+    """Counts values while they are read, because there may be a million of them."""
 
     def __init__(self, keys: int) -> None:
         self.by_column: Counter[tuple[str, str, bool, int | None]] = Counter()
@@ -88,7 +88,7 @@ class _Tally:
         self._keys = keys
 
     def count_each(self, values: Iterable[CheckedValue]) -> Iterator[CheckedValue]:
-        """Yield the values, counting them."""
+        """Yield the values and count them."""
         by_column = self.by_column
         for item in values:
             by_column[item.table, item.column, item.is_expected, item.key] += 1
@@ -97,7 +97,7 @@ class _Tally:
             yield item
 
     def count(self, wanted: Callable[[bool, int | None], bool]) -> int:
-        """Count the values for which ``wanted`` is true, by expectedness and key number."""
+        """Count the values for which ``wanted(is_expected, key)`` is true."""
         return sum(
             number
             for (_, _, is_expected, key), number in self.by_column.items()
@@ -106,7 +106,7 @@ class _Tally:
 
     @property
     def decrypted_by(self) -> list[int]:
-        """How many values each key can decrypt."""
+        """Return the number of values that each key decrypts."""
         counts = [0] * self._keys
         for (_, _, _, key), number in self.by_column.items():
             if key is not None:
@@ -115,7 +115,7 @@ class _Tally:
 
     @property
     def not_by_first(self) -> int:
-        """How many expected values the key in force cannot decrypt."""
+        """Return the number of expected values that the current key cannot decrypt."""
         return self.count(lambda is_expected, key: is_expected and key != 0)
 
 

@@ -102,7 +102,7 @@ def rotate(
             )
     try:
         _show_counts(out, decrypted_counts(result))
-    finally:  # the rotation is done, whether stdout accepts this or not
+    finally:  # the rotation is done, even if stdout fails
         for is_expected in (True, False):
             _name_undecrypted(out, result, is_expected=is_expected)
         if not dry_run:

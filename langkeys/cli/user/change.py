@@ -1,4 +1,4 @@
-"""Activate, promote and demote users: the shared part of the commands."""
+"""Activate, promote and demote users: the code that these commands use."""
 
 import typer
 
@@ -25,7 +25,7 @@ def run_change(
     is_superuser: bool | None = None,
     yes: bool = False,
 ) -> None:
-    """Run a command that changes a user's state; ``done`` and ``state`` are its words.
+    """Run a command that changes a user's state; ``done`` and ``state`` are words for its messages.
 
     ``yes`` skips the question before a superuser is demoted.
     """
@@ -58,7 +58,7 @@ def run_change(
 
 
 def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
-    """Ask before a superuser is demoted, if the user can be asked."""
+    """Ask before a superuser is demoted, if somebody can be asked."""
     prompts.confirm_at_terminal(
         f"Make {user.username} a regular user in {location}? They will lose access to other"
         " users' keys, variables and flows.",
@@ -67,10 +67,10 @@ def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
 
 
 def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bool) -> None:
-    """Ask before a user with API keys is deactivated, if anybody can be asked.
+    """Ask before a user with API keys is deactivated, if somebody can be asked.
 
-    ``keys`` is the number of the user's API keys; None if it is not known. A user without any is
-    deactivated without a question: no program depends on it, and it can be undone.
+    ``keys`` is the number of the user's API keys, or None if it is unknown. A user without keys is
+    deactivated without a question, because no program depends on them and it can be undone.
     """
     if keys is None or keys:
         many = "" if keys is None else f", who has {counted(keys, 'API key')},"
@@ -84,7 +84,7 @@ def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bo
 def say_changed(
     session: Session, out: Output, change: users.StateChange, done: str, state: str
 ) -> None:
-    """Print what was changed, or that nothing had to be."""
+    """Print what was changed, or that nothing was."""
     name, location = change.new.username, session.store.location
     if change.old == change.new:
         out.note(f"{name} is already {state} in {location}; nothing was changed")

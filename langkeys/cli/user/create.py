@@ -72,7 +72,7 @@ def create(
     out = invocation(context).output
     out.require_stdout()
     users.checked_username(name)
-    # An existing user needs no password: that there is none is reported when it is needed.
+    # If the user exists, no password is needed, so a missing one is reported later.
     password = None if if_missing else given_password(password_file, random)
     with session_of(context, access=Access.WRITE) as session:
         if if_missing:
@@ -86,7 +86,7 @@ def create(
         try:
             users.create(session.store, session.settings, user)
         except ConflictError:
-            # Another container that started at the same time may have been faster.
+            # Another container that started at the same time may have created the user.
             if if_missing and _show_existing(session, out, name, superuser=superuser):
                 return
             raise

@@ -1,4 +1,4 @@
-"""``langkeys variable``: a file a verb, imported when it is called."""
+"""``langkeys variable``: one file for each verb, imported when the verb is called."""
 
 from typing import ClassVar
 

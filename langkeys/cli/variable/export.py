@@ -140,7 +140,7 @@ def _lines_of(
 
 
 class _Values:
-    """Reads the names and values of a user, and records what was left out."""
+    """Reads a user's names and values, and remembers what was omitted."""
 
     def __init__(self, session: Session, owner: User, only: Sequence[str], format_: Format) -> None:
         self._session = session
@@ -200,7 +200,7 @@ class _Values:
             )
 
     def warn(self, out: Output) -> None:
-        """Warn of what was left out, and of what a shell should not read."""
+        """Warn of omitted variables, and of values that a shell should not read."""
         if self._left_out:
             out.warn(left_out_message(NOT_CREDENTIAL_LIKE, self._left_out))
         if self._closed:

@@ -33,7 +33,7 @@ app = new_app()
 
 
 class Policy(str, Enum):
-    """What to do with variables that exist already."""
+    """What to do with variables that already exist."""
 
     KEEP = "keep"
     OVERWRITE = "overwrite"
@@ -144,7 +144,7 @@ def _read(
     else:
         path = file.absolute()
         source = str(path)
-        # Another user's file must not combine with variables of this environment.
+        # Do not expand variables of this environment in another user's file.
         environ = settings.environ if _is_ours(path) else {}
         read = dotenv.read(path, environ=environ, is_ours=wanted.__contains__)
     for warning in read.warnings:
@@ -156,7 +156,7 @@ def _is_ours(path: Path) -> bool:
     try:
         return ownership.is_ours(path.stat().st_uid)
     except OSError:
-        return False  # reading it reports why
+        return False  # reading the file reports the error
 
 
 def _say(
