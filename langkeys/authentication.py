@@ -41,8 +41,8 @@ def authenticate(
     """Return the acting user.
 
     Uses the first of these that is set: API key, AUTO_LOGIN, password. ``verify_password`` gets the
-    password and the stored hash; the hash is None if there is no such user, and the check then
-    takes equally long. Raises InvalidKeyError or UnauthenticatedError.
+    password and the stored hash; the hash is None if there is no such user. The check must take
+    equally long in both cases. Raises InvalidKeyError or UnauthenticatedError.
     """
     value = settings.find("LANGKEYS_API_KEY")
     if value is not None:

@@ -64,7 +64,7 @@ def plan_init(settings: Settings) -> InitPlan:
 
     database = locations.new_database(settings)
     folder = database.folder
-    assert folder is not None  # init plans no database on a server
+    assert folder is not None  # init never creates a database on a server
     if new_env and not locations.is_database_given(settings):
         lines.append(("LANGFLOW_DATABASE_URL", locations.database_url(database)))
 

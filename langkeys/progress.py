@@ -11,5 +11,5 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 def unseen(_what: str, _total: int) -> AbstractContextManager[Advance]:
-    """Report to nobody."""
+    """Show no progress."""
     return nullcontext(lambda _: None)

@@ -1,4 +1,4 @@
-"""The forms in which a REF names an API key, besides its id and its name.
+"""The forms of a REF to an API key, in addition to the key's id and name.
 
 They are the same for a database and over REST.
 """
@@ -10,14 +10,14 @@ from langkeys.errors import MAX_CANDIDATES, UsageError
 from langkeys.models import ApiKey, dashed
 
 MIN_ID_DIGITS = 4
-"""How many digits of an id identify a key."""
+"""The minimum number of digits that identify a key by the start of its id."""
 MIN_ID_DIGITS_TO_DESTROY = 8
-"""How many digits of an id identify a key that is destroyed."""
+"""The same number for commands that destroy the key."""
 
 _START_LENGTHS = range(5, 21)
-"""How many characters after ``sk-`` the visible start of a key may have."""
+"""The permitted numbers of characters after ``sk-`` in the visible start of a key."""
 
-# Tables cut a key with one of these marks.
+# Tables mark a cut key with one of these.
 _START = re.compile(r"(sk-([A-Za-z0-9_-]*))(?:…|\.\.\.|\*+)?")
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
@@ -25,7 +25,7 @@ _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 def find_visible_start(ref: str) -> str | None:
     """Return the start of a key that a REF gives: ``sk-`` and 5 to 20 more characters.
 
-    The mark by which tables and others cut a key may follow: ``…``, ``...`` or asterisks.
+    A mark that shows that the key was cut may follow: ``…``, ``...`` or asterisks.
     """
     found = _START.fullmatch(ref)
     return found[1] if found is not None and len(found[2]) in _START_LENGTHS else None
@@ -34,7 +34,7 @@ def find_visible_start(ref: str) -> str | None:
 def refuse_other_starts(ref: str) -> None:
     """Raise UsageError if a REF looks like the start of a key, but is too short or too long.
 
-    It is not shown: it may be most of a key.
+    The error does not show the REF, because it may be most of a key.
     """
     found = _START.fullmatch(ref)
     if found is not None and len(found[2]) not in _START_LENGTHS:
@@ -48,13 +48,13 @@ def refuse_other_starts(ref: str) -> None:
 
 
 def find_id_digits(ref: str) -> str | None:
-    """Return the digits of an id that a REF begins with; there may be too few of them."""
+    """Return the digits of an id at the start of a REF; there may be too few of them."""
     lowered = ref.lower()
     return lowered.replace("-", "") if _ID_START.fullmatch(lowered) else None
 
 
 def shadow_warning(ref: str, named: ApiKey, others: Sequence[ApiKey]) -> str:
-    """Return the warning that a REF names one key, but is also the start of others or their ids."""
+    """Return the warning that a REF names one key, but is also the start of other keys or ids."""
     listed = ", ".join(
         f"{dashed(key.id)} ({key.name or 'no name'})" for key in others[:MAX_CANDIDATES]
     )

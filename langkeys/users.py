@@ -93,8 +93,7 @@ def check_new(store: Store, settings: Settings, username: str, *, is_superuser: 
     """Raise ConflictError if this user cannot be created.
 
     ``create`` calls it again within the transaction. Names are compared in lower case, in Unicode.
-    The index of 1.13 compares them so, too, but on SQLite only for ASCII. Before 1.13 there is no
-    index.
+    The index of 1.13 does the same, but on SQLite only for ASCII. Before 1.13 there is no index.
     """
     taken = store.usernames_like(username)
     if taken:

@@ -206,7 +206,7 @@ class Endings:
         return left
 
     def exclude_kept_alive(self, batch: KeyBatch) -> list[WholeKey]:
-        """Remove the keys that rows outside the batch keep valid from it, and return them.
+        """Remove keys from the batch that rows outside it keep valid, and return these keys.
 
         ``meant`` of each returned key is the row that keeps it valid.
         """

@@ -130,7 +130,7 @@ def _warn_of_shadowed(
     named: ApiKey,
     warn: Callable[[str], None],
 ) -> None:
-    # Everybody who may create keys can give one a name that hides another key from a REF.
+    # A user who may create keys could name one so that a REF finds it instead of another key.
     start, digits = find_visible_start(ref), find_id_digits(ref)
     try:
         if start is not None:

@@ -34,7 +34,8 @@ _IN_ENVIRONMENT = (
 class Replacement:
     """An old key and its replacement; ``old_expires_at`` is the end of the grace period, if any.
 
-    ``key`` contains the rows to end. With ``is_whole``, rows that the key gets until then end too.
+    ``key`` contains the rows to end. With ``is_whole``, rows of the key that are created in the
+    meantime end too.
     """
 
     old: ApiKey
@@ -136,7 +137,7 @@ def select_working(
 
 
 def _repeated(endings: Endings, ids: set[str]) -> tuple[dict[str, WholeKey], dict[str, ApiKey]]:
-    """Return keys with several rows by the ids of these rows, and the rows that keep keys valid."""
+    """Map the ids of rows to keys with several rows, and to the rows that keep these keys valid."""
     whole: dict[str, WholeKey] = {}
     kept_by: dict[str, ApiKey] = {}
     for hashed, found in endings.find_repeated():

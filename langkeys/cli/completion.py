@@ -1,8 +1,8 @@
 """Complete API keys, users, variables and help topics in a shell.
 
-Completion only reads, without authentication or secret key, and never asks. If a lookup is not
-quick, it offers and prints nothing: a shell would show a message in the middle of the line being
-typed.
+Completion only reads, without authentication or secret key, and never asks. If a lookup takes too
+long, completion offers and prints nothing: a shell would show a message in the middle of the line
+being typed.
 
 Everybody who can sign up can choose a name, and shells may execute an offered word: zsh evaluates
 it, and bash inserts it without quotes. So a name is only offered if it consists of letters, digits

@@ -1,4 +1,4 @@
-"""Read manifests for a command, prepare their planning, and show plans."""
+"""Read manifests for a command, prepare to plan them, and show plans."""
 
 import sys
 from collections.abc import Iterator, Sequence

@@ -19,7 +19,7 @@ from langkeys.models import ApiKey
 
 SECRET_NAME, SECRET_KEY = "langflow-api-key", "api-key"
 MAX_FILE_NAME_BYTES = 200
-"""The maximum length in bytes; file systems allow more, which the staged file's name needs."""
+"""The maximum length in bytes; the name of the staged file is longer and must be valid, too."""
 
 _NOT_IN_FILE_NAMES = re.compile("[/\x00-\x1f\x7f-\x9f]")
 

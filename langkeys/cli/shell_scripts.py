@@ -1,9 +1,9 @@
 """``--install-completion`` and ``--show-completion``: scripts that let a shell ask langkeys.
 
 The script for fish is Typer's. Typer's zsh script offers nothing at the first Tab of a session,
-because zsh then runs the file only to define the function. Its output is also evaluated by zsh.
-Typer's bash script offers nothing for ``alice@exa``: bash splits words at ``@``, ``:`` and ``=``,
-and the script sees only the last part.
+because zsh then runs the file only to define the function. Also, zsh evaluates the words that this
+script offers. Typer's bash script offers nothing for ``alice@exa``: bash splits words at ``@``,
+``:`` and ``=``, and the script sees only the last part.
 """
 
 from typing import Any, NoReturn

@@ -21,7 +21,7 @@ class _Stdin:
 
 
 def take_stdin(*, is_data: bool) -> None:
-    """Set whether the command reads data from stdin, as an argument ``-`` says."""
+    """Set whether the command reads data from stdin; an argument ``-`` means that it does."""
     _Stdin.is_data = is_data
 
 

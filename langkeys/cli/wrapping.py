@@ -21,7 +21,7 @@ _SPACE = "\0"
 
 
 def terminal_width(stream: TextIO | None) -> int | None:
-    """Return the width of the terminal in columns; None if it is unknown or no terminal."""
+    """Return the width of a terminal in columns; None if it is unknown or there is no terminal."""
     if stream is None or not stream.isatty():
         return None
     columns = os.environ.get("COLUMNS", "")

@@ -14,10 +14,10 @@ from langkeys.text import agreeing
 
 
 class EnvFile(NamedTuple):
-    """A .env file and its content; without a path there is none.
+    """A .env file and its content; ``path`` is None if there is no file.
 
-    ``is_named``: an option or a variable names it. ``foreign_owner`` is the owner of a file that
-    is not named, if that is neither the caller nor root.
+    ``is_named``: an option or a variable names the file. ``foreign_owner`` is the owner of a file
+    that is not named, if the owner is neither the caller nor root.
     """
 
     path: Path | None = None
@@ -36,13 +36,13 @@ def read_env_file(
     path = Path(".env" if named is None else named).absolute()
     owner = None
     if named is None:
-        if not is_there(path) or path.is_dir():  # a virtual environment may be called .env
+        if not is_there(path) or path.is_dir():  # it may be a virtual environment
             return EnvFile()
         if is_file(path):
             owner = _find_foreign_owner(path)
     content = dotenv.read(
         path,
-        # Another user's file must not combine with variables of this environment.
+        # Do not expand variables of this environment in another user's file.
         environ=environ if owner is None else {},
         by="" if named is None else f" (named by {source})",
         is_ours=is_ours,
@@ -51,7 +51,7 @@ def read_env_file(
 
 
 def _find_foreign_owner(path: Path) -> int | None:
-    """Return the owner of a file that nobody has named, if that is not the caller or root.
+    """Return the owner of a file that is not named, if the owner is neither the caller nor root.
 
     Raises ConfigError if others could have written the file.
     """
@@ -66,7 +66,7 @@ def _find_foreign_owner(path: Path) -> int | None:
 
 
 def conflict_warning(names: Sequence[str], path: Path | None) -> str:
-    """Return a warning of names that the environment and a named ``.env`` set differently."""
+    """Return a warning about settings that differ between the environment and a named ``.env``."""
     return (
         f"{', '.join(names)} {agreeing('have', len(names))} different values in the environment"
         f" and in {path}: langkeys uses the environment's, a server started with that file uses"

@@ -67,7 +67,7 @@ DECIDED_BY: Mapping[str, tuple[str, ...]] = {
 """Error codes that a missing ``.env`` can explain, if none of these settings is given."""
 
 UNPREFIXED = "langkeys only reads it with its prefix, though a Langflow server may read it without"
-"""The end of a warning about a name in the ``.env`` file without its prefix."""
+"""The end of a warning about a name without its prefix in the ``.env`` file."""
 
 ENV_FILE = "LANGKEYS_ENV_FILE"
 """The setting that names the ``.env`` file; it is read only from the process environment."""

@@ -1,7 +1,7 @@
 """Find the config folder, the database and the secret key of a Langflow server.
 
-This follows Langflow's own rules (``lfx.services.settings``), so that langkeys needs no settings of
-its own to use the same database and secret key as the server on this machine.
+This follows Langflow's own rules (``lfx.services.settings``). So langkeys uses the same database
+and secret key as the server on this machine, without extra settings.
 """
 
 import importlib.util

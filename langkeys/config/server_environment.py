@@ -39,7 +39,8 @@ def is_server_variable(name: str) -> bool:
 def added_variables(settings: Settings) -> dict[str, str]:
     """Return the PG* variables that the ``.env`` file adds to the environment.
 
-    Raises ConfigError if the ``.env`` file belongs to another user and names a file that does not.
+    Raises ConfigError if the ``.env`` file belongs to another user, but names a file that does not
+    belong to that user.
     """
     added = {
         name: text

@@ -112,7 +112,7 @@ class Settings:
         for value in self._values.values():
             if value is not None and value.file is not None:
                 self._concealed |= {value.text, str(Path(value.text))}
-        # Replace the longest text first, as it may contain a shorter one.
+        # Replace the longest text first, because it may contain a shorter one.
         for text in sorted(filter(None, self._concealed), key=len, reverse=True):
             error.message = error.message.replace(text, "(from a file)")
             error.hint = error.hint and error.hint.replace(text, "(from a file)")

@@ -1,4 +1,4 @@
-"""Decide which passwords are allowed, and generate random ones. Imports no bcrypt, to stay fast."""
+"""Decide which passwords are allowed, and generate random ones; does not import bcrypt."""
 
 from langkeys.crypto.hashes import url_safe_token
 

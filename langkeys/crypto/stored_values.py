@@ -1,4 +1,4 @@
-"""Read a column that holds a value either encrypted or as plaintext."""
+"""Read a column whose values are either encrypted or plaintext."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def find_stored_value(stored: str, cipher: Callable[[], "Cipher"]) -> str | None:
-    """Return what a column holds, decrypted if it is a Fernet token; None if that fails.
+    """Return a column's value, decrypted if it is a Fernet token; None if that fails.
 
-    ``cipher`` is only called for a token, so that plaintext can be read without a secret key.
+    ``cipher`` is called only for a token, so that plaintext can be read without a secret key.
     """
     return cipher().find_plaintext(stored) if stored.startswith(FERNET_PREFIX) else stored

@@ -79,7 +79,7 @@ class Report:
 
     @property
     def is_sound(self) -> bool:
-        """Whether no finding is a problem."""
+        """Whether there are no problems."""
         return all(finding.level != "problem" for finding in self.findings)
 
     def add(self, section: str, level: str, message: str, hint: str | None = None) -> None:

@@ -69,7 +69,7 @@ def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     current, links = "/", 0
     while waiting:
         part = waiting.pop()
-        step = os.path.join(current, part)  # noqa: PTH118 - Path would remove the dots
+        step = os.path.join(current, part)  # noqa: PTH118 - Path would remove ".."
         try:
             found = os.lstat(step)
             target = os.readlink(step) if stat.S_ISLNK(found.st_mode) else None  # noqa: PTH115

@@ -1,4 +1,4 @@
-"""The type of the function that opens an authenticated session for a program."""
+"""The type of the function that opens a program's authenticated session."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -18,9 +18,9 @@ TEXT, NULL, BOOLEAN, INTEGER, FLOAT, MAP, LIST = (
     "text", "null", "boolean", "integer", "float", "map", "list",
 )  # fmt: skip
 WORD = "word"
-"""An unquoted yes, no, on, off, y or n: text in YAML 1.2, but a boolean in YAML 1.1."""
+"""An unquoted yes, no, on, off, y or n, which YAML 1.2 reads as text, but YAML 1.1 as a boolean."""
 MERGE = "merge"
-"""An unquoted <<: text in YAML 1.2, but a merge key in YAML 1.1."""
+"""An unquoted ``<<``, which YAML 1.2 reads as text, but YAML 1.1 as a merge key."""
 
 KIND_NAMES = {
     TEXT: "text",

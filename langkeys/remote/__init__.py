@@ -1,1 +1,1 @@
-"""Administer a live Langflow server over its REST interface. A server is not a store."""
+"""Administer a live Langflow server over its REST interface, without the ``store`` room."""

@@ -44,7 +44,7 @@ class Address(NamedTuple):
 
 
 def parsed_address(url: str, source: str) -> Address:
-    """Parse the address of a server; ``source`` says in errors where it is from, such as ``--url``.
+    """Parse the address of a server; ``source``, such as ``--url``, names its origin in errors.
 
     A trailing ``/api/v1`` and a query are removed. Raises UsageError, which quotes no part of the
     address, because it may contain a password.

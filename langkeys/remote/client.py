@@ -107,8 +107,8 @@ class _AcceptEverything(urllib.request.HTTPErrorProcessor):
 class Client:
     """Sends requests to one server, with one API key or none.
 
-    ``url`` is the server's address; ``source`` says in errors where it is from. ``label`` replaces
-    the address in messages if the address is from a file. ``via`` says where the key is sent:
+    ``url`` is the server's address; ``source`` names its origin in errors. ``label`` replaces the
+    address in messages if the address is from a file. ``via`` says where the key is sent:
     ``header`` or ``query``. ``warn`` shows a warning.
     """
 

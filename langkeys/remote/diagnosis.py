@@ -49,7 +49,7 @@ class RemoteReport(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether no finding is a problem."""
+        """Whether there are no problems."""
         return all(finding.level != "problem" for finding in self.findings)
 
 

@@ -37,7 +37,7 @@ def _finite(text: str) -> float:
 
 
 def _is_shallow(document: Any) -> bool:
-    """Tell whether the nesting is shallow enough for ``json.dumps``, as in servers' answers."""
+    """Tell whether a document is nested at most ``MAX_LEVELS`` deep, as ``json.dumps`` needs it."""
     level = [document]
     for _ in range(MAX_LEVELS):
         level = [

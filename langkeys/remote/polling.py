@@ -1,7 +1,7 @@
 """Wait until a write is visible, because up to 1.11 servers answer before they commit.
 
-A request right after a write may see the old state for a moment. So a write counts as failed, and a
-revoked key as still working, only after this time.
+A request right after a write may see the old state for a moment. So langkeys waits for some time
+before it reports that a write has failed, or that a revoked key still works.
 """
 
 import time

@@ -90,7 +90,10 @@ def choose(
 
 
 def _starting_with(keys: Sequence[ListedKey], ref: str) -> list[ListedKey]:
-    """Return the keys that start with a REF, as far as the server shows them, or whose ids do."""
+    """Return the keys that start with a REF, or whose ids start with it.
+
+    Only the characters that a server shows are compared.
+    """
     start, digits = find_visible_start(ref), find_id_digits(ref)
     if start is not None:
         return [item for item in keys if item.value.startswith(start[:_SHOWN])]

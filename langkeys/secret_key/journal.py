@@ -55,7 +55,7 @@ class Entry:
 
 
 def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...]:
-    """Return samples of cells, from each cell and the text that replaces its text."""
+    """Return samples; each is made from a cell and the new text of that cell."""
     return tuple(
         CellSample(
             Cell(cell.table, cell.column, cell.row, None, cell.kind, cell.position, b""),

@@ -113,8 +113,8 @@ def _transaction_status(entry: Entry, store: Store) -> str | None:
 def _is_committed_by_samples(entry: Entry, store: Store) -> bool | None:
     """Compare the sampled cells; None if they show nothing, or contradict each other.
 
-    A cell with neither the text from before the commit nor the text from after it was changed
-    since.
+    If a cell has neither the text from before the commit nor the one from after it, somebody has
+    changed it since.
     """
     answers = set()
     for sample in entry.samples:

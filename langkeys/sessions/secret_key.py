@@ -140,7 +140,7 @@ def _require_sound(text: str, path: Path) -> None:
 
 
 def scan(session: Session, plan: RotationPlan, progress: Progress) -> ScanResult:
-    """Return what a rotation would find. A server may be running."""
+    """Return what a rotation would find in the database. A server may be running."""
     return check_decryptable(session.store, plan, progress)
 
 

@@ -32,7 +32,7 @@ ENVELOPE_COLUMNS: tuple[EncryptedColumn, ...] = (
 
 _KNOWN = ENCRYPTED_COLUMNS + ENCRYPTED_JSON_COLUMNS + ENVELOPE_COLUMNS
 KNOWN_TABLES = frozenset(table for table, *_ in _KNOWN)
-"""The tables with such columns in any generation."""
+"""The tables that have one of these columns in any generation."""
 
 FERNET_TOKEN = re.compile(FERNET_PREFIX + "[A-Za-z0-9_-]+={0,2}")
 

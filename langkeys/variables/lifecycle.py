@@ -330,8 +330,8 @@ def find_value(variable: Variable, cipher: Callable[[], "Cipher"]) -> str | None
 def shown_value(variable: Variable, generation: Generation, value: str | None) -> str | None:
     """Return the value that a list may show: only a Generic variable's, in its usual form.
 
-    From 1.8 on, an encrypted Generic value is older, or was a Credential before. Servers do not
-    show it either.
+    From 1.8 on, an encrypted Generic value is from an older release, or was set as a Credential.
+    Servers do not show it either.
     """
     if variable.type != GENERIC:
         return None

@@ -78,7 +78,7 @@ def explain(
         value = variables.find_value(stored, cipher)
         can_decrypt, has_value = value is not None, value != ""
         kept = not is_imported or is_kept(stored, generation)
-    # Older servers do not use the environment instead if a stored token cannot be decrypted.
+    # If a stored token cannot be decrypted, older servers do not fall back to the environment.
     falls_back = no_fallback is None and (
         stored is None or not stored.is_encrypted or generation.undecryptable_falls_back
     )

@@ -3,7 +3,7 @@
 The driver waits in C code, where Python cannot raise KeyboardInterrupt. A server that is frozen or
 cut off never answers. So a thread watches each call. After Ctrl-C or SIGTERM, it asks the server to
 cancel the statement; if that does not help, it shuts the socket down. If a call takes long, the
-thread makes a new connection: a server that answers it is only busy; a server that does not is
+thread tries a new connection. A server that answers is only busy. A server that does not answer is
 given up.
 """
 

@@ -24,8 +24,8 @@ class EncryptedValues(Database):
 
     def sample_of_encrypted_values(self) -> Iterator[EncryptedValue]:
         for table, column, row_id, name in self._present(ENCRYPTED_COLUMNS):
-            # Tokens sort roughly by their time of encryption, in any collation. The database's own
-            # collation has an index on API keys. Both ends are sampled, because they differ if
+            # Tokens sort roughly by their time of encryption, in any collation. API keys have an
+            # index in the database's own collation. Both ends are sampled, because they differ if
             # somebody has changed the secret key by hand.
             for direction in ("DESC", "ASC"):
                 rows = self._rows(

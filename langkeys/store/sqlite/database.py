@@ -161,7 +161,7 @@ class Database(BaseStore):
 
     def is_replaced(self) -> bool:
         try:
-            status = os.stat(self._path_text)  # noqa: PTH116 - faster, for each verification
+            status = os.stat(self._path_text)  # noqa: PTH116 - os.stat is faster
         except OSError as error:
             raise missing_database_error(self._path, error) from None
         if (status.st_ino, status.st_dev) != self._identity:
