@@ -219,7 +219,7 @@ class Store(Protocol):
         ...
 
     def rows_of_key(self, key_hash: str, stored: Collection[str]) -> Sequence[OwnedKey]:
-        """Return the API keys with this hash, and those without a hash whose stored value is given.
+        """Return the API keys with this hash, and keys without a hash whose value is in ``stored``.
 
         The keys are in the order in which servers read them; unreadable rows are skipped.
         ``stored`` contains stored values as in ``owned_stored_as``.

@@ -334,7 +334,7 @@ class Database(BaseStore):
             raise
 
     def _end(self, sql: str) -> None:
-        with suppress(self._psycopg2.Error):  # the first error is reported
+        with suppress(self._psycopg2.Error):  # so that the first error is reported
             self._fetched(sql, ())
 
     def _is_pooled(self) -> bool:

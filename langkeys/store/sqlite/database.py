@@ -245,7 +245,7 @@ class Database(BaseStore):
                 self._has_written = self._overwrites.has_own_write = True
         finally:
             if self._connection.in_transaction:
-                with suppress(sqlite3.Error):  # the first error is reported
+                with suppress(sqlite3.Error):  # so that the first error is reported
                     self._connection.rollback()
 
     def transaction_id(self) -> str | None:
