@@ -91,9 +91,13 @@ def make_database(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is marked ``every_engine`` on each of them."""
-    is_marked = metafunc.definition.get_closest_marker("every_engine") is not None
-    if is_marked and "engine_name" in metafunc.fixturenames:
+    """Run a test that is marked ``every_engine`` on each engine, unless it is ``only_sqlite``."""
+    markers = {marker.name for marker in metafunc.definition.iter_markers()}
+    if (
+        "every_engine" in markers
+        and "only_sqlite" not in markers
+        and "engine_name" in metafunc.fixturenames
+    ):
         metafunc.parametrize("engine_name", [SQLITE, "postgresql"])
 
 

@@ -16,6 +16,8 @@ from ..support.databases import Database
 from ..support.samples import new_api_key
 from ..support.sites import Result, Site
 
+pytestmark = pytest.mark.every_engine
+
 Run = Callable[..., Result]
 
 

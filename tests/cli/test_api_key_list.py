@@ -10,6 +10,8 @@ from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY, PASSWORD
 from ..support.sites import Result, Site
 from ..support.terminals import run_at_terminal
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 
@@ -135,21 +137,25 @@ def three_owners(database: Database, superuser: str) -> str:
     return alice
 
 
+@pytest.mark.only_sqlite("has rows of users who are not there")
 @pytest.mark.usefixtures("three_owners")
 def test_by_default_the_acting_users_keys_are_listed(call: Call) -> None:
     assert names(call) == ["mine"]
 
 
+@pytest.mark.only_sqlite("has rows of users who are not there")
 def test_a_users_keys_are_listed_by_name_or_id(call: Call, three_owners: str) -> None:
     assert names(call, "--user", "alice") == ["of alice"]
     assert names(call, "--user", three_owners) == ["of alice"]
 
 
+@pytest.mark.only_sqlite("has rows of users who are not there")
 @pytest.mark.usefixtures("three_owners")
 def test_everybodys_keys_are_listed_even_those_of_nobody(call: Call) -> None:
     assert names(call, "--all-users") == ["mine", "of alice", "of nobody"]
 
 
+@pytest.mark.only_sqlite("has rows of users who are not there")
 def test_who_acts_decides_whose_keys_are_listed(site: Site, three_owners: str) -> None:
     site.database.rows("UPDATE user SET is_superuser = 1")
     result = site.call(
@@ -185,6 +191,7 @@ def keys(database: Database, superuser: str) -> list[SampleKey]:
     ]
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(
     ("options", "expected"),

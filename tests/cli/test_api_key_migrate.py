@@ -12,6 +12,8 @@ from ..support.databases import Database, ago
 from ..support.samples import OTHER_SECRET_KEY, decrypted, hash_of
 from ..support.sites import Result, Site
 
+pytestmark = pytest.mark.every_engine
+
 Run = Callable[..., Result]
 
 

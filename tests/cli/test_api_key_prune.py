@@ -9,6 +9,8 @@ import pytest
 from ..support.databases import Database, ago, ahead
 from ..support.sites import Result, Site
 
+pytestmark = pytest.mark.every_engine
+
 Run = Callable[..., Result]
 
 

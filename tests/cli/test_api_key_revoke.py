@@ -9,6 +9,8 @@ from ..support.samples import KEY_FIELDS, OTHER_SECRET_KEY
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 
@@ -113,6 +115,7 @@ def test_one_ref_that_is_ambiguous_revokes_none(
     assert len(left(database)) == 4
 
 
+@pytest.mark.only_sqlite("its trigger is in SQLite's SQL")
 def test_a_failure_of_one_row_revokes_none(
     call: Call, database: Database, keys: list[SampleKey]
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_failure_of_one_row_revokes_none(
     assert len(left(database)) == 3
 
 
+@pytest.mark.only_sqlite("its trigger is in SQLite's SQL")
 def test_a_key_that_is_still_there_after_all_is_a_failure(
     call: Call, database: Database, keys: list[SampleKey]
 ) -> None:

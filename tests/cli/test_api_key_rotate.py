@@ -15,6 +15,8 @@ from ..support.databases import Database, ago, ahead
 from ..support.samples import decrypted
 from ..support.sites import Result, Site
 
+pytestmark = pytest.mark.every_engine
+
 Run = Callable[..., Result]
 
 
@@ -143,6 +145,7 @@ def test_a_folder_that_is_missing_is_found_out_before_the_database_is_touched(
     assert database.content() == before
 
 
+@pytest.mark.only_sqlite("its trigger is in SQLite's SQL")
 def test_where_the_old_key_cannot_be_ended_the_error_says_that_both_work(
     site: Site, database: Database, superuser: str
 ) -> None:
@@ -242,6 +245,7 @@ def test_a_grace_is_unsupported_where_the_server_knows_no_expiry(
     site.call("api-key", "rotate", "ci").done()
 
 
+@pytest.mark.only_sqlite("takes SQLite's write lock")
 def test_a_rotation_waits_for_a_writer_and_holds_no_lock_while_it_delivers(
     site: Site, database: Database, superuser: str
 ) -> None:

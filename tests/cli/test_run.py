@@ -16,6 +16,8 @@ from ..support.samples import CREDENTIAL, OTHER_SECRET_KEY, PASSWORD, SECRET_KEY
 from ..support.sites import Result, Site
 from ..support.steering_names import STEERING
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 
@@ -50,6 +52,7 @@ def test_only_what_is_named_is_added(run: Call, stored: Database) -> None:
     run("run", "--only", "PLAIN", "--", "touch", "x").failed(3, "PLAIN")
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_what_is_left_out_is_named_in_a_warning(
     run: Call, stored: Database, superuser: str
 ) -> None:
@@ -158,6 +161,7 @@ def test_options_after_the_program_are_its_own(run: Call, stored: Database) -> N
         assert result.stdout == "['--only', '-q', '--help', '--', 'x']\n"
 
 
+@pytest.mark.only_sqlite("gives the database as a path")
 def test_global_options_come_before_it(site: Site, stored: Database) -> None:
     settings = dict(site.settings)
     site.settings.pop("LANGFLOW_DATABASE_URL")

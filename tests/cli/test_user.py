@@ -13,6 +13,8 @@ from ..support.sites import Result, Site
 from ..support.terminals import Terminal, run_at_terminal
 from .test_user_passwords import FIELDS
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 
@@ -48,6 +50,7 @@ def test_piped_columns_are_in_their_documented_order(call: Call, alice: str) -> 
     assert call("user", "show", "alice").done().rows == rows[1:]
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_json_has_langflows_fields_in_order_and_then_the_counts(
     call: Call, alice: str, superuser: str, database: Database
 ) -> None:
@@ -62,6 +65,7 @@ def test_json_has_langflows_fields_in_order_and_then_the_counts(
     assert whoami == {name: listed[0][name] for name in whoami}
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_a_list_is_cut_and_continued(call: Call, database: Database) -> None:
     for number in range(4):
         database.add_user(f"user {number}")
@@ -71,6 +75,7 @@ def test_a_list_is_cut_and_continued(call: Call, database: Database) -> None:
     call("user", "list", "--limit", "-1").failed(2)
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_tab_newline_and_backslash_are_escaped_in_a_row(call: Call, database: Database) -> None:
     database.add_user("tab\there\nnew line\\backslash")
     assert call("user", "list").done().rows[1][1] == "tab\\there\\nnew line\\\\backslash"

@@ -17,6 +17,8 @@ from ..support.samples import PASSWORD, WRONG_PASSWORD, assert_no_secret, new_ap
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal, run_at_terminal
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 FIELDS = [
     "id",

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from ..support import variable_rows
 from ..support.databases import Database
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal
 from ..support.variable_rows import add_one_of_each
+
+pytestmark = pytest.mark.every_engine
 
 Call = Callable[..., Result]
 

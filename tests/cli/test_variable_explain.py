@@ -12,6 +12,8 @@ from ..support.sites import Result, Site
 from ..support.terminals import run_at_terminal
 from ..support.variable_rows import FIELDS
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 KEY = "OPENAI_API_KEY"
@@ -36,7 +38,7 @@ def stored(database: Database, superuser: str) -> Database:
 def test_sentences_say_what_wins_and_what_it_hides(site: Site, stored: Database) -> None:
     text = run_at_terminal(site, *EXPLAIN, **{KEY: "environment-value"}).text
     for words in (
-        f"{KEY}: the stored variable of administrator in {site.database.path} wins.",
+        f"{KEY}: the stored variable of administrator in {site.database.location} wins.",
         "It hides the server's environment (this environment).",
         "has type Credential",
         "the fields Password, API Key",
@@ -142,6 +144,7 @@ def test_what_does_not_open_is_said(site_of: Callable[[str], Site]) -> None:
     assert "no value that a server could use" in said
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_rows_that_a_server_made_twice_are_no_error(
     call: Call, database: Database, superuser: str
 ) -> None:

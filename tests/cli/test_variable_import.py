@@ -12,6 +12,8 @@ from ..support.sites import Result, Site
 from ..support.terminals import Terminal, run_at_terminal
 from ..support.variable_rows import get_row
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 IMPORT = ("variable", "import")
@@ -116,6 +118,7 @@ def test_a_dry_run_shows_the_plan_by_name_and_writes_nothing(site: Site) -> None
     assert site.database.digest() == digest
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_everybody_gets_what_they_lack(site: Site) -> None:
     alice = site.database.add_user("alice")
     variable_rows.add(site.database, alice, "OPENAI_API_KEY", "hers")
@@ -150,6 +153,7 @@ def test_no_value_shows_anywhere(site: Site) -> None:
         assert "second" not in text
 
 
+@pytest.mark.only_sqlite("its trigger is in SQLite's SQL")
 def test_all_is_stored_or_nothing(site: Site) -> None:
     site.database.rows(
         "CREATE TRIGGER refuse BEFORE INSERT ON variable WHEN new.name = 'ANTHROPIC_API_KEY'"

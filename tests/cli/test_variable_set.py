@@ -12,6 +12,8 @@ from ..support.sites import Result, Site
 from ..support.terminals import Terminal
 from ..support.variable_rows import FIELDS, fields_of, get_row
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 SET = ("variable", "set", "MY_TOKEN")

@@ -10,9 +10,12 @@ from ..support.sites import Result, Site
 from ..support.terminals import run_at_terminal
 from ..support.variable_rows import FIELDS, add_one_of_each
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 
+@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_show_prints_a_variable_as_list_does(
     call: Call, database: Database, superuser: str
 ) -> None:

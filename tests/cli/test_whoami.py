@@ -10,6 +10,8 @@ from ..support.samples import PASSWORD, SECRET_KEY, USER_FIELDS, new_api_key
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal, run_at_terminal
 
+pytestmark = pytest.mark.every_engine
+
 Call = Callable[..., Result]
 
 

@@ -53,7 +53,9 @@ def _row(database: Database, api_key: str, release: str) -> dict[str, Any] | Non
 
 
 def _rows(database: Database) -> list[dict[str, Any]]:
-    columns = [name for _, name, *_ in database.rows("PRAGMA table_info(apikey)")]
+    columns = ["id", "user_id", "api_key", "is_active"]
+    columns += ["expires_at"] if database.shape.key_expiry else []
+    columns += ["api_key_hash"] if database.shape.key_hash else []
     found = database.rows(f"SELECT {', '.join(columns)} FROM apikey ORDER BY rowid")
     return [dict(zip(columns, row, strict=True)) for row in found]
 
