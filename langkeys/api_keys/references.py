@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from langkeys.api_keys.finder import KeyFinder
 from langkeys.api_keys.lifetimes import MAX_SAME_NAME, Replacements
+from langkeys.api_keys.refusals import unknown_key_hint
 from langkeys.api_keys.verification import representative
 from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import (
@@ -101,7 +102,9 @@ def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: st
                 " key by its name or owner with langkeys api-key list"
                 " --all-users, and use its id",
             )
-        raise NotFoundError(f"{what} is not an API key of {store.location}")
+        raise NotFoundError(
+            f"{what} is not an API key of {store.location}", hint=unknown_key_hint(api_key)
+        )
     return representative(store, api_key_hash(api_key), rows)
 
 

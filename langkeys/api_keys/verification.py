@@ -98,13 +98,19 @@ def verify_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified
     if len(by_hash) > 1:
         raise InvalidKeyError(
             f"{len(by_hash)} rows of {store.location} have this key's hash"
-            f" ({_named(by_hash[0].key)} and others); a server refuses it",
+            f" (API key {dashed(by_hash[0].key.id)} and others); a server refuses it",
             reason="duplicate",
+            hint="to end all of its rows: langkeys api-key revoke - < FILE; then create another",
         )
     chosen = by_hash or [row for row in counted if row.key.hash is None][:1]
     if not chosen:
         if rows and generation.honours_key_state:
-            raise InvalidKeyError(f"{_named(rows[0].key)} is inactive", reason="inactive")
+            key_id = dashed(rows[0].key.id)
+            raise InvalidKeyError(
+                f"API key {key_id} is inactive in {store.location}",
+                reason="inactive",
+                hint=f"to let it in again: langkeys api-key activate {key_id}",
+            )
         raise _unknown(store)
     return _by_row(store, chosen[0])
 
@@ -121,25 +127,29 @@ def representative(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> ApiKe
 def _by_row(store: Store, row: OwnedKey) -> Verified:
     generation = store.generation
     key, owner = row
-    _refuse_expired(key)
+    _refuse_expired(store, key)
+    named = f"API key {dashed(key.id)}"
     if owner is None:
         raise InvalidKeyError(
-            f"{_named(key)} belongs to a user that does not exist", reason="unknown"
+            f"{named} belongs to a user that does not exist in {store.location}",
+            reason="unknown",
+            hint=f"to remove it: langkeys api-key revoke {dashed(key.id)}; then create another",
         )
     warning = None
     if not key.is_active:
         warning = (
-            f"{_named(key)} is marked inactive, but a Langflow {generation.release}"
+            f"{named} is marked inactive, but a Langflow {generation.release}"
             " server still accepts it: revoke it to disable it"
         )
     if not owner.is_active:
         if generation.honours_owner_state:
             raise InvalidKeyError(
-                f"the owner of {_named(key)}, {owner.username!r}, is inactive",
+                f"the owner of {named}, {owner.username!r}, is inactive in {store.location}",
                 reason="owner inactive",
+                hint=f"to let the owner in again: langkeys user activate {dashed(owner.id)}",
             )
         warning = (
-            f"the owner of {_named(key)}, {owner.username!r}, is inactive, but a"
+            f"the owner of {named}, {owner.username!r}, is inactive, but a"
             f" Langflow {generation.release} server still lets the key run flows:"
             " revoke it to disable it"
         )
@@ -194,7 +204,7 @@ class Verifier:
         if cached is not None and cached[0] == version:
             verified = cached[1]
             assert verified.api_key is not None
-            _refuse_expired(verified.api_key)
+            _refuse_expired(self._store, verified.api_key)
             return verified
         self._version = version
         verified = self._look_up(api_key, hashed)
@@ -202,6 +212,10 @@ class Verifier:
             self._cache.clear()
         self._cache[hashed] = (version, verified)
         return verified
+
+    def count_unreadable(self) -> int:
+        """Count the rows that may hold an unknown key, because they cannot be decrypted."""
+        return self._finder.count_unreadable()
 
     def _look_up(self, api_key: str, hashed: str) -> Verified:
         store = self._store
@@ -230,12 +244,12 @@ def _unknown(store: Store) -> InvalidKeyError:
     return InvalidKeyError(f"unknown: no such API key in {store.location}", reason="unknown")
 
 
-def _named(key: ApiKey) -> str:
-    return f"API key {dashed(key.id)}"
-
-
-def _refuse_expired(key: ApiKey) -> None:
+def _refuse_expired(store: Store, key: ApiKey) -> None:
     if key.expires_at is not None and key.expires_at < now():
+        key_id = dashed(key.id)
         raise InvalidKeyError(
-            f"{_named(key)} expired at {person_iso(key.expires_at)}", reason="expired"
+            f"API key {key_id} of {store.location} expired at {person_iso(key.expires_at)}",
+            reason="expired",
+            hint=f"to replace it: langkeys api-key rotate {key_id}; to let it in again:"
+            f" langkeys api-key update {key_id} --expires WHEN",
         )

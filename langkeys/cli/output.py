@@ -23,7 +23,12 @@ from typing import Any, NamedTuple
 from langkeys.cli.spool import Spool
 from langkeys.cli.terminal import is_stderr_terminal
 from langkeys.cli.wrapping import terminal_width, wrapped
-from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError
+from langkeys.errors import (
+    FailedError,
+    InterruptedCommandError,
+    InvalidKeyError,
+    LangkeysError,
+)
 from langkeys.progress import Advance
 from langkeys.text import json_visible, visible
 
@@ -190,6 +195,8 @@ class Output:
             described: dict[str, Any] = {
                 "error": {"code": error.code, "message": error.message, "hint": error.hint}
             }
+            if isinstance(error, InvalidKeyError):
+                described["error"]["reason"] = error.reason
             if error.candidates:
                 described["candidates"] = list(error.candidates)
             if self._warnings:

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from langkeys.api_keys.refusals import explained
 from langkeys.api_keys.verification import require_current
 from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.options import Invocation, RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.present.users import user_object
-from langkeys.errors import FailedError, UsageError
+from langkeys.errors import FailedError, InvalidKeyError, UsageError
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.times import iso_or_none, now, parsed_iso, relative
@@ -44,8 +45,9 @@ def whoami(
 ) -> None:
     """Show the acting user, or the user of an API key.
 
-    With an API key: show its user, or exit {invalid_key} with the reason (unknown, expired,
-    inactive, owner inactive). The answer is that of a server of the database's Langflow version.
+    With an API key: show its user, or exit {invalid_key} with the reason. The JSON of the error has
+    it as reason: unknown, expired, inactive, owner inactive, duplicate, undecryptable, or refused
+    by the server. The answer is that of a server of the database's Langflow version.
     With --url or --remote a live server is asked, with that key, LANGKEYS_API_KEY or
     LANGFLOW_API_KEY; a key from stdin or a file is also looked up in the database, if there is one,
     and a warning says if the server does not use that database. Nothing is written and no use of
@@ -99,7 +101,10 @@ def _from_store(session: Session, key: str | None) -> tuple[dict[str, Any], str]
         acting = session.known_user
         return _described(acting.user, acting.api_key), f"by {acting.how}"
     require_current(session.store)
-    verified = session.verifier.verify(key)
+    try:
+        verified = session.verifier.verify(key)
+    except InvalidKeyError as error:
+        raise explained(error, key, session.verifier) from None
     if verified.warning is not None:
         session.warn(verified.warning)
     return _described(verified.user, verified.api_key), "by the API key presented"

@@ -67,7 +67,9 @@ def test_an_unknown_key_among_several_is_named_by_its_line(
     call: Call, database: Database, superuser: str
 ) -> None:
     key = database.add_key(superuser)
-    call("api-key", "show", "-", stdin=f"{key.plaintext}\nsk-{'x' * 43}\n").failed(3, "line 2")
+    call("api-key", "show", "-", stdin=f"{key.plaintext}\nsk-{'x' * 43}\n").failed(
+        3, "line 2", "langkeys audit --key -"
+    )
 
 
 def test_anybodys_key_is_shown(call: Call, database: Database) -> None:

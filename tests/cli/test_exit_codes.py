@@ -136,7 +136,7 @@ CASES = {
     "a key that is not there": Case("not_found", ("api-key", "show", "nothing")),
     "an owner who is not there": Case("not_found", ("api-key", "create", "--user", "nobody")),
     "a whole key that is not there": Case(
-        "not_found", ("api-key", "show", "-"), stdin=new_api_key(), has_hint=False
+        "not_found", ("api-key", "show", "-"), stdin=new_api_key()
     ),
     "an argument of bytes that are no text": Case(
         "usage", ("api-key", "show", "\udcff"), has_hint=False
@@ -162,7 +162,7 @@ CASES = {
         "invalid_key", ("api-key", "list"), settings={"LANGKEYS_API_KEY": new_api_key()}
     ),
     "an unknown key presented": Case(
-        "invalid_key", ("whoami", "--api-key", "-"), stdin=new_api_key(), has_hint=False
+        "invalid_key", ("whoami", "--api-key", "-"), stdin=new_api_key()
     ),
     "a constraint of the database": Case(
         "conflict", ("api-key", "create"), _refusing_trigger, has_hint=False
@@ -231,7 +231,8 @@ def test_an_error_in_json_is_one_object_on_stderr(site: Site, name: str) -> None
     case = CASES[name]
     result = failing(site, case, "--json")
     error = json.loads(result.stderr)["error"]
-    assert list(error) == ["code", "message", "hint"]
+    reason = ["reason"] if case.code == "invalid_key" else []
+    assert list(error) == ["code", "message", "hint", *reason]
     assert error["code"] == case.code
     assert error["message"]
     assert bool(error["hint"]) == case.has_hint

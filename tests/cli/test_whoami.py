@@ -6,7 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from ..support.databases import Database, ago, ahead
-from ..support.samples import PASSWORD, SECRET_KEY, USER_FIELDS, new_api_key
+from ..support.samples import (
+    OTHER_SECRET_KEY,
+    PASSWORD,
+    SECRET_KEY,
+    USER_FIELDS,
+    encrypted,
+    new_api_key,
+)
 from ..support.sites import Result, Site
 from ..support.terminals import Terminal, run_at_terminal
 
@@ -130,24 +137,82 @@ def test_a_key_may_be_presented_through_a_symbolic_link(
 
 
 @pytest.mark.parametrize(
-    ("reason", "word"),
+    ("reason", "word", "hint"),
     [
-        ("unknown", "no such"),
-        ("expired", "expired"),
-        ("inactive", "inactive"),
-        ("owner inactive", "owner"),
+        ("unknown", "no such", "langkeys audit --key -"),
+        ("expired", "expired", "--expires"),
+        ("inactive", "inactive", "langkeys api-key activate"),
+        ("owner inactive", "owner", "langkeys user activate"),
+        ("duplicate", "2 rows", "langkeys api-key revoke -"),
     ],
 )
 def test_a_key_that_is_not_valid_is_refused_with_the_reason(
-    site: Site, database: Database, superuser: str, reason: str, word: str
+    site: Site, database: Database, superuser: str, reason: str, word: str, hint: str
 ) -> None:
     owner = database.add_user("alice", is_active=False) if reason.startswith("own") else superuser
     expires_at = ago(seconds=1) if reason == "expired" else None
     key = database.add_key(owner, is_active=reason != "inactive", expires_at=expires_at)
+    if reason == "duplicate":
+        database.add_key(owner, plaintext=key.plaintext)
     presented = new_api_key() if reason == "unknown" else key.plaintext
     result = site.call("whoami", "--api-key", "-", "--json", stdin=presented).failed(4)
-    assert result.error["code"] == "invalid_key"
+    assert (result.error["code"], result.error["reason"]) == ("invalid_key", reason)
     assert word in result.error["message"]
+    assert str(site.path) in result.error["message"]
+    assert hint in result.error["hint"]
+
+
+def test_the_commands_of_the_hints_let_the_key_in_again(site: Site, database: Database) -> None:
+    owner = database.add_user("alice", is_active=False)
+    key = database.add_key(owner, is_active=False, expires_at=ago(seconds=1))
+    for _ in range(3):
+        result = site.call("whoami", "--api-key", "-", stdin=key.plaintext).failed(4)
+        (hint,) = [line for line in result.stderr.splitlines() if line.startswith("hint: ")]
+        command = hint.rpartition("langkeys ")[2].replace("WHEN", "never").split()
+        site.call(*command).done()
+    site.call("whoami", "--api-key", "-", stdin=key.plaintext).done()
+
+
+def test_a_key_whose_owner_does_not_exist_says_so(site: Site, database: Database) -> None:
+    owner = database.add_user("alice")
+    key = database.add_key(owner)
+    database.rows("DELETE FROM user WHERE id = ?", (owner,))
+    result = site.call("whoami", "--api-key", "-", "--json", stdin=key.plaintext).failed(4)
+    assert result.error["reason"] == "unknown"
+    assert "a user that does not exist" in result.error["message"]
+    assert key.dashed in result.error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("hunter2", "does not look like an API key"),
+        ("sk-short", "does not look like an API key"),
+        ('"{key}"', "the key alone"),
+        ("LANGFLOW_API_KEY={key}", "the key alone"),
+        ("{token}", "as the database stores it"),
+    ],
+)
+def test_what_is_no_key_is_said_and_not_shown(site: Site, text: str, hint: str) -> None:
+    text = text.format(key=new_api_key(), token=encrypted(new_api_key()))
+    result = site.call("whoami", "--api-key", "-", "--json", stdin=text).failed(4)
+    assert hint in result.error["hint"]
+    assert result.error["reason"] == "unknown"
+    assert text not in result.stderr
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_key_that_may_be_in_rows_that_cannot_be_decrypted_is_not_called_unknown(
+    site_of: Callable[[str], Site], rows: int
+) -> None:
+    site = site_of("1.8")
+    owner = site.database.add_user("alice")
+    for _ in range(rows):
+        site.database.add_key(owner, secret_key=OTHER_SECRET_KEY)
+    result = site.call("whoami", "--api-key", "-", "--json", stdin=new_api_key()).failed(4)
+    assert result.error["reason"] == "undecryptable"
+    assert ("1 row" if rows == 1 else "2 rows") in result.error["message"]
+    assert "langkeys secret-key check" in result.error["hint"]
 
 
 def test_a_key_that_an_old_server_would_let_in_is_valid_with_a_warning(

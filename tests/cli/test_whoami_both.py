@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from ..support.databases import SampleKey
 from ..support.fake_langflow import FakeUser, Langflow, langflow
-from ..support.samples import USER_FIELDS
+from ..support.samples import OTHER_SECRET_KEY, USER_FIELDS
 from ..support.servers import Server
 from ..support.sites import Result, Site
 from ..support.terminals import run_at_terminal
@@ -108,8 +108,31 @@ def test_a_key_that_neither_knows_is_refused_as_before(
     site: Site, server: tuple[Langflow, Server]
 ) -> None:
     _, http_server = server
-    result = ask(site, http_server, f"sk-{'x' * 43}").failed(4)
+    result = ask(site, http_server, f"sk-{'x' * 43}", "--json").failed(4)
     assert NOT_THIS not in result.stderr
+    assert result.error["reason"] == "refused by the server"
+    assert f"no such API key in {site.database.path}" in result.error["hint"]
+
+
+def test_a_key_that_may_be_in_the_database_shows_no_difference(
+    site_of: Callable[[str], Site], server: tuple[Langflow, Server]
+) -> None:
+    site = site_of("1.8")
+    owner = site.database.add_user("alice")
+    site.database.add_key(owner, secret_key=OTHER_SECRET_KEY)
+    found, http_server = server
+    key = found.add_key(found.superuser).value
+    result = ask(site, http_server, key).done()
+    assert NOT_THE not in result.stderr
+    assert "not compared with the database" in result.stderr
+
+
+def test_without_a_database_the_hint_says_what_may_be(
+    empty_site: Site, server: tuple[Langflow, Server]
+) -> None:
+    _, http_server = server
+    result = ask(empty_site, http_server, f"sk-{'x' * 43}").failed(4)
+    assert "hint: it may have been revoked" in result.stderr
 
 
 def test_where_there_is_no_database_only_the_server_is_asked(

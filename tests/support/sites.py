@@ -70,7 +70,8 @@ class Result:
     def error(self) -> dict[str, Any]:
         """The error of a failed command with ``--json``, the only text on stderr."""
         described = json.loads(self.stderr)["error"]
-        assert sorted(described) == ["code", "hint", "message"], described
+        reason = ["reason"] if described["code"] == "invalid_key" else []
+        assert list(described) == ["code", "message", "hint", *reason], described
         return described
 
     @property

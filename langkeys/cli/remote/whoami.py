@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import typer
 
+from langkeys.api_keys.refusals import explained
 from langkeys.api_keys.verification import Verified, require_current
 from langkeys.cli.invocation import session_of, settings_of
 from langkeys.cli.options import invocation
@@ -48,6 +49,13 @@ def whoami(
             error.hint = (
                 f"in {here.location} it is a valid key of {here.verified.user.username}:"
                 " the server does not use this database"
+            )
+        elif here is not None and here.refusal is not None:
+            error.hint = f"the database here refuses it, too: {here.refusal.message}"
+        elif error.hint is None:
+            error.hint = (
+                "it may have been revoked, have expired, or belong to another server; langkeys"
+                " whoami without --url and --remote asks the database, which has the reason"
             )
         raise
     described = {name: answer.get(name) for name in fields}
@@ -101,7 +109,10 @@ def _here(context: typer.Context, key: str) -> _Here | None:
             try:
                 return _Here(location, session.verifier.verify(key))
             except InvalidKeyError as error:
-                return _Here(location, None, error)
+                refusal = explained(error, key, session.verifier)
+            if refusal.reason == "undecryptable":
+                raise refusal  # it says nothing about which database the server uses
+            return _Here(location, None, refusal)
     except LangkeysError as error:
         invocation(context).output.note(f"not compared with the database: {error.message}")
         return None
