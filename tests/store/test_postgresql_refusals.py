@@ -24,6 +24,7 @@ NETWORK, PASSWORD, BUSY = "check host and port", "check the user and the passwor
         ("server closed the connection unexpectedly", "closed the connection", NETWORK),
         ("FATAL:  terminating connection due to a command", "closed the connection", NETWORK),
         ('FATAL:  database "x" does not exist', "no such database", NETWORK),
+        ('FATAL:  role "x" does not exist', "refuses the user", PASSWORD),
         ("something that no release has said before", "the connection failed", NETWORK),
         ("FATAL:  sorry, too many clients already", "no connection left", BUSY),
         ("FATAL:  the database system is starting up", "starting up", BUSY),

@@ -108,12 +108,11 @@ def refusal(location: str, said: str) -> LangkeysError:
             f"the parameter {parameter} of the database {location} has an invalid value",
             hint=f"correct {parameter} in LANGFLOW_DATABASE_URL, or {variable}",
         )
-    if "no such database" in said or (
-        "database" in said and said.rstrip().endswith("does not exist")
-    ):
+    is_missing = said.rstrip().endswith("does not exist")
+    if is_missing and "FATAL:  role" in said:
+        what, kind = "it refuses the user or the password", "password"
+    elif "no such database" in said or (is_missing and "database" in said):
         what, kind = "it has no such database", "network"
-        if "FATAL:  role" in said:
-            what, kind = "it refuses the user or the password", "password"
     else:
         what, kind = next(
             ((what, kind) for start, what, kind in _REFUSALS if start in said),
