@@ -57,7 +57,10 @@ def test_keys_are_listed_shown_and_looked_up(old: Site) -> None:
     first, _ = whole(old.database)
     found = old.call("whoami", "--api-key", "-", "--json", stdin=first).done()
     assert found.json()["api_key"]["name"] == "first"
-    assert old.call("user", "list").done().rows[0][1] == "langflow"
+    users = old.call("user", "list").done()
+    assert users.rows[0][1] == "langflow"
+    note = f"Langflow {release}: langkeys only reads, revokes and deletes here"
+    assert users.stderr == f"note: {old.database.path}: {note}\n"
     document = old.call("doctor", "--json").json()
     assert document["generation"]["release"] == release
     assert f"Langflow {release}: langkeys only reads" in str(document["findings"])
