@@ -170,6 +170,7 @@ def test_langflow_with_auto_login_is_taken() -> None:
 def test_a_password_that_servers_refuse_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         plan_of(LANGFLOW_SUPERUSER_PASSWORD="langflow")
+    assert caught.value.message.startswith("the superuser's password ")
     assert "LANGFLOW_SUPERUSER_PASSWORD" in str(caught.value.hint)
     with pytest.raises(ConfigError):
         check_password("")

@@ -262,15 +262,16 @@ def test_two_keys_of_one_visible_start_are_ambiguous(
     _assert_ambiguous(store, "sk-abcde", keys)
 
 
+@pytest.mark.parametrize(("keys", "said"), [(10, "10"), (11, "more than 10"), (12, "more than 10")])
 def test_no_more_than_ten_candidates_are_listed(
-    database: Database, superuser: str, store: Store
+    database: Database, superuser: str, store: Store, keys: int, said: str
 ) -> None:
-    for _ in range(12):
+    for _ in range(keys):
         database.add_key(superuser, "ci")
     with pytest.raises(AmbiguousError) as caught:
         found_by(store, "ci")
     assert len(caught.value.candidates) == 10
-    assert "more than 10" in caught.value.message
+    assert f"matches {said} API keys in {database.path}" in caught.value.message
 
 
 def test_what_matches_nothing_is_named_with_the_database(store: Store) -> None:

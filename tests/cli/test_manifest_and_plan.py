@@ -76,6 +76,18 @@ def test_fields_that_no_manifest_can_hold_are_left_out(declared: Declared) -> No
     declared.assert_up_to_date()
 
 
+def test_names_that_no_manifest_can_hold_are_left_out_with_a_warning(declared: Declared) -> None:
+    alice = declared.database.add_user("alice", is_superuser=False)
+    declared.database.add_key(alice, secret := new_key())
+    declared.database.add_key(alice, "x" * 300)
+    result = declared.site.call("manifest").done()
+    assert result.stderr.splitlines() == [
+        "warning: a key of alice whose name looks like a secret is left out",
+        "warning: a key of alice with an empty or very long name is left out",
+    ]
+    assert secret not in result.stdout
+
+
 def test_a_new_variable_with_a_value_in_its_name_is_refused(declared: Declared) -> None:
     declared.database.add_user("alice", is_superuser=False)
     declared.write("users: {alice: {variables: {A=B: {value_from: {file: p}}}}}", p=new_key())

@@ -255,7 +255,10 @@ def test_a_role_with_few_rights_is_told_which_it_lacks(site: Site, server: Serve
 def test_another_schema_is_named_and_none_is_guessed(site: Site, server: ServerDatabase) -> None:
     server.rows("CREATE SCHEMA tenant")
     server.rows("ALTER TABLE apikey SET SCHEMA tenant")
-    site.call("api-key", "list").failed(6, "tenant", "search_path")
+    site.call("api-key", "list").failed(6, "in another schema: tenant\n", "search_path")
+    server.rows("CREATE SCHEMA another")
+    server.rows("CREATE TABLE another.apikey (id uuid)")
+    site.call("api-key", "list").failed(6, "in another schema: another, tenant\n")
 
 
 def test_a_lock_that_is_held_for_long_is_named(

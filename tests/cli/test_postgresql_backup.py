@@ -90,6 +90,10 @@ def test_the_clients_see_no_secret_but_the_password_and_nobody_sees_that(
         (("echo 'permission denied for table x' >&2",), ("may not read all tables and sequences",)),
         (("echo 'user may lack SELECT privilege on it' >&2",), ("tables and sequences",)),
         (("echo 'No space left on device' >&2",), ("no space left",)),
+        (
+            ("echo 'ERROR:  canceling statement due to lock timeout' >&2",),
+            ("error: pg_dump waited 10s for a lock on postgresql://", "try again"),
+        ),
         (("head -c 300000 /dev/zero | tr '\\0' x >&2",), ("could not copy",)),
         (("kill -9 $$",), ("could not copy",)),
     ],

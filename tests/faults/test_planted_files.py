@@ -223,7 +223,18 @@ OF_ROOTS = "export PATH=/usr/bin\n"
 
 
 @pytest.mark.parametrize(
-    "content", [OF_ROOTS, "{}\n", '{"id": 1}\n', "[]\n", "\n", "\x00", "null\n", '"time"\n']
+    "content",
+    [
+        OF_ROOTS,
+        "{}\n",
+        '{"id": 1}\n',
+        "[]\n",
+        "\n",
+        "\x00",
+        "null\n",
+        '"time"\n',
+        '{"id": "1", "outcome": "won"}\n{"id": "2", "outcome": "lost"}\n',  # another program's log
+    ],
 )
 def test_only_a_log_of_ours_is_appended_to(site: Site, content: str) -> None:
     log = site.folder / "profile.jsonl"

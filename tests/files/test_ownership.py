@@ -217,6 +217,21 @@ def test_a_large_file_is_not_taken_into_memory(folder: Path) -> None:
     assert len(files.read_bytes(folder / "just", "a secret")) == files.MAX_BYTES
 
 
+def test_a_chain_of_as_many_links_as_linux_follows_is_followed_to_its_end(folder: Path) -> None:
+    at = put(folder / "file")
+    (open_to_all := folder / "open").mkdir()
+    planted = put(open_to_all / "file", OTHER)
+    open_to_all.chmod(0o777)
+    for number in range(40):
+        (link := folder / f"ours-{number}").symlink_to(at)
+        (trap := folder / f"trap-{number}").symlink_to(planted)
+        at, planted = link, trap
+    assert files.read_secret(at, "a secret") == SECRET
+    assert planted.read_text() == SECRET
+    with pytest.raises(ConfigError, match="another user may have put it there"):
+        files.read_secret(planted, "a secret")
+
+
 # What is made
 
 

@@ -153,6 +153,14 @@ def test_one_that_is_rejected_does_not_stop_the_others(deployment: Deployment) -
         import_variables(deployment.server(), updates("B", "D"), "overwrite")
 
 
+def test_progress_counts_each_variable(deployment: Deployment) -> None:
+    deployment.langflow.refusals["POST", "B"] = 400, "the provider says no"
+    server, passed = deployment.server(), list[int]()
+    with pytest.raises(FailedError, match="B failed"):
+        import_variables(server, updates("A", "B", "C"), "overwrite", done=passed.append)
+    assert passed == [1, 2, 3]
+
+
 def test_a_server_that_goes_away_stops_it_and_running_again_completes_it(
     deployment: Deployment,
 ) -> None:
