@@ -53,13 +53,23 @@ def check_files(report: "Report", settings: Settings) -> None:
                 SECTION, "problem", f"{message}: others can read it", f"chmod o= {used.path}"
             )
         elif mode & OTHERS and not stat.S_ISDIR(found.st_mode):
-            report.add(SECTION, "note", f"{message}: others can read it, as servers make it")
+            report.add(
+                SECTION,
+                "note",
+                f"{message}: others can read it, as servers make it",
+                f"if no other user needs it: chmod o= {used.path}",
+            )
         else:
             report.add(SECTION, "ok", message)
         if not os.access(used.path, os.R_OK):
             # Each user of a deployment may have a separate log.
             level = "note" if used.what == "audit log" else "problem"
-            report.add(SECTION, level, f"this user cannot read the {used.what} {used.path}")
+            report.add(
+                SECTION,
+                level,
+                f"this user cannot read the {used.what} {used.path}",
+                f"run langkeys as {user_name(found.st_uid)}, or let this user read it",
+            )
         if server is not None and not _may(server, found, used.server_needs):
             verb = "write to" if used.server_needs & os.W_OK else "read"
             report.add(

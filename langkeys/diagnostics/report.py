@@ -23,7 +23,7 @@ from langkeys.config.settings import Settings
 from langkeys.config.urls import shown_url
 from langkeys.diagnostics.databases import check_source
 from langkeys.diagnostics.files import check_files
-from langkeys.diagnostics.store import check_encrypted, check_keys, check_rows
+from langkeys.diagnostics.store import CREATE_SUPERUSER, check_encrypted, check_keys, check_rows
 from langkeys.errors import LangkeysError
 from langkeys.secret_key.journal import find_entry, find_unfinished
 from langkeys.store.generations import Generation
@@ -135,6 +135,7 @@ def examine(settings: Settings, sources: Sources) -> Report:
             "note",
             "its folder is not writable, so the file is read without a lock, and"
             " changes of a running server may be missing",
+            "run langkeys as the server's user to see all of them",
         )
     if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
@@ -191,14 +192,24 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
         report.settings.append(ShownSetting(name, shown, value.source))
         overriding = settings.env_file_setting(name)
         if value.source == "environment" and overriding not in (None, value.text):
-            report.add("settings", "note", conflict_warning([name], settings.env_file))
+            report.add(
+                "settings",
+                "note",
+                conflict_warning([name], settings.env_file),
+                f"give both the same value, or unset {name} in the environment",
+            )
     for warning in settings.warnings:
         report.add("settings", "note", warning)
     with suppress(LangkeysError):  # opening the database reports this
         for warning in locations.database(settings).warnings:
             report.add("settings", "note", warning)
     if settings.env_file is None:
-        report.add("settings", "note", f"no .env here, and neither --env-file nor {ENV_FILE}")
+        report.add(
+            "settings",
+            "note",
+            f"no .env here, and neither --env-file nor {ENV_FILE}",
+            "if the server has one: langkeys --env-file FILE doctor",
+        )
 
 
 def _secret_key(report: Report, settings: Settings, sources: Sources) -> None:
@@ -251,6 +262,8 @@ def _secret_key(report: Report, settings: Settings, sources: Sources) -> None:
                     "note",
                     f"{path} has a different secret key: a server started with"
                     " LANGFLOW_SECRET_KEY set overwrites that file",
+                    "to see which of them decrypts the stored values: langkeys secret-key check"
+                    f" --old-key-file {path}",
                 )
     except LangkeysError as error:
         report.fail(section, error)
@@ -267,7 +280,7 @@ def _acting(report: Report, settings: Settings, store: Store, sources: Sources) 
         report.add(section, "ok", f"{acting.user.username}, by {acting.how}")
         risk = superuser_at_risk(settings, store.generation, acting.user)
         if risk is not None:
-            report.add(section, "note", risk)
+            report.add(section, "note", risk, CREATE_SUPERUSER)
         return
     name = settings.superuser
     user = store.find_user_named(name)
@@ -280,7 +293,12 @@ def _acting(report: Report, settings: Settings, store: Store, sources: Sources) 
         )
         return
     require_superuser(Acting(user, "password"), store.location)
-    report.add(section, "note", f"{name}, whose password will be asked for")
+    report.add(
+        section,
+        "note",
+        f"{name}, whose password will be asked for",
+        "where nobody can be asked, set LANGFLOW_SUPERUSER_PASSWORD or LANGKEYS_API_KEY",
+    )
 
 
 def _access(report: Report, settings: Settings, generation: Generation) -> None:
@@ -320,10 +338,14 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
                 section,
                 "note",
                 f"LANGFLOW_API_KEY_SOURCE=env has no effect on Langflow {generation.release}",
+                "remove the setting, or upgrade Langflow",
             )
         elif settings.text("LANGFLOW_API_KEY") is None:
             report.add(
-                section, "note", "LANGFLOW_API_KEY_SOURCE is env, but LANGFLOW_API_KEY is not set"
+                section,
+                "note",
+                "LANGFLOW_API_KEY_SOURCE is env, but LANGFLOW_API_KEY is not set",
+                "set LANGFLOW_API_KEY, or remove LANGFLOW_API_KEY_SOURCE",
             )
         else:
             report.add(
@@ -331,6 +353,7 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
                 "note",
                 "LANGFLOW_API_KEY_SOURCE is env: a request with LANGFLOW_API_KEY acts"
                 f" as {settings.superuser}, and revoking keys does not change that",
+                "to end that access, change LANGFLOW_API_KEY and restart the server",
             )
     if auto_login and generation.open_mcp:
         report.add(
@@ -346,4 +369,5 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
             "note",
             f"the webhooks of Langflow {generation.release} (/api/v1/webhook/FLOW)"
             " need no key unless LANGFLOW_WEBHOOK_AUTH_ENABLE is true",
+            "set LANGFLOW_WEBHOOK_AUTH_ENABLE=true on the server",
         )

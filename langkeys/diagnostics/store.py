@@ -21,6 +21,11 @@ UNUSED_FOR = timedelta(days=90)
 
 _FIND_KEY = "find the secret key that encrypted it"
 
+CREATE_SUPERUSER = (
+    "create a superuser with another name, and set LANGFLOW_SUPERUSER to it:"
+    " langkeys user create NAME --superuser"
+)
+
 MAX_NAMED = 20
 """The maximum number of bad values and rows that are named; the others are only counted."""
 
@@ -154,7 +159,10 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
     if owner is not None and risk is not None:
         keys = sum(1 for _ in store.api_keys(KeyFilter(now=now(), user_id=owner.id)))
         report.add(
-            section, "problem" if keys else "note", f"{counted(keys, 'key')} at risk: {risk}"
+            section,
+            "problem" if keys else "note",
+            f"{counted(keys, 'key')} at risk: {risk}",
+            CREATE_SUPERUSER,
         )
     plaintext = sum(1 for _ in store.plaintext_api_keys())
     if plaintext and generation.encrypts_keys:
@@ -170,6 +178,7 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
             "note",
             f"{counted(plaintext, 'key', 'are')} stored as plaintext, as Langflow"
             f" {generation.release} stores them",
+            "to encrypt them after an upgrade to 1.8 or later: langkeys api-key migrate",
         )
     credentials = store.plaintext_credentials()
     if credentials:
@@ -177,6 +186,7 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
             section,
             "note",
             f"{counted(credentials, 'Credential variable', 'are')} stored as plaintext",
+            "to encrypt one, set it again: langkeys variable set NAME --user USER",
         )
     inactive = report.counts.get("inactive API keys", 0)
     if inactive and not generation.honours_key_state:
@@ -220,6 +230,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
                 section,
                 "note",
                 "whether keys are in use is not known: LANGFLOW_DISABLE_TRACK_APIKEY_USAGE is set",
+                "to let the server count uses, unset it",
             )
         elif store.has_used_api_keys():
             report.add(
@@ -236,4 +247,10 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
             if powerful == 1
             else "belong to superusers and give full access"
         )
-        report.add(section, "note", f"{counted(powerful, 'key')} {verb}")
+        report.add(
+            section,
+            "note",
+            f"{counted(powerful, 'key')} {verb}",
+            "for less access, create keys for a user who is not a superuser:"
+            " langkeys api-key create --user USER",
+        )

@@ -94,6 +94,7 @@ class _Examination:
                 "note",
                 "cannot determine whether AUTO_LOGIN is on: /api/v1/auto_login"
                 f" answers {answer.status}",
+                "ask without a proxy in between, or run langkeys doctor on the database",
             )
 
     def anonymous(self) -> None:
@@ -114,6 +115,7 @@ class _Examination:
                 "note",
                 f"a request without an API key is answered {answer.status}, not by"
                 " Langflow itself: there is a gateway or proxy in front of it",
+                "to check Langflow itself, use its own address as the URL",
             )
 
     def transport(self) -> None:
@@ -167,18 +169,22 @@ class _Examination:
         keys, moment = list_keys(self.server), now()
         self.counts["own API keys"] = len(keys)
         has_expiry = self.server.version.cell("api-key create --expires") != "-"
+        option = self.server.option
+        create = f"langkeys api-key create --expires 90d {option}"
         unused_since = moment - timedelta(days=UNUSED_DAYS)
         for number, (key, _) in enumerate(keys):
             if number == MAX_NAMED:
                 self.add("keys", "note", f"{len(keys) - number} more keys are not checked")
                 break
             named = f"API key {dashed(key.id)} ({key.name})"
+            revoke = f"if nobody needs it: langkeys api-key revoke {dashed(key.id)} {option}"
+            replace = f"to replace it by one that expires: {create}"
             if key.status(moment) != "active":
-                self.add("keys", "note", f"{named} is {key.status(moment)}: revoke it")
+                self.add("keys", "note", f"{named} is {key.status(moment)}", revoke)
             elif has_expiry and key.expires_at is None:
-                self.add("keys", "note", f"{named} has no expiry")
+                self.add("keys", "note", f"{named} never expires", replace)
             if (key.last_used_at or key.created_at) <= unused_since:
-                self.add("keys", "note", f"{named} was not used for {UNUSED_DAYS} days")
+                self.add("keys", "note", f"{named} was not used for {UNUSED_DAYS} days", revoke)
         if not has_expiry:
             self.add(
                 "keys", "note", "a server of this version does not support the expiry of API keys"

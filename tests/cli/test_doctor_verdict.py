@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from langkeys.cli.present.findings import verdict
+from langkeys.diagnostics.report import Finding
+
 from ..support.databases import Database, ago, ahead
 from ..support.samples import OTHER_SECRET_KEY, PASSWORD
 from ..support.sites import Result, Site
@@ -32,9 +35,11 @@ def test_the_first_line_is_the_verdict(
     for number in range(problems):
         database.add_key(superuser, f"closed {number}", secret_key=OTHER_SECRET_KEY)
     said = ("no problem", "1 problem", "2 problems")[problems]
-    verdict = f"{said} found in {database.path}"
     code = 1 if problems else 0
     rows = site.call("doctor")
+    known = sum(row[1] == "note" for row in rows.rows)
+    assert known > 1
+    verdict = f"{said} found in {database.path}, {known} things to know"
     assert rows.code == code
     assert rows.rows[0] == ["verdict", "problem" if problems else "ok", verdict, ""]
     levels = [row[1] for row in rows.rows[1:] if row[0] not in ("settings", "counts")]
@@ -44,6 +49,24 @@ def test_the_first_line_is_the_verdict(
     marks = [line.split()[0] for line in lines[1:] if line.startswith(("PROBLEM", "note", "ok"))]
     assert marks == sorted(marks, key=["PROBLEM", "note", "ok"].index)
     assert marks.count("PROBLEM") == problems
+
+
+def test_one_note_is_one_thing_to_know_and_none_is_not_counted() -> None:
+    note, fine = Finding("database", "note", "it is a copy"), Finding("acting", "ok", "by key")
+    assert verdict([note, fine], "in x.db") == "no problem found in x.db, 1 thing to know"
+    assert verdict([fine], None) == "no problem found"
+
+
+def test_each_note_about_keys_and_settings_says_what_can_be_done(
+    site: Site, database: Database, superuser: str
+) -> None:
+    database.add_key(superuser, created_at=ago(days=200))
+    (site.folder / "langflow.db").chmod(0o644)
+    settings = {"LANGFLOW_API_KEY_SOURCE": "env", "LANGFLOW_DISABLE_TRACK_APIKEY_USAGE": "true"}
+    found = site.call("doctor", "--json", **settings).done().json()["findings"]
+    notes = [finding for finding in found if finding["level"] == "note"]
+    assert {finding["section"] for finding in notes} >= {"API keys", "access", "files", "settings"}
+    assert [finding["message"] for finding in notes if not finding["hint"]] == []
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -93,7 +116,7 @@ def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
     hints = {
         f["hint"].partition("langkeys ")[2]
         for f in site.call("doctor", "--json").json()["findings"]
-        if f["section"] == "API keys" and f["hint"]
+        if f["section"] == "API keys" and "api-key list" in (f["hint"] or "")
     }
     listed = [[row[1] for row in site.call(*hint.split()).done().rows] for hint in sorted(hints)]
     assert listed[1] == ["old", "older"]

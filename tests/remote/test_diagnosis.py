@@ -91,7 +91,7 @@ def test_ones_own_keys_are_looked_at(deployment: Deployment) -> None:
     deployment.langflow.add_key(owner, "old", created_at=ago(days=100))
     deployment.langflow.add_key(owner, "ended", expires_at=ago(days=1))
     text = said(examine(deployment.server()))
-    assert "(old) has no expiry" in text
+    assert "(old) never expires" in text
     assert "(old) was not used for 90 days" in text
     assert "(ended) is expired" in text
 

@@ -35,13 +35,15 @@ class Finding(Protocol):
 
 
 def verdict(findings: Sequence[Finding], where: str | None) -> str:
-    """Return the verdict, such as ``no problem found in /srv/langflow.db``.
+    """Return the verdict, such as ``no problem found in /srv/langflow.db, 2 things to know``.
 
     ``where`` is ``in DATABASE`` or ``at URL``.
     """
     problems = sum(finding.level == "problem" for finding in findings)
     found = counted(problems, "problem") if problems else "no problem"
-    return f"{found} found{'' if where is None else f' {where}'}"
+    notes = sum(finding.level == "note" for finding in findings)
+    known = f", {counted(notes, 'thing')} to know" if notes else ""
+    return f"{found} found{'' if where is None else f' {where}'}{known}"
 
 
 def ordered(findings: Sequence[Finding]) -> list[Finding]:
