@@ -128,13 +128,19 @@ class Layout:
 
     def remarks(self, whole: str | None = None) -> Iterator[str]:
         """Yield sentences about what the table omits; ``whole`` says how to see everything."""
-        same = [
-            f"{self._heads[position].title.lower()} {self._same[position]}"
-            for position in self._constant
-            if self._same[position] not in EMPTY
-        ]
+        same: list[str] = []
+        empty: list[str] = []
+        for position in self._constant:
+            title, text = self._heads[position].title.lower(), self._same[position]
+            if text in EMPTY:
+                empty.append(title)
+            else:
+                same.append(f"{title} {text}")
         if same:
-            yield f"the same in every row: {', '.join(same)}"
+            more = f"; empty: {', '.join(empty)}" if empty else ""
+            yield f"the same in every row: {', '.join(same)}{more}"
+        elif empty:
+            yield f"empty in every row: {', '.join(empty)}"
         parts = []
         if self._unfit:
             parts.append(f"no room for {', '.join(self._titles(self._unfit))}")

@@ -101,7 +101,8 @@ def test_four_default_keys_are_four_short_rows(
         assert [row.split()[0] for row in rows] == [key_id[:8] for key_id in ids]
         assert [row.split("  ")[-1] for row in rows] == ["3m ago", "5m ago", "7m ago", "9m ago"]
     said = " ".join(terminal.text.split())
-    assert "the same in every row: name CLI, user administrator, status active" in said
+    same = "the same in every row: name CLI, user administrator, status active, uses 0"
+    assert f"note: {same}; empty: last used, expires" in said
     assert "same in every row" not in run_at_terminal(site, "api-key", "list", "-q").text
 
 
@@ -136,6 +137,14 @@ def test_one_row_has_all_of_its_columns(site: Site, database: Database, superuse
     text = run_at_terminal(site, "api-key", "list", columns=120).text
     for word in ("ci", "administrator", "active", "EXPIRES", "in 90d"):
         assert word in text
+
+
+def test_columns_that_are_empty_in_every_row_are_named() -> None:
+    layout = Layout([Head("A"), Head("LAST USED"), Head("EXPIRES")])
+    rows = list(layout.measured([["1", "-", ""], ["2", "-", ""]]))
+    layout.fit()
+    assert list(layout.lines(rows))[2:] == ["1", "2"]
+    assert list(layout.remarks()) == ["empty in every row: last used, expires"]
 
 
 def test_rows_that_differ_in_nothing_are_shown_all_the_same() -> None:
