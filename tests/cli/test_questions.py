@@ -47,6 +47,7 @@ ENDINGS = (
     ("api-key", "ensure", "ci", "--value-file", "given-key", "--replace"),
     ("user", "deactivate", "alice"),
     ("user", "deactivate", "alice", "--revoke-keys"),
+    ("user", "deactivate", "bob"),
     ("user", "demote", "bob"),
 )
 REFUSED_UNASKED = (ENDINGS[0], ENDINGS[1])
@@ -61,6 +62,7 @@ def test_a_person_is_asked_before_access_ends(
     for answer in ("n\n", "\n", "\x04", "\x03"):
         with Terminal(ending, *line) as terminal:
             terminal.expect("[y/N]")
+            assert str(database.path) in terminal.text
             terminal.send(answer)
             terminal.finish(130 if answer == "\x03" else 1)
         assert database.content() == before
@@ -70,6 +72,31 @@ def test_a_person_is_asked_before_access_ends(
         terminal.send("y\n")
         terminal.finish()
     assert database.content() != before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("alice",), "alice, who has 1 API key, in {}? They will not be able to log in, and servers"
+                     " refuse their keys. [y/N]"),
+        (("alice", "--revoke-keys"), "alice, who has 1 API key, in {}? They will not be able to log"
+                                     " in, and their keys are revoked for good. [y/N]"),
+        (("bob",), "bob, a superuser, in {}? They will not be able to log in. [y/N]"),
+        (("eve",), "eve, a superuser with 2 API keys, in {}? They will not be able to log in, and"
+                   " servers refuse their keys. [y/N]"),
+    ],
+)  # fmt: skip
+def test_the_question_says_what_a_user_loses(
+    ending: Site, database: Database, line: tuple[str, ...], said: str
+) -> None:
+    eve = database.add_user("eve")
+    database.add_key(eve)
+    database.add_key(eve)
+    with Terminal(ending, "user", "deactivate", *line) as terminal:
+        terminal.expect("[y/N]")
+        terminal.send("n\n")
+        terminal.finish(1)
+    assert f"Deactivate {said.format(database.path)}" in " ".join(terminal.text.split())
 
 
 @pytest.mark.parametrize("line", ENDINGS)
@@ -98,7 +125,7 @@ def test_where_nobody_can_be_asked_all_goes_on_as_before(
 @pytest.mark.parametrize(
     "line",
     [
-        ("user", "deactivate", "bob"),
+        ("user", "deactivate", "carol"),
         ("user", "demote", "carol"),
         ("api-key", "activate", "ci"),
         ("user", "deactivate", "alice", "--dry-run"),

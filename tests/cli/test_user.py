@@ -246,7 +246,9 @@ def test_at_a_terminal_it_is_asked_whether_to_revoke_them(
     old: Site, answer: str, left: list[str]
 ) -> None:
     with Terminal(old, "user", "deactivate", "bob", piped=True) as terminal:
-        terminal.expect("Revoke all of the user's API keys? [y/N]")
+        terminal.expect("[y/N]")
+        asked = f"Revoke all of the user's API keys in {old.database.location}? [y/N]"
+        assert asked in " ".join(terminal.text.split())
         assert "'bob' has 2 API keys" in terminal.text
         terminal.send(answer)
         terminal.finish()
@@ -256,7 +258,7 @@ def test_at_a_terminal_it_is_asked_whether_to_revoke_them(
 
 
 def test_nobody_is_asked_about_a_user_who_has_no_keys_or_must_stay(old: Site) -> None:
-    old.database.add_user("dave")
+    old.database.add_user("dave", is_superuser=False)
     assert "[y/N]" not in run_at_terminal(old, "user", "deactivate", "dave").text
     with Terminal(old, "user", "deactivate", "langflow") as terminal:
         terminal.finish(5)

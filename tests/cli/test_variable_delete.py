@@ -39,7 +39,7 @@ def test_deleting_asks_first_and_a_dry_run_does_nothing(site: Site) -> None:
     for typed, code in (("n\n", 1), ("y\n", 0)):
         assert len(variable_rows.rows(site.database)) == 3
         with Terminal(site, *delete) as terminal:
-            terminal.expect("Delete TOKEN of administrator? [y/N] ")
+            terminal.expect(f"Delete TOKEN of administrator in {site.database.location}? [y/N] ")
             terminal.send(typed)
             terminal.finish(code)
     assert len(variable_rows.rows(site.database)) == 2

@@ -46,7 +46,9 @@ def _deactivate(session: Session, key: WholeKey, *, yes: bool) -> None:
     if not any(row.is_active for row in key.rows):
         session.note(f"{named} is already inactive")
     else:
-        prompts.confirm_at_terminal(f"Deactivate {named}? Servers refuse it at once.", yes=yes)
+        prompts.confirm_at_terminal(
+            f"Deactivate {named} in {session.store.location}? Servers refuse it at once.", yes=yes
+        )
     ended = session.endings.deactivate(key)
     if ended.rows:
         session.note(f"{named} is now inactive in {session.store.location}")

@@ -103,7 +103,7 @@ def prune(
                 out.note(f"dry run: {plural_keys(batch)} would be revoked; nothing was done")
             else:
                 prompts.confirm(
-                    f"Revoke {plural_keys(batch)} of {session.store.location}?", yes=yes
+                    f"Revoke {plural_keys(batch)} in {session.store.location}?", yes=yes
                 )
                 with session.progress("revoking API keys", len(batch)) as done:
                     left += session.endings.revoke_batch(batch, wanted, done=done)

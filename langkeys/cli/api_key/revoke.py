@@ -64,7 +64,7 @@ def revoke(
         if not dry_run:
             require_yes_for_acting(session.acting, rows, yes=yes)
             every = [*map(row_named, rows), *(f"row {stub.id} ({stub.name})" for stub in stubs)]
-            prompts.confirm(f"Revoke {listed(every)}?", yes=yes)
+            prompts.confirm(f"Revoke {listed(every)} in {session.store.location}?", yes=yes)
         values = {
             row.id: api_keys.masked_value(row, lambda: session.reading_cipher) for row in rows
         }

@@ -283,7 +283,7 @@ def _show_rows(session: Session, out: Output, keys: Sequence[WholeKey]) -> None:
 def _confirm(session: Session, keys: Sequence[WholeKey], *, yes: bool) -> None:
     if len(keys) > 1 and prompts.can_ask():
         prompts.confirm(
-            f"Rotate {plural_keys(keys)} of {session.store.location}? The old keys"
+            f"Rotate {plural_keys(keys)} in {session.store.location}? The old keys"
             " stop working immediately.",
             yes=yes,
         )

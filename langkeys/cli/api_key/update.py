@@ -75,7 +75,7 @@ def _ask(session: Session, key: ApiKey, expires_at: datetime, *, yes: bool) -> N
         if old is None or expires_at < old:
             until = "never expires" if old is None else f"expires {relative(old, moment)}"
             prompts.confirm_at_terminal(
-                f"API key {dashed(row.id)} ({row.name}) {until}."
+                f"API key {dashed(row.id)} ({row.name}) in {session.store.location} {until}."
                 f" Let it expire {relative(expires_at, moment)} instead?",
                 yes=yes,
             )

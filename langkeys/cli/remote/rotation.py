@@ -106,7 +106,7 @@ def _report_leftovers(out: Output, chosen: Sequence[ChosenKey]) -> None:
 def _confirm(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
     if len(chosen) > 1 and prompts.can_ask():
         prompts.confirm(
-            f"Rotate {plural_keys(chosen)} of {chosen[0].server.location}? The old keys"
+            f"Rotate {plural_keys(chosen)} in {chosen[0].server.location}? The old keys"
             " stop working immediately.",
             yes=yes,
         )

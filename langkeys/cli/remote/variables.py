@@ -101,7 +101,9 @@ def delete(
         out.note(f"dry run: {many} in {server.location} would be deleted; nothing was done")
     else:
         every = listed([row.name for row in rows])
-        prompts.confirm(f"Delete {every} of {server.acting.username}?", yes=yes)
+        prompts.confirm(
+            f"Delete {every} of {server.acting.username} in {server.location}?", yes=yes
+        )
         variables.delete_variables(server, rows)
         out.note(f"deleted {many} in {server.location}")
     _show(out, found.values())

@@ -66,19 +66,28 @@ def confirm_demotion(user: User, location: str, *, yes: bool) -> None:
     )
 
 
-def confirm_deactivation(user: User, keys: int | None, location: str, *, yes: bool) -> None:
-    """Ask before a user with API keys is deactivated, if somebody can be asked.
+def confirm_deactivation(
+    user: User, keys: int | None, location: str, *, revokes: bool = False, yes: bool
+) -> None:
+    """Ask before a superuser or a user with API keys is deactivated, if somebody can be asked.
 
-    ``keys`` is the number of the user's API keys, or None if it is unknown. A user without keys is
+    ``keys`` is the number of the user's API keys, or None if it is unknown. Any other user is
     deactivated without a question, because no program depends on them and it can be undone.
+    ``revokes`` says that the keys are revoked, too.
     """
-    if keys is None or keys:
-        many = "" if keys is None else f", who has {counted(keys, 'API key')},"
-        prompts.confirm_at_terminal(
-            f"Deactivate {user.username}{many} in {location}?"
-            " They will not be able to log in, and servers refuse their keys.",
-            yes=yes,
-        )
+    if keys == 0 and not user.is_superuser:
+        return
+    has = f"{counted(keys, 'API key')}," if keys else ""
+    if user.is_superuser:
+        described = f", a superuser with {has}" if has else ", a superuser,"
+    else:
+        described = f", who has {has}" if has else ""
+    fate = "their keys are revoked for good" if revokes else "servers refuse their keys"
+    prompts.confirm_at_terminal(
+        f"Deactivate {user.username}{described} in {location}?"
+        f" They will not be able to log in{'' if keys == 0 else f', and {fate}'}.",
+        yes=yes,
+    )
 
 
 def say_changed(

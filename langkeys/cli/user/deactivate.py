@@ -43,11 +43,10 @@ def deactivate(
 
     On Langflow 1.5 to 1.10 the API keys of an inactive user are refused at whoami, but can still
     run flows. There the command warns, and on a terminal asks whether to revoke them. Elsewhere it
-    asks on a terminal before a user with API keys is deactivated. --yes skips the
-    question, and revokes nothing by itself. Exit
-    {conflict} for the last active superuser, the superuser in LANGFLOW_SUPERUSER (servers do not
-    start without it) and the acting user. Piped columns: those of list. JSON also has
-    revoked_keys, a list of ids.
+    asks on a terminal before it deactivates a superuser or a user with API keys. --yes skips the
+    question, and revokes nothing by itself. Exit {conflict} for the last active superuser, the
+    superuser in LANGFLOW_SUPERUSER (servers do not start without it) and the acting user. Piped
+    columns: those of list. JSON also has revoked_keys, a list of ids.
 
     \b
     Examples:
@@ -77,11 +76,14 @@ def deactivate(
         else:
             if open_keys and not revoke_keys and not yes and prompts.can_ask():
                 revoke_keys = prompts.is_wanted(
-                    f"{_warning(session, chosen, open_keys)}. Revoke all of the user's API keys?"
+                    f"{_warning(session, chosen, open_keys)}. Revoke all of the user's API keys"
+                    f" in {session.store.location}?"
                 )
             elif planned.old != planned.new or revoke_keys:
                 keys = users.keys_of(session.store, chosen)
-                confirm_deactivation(chosen, len(keys), session.store.location, yes=yes)
+                confirm_deactivation(
+                    chosen, len(keys), session.store.location, revokes=revoke_keys, yes=yes
+                )
             planned = users.change_state(
                 session.store,
                 session.settings,

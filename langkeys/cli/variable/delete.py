@@ -71,7 +71,9 @@ def delete(
             )
         else:
             every = [*(row.name for row in rows), *(f"row {stub.id}" for stub in stubs)]
-            prompts.confirm(f"Delete {listed(every)} of {owner.username}?", yes=yes)
+            prompts.confirm(
+                f"Delete {listed(every)} of {owner.username} in {session.store.location}?", yes=yes
+            )
             deletion.delete(session.store, rows, stubs)
             out.note(f"deleted {many} in {session.store.location}")
             again = sorted({row.name for row in rows} & set(imported_names(session.settings)))
