@@ -5,6 +5,9 @@ from contextlib import contextmanager
 
 from langkeys.errors import LangkeysError
 
+TRY_AGAIN = "when the cause is fixed, try again"
+"""The next step after something has been undone, for a hint."""
+
 
 @contextmanager
 def undo_on_failure(undo: Callable[[], str]) -> Iterator[None]:

@@ -23,7 +23,7 @@ from langkeys.store.protocol import KeyBatch, Store
 from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.text import agreeing
 from langkeys.times import now
-from langkeys.undo import undo_on_failure
+from langkeys.undo import TRY_AGAIN, undo_on_failure
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -171,16 +171,18 @@ def revoke_on_failure(
             batch.discard([key.id for key in islice(batch, count)])
             what = f"the other {len(batch)}"
         have = agreeing("have", len(batch))
-        ids = ", ".join(dashed(key.id) for key in islice(batch, 10))
+        ids = [dashed(key.id) for key in islice(batch, 10)]
         try:
             revoke_undelivered(store, batch)
         except LangkeysError as error:
             raise FailedError(
-                f"{what} ({ids}) could not be delivered, and could not be removed again:"
-                f" {error.message}",
-                hint=f"revoke the keys that nobody has received: {ids} ({error.message}){where}",
+                f"{what} ({', '.join(ids)}) could not be delivered, and could not be removed"
+                f" again: {error.message}",
+                hint=f"{what} could not be delivered, and could not be removed again"
+                f" ({error.message}); to revoke {'it' if len(batch) == 1 else 'them'}:"
+                f" langkeys api-key revoke {' '.join(ids)}{where}",
             ) from None
-        return f"{what} could not be delivered and {have} been removed again{where}"
+        return f"{what} could not be delivered and {have} been removed again; {TRY_AGAIN}{where}"
 
     with undo_on_failure(undo):
         yield

@@ -16,7 +16,7 @@ from langkeys.errors import FailedError, LangkeysError, UsageError
 from langkeys.models import User
 from langkeys.sessions.session import Session
 from langkeys.times import now
-from langkeys.undo import undo_on_failure
+from langkeys.undo import TRY_AGAIN, undo_on_failure
 from langkeys.users import get_summary, undo_undelivered
 
 PasswordFile = Annotated[
@@ -103,13 +103,17 @@ def _undo_on_failure(session: Session, new: User, old: User | None) -> Iterator[
     """Undo a new password if the block that delivers it fails or is interrupted."""
 
     def undo() -> str:
-        what = "the new user" if old is None else "the new password"
+        is_undone = (
+            "the new user has been removed again"
+            if old is None
+            else "the old password is valid again"
+        )
         try:
             undo_undelivered(session.store, new, old)
         except LangkeysError as error:
             said = f"the password of {new.username} was not delivered: {error.message}"
             raise FailedError(said, hint=said) from None
-        return f"the password could not be delivered, and {what} has been undone"
+        return f"the password could not be delivered, and {is_undone}; {TRY_AGAIN}"
 
     with undo_on_failure(undo):
         yield

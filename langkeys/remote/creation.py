@@ -19,6 +19,7 @@ from langkeys.remote.polling import poll
 from langkeys.remote.records import ServerChange
 from langkeys.remote.server import Server
 from langkeys.times import iso
+from langkeys.undo import TRY_AGAIN
 
 _KEY = re.compile("[!-~]{8,500}")
 """The form of a new key; servers create ``sk-`` and 43 more characters."""
@@ -191,7 +192,7 @@ def revoke_on_failure(made: Sequence[MadeKey], arrived: Collection[str] = ()) ->
             if len(undelivered) == 1
             else f"the {len(undelivered)}{other} new API keys have"
         )
-        hint = f"{many} been removed again"
+        hint = f"{many} been removed again; {TRY_AGAIN}"
         if left:
             hint = _not_removed(left)
         if arrived:

@@ -107,7 +107,8 @@ def test_of_keys_that_nobody_received_all_are_taken_back(
     result = site.run(*arguments, stdout=writing)
     os.close(writing)
     assert result.code == 1
-    assert f"the {MANY} new API keys could not be delivered" in result.stderr
+    assert f"the {MANY} new API keys could not be delivered and have been" in result.stderr
+    assert "removed again; when the cause is fixed, try again" in result.stderr
     assert database.key_ids() == [kept]
     changes = [change for line in lines_of(log) for change in line.get("changes", [])]  # type: ignore[attr-defined]
     inserted = {i for c in changes if c["action"] == "insert" for i in c["ids"]}

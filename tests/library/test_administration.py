@@ -120,6 +120,8 @@ def test_a_new_key_that_can_neither_be_delivered_nor_taken_back_is_named(
         gateway.api_keys.rotate("old", deliver=fail)
     (left,) = set(database.key_ids()) - {old.id}
     assert langkeys.models.dashed(left) in caught.value.message
+    step = f"to revoke it: langkeys api-key revoke {langkeys.models.dashed(left)}"
+    assert (caught.value.hint or "").endswith(step)
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
