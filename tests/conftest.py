@@ -19,7 +19,7 @@ from .support.samples import SECRET_KEY
 from .support.server_databases import ServerDatabase
 from .support.sites import Result, Site
 
-# Nothing here is timed, and every run tries the same examples.
+# Hypothesis has no time limit, and every run tries the same examples.
 hypothesis.settings.register_profile(
     "langkeys", deadline=None, derandomize=True, database=None, max_examples=60
 )
@@ -30,7 +30,7 @@ SQLITE = "sqlite"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the settings and folders of whoever runs the tests out of them."""
+    """Isolate the tests from the settings and folders of the user who runs them."""
     config.add_cleanup(isolation.isolate().cleanup)
     postgresql.prepare()
     if not hasattr(config, "workerinput"):
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _untouched_audit_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Fail the run if it wrote to the audit log of whoever started it."""
+    """Fail the run if it wrote to the audit log of the user who started it."""
     before = isolation.audit_log_sizes()
     yield
     left = isolation.lines_left(before, tmp_path_factory.getbasetemp())
@@ -48,14 +48,14 @@ def _untouched_audit_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests apart: each has a working folder and a home of its own."""
+    """Give each test its own working folder and home folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "own-home"))
 
 
 @pytest.fixture
 def empty_site(tmp_path: Path) -> Site:
-    """A folder in which nothing is and nothing is set."""
+    """An empty folder, without any settings."""
     folder, home = tmp_path / "site", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
@@ -64,7 +64,7 @@ def empty_site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def engine_name() -> str:
-    """What the site's database is on; ``every_engine`` runs a test on each."""
+    """The engine of the site's database; tests marked ``every_engine`` run on each engine."""
     return os.environ.get("PYTEST_ENGINE", SQLITE)
 
 
@@ -72,7 +72,7 @@ def engine_name() -> str:
 def make_database(
     empty_site: Site, engine_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Shape], Database]]:
-    """Make the database of the empty site, of a generation's shape."""
+    """Return a function that creates the empty site's database in a generation's form."""
     made: list[ServerDatabase] = []
 
     def make(shape: Shape = databases.NEWEST) -> Database:
@@ -103,7 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def site(empty_site: Site, make_database: Callable[[], Database]) -> Site:
-    """A site with a database, acting by AUTO_LOGIN as its superuser: no password is checked."""
+    """A site with a database, where the superuser acts by AUTO_LOGIN, without a password."""
     database = make_database()
     database.add_user(SUPERUSER)
     empty_site.settings = {
@@ -117,7 +117,7 @@ def site(empty_site: Site, make_database: Callable[[], Database]) -> Site:
 
 @pytest.fixture
 def site_of(empty_site: Site, make_database: Callable[[Shape], Database]) -> Callable[[str], Site]:
-    """Make a site whose database has the shape of a release, with users for its AUTO_LOGIN."""
+    """Return a function that creates a site of a release, with the users for its AUTO_LOGIN."""
 
     def make(release: str) -> Site:
         database = make_database(databases.SHAPES[release])
@@ -176,7 +176,7 @@ def store(database: Database) -> Iterator[Store]:
 
 @pytest.fixture
 def gateway(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[LangflowStore]:
-    """A store that is opened by the settings of the environment, as the command line reads them."""
+    """A store of the library, opened with the site's settings in the environment."""
     for name, text in {**site.settings, "LANGFLOW_CONFIG_DIR": str(site.folder)}.items():
         monkeypatch.setenv(name, text)
     with langkeys.open_store() as store:

@@ -1,4 +1,4 @@
-"""Whatever rows a key stands in: langkeys answers as the server, and ends all of them."""
+"""For any combination of rows of a key, langkeys verifies it as a server, and ends all rows."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def endings_of(store: Store) -> Endings:
 def each(
     database: Database, owners: Sequence[str], act: Callable[[Store, str, list[str]], None]
 ) -> None:
-    """Do something with a key in every two rows, and in some three, beside one that stays."""
+    """Call ``act`` for a key in all pairs and some triples of rows; another key must stay."""
     other = database.add_key(owners[0], "other")
     for kinds in SOME[database.shape.release]:
         rows = add_rows(database, owners[: len(kinds)], kinds)
@@ -159,7 +159,7 @@ def test_a_filter_never_ends_a_key_that_another_row_keeps_alive_nor_brings_it_to
             assert after == before
         else:
             assert gone == asked
-            # What is left of it, if anything, lets nobody in.
+            # If rows of the key are left, a server does not accept them.
             assert after is None or asked == 0
 
     each(database, owners, act)

@@ -1,4 +1,4 @@
-"""The rooms of langkeys and who may enter them: imports are read, not run."""
+"""The rooms of langkeys and what each may import; the sources are parsed, not run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OURS = [module for module in FILES if module != "langkeys"]
 
 
 def imports(module: str, *, for_types: bool = True) -> Iterator[str]:
-    """Yield what a module imports, anywhere in it; without what only type checkers import."""
+    """Yield all imports of a module; ``for_types``: also those under ``TYPE_CHECKING``."""
     waiting: list[ast.AST] = [TREES[module]]
     while waiting:
         node = waiting.pop()
@@ -58,7 +58,7 @@ def test_the_walk_sees_imports_wherever_they_are() -> None:
     assert cipher not in set(imports("langkeys.api_keys.verification", for_types=False))
 
 
-# Rooms: the packages of langkeys, and its single modules, each with what it may import.
+# Rooms: the packages and single modules of langkeys, each with the rooms that it may import.
 
 GROUND = {
     "errors",
@@ -132,7 +132,7 @@ def test_a_room_imports_only_what_is_below_it(room: str) -> None:
     assert found - EXCEPTIONS == set()
 
 
-# The command shows its version, which is written in the package itself.
+# `langkeys --version` shows the version, which is in the package itself.
 EXCEPTIONS = {"langkeys.cli imports langkeys"}
 
 
@@ -150,7 +150,7 @@ def test_rooms_are_floors_with_no_way_back_up() -> None:
 
 
 def test_packages_import_nothing_when_they_are_imported() -> None:
-    # Whoever imports one module of a room does not pay for the others.
+    # The import of one module must not load the other modules of its room.
     for module, path in FILES.items():
         if path.name == "__init__.py" and not is_in(module, "langkeys.cli", "langkeys.library"):
             top = [n for n in TREES[module].body if isinstance(n, ast.Import | ast.ImportFrom)]
@@ -163,7 +163,7 @@ def test_nothing_imports_the_command_line_but_main() -> None:
     assert importers("langkeys.cli", for_types=True) & outside == {"langkeys.__main__"}
 
 
-# Slow packages come in by few doors.
+# Only a few modules import slow packages.
 CIPHER = "langkeys.crypto.cipher"
 PASSWORDS = "langkeys.crypto.passwords"
 
@@ -192,7 +192,7 @@ def test_only_sessions_open_stores() -> None:
 
 
 def test_outside_of_its_folder_nobody_names_an_engine() -> None:
-    # Where a setting is read, its schemes are; a URL is shown by its form, whatever engine it is.
+    # Modules that read the setting know the URL schemes, and the one that shows URLs their form.
     named_in = {
         module
         for module, tree in TREES.items()
@@ -260,7 +260,7 @@ def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
     return [name if name in FILES else str(node.module) for name in names]
 
 
-# Others'
+# Other packages
 
 
 @pytest.mark.parametrize(
@@ -302,10 +302,10 @@ def test_only_settings_and_ownership_read_the_environment() -> None:
             and {alias.name for alias in node.names} & {"environ", "environb", "getenv"}
         )
     }
-    # Ownership asks sudo who called it, for files that are read before there are settings; the
-    # programs that copy a database get this environment without what is langkeys' own. Before
-    # anything is parsed, the root looks whether a shell asks for completions. COLUMNS is a
-    # terminal's. PostgreSQL's library finds the PG* variables of a .env file in the environment.
+    # cli: whether a shell asks for completions, before anything is parsed. wrapping: COLUMNS.
+    # ownership: sudo's variables, for files that are read before the settings. connections: libpq
+    # gets the PG* variables of a .env file through the environment. copying: pg_dump and
+    # pg_restore get the environment without langkeys' own variables.
     assert readers == {
         "langkeys.cli",
         "langkeys.cli.wrapping",
@@ -329,7 +329,7 @@ def test_only_one_module_prints() -> None:
     assert printers == {"langkeys.cli.output"}
 
 
-# The files themselves
+# Source files
 
 
 @pytest.mark.parametrize("folder", ["langkeys", "tests"])

@@ -1,4 +1,4 @@
-"""The audit trail: what is in it, when it is written, and what happens where it cannot be."""
+"""The audit trail: its content, when it is written, and what happens if it cannot be."""
 
 from __future__ import annotations
 

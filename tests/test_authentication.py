@@ -198,7 +198,7 @@ def test_a_wrong_name_or_password_is_refused_in_the_same_words(site: Site, name:
 def test_a_refusal_does_the_same_work_whether_the_user_exists_or_not(
     site: Site, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The cost that servers hash with: what a stored hash costs to check.
+    # A hash of the cost that servers use, which determines the time of a check.
     hashed = passwords.hash_password(PASSWORD)
     site.database.rows("UPDATE user SET password = ?", (hashed,))
     costs: list[bytes] = []
@@ -218,13 +218,13 @@ def test_a_stored_hash_that_is_none_lets_nobody_in(site: Site) -> None:
     assert refused(site, LANGFLOW_SUPERUSER_PASSWORD=PASSWORD).code == "unauthenticated"
 
 
-# May they
+# Access
 
 
 @pytest.mark.parametrize(
     ("way", "is_active", "is_superuser"),
     [
-        ("api key", True, False),  # the key of an inactive owner is refused before
+        ("api key", True, False),  # the key of an inactive owner is already refused
         ("auto login", False, True),
         ("auto login", True, False),
         ("password", False, True),
@@ -254,7 +254,7 @@ def test_an_active_superuser_may_act(site: Site) -> None:
     require_superuser(acting_on(site, LANGFLOW_SUPERUSER_PASSWORD=PASSWORD), "the database")
 
 
-# Accounts that servers destroy
+# Accounts that servers delete
 
 
 def risk(site: Site, *, last_login: bool = False, **settings: str) -> str | None:

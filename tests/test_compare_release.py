@@ -1,4 +1,4 @@
-"""What is reported of a new release, from observations that are made up: no server is started."""
+"""The report on a new release, from invented observations: no server is started."""
 
 from __future__ import annotations
 

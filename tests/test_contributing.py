@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md, SECURITY.md and docs/architecture.md name is there."""
+"""The files and names in CONTRIBUTING.md, SECURITY.md and docs/architecture.md exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs under examples/ do what they say; the documents show the same."""
+"""Run the scripts and programs in examples/; the documents quote and link them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Script = Callable[..., Result]
 
 @pytest.fixture
 def script(site: Site, tmp_path: Path) -> Script:
-    """Run a script with arguments and settings, with the langkeys that is tested on PATH."""
+    """Return a function that runs a script with arguments and settings; PATH has langkeys."""
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / "langkeys"
@@ -53,7 +53,7 @@ def test_every_example_is_named_where_examples_are_listed() -> None:
     names = {str(path.relative_to(EXAMPLES)) for path in paths} - {"README.md"}
     assert [name for name in sorted(names) if f"[{name}]({name})" not in listed] == []
     told = "".join(PAGES.values())
-    # A page links to an example, or shows the whole of it.
+    # A page links to each example, or quotes all of it.
     contents = {name: (EXAMPLES / name).read_text(encoding="utf-8") for name in names}
     unnamed = [name for name in sorted(names) if f"examples/{name}" not in told]
     assert [name for name in unnamed if contents[name] not in told] == []
@@ -71,7 +71,7 @@ def test_a_script_is_posix_shell_that_stops_at_an_error(name: str, site: Site) -
 
 
 def test_the_entry_point_can_run_at_every_start(script: Script, site: Site, tmp_path: Path) -> None:
-    # A volume in which nothing is yet: the settings are those that init writes.
+    # An empty volume: init writes the settings.
     site.settings, volume = {}, tmp_path / "volume"
     volume.mkdir()
     file_of(tmp_path / "secrets" / "app-password", PASSWORD)
@@ -119,7 +119,7 @@ def test_a_key_of_a_ci_job_ends_with_it(
     script: Script, site: Site, database: Database, superuser: str, end: str, code: int
 ) -> None:
     admin = file_of(site.folder / "admin-key", database.add_key(superuser, "admin").plaintext)
-    # The job's command says whether it got the superuser's key, and whether its own works.
+    # The job's command prints whether it got the superuser's key, and whether its own key works.
     job = (
         'echo "${LANGKEYS_API_KEY_FILE-none}";'
         f' printf %s "$LANGFLOW_API_KEY" | langkeys whoami --api-key - | cut -f 2; {end}'
@@ -144,7 +144,7 @@ def test_a_job_rotates_its_own_key_over_rest(script: Script, site: Site) -> None
 
 @pytest.mark.parametrize("name", ["gateway.py", "administer.py"])
 def test_a_program_is_in_the_library_page(name: str) -> None:
-    # The gateway is run by tests/test_readme.py.
+    # tests/test_readme.py runs the gateway.
     code = (EXAMPLES / name).read_text(encoding="utf-8")
     assert f"```python\n{code}```" in PAGES["library"]
 

@@ -193,7 +193,7 @@ def test_no_secret_shows_in_the_repr_of_a_plan() -> None:
     assert str(plan.password) not in repr(plan)
 
 
-# Carrying it out
+# Carrying out the plan
 
 
 def test_what_is_planned_is_written_and_readable_by_the_owner_alone(place: Path) -> None:
@@ -252,8 +252,8 @@ def test_an_env_file_that_appeared_meanwhile_is_left_alone(place: Path) -> None:
 
 
 def test_the_settings_of_a_database_that_another_init_completed_stay(place: Path) -> None:
-    # One init writes .env; a second one finds it and makes the database by it; then the first one
-    # comes to make the database, and must not take away what the second one used.
+    # The first init writes .env. A second one reads it and creates the database. Then the first one
+    # cannot create the database, and must not remove the .env that the second one used.
     def overtaken(target: Target, superuser: User) -> None:
         carried_out(plan_of())
         create_store(target, superuser)
@@ -275,7 +275,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) 
         carried_out(plan)
 
 
-# python-dotenv has no way to write a dollar sign before a brace.
+# python-dotenv has no syntax for a literal "${".
 _VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1).filter(
     lambda text: "${" not in text
 )

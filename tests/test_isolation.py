@@ -1,4 +1,4 @@
-"""A run of the tests leaves nothing with whoever starts it, and needs nobody's home."""
+"""A test run leaves no files in the user's folders, and needs no home folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .support.unprivileged import reachable_folder
 
 CHECKOUT = Path(__file__).parents[1]
 
-# Tests that write to the default audit log in this process, tests that start others, and one of
-# hypothesis, which likes to keep things in the working folder.
+# Tests that write to the default audit log in this process, tests that start processes, and one
+# with hypothesis, which keeps files in the working folder by default.
 PART = ("tests/library/test_store.py", "tests/test_models.py", "tests/cli/test_whoami.py")
 FOLDERS = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
@@ -53,7 +53,7 @@ def test_a_run_of_the_tests_leaves_nothing_behind(tmp_path: Path, workers: tuple
     assert " passed" in said
     assert set((tmp_path / "of the user").rglob("*")) == set(folders.values())
     assert not log.exists()
-    # What pytest keeps of its last runs, and nothing beside it.
+    # Only the folder in which pytest keeps its last runs.
     assert [path.name.rpartition("-")[0] for path in temporary.iterdir()] == ["pytest-of"]
     assert set(CHECKOUT.iterdir()) == before
 
@@ -79,7 +79,7 @@ def test_a_line_in_the_users_audit_log_is_noticed(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv"
 )
 def test_the_tests_run_without_a_home_and_as_a_user_that_the_system_does_not_know() -> None:
-    # Who may read everything, as the Python that runs this may be in root's closed home.
+    # The user may read every file, because this Python may be in root's home folder.
     become = (
         "setpriv", "--reuid=12345", "--regid=12345", "--clear-groups",
         "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",

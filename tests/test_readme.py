@@ -1,4 +1,4 @@
-"""What the documents say of generations, settings and exit codes is what the code says."""
+"""The tables of generations, settings and exit codes in the documents match the code."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_setting_is_in_the_table_of_settings(name: str) -> None:
     assert f"\n| `{name}`" in page("settings")
 
 
-# The program that protects an endpoint
+# The example of a gateway
 
 
 def program() -> str:
@@ -70,7 +70,7 @@ def program() -> str:
 
 
 def asked(app: Any, api_key: str | None) -> tuple[int, Any]:
-    """Call the application's endpoint as a server does; return the status and the body."""
+    """Call the application's endpoint as an ASGI server does; return the status and the body."""
     sent: list[dict[str, Any]] = []
     headers = [] if api_key is None else [(b"x-api-key", api_key.encode())]
     scope = {

@@ -1,4 +1,4 @@
-"""Databases on PostgreSQL are taken again by tests only if nothing but rows was changed."""
+"""Tests only reuse a database on PostgreSQL if nothing but its rows was changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def made(user: str = "langflow") -> ServerDatabase:
 
 
 def dropped(database: ServerDatabase) -> bool:
-    """Give a database back, and tell whether it is gone."""
+    """Give a database back; return whether it was dropped."""
     database.give_back()
     exists = "SELECT 1 FROM pg_database WHERE datname = %s"
     return database.cluster.rows(exists, (database.name,)) == []

@@ -1,4 +1,4 @@
-"""The check that no secret shows, which every call of langkeys in these tests goes through."""
+"""The check for secrets in the output, which runs for every call of langkeys in the tests."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from langkeys.text import counted, json_visible, listed, unshowable_in, visible
 
 EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
 HIDDEN = [c for c in EVERY if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
-# Letters and marks that leave no trace of themselves.
+# Letters and marks that are invisible.
 FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0\ufe00\U000e0100\U000e01ef"
 
 
@@ -54,7 +54,7 @@ def test_what_is_not_shown_is_escaped_by_its_number(character: str, shown: str) 
 
 
 def unescaped(cell: str) -> str:
-    """Read a cell back: Python's own escapes, of which a line has some."""
+    """Read a cell back; its escapes are a subset of Python's."""
     return cell.encode("ascii", "backslashreplace").decode("unicode_escape")
 
 
@@ -74,7 +74,7 @@ def test_cells_of_a_line_read_back_and_hide_what_cannot_be_shown(row: list[str])
 def test_json_reads_back_and_hides_what_cannot_be_shown(values: list[str]) -> None:
     for text in (json_text(values), "\n".join(array_lines(values))):
         assert not any(is_raw(character) for character in text if character != "\n")
-        # A pair of lone surrogates becomes one character in any JSON.
+        # JSON joins two adjacent surrogates into one character.
         expected = [v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in values]
         found = json.loads(text)
         assert [v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in found] == (

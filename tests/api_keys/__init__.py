@@ -1,1 +1,1 @@
-"""Tests of langkeys.api_keys.lifecycle."""
+"""Tests of langkeys.api_keys."""

@@ -1,4 +1,4 @@
-"""How long new keys live, when a grace ends, and which keys have been replaced."""
+"""The expiry of new keys, the end of grace periods, and which keys count as replaced."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def key(created_at: datetime, expires_at: datetime | None, name: str | None = "c
         (MADE - 20 * DAY, datetime(9999, 12, 31, tzinfo=timezone.utc), LAST),
         (FIRST, MADE + DAY, MADE + (MADE + DAY - FIRST)),
         (FIRST, LAST, LAST),
-        # Made in the future: by a clock that was wrong, say.
+        # Created in the future, for example by a wrong clock.
         (MADE + 20 * DAY, MADE + 10 * DAY, MADE + 10 * DAY),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_a_grace_has_cut_is_seen_to_be_replaced(
         key(MADE, None)._replace(user_id="b" * 32),
         key(MADE + timedelta(microseconds=1), None),
         key(MADE - 3 * DAY, None),  # older
-        key(MADE + 8 * DAY, None),  # made after the end
+        key(MADE + 8 * DAY, None),  # created after the end
     ],
 )
 def test_the_same_name_alone_is_never_enough(newer: ApiKey) -> None:

@@ -1,4 +1,4 @@
-"""What is proved after a key was created or ended, and what is said where the proof fails."""
+"""The checks after a key was created or ended, and their errors."""
 
 from __future__ import annotations
 

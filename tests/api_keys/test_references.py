@@ -27,7 +27,7 @@ def found_by(store: Store, ref: str, *, destroys: bool = False) -> str:
     return get_api_key(store, cipher, ref, destroys=destroys).id
 
 
-# The ways
+# The kinds of references
 
 
 @pytest.mark.parametrize("destroys", [False, True])
@@ -157,7 +157,7 @@ def test_a_key_is_found_among_all_users_keys(
     assert (found.id, found.username) == (key.id, "alice")
 
 
-# Their order
+# Precedence
 
 
 def test_an_id_goes_before_a_name(database: Database, superuser: str, store: Store) -> None:
@@ -218,7 +218,7 @@ def test_a_name_is_enough_where_nothing_can_be_decrypted(
     assert get_api_key(store, lost, "sk-abcde").id == named.id
 
 
-# More than one, and none
+# Several matches, and none
 
 
 def _assert_ambiguous(store: Store, ref: str, keys: list[SampleKey]) -> None:
@@ -347,7 +347,7 @@ def test_a_whole_key_that_is_not_found_may_be_in_rows_that_cannot_be_read(
         assert ("1 row" if unreadable == 1 else "2 rows") in caught.value.message
 
 
-# Properties, over one database
+# Property tests on one database
 
 
 @pytest.fixture(scope="module")

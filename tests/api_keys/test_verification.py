@@ -14,7 +14,7 @@ from ..support.samples import OTHER_SECRET_KEY, encrypted, new_api_key
 from ..support.sites import Site
 from ..support.stores import cipher, no_cipher, opened
 
-# What an inactive key and an inactive owner mean to a server, by release: langflow-facts.md.
+# Whether servers accept inactive keys and keys of inactive owners, by release.
 IGNORES_KEY_STATE = ("1.5", "1.6", "1.7", "1.8", "1.9")
 HONOURS_KEY_STATE = ("1.10.0", "1.10", "1.11", "1.12", "1.12.8", "1.13")
 IGNORES_OWNER_STATE = (*IGNORES_KEY_STATE, "1.10.0", "1.10")

@@ -213,8 +213,7 @@ def test_a_key_is_found_that_was_made_while_they_were_decrypted(
     first = next(token for page in old.key_tokens(unhashed_only=True) for token in page)
     by_token = {key.plaintext: key for key in keys}
     assert finder.find(by_token[cipher().find_plaintext(first) or ""].plaintext)
-    # First in the order of decryption, so that the running pass is already
-    # past it.
+    # This row comes first in the order of decryption, which has already passed it.
     value = new_api_key()
     old_database.rows(
         "INSERT INTO apikey (id, name, user_id, api_key, created_at, total_uses, is_active)"
@@ -271,7 +270,7 @@ def test_of_two_rows_of_one_key_the_one_that_is_left_lets_in(
     key = old_database.add_key(owner, "one")
     old_database.add_key(owner, "two", plaintext=key.plaintext)
     verifier = Verifier(old, counting)
-    assert refused(verifier, new_api_key()) == "unknown"  # all are decrypted now
+    assert refused(verifier, new_api_key()) == "unknown"  # this decrypts all keys
     verifier.verify(key.plaintext)
     old_database.rows("DELETE FROM apikey WHERE name = ?", (("one", "two")[gone],))
     assert verifier.verify(key.plaintext).user.username == "alice"

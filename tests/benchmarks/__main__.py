@@ -1,7 +1,7 @@
-"""What langkeys costs, in Markdown tables of ratios: python tests/benchmarks [PART ...].
+"""Measure time and memory of langkeys, as Markdown tables: python tests/benchmarks [PART ...].
 
-It shows aims and judges nothing: the exit code is 0 unless a command fails. At full size it takes
-some minutes, and 2 GB in the folder for temporary files.
+The tables show the aims, but a missed aim is no error: the exit code is 0 unless a command fails.
+At full size the benchmarks take half an hour, and need 5 GB for temporary files.
 """
 
 import argparse
@@ -28,14 +28,14 @@ PARTS = ("startup", "verify", "scale", "bulk", "engines", "peers")
 
 
 class Suite:
-    """The parts, a method each, and the stores that several use, made when one is wanted."""
+    """The parts, one method each, and the stores that several parts use, created when needed."""
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self._folder = folder
         self._options = options
 
     def run(self, part: str) -> bool:
-        """Run a part in a folder of its own; say on stderr why it broke off, if it did."""
+        """Run a part in its own folder; if it fails, print the reason to stderr."""
         folder = self._folder / part
         folder.mkdir()
         started = time.perf_counter()

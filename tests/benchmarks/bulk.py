@@ -1,7 +1,7 @@
-"""Commands on very many rows beside a bare loop that encrypts and decrypts the same.
+"""Commands on very many rows, compared with a bare loop of the same encryptions and decryptions.
 
-The aims: create, secret-key check and secret-key rotate at 0.4 of the bare loop's speed or better
-and below 60 MB, show by visible start at 0.6, and listing and exporting in memory that does not
+The aims: create, secret-key check and secret-key rotate reach 0.4 of the bare loop's speed and need
+less than 60 MB; show by visible start reaches 0.6; the memory for listing and exporting does not
 grow with the number of rows.
 """
 
@@ -24,7 +24,7 @@ FLAT_AIM = 1.2
 
 MOST_PAIRS = 3
 ENOUGH_SECONDS = 25.0
-"""A case that has taken so long is not tried again."""
+"""After this time, a case is not repeated."""
 
 _OTHER_FERNET_KEY = "T" * 43 + "="
 _KEY = plaintext(0).encode()
@@ -48,11 +48,11 @@ class Case:
 
 
 def measure(folder: Path, store: Store, *, pairs: int) -> None:
-    """Print the tables; ``store`` is left as it is."""
+    """Print the tables; ``store`` is not changed."""
     most = min(pairs, MOST_PAIRS)
     table = Table(
-        f"Many rows: commands on a store of {store.keys:,} keys, piped, beside a bare Fernet loop"
-        f" of the same encryptions and decryptions, medians.",
+        f"Many rows: piped commands on a store of {store.keys:,} keys, compared with a bare Fernet"
+        " loop of the same encryptions and decryptions, medians.",
         (
             "command", "rows", "seconds", "bare loop", "which does", "bare / command", "aim",
             "rows a second", "peak MB", "aim", "pairs",
@@ -77,7 +77,7 @@ def measure(folder: Path, store: Store, *, pairs: int) -> None:
             count,
         )
     table = Table(
-        "Peak memory beside that of the same command on a tenth of the rows.",
+        "Peak memory compared with that of the same command on a tenth of the rows.",
         ("command", "rows", "peak MB", "on a tenth", "ratio", "aim"),
     )
     tenth = create_store(folder / "tenth", keys=store.keys // 10, users=max(2, store.keys // 1000))
@@ -152,12 +152,12 @@ def reading_cases(store: Store, owner_of_many: Store) -> list[Case]:
 
 
 def owner_of_many(folder: Path, variables: int) -> Store:
-    """Make a store of one user with many variables."""
+    """Create a store of one user with many variables."""
     return create_store(folder, variables=variables)
 
 
 def _measured(case: Case, copy: Path, most: int) -> tuple[Run, float, float, int]:
-    """Return the command, the bare loop's seconds, bare / command, all medians, and of how many."""
+    """Return medians of the command, the bare loop's seconds and their ratio; and how many runs."""
     started = time.perf_counter()
     pairs: list[tuple[Run, float]] = []
     while len(pairs) < most and (not pairs or time.perf_counter() - started < ENOUGH_SECONDS):
@@ -174,7 +174,7 @@ def _measured(case: Case, copy: Path, most: int) -> tuple[Run, float, float, int
 
 
 def run_case(case: Case, copy: Path) -> Run:
-    """Run a case; one that writes on a copy of its store in the folder ``copy``."""
+    """Run a case; if it writes, on a copy of its store in the folder ``copy``."""
     store = case.store.copied(copy) if case.writes else case.store
     environment = store.environment
     if case.key_in_file:

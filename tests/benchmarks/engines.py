@@ -1,8 +1,8 @@
-"""PostgreSQL beside SQLite: the same commands on the same rows, in turn.
+"""PostgreSQL compared with SQLite: the same commands on the same rows, alternately.
 
-The aims: ``api-key create`` in 1.5 times SQLite's processor time, commands that cost as much on a
-million keys as on a hundred, many rows below 60 MB, and ``verify`` at 0.6 of a bare loop of the
-same statement on the same connection.
+The aims: ``api-key create`` needs at most 1.5 times SQLite's processor time; commands take as long
+with a million keys as with a hundred; many rows need less than 60 MB; ``verify`` reaches 0.6 of the
+speed of a bare loop of the same statement on the same connection.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _MOST_PAIRS = 3
 
 
 def measure(folder: Path, middle: Store, big: Store, *, users: int, pairs: int) -> None:
-    """Print the tables; ``middle`` and ``big`` are left as they are."""
+    """Print the tables; ``middle`` and ``big`` are not changed."""
     with cluster() as server:
         _show_small(folder / "small", server, pairs)
         server_middle = moved(middle, folder / "server-middle", server)
@@ -59,7 +59,7 @@ def _show_small(folder: Path, server: Any, pairs: int) -> None:
     other = moved(file, folder / "server", server)
     count = _MEASURED_PAIRS if pairs > 1 else 1
     table = Table(
-        "Small commands on PostgreSQL (over TCP, with scram) beside the same on SQLite: whole"
+        "Small commands on PostgreSQL (over TCP, with scram) compared with SQLite: whole"
         f" processes, medians of {count} pairs.",
         (
             "command", "CPU seconds", "on SQLite", "ratio", "aim",
@@ -91,7 +91,7 @@ def _show_scale(folder: Path, big: Store, server_big: ServerStore, users: int, p
     ]
     copies = [of_many.copied(folder / f"big-{n}") for n, (of_many, _) in enumerate(engines)]
     table = Table(
-        f"Commands on {big.keys:,} keys and {users:,} users beside {small.keys} keys and"
+        f"Commands on {big.keys:,} keys and {users:,} users compared with {small.keys} keys and"
         f" {scale.SMALL_USERS} users, on PostgreSQL and on SQLite: whole processes, medians of"
         f" {pairs} pairs.",
         (
@@ -167,9 +167,9 @@ def _show_verify(stores: Sequence[ServerStore], pairs: int) -> None:
             pairs,
         )
     table = Table(
-        "`store.verify(key)` on PostgreSQL, one process, keys in random order, beside a bare loop"
-        f" of the same statement on the same connection: {pairs} slices of"
-        f" {verify.SLICE_SECONDS} s in turn, medians.",
+        "`store.verify(key)` on PostgreSQL, one process, keys in random order, compared with a loop"
+        f" of the same statement on the same connection: medians of {pairs} alternating slices of"
+        f" {verify.SLICE_SECONDS} s.",
         ("keys in the store", "keys", "calls a second", "the bare loop", "ratio", "aim"),
     )
     for what in asked:
@@ -195,7 +195,7 @@ def _ours(store: ServerStore) -> Iterator[verify.Call]:
 @contextmanager
 def _bare(store: ServerStore) -> Iterator[verify.Call]:
     with _opened(store) as opened:
-        # The query of langkeys itself, through its own connection.
+        # langkeys' own query and connection.
         engine: Any = opened._store
         sql, connection = engine._by_hash, engine._connection
 

@@ -1,7 +1,7 @@
-"""Langflow's own verification, in slices: run by the Python that Langflow is installed in.
+"""Measure Langflow's own verification, with the Python in which Langflow is installed.
 
-Takes API keys on stdin, one a line up to an empty one; for each empty line after that it calls for
-SECONDS (its one argument) and answers with the number of calls a second.
+It reads API keys from stdin, one per line, up to an empty line. For each further empty line it
+verifies keys for SECONDS (its only argument), and prints the number of calls per second.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _AT_A_TIME = 10
 
 
 async def main() -> None:
-    # What Langflow logs goes to stderr, whatever it writes it to.
+    # Redirect everything that Langflow prints to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     seconds = float(sys.argv[1])

@@ -1,8 +1,8 @@
-"""Runs one command and writes its times, peak memory and exit status to a file.
+"""Run one command, and write its times, peak memory and exit status to a file.
 
-Started as a process of its own by ``processes``, because Linux hands a process's peak memory on to
-what it starts: below a benchmark that holds a million keys every command would seem to need as
-much. This one imports nothing, so that what it hands on is less than any Python program needs.
+``processes`` starts this program for each command, because on Linux a child process inherits the
+peak memory of its parent: a command started by a benchmark with a million keys would seem to need
+as much memory. This program imports next to nothing, so it needs less memory than any command.
 """
 
 import os

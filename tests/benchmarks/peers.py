@@ -1,4 +1,4 @@
-"""``langkeys api-key`` beside ``langflow api-key``, on one database that both make keys in."""
+"""``langkeys api-key`` compared with ``langflow api-key``: both create keys in one database."""
 
 import statistics
 from pathlib import Path
@@ -11,14 +11,14 @@ RUNS = 2
 
 
 def installed_langflow() -> Path | None:
-    """Return the folder of the Langflow that tests/interop has installed, if it has."""
+    """Return the folder of the Langflow that tests/interop has installed, or None."""
     install = tests_module("interop.langflow_install")
     folder: Path = install.home() / f"langflow-base-{install.DEFAULT_VERSION}"
     return folder if (folder / ".done").exists() else None
 
 
 def measure(folder: Path) -> None:
-    """Print the table, or a line where no Langflow is installed."""
+    """Print the table, or a line if no Langflow is installed."""
     langflow = installed_langflow()
     if langflow is None:
         print("\n`langflow api-key`: not measured, tests/interop has installed no Langflow here.")
@@ -43,7 +43,7 @@ def measure(folder: Path) -> None:
             keys[label].append(_change(before, _key_ids(store)))
     table = Table(
         f"Beside `langflow api-key` {langflow.name.rpartition('-')[2]}, AUTO_LOGIN=true, on the"
-        f" same database in turn: {RUNS} runs each.",
+        f" same database, alternately: {RUNS} runs each.",
         ("command", "seconds", "lines on stdout", "keys before → after"),
     )
     for label in commands:

@@ -1,4 +1,4 @@
-"""Whole processes, timed in turn: A B A B, so that a drifting machine moves both sides alike."""
+"""Time whole processes alternately, A B A B, so that a change in load affects both equally."""
 
 import os
 import statistics
@@ -17,7 +17,7 @@ _BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Run:
-    """What one process cost: seconds of wall time and of processor time, peak memory in MB."""
+    """The cost of one process: seconds of wall time and of processor time, peak memory in MB."""
 
     seconds: float
     cpu: float
@@ -27,7 +27,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Pairs:
-    """A against B: medians, and the medians of the pairs' ratios A/B."""
+    """A compared with B: medians, and the medians of the ratios A/B of all pairs."""
 
     a: Run
     b: Run
@@ -38,7 +38,7 @@ class Pairs:
 
 
 class CommandError(Exception):
-    """A measured command ended with another exit code than it should: there is no figure."""
+    """A measured command had an unexpected exit code, so there is no result."""
 
 
 def run(
@@ -50,9 +50,9 @@ def run(
     stdout: Path | None = None,
     expected: int = 0,
 ) -> Run:
-    """Run a command to its end; stdout goes to a file if one is given, else to /dev/null.
+    """Run a command; its stdout goes to the given file, or to /dev/null.
 
-    Raises CommandError, with the end of what it said, unless it ends with ``expected``.
+    Raises CommandError, with the end of stderr, if the exit code is not ``expected``.
     """
     with tempfile.TemporaryDirectory() as name:
         report, said, given = (Path(name) / part for part in ("report", "stderr", "stdin"))
@@ -78,7 +78,7 @@ def run(
 def in_turn(
     a: Callable[[], Run], b: Callable[[], Run], pairs: int, *, warm_up: bool = True
 ) -> Pairs:
-    """Run A and B in turn, after one of each that does not count."""
+    """Run A and B alternately; the first run of each is not counted."""
     if warm_up:
         a()
         b()
@@ -94,7 +94,7 @@ def in_turn(
 
 
 def median_of(runs: Sequence[Run]) -> Run:
-    """Return the median of the times beside the median of the peaks."""
+    """Return the medians of the times and of the peak memory."""
     return Run(
         statistics.median(one.seconds for one in runs),
         statistics.median(one.cpu for one in runs),
@@ -103,9 +103,9 @@ def median_of(runs: Sequence[Run]) -> Run:
 
 
 def clean_environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return an environment with a home in ``folder``, else without the user's own settings.
+    """Return an environment without the user's settings, with a home folder in ``folder``.
 
-    Bytecode is compiled.
+    Bytecode is cached as usual.
     """
     kept = {
         name: value

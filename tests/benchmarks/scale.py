@@ -1,4 +1,4 @@
-"""Whole commands on very many keys and users beside the same on 100 keys and 10 users."""
+"""Commands on very many keys and users, compared with 100 keys and 10 users."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _SLOW_PAIRS = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A command: its arguments and stdin for a key number, which is new in each run."""
+    """A command: functions that return its arguments and stdin for the number of a key."""
 
     label: str
     arguments: Callable[[int], list[str]]
@@ -30,7 +30,7 @@ class Case:
     writes: bool = False
     expected: int = 0
     why: str = ""
-    """Why it takes longer with more rows."""
+    """Why the command takes longer with more rows."""
     pairs: int | None = None
 
 
@@ -99,27 +99,27 @@ LINEAR_CASES = (
 
 
 def measure(folder: Path, big: Store, *, users: int, pairs: int) -> None:
-    """Print the tables: ``big``, which is left as it is, beside a small store of its own."""
-    # The administrator has a page of the small store's keys, too: a list of 50 is one of 50.
+    """Print the tables that compare ``big``, which is not changed, with a new small store."""
+    # The administrator owns 50 keys of the small store, too, so that a list of 50 has 50 rows.
     small = create_store(
         folder / "small", keys=SMALL_KEYS, users=SMALL_USERS, administrator_every=2
     )
     big_copy = big.copied(folder / "big")
     small_size = f"{SMALL_KEYS} keys and {SMALL_USERS} users"
-    sizes = f"{big.keys:,} keys and {users:,} users beside {small_size}"
+    sizes = f"{big.keys:,} keys and {users:,} users compared with {small_size}"
     numbers = numbers_of(big.keys)
     table = Table(
         f"Commands on {sizes}: whole processes, medians of {pairs} pairs.",
         ("command", "seconds", "at 100", "ratio", "aim", "peak MB", "at 100", "ratio", "aim"),
     )
     for place, case in enumerate(CASES):
-        # A small store of its own, which has not a hundred keys to revoke in all the cases.
+        # Each case has its own small store: one would not have enough keys for all cases.
         other = small.copied(folder / f"small-{place}") if case.writes else small
         measured = measured_pairs(case, big_copy if case.writes else big, other, numbers, pairs)
         seconds, memory = _seconds(measured), _memory(measured)
         table.row(f"`{case.label}`", *seconds, f"≤ {SECONDS_AIM:g}", *memory, f"≤ {MEMORY_AIM:g}")
     table = Table(
-        f"What Langflow has no index for, on {sizes}: medians.",
+        f"Commands for which Langflow has no index, on {sizes}: medians.",
         ("command", "seconds", "at 100", "ratio", "peak MB", "at 100", "ratio", "pairs", "why"),
     )
     for case in LINEAR_CASES:
@@ -131,7 +131,7 @@ def measure(folder: Path, big: Store, *, users: int, pairs: int) -> None:
 def measured_pairs(
     case: Case, big: Store, small: Store, big_numbers: Iterator[int], pairs: int
 ) -> Pairs:
-    """Measure a case on a big store, with the next of ``big_numbers``, and on a small one."""
+    """Measure a case on a big store, with the next key of ``big_numbers``, and on a small one."""
     small_numbers = numbers_of(small.keys)
 
     def one(store: Store, numbers: Iterator[int]) -> Run:
@@ -148,13 +148,13 @@ def measured_pairs(
         lambda: one(big, big_numbers),
         lambda: one(small, small_numbers),
         min(pairs, case.pairs or pairs),
-        # A case that runs only once is so slow that a warm-up makes no difference.
+        # A case that only runs once is so slow that a warm-up makes no difference.
         warm_up=case.pairs != 1,
     )
 
 
 def numbers_of(keys: int) -> Iterator[int]:
-    """Yield numbers of keys with a name of their own, in an order that no cache foresees."""
+    """Yield the numbers of keys with a unique name in random order, so that caches do not help."""
     numbers = [number for number in range(keys) if has_name_of_its_own(number)]
     random.Random(keys).shuffle(numbers)
     return iter(numbers)

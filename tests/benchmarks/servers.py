@@ -1,4 +1,4 @@
-"""The same stores on PostgreSQL, copied from SQLite row by row, in a cluster of the run's own."""
+"""The same stores on PostgreSQL, copied from SQLite row by row, in a new cluster."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class ServerStore(Store):
-    """A database of a cluster, with the config folder of the commands that use it."""
+    """A database of a cluster, and the config folder for commands on it."""
 
     cluster: Any
     database: str
@@ -43,9 +43,9 @@ class ServerStore(Store):
         return {**settings, "PATH": f"{self.cluster.binaries}{os.pathsep}{settings['PATH']}"}
 
     def copied(self, folder: Path) -> "ServerStore":
-        """Copy the database, which nobody may have open, to another of the cluster."""
+        """Copy the database to another one in the cluster; no session may be connected to it."""
         copy = _store(folder, self.keys, self.cluster)
-        # The files are copied, not the rows through the log: an own copy has as few dead rows.
+        # Copying the files instead of logging the rows keeps the copy identical to the original.
         self.cluster.rows(
             f"CREATE DATABASE {copy.database} TEMPLATE {self.database} STRATEGY FILE_COPY"
             " OWNER langflow"
@@ -62,7 +62,7 @@ class ServerStore(Store):
 
 @contextmanager
 def cluster() -> Iterator[Any]:
-    """Start a cluster that waits for the disk as one in production does; stop it at the end."""
+    """Start a cluster whose commits wait for the disk, as in production; stop it at the end."""
     postgresql = tests_module("support.postgresql")
     postgresql.prepare()
     try:
@@ -72,7 +72,7 @@ def cluster() -> Iterator[Any]:
 
 
 def moved(store: Store, folder: Path, server: Any) -> ServerStore:
-    """Copy a store's rows to a new database, in which they have been analyzed."""
+    """Copy a store's rows to a new database, and run ANALYZE."""
     databases = tests_module("support.server_databases")
     copy = _store(folder, store.keys, server)
     server.rows(f"CREATE DATABASE {copy.database} OWNER langflow")

@@ -1,8 +1,8 @@
-"""What small commands cost beside a Typer program with one empty command.
+"""Small commands compared with a Typer program that has one empty command.
 
-The aims are 1.7 for create and list (50 keys, decrypted to mask them) and 1.3 for --help and
---version. What create and list can do nothing without is Typer, sqlite3 and Fernet: beside a
-program that imports these and opens the database the aim is 1.3, of processor time.
+The aims are 1.7 times its time for create and list (50 keys, decrypted to mask them), and 1.3 times
+for --help and --version. create and list cannot do without Typer, sqlite3 and Fernet: compared with
+a program that imports these and opens the database, the aim is 1.3 times its processor time.
 """
 
 import sys
@@ -64,7 +64,8 @@ def measure(folder: Path, *, pairs: int) -> None:
     empty.write_text(EMPTY)
     run([*LANGKEYS, "api-key", "create", "--count", "50"], store.environment, store.folder)
     table = Table(
-        f"Small commands beside an empty Typer program: whole processes, medians of {pairs} pairs.",
+        "Small commands compared with an empty Typer program: whole processes, medians of"
+        f" {pairs} pairs.",
         ("command", "seconds", "the empty program", "ratio", "aim"),
     )
     for command, aim in AIMS.items():
@@ -78,7 +79,7 @@ def measure(folder: Path, *, pairs: int) -> None:
     needed = folder / "needed.py"
     needed.write_text(NEEDED)
     table = Table(
-        "The same beside a Typer program that imports sqlite3 and Fernet and opens the database:"
+        "Compared with a Typer program that imports sqlite3 and Fernet and opens the database:"
         f" processor time of whole processes, medians of {pairs} pairs.",
         ("command", "CPU seconds", "that program", "ratio", "aim"),
     )

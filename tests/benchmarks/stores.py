@@ -1,7 +1,7 @@
-"""Big databases: made by ``langkeys init``, filled behind its back, and copied where a part writes.
+"""Big databases: created by ``langkeys init``, filled with SQL, and copied for parts that write.
 
-Everything about key number N follows from N, so that nothing has to be remembered of a million keys
-to ask for any of them.
+Everything about key number N is derived from N, so that a benchmark can use any of a million keys
+without keeping them in memory.
 """
 
 import base64
@@ -28,39 +28,39 @@ FERNET_KEY = SECRET_KEY + "="
 ADMINISTRATOR = "administrator"
 
 _AGE = 60 * 24 * 60 * 60
-"""Keys and all are made from 60 days ago on, one a second: old for ``prune --older-than 30d``, and
-not unused for 90 days."""
+"""Rows are created from 60 days ago on, one per second: old enough for ``prune --older-than 30d``,
+but not unused for 90 days."""
 
 _DEFAULT_NAME_EVERY = 10
-"""So many keys have one that is named as ``api-key create`` names it by default."""
+"""One of so many keys has the default name of ``api-key create``."""
 
 _CHUNK = 5_000
 
 
 def key_name(number: int) -> str:
-    """Return what a key is named, alone or as many others are."""
+    """Return the name of a key, which is unique or the default name."""
     return f"service-{number}" if has_name_of_its_own(number) else "CLI"
 
 
 def has_name_of_its_own(number: int) -> bool:
-    """Tell whether a name is enough to name the key."""
+    """Return whether no other key has the same name."""
     return number % _DEFAULT_NAME_EVERY != 0
 
 
 def key_id(number: int) -> str:
-    """Return the id of a key's row as 32 digits, in no order."""
+    """Return the id of a key's row as 32 hex digits, not in the order of the numbers."""
     return _id("key", number)
 
 
 def plaintext(number: int) -> str:
-    """Return the whole key; of a number that the store does not go up to, an unknown one."""
+    """Return the whole key; for a number beyond the store's keys, an unknown key."""
     digest = hashlib.sha256(f"plaintext {number}".encode()).digest()
     return "sk-" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 @dataclass(frozen=True)
 class Store:
-    """A database in a folder of its own, with the config folder of the commands that use it."""
+    """A database in its own folder, and the config folder for commands on it."""
 
     folder: Path
     keys: int
@@ -80,7 +80,7 @@ class Store:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Settings by which the administrator acts, without a password."""
+        """Settings with which the administrator acts without a password."""
         return clean_environment(
             self.folder,
             LANGFLOW_DATABASE_URL=self.url,
@@ -93,7 +93,7 @@ class Store:
         )
 
     def copied(self, folder: Path) -> "Store":
-        """Copy the database, which nobody may have open, to a store in a new folder."""
+        """Copy the database to a store in a new folder; no process may have it open."""
         copy = Store(folder, self.keys)
         copy.config.mkdir(parents=True)
         shutil.copyfile(self.path, copy.path)
@@ -101,7 +101,7 @@ class Store:
         return copy
 
     def remove(self) -> None:
-        """Remove the folder, and what is in it."""
+        """Remove the folder and its content."""
         shutil.rmtree(self.folder)
 
     def column(self, sql: str) -> list[str]:
@@ -118,15 +118,15 @@ def create_store(
     administrator_every: int = 101,
     variables: int = 2,
 ) -> Store:
-    """Make a store of Langflow 1.13's tables; ``users`` counts the administrator.
+    """Create a store with Langflow 1.13's tables; ``users`` includes the administrator.
 
-    Of so many keys one is the administrator's; the others go round the other users. Each user has
-    so many variables.
+    ``administrator_every``: one of so many keys is the administrator's; the other users get the
+    others in turn. ``variables``: how many each user has.
     """
     store = Store(folder, keys)
     store.config.mkdir(parents=True)
     run([*LANGKEYS, "init"], store.environment, folder)
-    # Written by init: with it, python-dotenv would be measured, too.
+    # init has written .env: with it, the benchmarks would also measure python-dotenv.
     (folder / ".env").unlink(missing_ok=True)
     began = int(time.time()) - _AGE
     with _filling(store.path) as connection:
@@ -151,7 +151,7 @@ def create_store(
                     token,
                     hashed,
                     _stored(began + number),
-                    # Every other key is in use: --unused-for means nothing where none is.
+                    # Every other key has been used: without any use, --unused-for is meaningless.
                     None if number % 2 else _stored(began + number + 3600),
                     0 if number % 2 else 3,
                 )
@@ -163,7 +163,7 @@ def create_store(
 
 
 def create_1_8_store(folder: Path, keys: int) -> Store:
-    """Make a database of Langflow 1.8, which keeps no hash of a key, with one user."""
+    """Create a database of Langflow 1.8, which stores no hashes of keys, with one user."""
     databases = tests_module("support.databases")
     store = Store(folder, keys)
     store.config.mkdir(parents=True)
@@ -182,19 +182,19 @@ def create_1_8_store(folder: Path, keys: int) -> Store:
 
 
 def tests_module(name: str) -> ModuleType:
-    """Import a module of the tests, which `python tests/benchmarks` does not look for by itself."""
+    """Import a module of the tests, which `python tests/benchmarks` does not find by itself."""
     checkout = str(Path(__file__).parents[2])
     if checkout not in sys.path:
-        # First: a folder with the name `tests` is what many packages install by mistake.
+        # First, because many packages install a folder `tests` by mistake.
         sys.path.insert(0, checkout)
     return import_module(f"tests.{name}")
 
 
 @contextmanager
 def _filling(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a fast connection to fill a database by: indexes of keys are made after it, in WAL mode.
+    """Yield a fast connection to fill a database; then recreate the keys' indexes and set WAL mode.
 
-    Where this fails, the database is good for nothing.
+    If this fails, the database is unusable.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in (
@@ -219,7 +219,7 @@ def _filling(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _sync(path: Path) -> None:
-    # What the disk still has to do would slow down the first commands that wait for it.
+    # Pending writes would slow down the first commands that wait for the disk.
     with path.open("rb") as file:
         os.fsync(file)
 
@@ -245,7 +245,7 @@ def _add_variables(connection: sqlite3.Connection, owners: set[str], each: int, 
 
 
 def _encrypted(keys: int, began: int) -> Iterator[tuple[int, str, str]]:
-    """Yield each key's number, Fernet token and hash, in order; two processes make them."""
+    """Yield each key's number, Fernet token and hash, in order; two processes compute them."""
     parts = [(start, min(start + _CHUNK, keys), began) for start in range(0, keys, _CHUNK)]
     if len(parts) < 2:
         for part in parts:

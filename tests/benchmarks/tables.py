@@ -1,4 +1,4 @@
-"""Markdown tables, printed a row at a time, so that a run that breaks off has shown what it had."""
+"""Markdown tables, printed row by row, so that an aborted run has shown its results so far."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ Cell = str | int | float | None
 
 
 class Table:
-    """A table under way: the heading is printed at once, each row when it is known."""
+    """A table: the heading is printed immediately, and each row when it is known."""
 
     def __init__(self, title: str, columns: Sequence[str]) -> None:
         self._columns = len(columns)
         print(f"\n{title}\n\n| {' | '.join(columns)} |\n{'|---' * self._columns}|", flush=True)
 
     def row(self, *cells: Cell) -> None:
-        """Print a row; floats to three significant digits, None as nothing."""
+        """Print a row: floats with three significant digits, None as an empty cell."""
         assert len(cells) == self._columns, cells
         print(f"| {' | '.join(map(shown, cells))} |", flush=True)
 

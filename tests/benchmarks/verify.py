@@ -1,8 +1,8 @@
-"""How many API keys a second the library verifies, beside a bare loop of one query and one hash.
+"""How many API keys per second the library verifies, compared with a loop of a query and a hash.
 
-The aims: 0.70 of the bare loop's rate, with a use counted and without, and 0.85 of the rate at a
-thousand keys on the biggest store. A store remembers keys while nobody writes, so that keys it has
-not been asked for before and keys that come again are measured apart.
+The aims: 0.70 of the bare loop's rate, with and without counting a use; and on the biggest store
+0.85 of the rate at a thousand keys. A store caches keys as long as nobody writes, so new keys and
+repeated keys are measured separately.
 """
 
 import hashlib
@@ -44,20 +44,20 @@ _BARE_QUERY = "SELECT id, user_id, is_active, expires_at FROM apikey WHERE api_k
 _BARE_UPDATE = "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = ? WHERE id = ?"
 
 _SYNCHRONOUS = "FULL"
-"""As langkeys leaves it: SQLite's own default, by which each commit waits for the disk."""
+"""SQLite's default, which langkeys does not change: each commit waits for the disk."""
 
 Call = Callable[[str], object]
 Opening = Callable[[], AbstractContextManager[Call]]
 Slice = Callable[[], float]
-"""Calls for a while, and says how many there were a second."""
+"""A function that makes calls for a while, and returns the number of calls per second."""
 Batches = Generator[tuple[Call, Sequence[str]], None, None]
-"""What to call, and a few keys to call it with."""
+"""Yields a function, and a few keys to call it with."""
 
 
 def measure(folder: Path, stores: Sequence[Store], *, pairs: int) -> None:
-    """Print the tables; ``stores``, from the one with the fewest keys on, are left as they are."""
+    """Print the tables; ``stores`` are sorted by their number of keys, and are not changed."""
     _show_rates(stores, pairs)
-    # A copy: what is verified here is written to.
+    # A copy, because counting uses writes to it.
     middle = stores[len(stores) // 2].copied(folder / "counting")
     _show_counting(middle, pairs)
     _show_unhashed(folder, pairs)
@@ -80,8 +80,8 @@ def _show_rates(stores: Sequence[Store], pairs: int) -> None:
             pairs,
         )
     table = Table(
-        f"`store.verify(key)`, one process, keys in random order: {pairs} slices of"
-        f" {SLICE_SECONDS} s in turn, medians.",
+        f"`store.verify(key)`, one process, keys in random order: medians of {pairs} alternating"
+        f" slices of {SLICE_SECONDS} s.",
         ("keys in the store", "keys", "calls a second", "the bare loop", "ratio", "aim"),
     )
     for what in asked:
@@ -109,12 +109,12 @@ def _show_counting(store: Store, pairs: int) -> None:
                 opening: slices(stack, first_times(partial(opening, store, count_use=True), store))
                 for opening in (_ours, _bare)
             },
-            # Twice as many: how long the disk takes for a commit changes from slice to slice.
+            # Twice as many, because the time of a commit varies from slice to slice.
             2 * pairs,
         )
     table = Table(
-        f"`store.verify(key, count_use=True)` at {store.keys:,} keys beside the bare loop with an"
-        f" UPDATE of its own commit, synchronous = {_SYNCHRONOUS}.",
+        f"`store.verify(key, count_use=True)` at {store.keys:,} keys compared with the bare loop,"
+        f" which commits an UPDATE for each key, synchronous = {_SYNCHRONOUS}.",
         ("calls a second", "the bare loop", "ratio", "aim"),
     )
     table.row(*beside(rates[_ours], rates[_bare]), f"≥ {RATE_AIM:.2f}")
@@ -131,7 +131,7 @@ def _show_unhashed(folder: Path, pairs: int) -> None:
     with ExitStack() as stack:
         ours = stack.enter_context(_ours(store, checked=False))
         started = time.perf_counter()
-        # The last key: a search in order must try all the others first.
+        # The last key, because a search in order tries all the others first.
         ours(plaintext(store.keys - 1))
         first = time.perf_counter() - started
         started = time.perf_counter()
@@ -170,7 +170,7 @@ def _show_langflow(folder: Path, store: Store, pairs: int) -> None:
         rates = rates_in_turn(parts, pairs)
     table = Table(
         f"Beside `authenticate_api_key` of Langflow {langflow.name.rpartition('-')[2]} on the same"
-        f" {store.keys:,} keys, each in a process of its own, in turn.",
+        f" {store.keys:,} keys, each in its own process, alternately.",
         ("", "langkeys, calls a second", "Langflow, calls a second", "ratio"),
     )
     for label, counting in (
@@ -213,7 +213,7 @@ def _bare(store: Store, *, count_use: bool = False) -> Iterator[Call]:
 def _langflow_slices(
     python: Path, folder: Path, store: Store, settings: Mapping[str, str]
 ) -> Iterator[Slice]:
-    """Yield a function that runs a slice of calls in a process that has imported Langflow."""
+    """Yield a function that measures a slice of calls in a process that has imported Langflow."""
     script = Path(__file__).with_name("langflow_verify.py")
     keys = "\n".join(map(plaintext, _sample(store)))
     log = folder / f"langflow-{len(settings)}.log"
@@ -243,7 +243,7 @@ def _langflow_slices(
 
 
 def slices(stack: ExitStack, batches: Batches) -> Slice:
-    """Return what calls batch after batch for a while; making and opening them is not timed."""
+    """Return a function that calls batch after batch; preparing the batches is not timed."""
     stack.callback(batches.close)
 
     def one() -> float:
@@ -261,8 +261,8 @@ def slices(stack: ExitStack, batches: Batches) -> Slice:
 
 
 def first_times(opening: Opening, store: Store) -> Batches:
-    """Yield all keys of a store in turn; reopen the store before each new turn."""
-    # No list: Python's garbage collection would go through a million entries again and again.
+    """Yield all keys of a store again and again; reopen the store before each round."""
+    # An array, because garbage collection would repeatedly scan a list of a million entries.
     numbers = array("L", range(store.keys))
     random.Random(store.keys).shuffle(numbers)
     while True:
@@ -272,7 +272,7 @@ def first_times(opening: Opening, store: Store) -> Batches:
 
 
 def again(opening: Opening, store: Store) -> Batches:
-    """Yield the same few keys of a store without end."""
+    """Yield the same few keys of a store endlessly."""
     keys = [plaintext(number) for number in _sample(store)]
     batches = [keys[start : start + _AT_A_TIME] for start in range(0, len(keys), _AT_A_TIME)]
     with opening() as call:
@@ -285,7 +285,7 @@ def _sample(store: Store) -> list[int]:
 
 
 def rates_in_turn(parts: Mapping[Any, Slice], pairs: int) -> dict[Any, list[float]]:
-    """Take a slice of each, again and again, after a first one that does not count."""
+    """Measure slices of all parts alternately; the first slice of each is not counted."""
     rounds = [{name: one() for name, one in parts.items()} for _ in range(pairs + 1)][1:]
     return {name: [rates[name] for rates in rounds] for name in parts}
 

@@ -75,7 +75,7 @@ def test_every_command_has_a_case() -> None:
 @pytest.mark.every_engine
 @pytest.mark.parametrize("command", ALL, ids=lambda command: command.path)
 def test_a_superuser_may_use_it(command: CommandCase, case_site: Site) -> None:
-    # Otherwise the tests below would pass for a command that nobody can use.
+    # Otherwise the tests below would also pass for a command that always fails.
     case_site.run(*command.line, stdin=command.stdin).done()
 
 
@@ -113,7 +113,7 @@ def test_what_needs_nobody_works_for_anybody(
 ) -> None:
     settings = _settings(case_site, superuser, way)
     result = case_site.call(*command.line, stdin=command.stdin, **settings)
-    # Then doctor has another finding about the acting user.
+    # doctor also reports a problem with the acting user.
     assert result.code in ((0, 1) if command.path == "doctor" else (0,)), result
 
 

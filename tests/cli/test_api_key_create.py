@@ -123,8 +123,8 @@ def test_a_key_of_every_generation_is_made_listed_and_revoked(
 def test_a_newline_in_the_secret_key_file_is_as_harmless_as_to_the_server(
     site_of: Callable[[str], Site],
 ) -> None:
-    # Langflow 1.5 and 1.6 pad such a secret key with four = where none is missing, so that its
-    # newline falls away; langflow-base 0.5.1 and 0.6.9 were tried.
+    # Langflow 1.5 and 1.6 add four = to such a secret key although none is missing, so its newline
+    # is ignored; tested with langflow-base 0.5.1 and 0.6.9.
     site = site_of("1.6")
     secret_key = site.settings.pop("LANGFLOW_SECRET_KEY")
     (site.folder / "secret_key").write_text(f"{secret_key}\n")
@@ -163,11 +163,11 @@ def test_many_keys_are_stored_all_or_none(call: Call, database: Database) -> Non
     assert database.key_ids() == []
 
 
-# Not delivered: removed again
+# Keys that cannot be delivered are removed again
 
 
 def undelivered(site: Site, *arguments: str) -> list[Result]:
-    """Run with a closed pipe as stdout, and with a file on a full disk."""
+    """Run ``create`` with a closed pipe as stdout, and with a full disk."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as gone, Path("/dev/full").open("wb") as full:
@@ -205,7 +205,7 @@ def test_a_key_that_does_not_read_back_as_written_is_taken_back(site: Site) -> N
     assert site.database.key_ids() == []
 
 
-# At a terminal
+# On a terminal
 
 
 def test_at_a_terminal_a_panel_shows_the_key_once_with_a_line_to_try_it(site: Site) -> None:

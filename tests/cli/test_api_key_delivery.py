@@ -103,7 +103,7 @@ def test_a_file_that_is_filled_meanwhile_is_left_alone_and_the_key_taken_back(
     assert database.key_ids() == []
 
 
-# Keys that run together
+# Keys without a separator
 
 
 def _together(keys: list[str]) -> list[str]:
@@ -144,7 +144,7 @@ def test_a_key_that_has_sk_in_its_midst_by_chance_is_one_key(
     assert key.dashed in call("api-key", "show", "-", stdin=value).done().stdout
 
 
-# A file for each
+# A file for each key
 
 
 def test_each_key_goes_into_a_file_named_after_it(

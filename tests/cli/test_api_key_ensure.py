@@ -1,4 +1,4 @@
-"""api-key ensure: the key in a file works and has a name, however often and by how many it runs."""
+"""api-key ensure: the key in a file works and has the name, even after many or parallel runs."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_every_generation_finds_the_key_again(site_of: Callable[[str], Site], re
     assert len(site.database.key_ids()) == 1
 
 
-# A file that is gone
+# A file that has been deleted
 
 
 def test_the_stored_key_is_written_to_a_missing_file_again(site: Site, database: Database) -> None:

@@ -22,7 +22,7 @@ def names(call: Call, *options: str) -> list[str]:
     return piped
 
 
-# The forms
+# Output formats
 
 
 def test_piped_columns_are_in_their_documented_order(
@@ -125,7 +125,7 @@ def test_plaintext_keys_are_listed_without_a_secret_key(
     assert result.rows[0][1] == "plain"
 
 
-# Whose
+# Owners
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_who_acts_decides_whose_keys_are_listed(site: Site, three_owners: str) -
     assert [row[1] for row in result.done().rows] == ["of alice"]
 
 
-# Which
+# Filters
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_an_unknown_key_on_stdin_revokes_none(
     assert len(left(database)) == 3
 
 
-# Asking
+# The question
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_done(
@@ -225,7 +225,7 @@ def test_the_question_names_how_many_where_they_are_too_many_to_list(
         terminal.finish(1)
 
 
-# Trying
+# Dry runs
 
 
 def test_a_dry_run_shows_what_would_be_revoked_and_does_nothing(
@@ -238,7 +238,7 @@ def test_a_dry_run_shows_what_would_be_revoked_and_does_nothing(
     assert database.digest() == before
 
 
-# The key that langkeys acts by
+# The acting key
 
 
 def acting(keys: list[SampleKey]) -> dict[str, str]:

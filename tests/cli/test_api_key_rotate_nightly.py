@@ -39,7 +39,7 @@ def test_every_night_for_months_each_key_is_replaced_once_and_keeps_its_lifetime
     for name, lifetime in lifetimes.items():
         expires = None if lifetime is None else start + lifetime
         database.add_key(superuser, name, created_at=start, expires_at=expires)
-    # Two keys of one name, and an expiry that is not from a grace period.
+    # Two keys with the same name, and an expiry that is not from a grace period.
     database.add_key(superuser, "never", created_at=start + timedelta(hours=1))
     made: dict[str, int] = {}
     for night in range(1, 220):
@@ -51,7 +51,7 @@ def test_every_night_for_months_each_key_is_replaced_once_and_keeps_its_lifetime
                 made[name] = made.get(name, 0) + 1
                 lifetime = lifetimes[name]
                 assert (None if expires is None else expires - created) == lifetime
-    # 219 nights: after 90 days the first, after 90 more the second.
+    # 219 nights: the first rotation after 90 days, the second after another 90.
     assert made == {"never": 4, "a year": 2, "a hundred days": 2}
 
 
@@ -73,7 +73,7 @@ def test_what_lives_on_in_its_grace_is_left_out_and_that_is_said(
     assert [row[0] for row in by_name.rows] == [first[0]["id"]]
     assert old.dashed in by_name.stderr
     assert database.content() == before
-    # Its id still names it, and the new key gets the lifetime of the newer one.
+    # The old key can still be rotated by its id; the new key gets the lifetime of the newer one.
     third = call("api-key", "rotate", old.id, "--json").done().json()
     assert (third["replaces"], third["expires_at"]) == (old.dashed, None)
 

@@ -1,4 +1,4 @@
-"""One API key in several rows: commands that end the key end all rows and say so, or fail."""
+"""One API key in several rows: a command that ends the key ends and reports all rows, or fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def rows(database: Database, superuser: str) -> list[SampleKey]:
-    """A key of the superuser's and alice's, hashed and not, beside one that stays."""
+    """One key in rows of the superuser and of alice, with and without hash, and another key."""
     alice = database.add_user("alice", is_superuser=False)
     database.add_key(superuser, "stays")
     mine = database.add_key(superuser, "mine")
@@ -72,7 +72,7 @@ def test_rotated_by_any_name_the_key_ends_in_all_rows(
         assert authenticated_username(database, key) is None
         return
     ends = database.rows("SELECT DISTINCT expires_at FROM apikey WHERE name != 'stays'")
-    ends.remove((None,))  # the new one
+    ends.remove((None,))  # the new key
     assert len(ends) == 1
     database.rows("UPDATE apikey SET expires_at = ? WHERE expires_at NOTNULL", ("2026-01-01",))
     assert authenticated_username(database, key) is None
@@ -135,7 +135,7 @@ def test_a_filter_that_would_bring_a_key_to_life_leaves_it(
 ) -> None:
     key = database.add_key(superuser, "stale", created_at=ago(days=100))
     database.add_key(superuser, "twin", plaintext=key.plaintext)
-    assert authenticated_username(database, key.plaintext) is None  # two rows of one hash
+    assert authenticated_username(database, key.plaintext) is None  # two rows with the same hash
     call("api-key", "prune", "--older-than", "90d", "--yes").done()
     assert authenticated_username(database, key.plaintext) is None
     assert names(database) == ["stale", "twin"]
@@ -150,7 +150,7 @@ def test_a_filter_ends_a_key_whose_other_rows_let_nobody_in(
     assert names(database) == ["off"]
 
 
-# Keys that are accepted in spite of it
+# Keys that servers still accept
 
 
 ENVIRONMENT = {"LANGFLOW_API_KEY_SOURCE": "env"}
@@ -188,7 +188,7 @@ def test_such_a_key_is_not_rotated_at_once_as_that_would_not_end_it(
     assert "LANGFLOW_API_KEY" in every.stderr
     assert database.content() == before
     call("api-key", "rotate", "ci", "--grace", "1h", **settings).done()
-    # Nor by a server that does not look there.
+    # A server that does not use LANGFLOW_API_KEY refuses the key, too.
     call("api-key", "revoke", key.id, "--yes", LANGFLOW_API_KEY=key.plaintext).done()
 
 

@@ -127,7 +127,7 @@ def test_the_id_of_a_plan_is_no_way_to_guess_a_password(declared: Declared) -> N
 
     first = plan_id()
     assert plan_id() == first
-    # This hash is not known to anybody who only has the id.
+    # Somebody who only knows the plan's id cannot know this hash.
     declared.database.rows(
         "UPDATE user SET password = ? WHERE username = ?",
         (hash_password(PASSWORD), SUPERUSER),

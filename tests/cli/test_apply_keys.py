@@ -114,7 +114,7 @@ def test_a_key_is_renewed_before_its_end_and_the_old_one_has_its_grace(declared:
     declared.assert_up_to_date()
     listed = declared.site.call("api-key", "list", "--json").done().json()
     assert parsed_iso(listed[0]["expires_at"]) < ahead(hours=1, seconds=5)
-    # A rotation recognizes the replaced key, as if it had replaced it itself.
+    # A rotation recognises the replaced key as if it had replaced the key itself.
     declared.site.call("api-key", "rotate", "app", "--dry-run").done()
 
 
@@ -150,7 +150,7 @@ def test_of_several_working_keys_the_newest_counts_and_the_others_stay(
     assert declared.out() == made[2].plaintext
     assert [other["id"] for other in found["others"]] == sorted(key.dashed for key in made[:2])
     assert "other working keys of that name stay" in found["warnings"][0]
-    # A renewal ends the newest alone.
+    # A renewal only revokes the newest.
     declared.database.rows(
         "UPDATE apikey SET created_at = ? WHERE id = ?", (stored(ago(days=31)), made[2].id)
     )
@@ -227,12 +227,12 @@ def test_a_key_that_cannot_be_decrypted_cannot_be_delivered(
     key = declared.database.add_key(superuser, "app", secret_key=OTHER_SECRET_KEY)
     keys(declared, f"{{app: {KEY}}}")
     declared.apply().failed(7, "cannot be decrypted")
-    # It need not exist where the file declares it.
+    # The key need not be stored if it is in the declared file.
     (declared.site.folder / "out/key").write_text(key.plaintext)
     declared.assert_up_to_date()
 
 
-# What langkeys acts by, and what servers make
+# The acting key, and keys that servers create
 
 
 def acting(declared: Declared, superuser: str) -> tuple[SampleKey, dict[str, str | None]]:
@@ -269,7 +269,7 @@ def test_what_is_never_pruned(declared: Declared, superuser: str) -> None:
 def test_files_of_the_deployment_are_never_written(declared: Declared) -> None:
     for file in ("m.yaml", "langflow.db"):
         if not (declared.site.folder / file).exists():
-            continue  # it is on a server
+            continue  # the database is on a server
         keys(declared, f"{{app: {{write_to: {{file: {file}}}}}}}")
         before = (declared.site.folder / file).read_bytes()
         declared.apply().failed(5, "is not overwritten")

@@ -49,7 +49,7 @@ def test_a_password_is_set_when_the_account_is_made_and_not_again(declared: Decl
 
 def test_a_generated_password_is_that_of_its_file(declared: Declared) -> None:
     declared.write("users: {alice: {password_to: {file: out/p}, set_password: always}}")
-    (declared.site.folder / "out/p").write_text("\n")  # as good as nothing
+    (declared.site.folder / "out/p").write_text("\n")  # counts as an empty file
     declared.apply().done()
     assert logs_in(declared, "alice", declared.out("p"))
     declared.assert_up_to_date()
@@ -130,7 +130,7 @@ def test_what_a_server_manages_is_never_pruned_and_is_kept_once_declared(
     result = declared.apply("--prune").done()
     assert [row[3] for row in result.rows] == ["EXTRA"]
     assert [row.name for row in rows(declared.database)] == ["OPENAI_API_KEY"]
-    # Even with the same value, a server's next start could overwrite it from its environment.
+    # The value is the same, but a server's next start could overwrite it from the environment.
     declared.write(
         "every_user: {variables: {OPENAI_API_KEY: {value_from: {file: v}}}}", v=CREDENTIAL
     )

@@ -28,7 +28,7 @@ def log(site: Site) -> Path:
 
 @pytest.fixture
 def week(site: Site, log: Path, database: Database) -> dict[str, str]:
-    """A trail of different people and commands; returns the id and the key of ``ci``."""
+    """Fill a trail with entries of several users and commands; return the id and key of ``ci``."""
     site.settings["LANGFLOW_AUTO_LOGIN"] = "true"
     made = site.call("api-key", "create", "--name", "ci", "--json").done().json()
     site.call("api-key", "create", "--name", "laptop").done()

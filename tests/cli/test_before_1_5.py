@@ -1,4 +1,4 @@
-"""Databases of Langflow 1.0 to 1.4: langkeys reads them and deletes rows, no more."""
+"""Databases of Langflow 1.0 to 1.4: langkeys only reads them and deletes rows."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_lines_json_and_header_have_the_declared_columns(filled: Place, path: st
             name for name in described if name not in optional
         ]
     assert API_KEYS.by_name.keys() == set(KEY_FIELDS)
-    # A line has the same values as JSON.
+    # Piped output has the same values as JSON.
     for row, described in zip(rows, objects, strict=True):
         for name, cell in zip(header, row, strict=True):
             content = described[name]

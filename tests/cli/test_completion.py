@@ -31,7 +31,7 @@ HOSTILE = (
 
 
 def completed(site: Site, line: str, **settings: str | None) -> list[str]:
-    """Return what bash is offered at a line's end; assert that nothing is printed or changed."""
+    """Return the completions of a line in bash; assert that nothing else is printed or changed."""
     result = site.run(
         _LANGKEYS_COMPLETE="complete_bash",
         COMP_WORDS=line.replace(" ", "\n"),
@@ -44,7 +44,7 @@ def completed(site: Site, line: str, **settings: str | None) -> list[str]:
 
 
 def offered(site: Site, path: str, name: str, typed: str = "") -> list[str]:
-    """Return what one parameter of a command offers, asked within this process."""
+    """Return the completions of a command's parameter, determined in this process."""
     command: Any = typer.main.get_command(app)
     context = context_of(None, command, "langkeys")
     context.obj = Invocation(Output(as_json=False))
@@ -77,11 +77,11 @@ def id_starts(database: Database, name: str) -> list[str]:
     return [str(row[0])[:8] for row in rows]
 
 
-# Every parameter
+# All parameters
 
 
 def _parameters() -> list[tuple[str, str, str]]:
-    """Return the parameters that name a key or a user, of every command."""
+    """Return the parameters of all commands that name a key or a user."""
     found = []
     root: Any = typer.main.get_command(app)
     for path in paths():
@@ -123,7 +123,7 @@ def test_what_names_a_variable_is_completed(stocked: Site, path: str, name: str)
     assert offered(stocked, path, name, "OT") == ["OTHER_TOKEN"]
 
 
-# Lines
+# Completed lines
 
 
 def test_names_are_offered_and_ids_of_keys_that_share_a_name(stocked: Site) -> None:

@@ -34,7 +34,7 @@ def _messages(report: dict[str, Any], level: str, section: str | None = None) ->
 
 @pytest.fixture
 def by_password(site: Site) -> Site:
-    """A site without AUTO_LOGIN, acting by a password, as it should be."""
+    """A site as recommended: AUTO_LOGIN is off, and the superuser has a password."""
     site.settings |= {"LANGFLOW_AUTO_LOGIN": "false", "LANGFLOW_SUPERUSER_PASSWORD": PASSWORD}
     return site
 

@@ -1,4 +1,4 @@
-""".env files as people, Docker, kubectl and systemd write them, and whose they are."""
+""".env files as people, Docker, kubectl and systemd write them, and their owners."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_large_env_file_is_an_error(bare: Site) -> None:
     bare.call("api-key", "list").failed(2, "larger than", str(bare.folder / ".env"))
 
 
-# The password with the newline of its file
+# A password file that ends in a newline
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -183,10 +183,10 @@ def test_a_password_that_was_set_with_the_newline_is_tried_and_told(
     assert bare.call("api-key", "list", **settings).done().stderr == "note: no API keys\n"
     bare.database.rows("UPDATE user SET password = ?", (password_hash(f"{PASSWORD}{newline}"),))
     assert "newline" in bare.call("api-key", "list", **settings).done().stderr
-    bare.call("api-key", "list").failed(4)  # of .env, without one
+    bare.call("api-key", "list").failed(4)  # the password in .env has no newline
 
 
-# Where
+# Where .env is
 
 
 def test_a_relative_url_says_what_it_is_relative_to(bare: Site) -> None:
@@ -205,7 +205,7 @@ def test_without_settings_here_those_of_a_parent_folder_are_named(bare: Site) ->
     assert f"--env-file {bare.folder / '.env'}" in said[1]
     assert said[1].index("--env-file") < said[1].index("langkeys init")
     lost.call("api-key", "list", "--env-file", str(bare.folder / ".env")).done()
-    # As in every container, where the config folder is named.
+    # As in a container, where LANGFLOW_CONFIG_DIR is set.
     config = {"LANGFLOW_CONFIG_DIR": str(bare.folder / "config")}
     assert "there is no .env in" in lost.call("api-key", "list", **config).failed(6).stderr
 
@@ -227,7 +227,7 @@ def test_without_a_home_the_config_folder_must_be_named(bare: Site) -> None:
     (bare.folder / ".env").write_text("\n".join(without) + "\n")
     homeless: dict[str, str | None] = {"HOME": None, "XDG_CACHE_HOME": None}
     result = _without_entry(bare, "api-key", "create", **homeless).done()
-    assert "LANGFLOW_CONFIG_DIR" in result.stderr  # for the audit log alone: a warning
+    assert "LANGFLOW_CONFIG_DIR" in result.stderr  # only the audit log needs it: a warning
     (bare.folder / ".env").write_text(
         "".join(f"{line}\n" for line in without if "SECRET_KEY" not in line)
     )
@@ -241,7 +241,7 @@ def test_without_a_home_the_config_folder_must_be_named(bare: Site) -> None:
 
 
 def _without_entry(site: Site, *arguments: str, **settings: str | None) -> Result:
-    """Run langkeys as root without an entry in the list of users."""
+    """Run langkeys as root without an entry in /etc/passwd."""
     import sys
 
     program = (
@@ -254,7 +254,7 @@ def _without_entry(site: Site, *arguments: str, **settings: str | None) -> Resul
     return site.run(*arguments, command=(sys.executable, "-c", program), **settings)
 
 
-# Whose
+# Owners
 
 
 def _foreign(site: Site, owner: int = SERVER) -> None:
@@ -350,7 +350,7 @@ def test_somebody_elses_url_gets_no_key_of_ours(bare: Site) -> None:
         )
     bare.call("whoami", "--remote", "--env-file", ".env", **mine).failed(1)
     bare.call("whoami", "--url", "http://127.0.0.1:9", **mine).failed(1)
-    # A key from the same file belongs to its owner; a key from this environment does not.
+    # A key in the same file belongs to the file's owner; a key in this environment does not.
     _append(bare, f"LANGFLOW_API_KEY={new_api_key()}\n")
     bare.call("whoami", "--remote").failed(1)
     lines = (bare.folder / ".env").read_text().splitlines()

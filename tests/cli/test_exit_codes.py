@@ -15,7 +15,7 @@ from ..support.databases import SHAPES, ago
 from ..support.samples import OTHER_SECRET_KEY, PASSWORD, WRONG_PASSWORD, encrypted, new_api_key
 from ..support.sites import Result, Site
 
-# The contract's.
+# The codes that the contract fixes.
 CODES = {
     "failed": 1,
     "declined": 1,
@@ -45,7 +45,7 @@ def test_the_errors_are_those_of_the_contract() -> None:
 
 @dataclass
 class Case:
-    """A command line that fails, and what the site needs for that."""
+    """A command line that fails, and the preparation of the site for it."""
 
     code: str
     arguments: tuple[str, ...]
@@ -212,7 +212,7 @@ def failing(site: Site, case: Case, *more: str) -> Result:
 
 
 def test_every_error_is_tried_here_or_at_a_terminal() -> None:
-    # tests/cli/test_prompts.py has the two that need a terminal.
+    # The two that need a terminal are in tests/cli/test_prompts.py.
     assert {case.code for case in CASES.values()} | {"declined", "interrupted"} == set(CODES)
 
 
@@ -300,7 +300,7 @@ def test_an_expired_key_to_act_by_is_named_as_expired(site: Site) -> None:
 
 
 def test_an_unsupported_generation_is_refused(site: Site) -> None:
-    # Older than 1.5: none of the columns that came later, and a revision that nobody knows.
+    # Older than 1.5: without the columns of later versions, and with an unknown revision.
     _an_old_generation(site)
     for statement in (
         "DROP INDEX ix_apikey_api_key_hash",

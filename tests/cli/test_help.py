@@ -24,7 +24,7 @@ PATHS = paths()
 
 
 def context_at(path: str) -> Any:
-    """Return the context of a command or a group, as its help has it."""
+    """Return the context of a command or a group, as its help uses it."""
     command: Any = typer.main.get_command(app)
     context = context_of(None, command, "langkeys")
     for word in path.split():
@@ -55,7 +55,7 @@ def test_every_command_has_an_example_of_itself(path: str) -> None:
 
 
 def _called(line: str) -> list[str]:
-    """Return the commands of langkeys in an example, without their options."""
+    """Return the langkeys commands in an example, without their options."""
     found = []
     for words in _command_lines(line):
         command: Any = typer.main.get_command(app)
@@ -76,7 +76,7 @@ def _called(line: str) -> list[str]:
 
 
 def _command_lines(line: str) -> Iterator[list[str]]:
-    """Yield the words behind each ``langkeys`` of an example."""
+    """Yield the words after each ``langkeys`` in an example."""
     code = re.split(r"\s{2,}", line)[0]
     lexer = shlex.shlex(code, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
@@ -132,7 +132,7 @@ def test_the_page_has_no_raw_range_and_no_unfilled_place(path: str) -> None:
 @pytest.mark.parametrize("width", [58, 78])
 def test_the_page_fits_its_width(path: str, width: int) -> None:
     for line in text_of(context_at(path), width).splitlines():
-        # What an example quotes is not broken.
+        # A quoted part of an example is not wrapped.
         assert len(line) <= width or line.strip().startswith('"$('), line
 
 

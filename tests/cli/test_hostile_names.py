@@ -31,7 +31,7 @@ Arguments = tuple[str, ...]
 
 
 def quoted(text: str) -> str:
-    """Return a text as YAML can write any: each character escaped."""
+    """Return a text as a YAML string with every character escaped."""
     return '"' + "".join(f"\\U{ord(character):08X}" for character in text) + '"'
 
 
@@ -47,7 +47,7 @@ class Ids:
 
 @pytest.fixture
 def hostile(site: Site, superuser: str) -> tuple[Site, Ids]:
-    """A site whose rows have hostile names, wherever a row has a text."""
+    """A site with hostile names in all text columns."""
     database = site.database
     database.rows("UPDATE user SET username = ?, profile_image = ?", (f"a{USER}", USER))
     user = database.add_user(USER, is_superuser=False, optins=json.dumps({USER: USER}))
@@ -84,7 +84,7 @@ def hostile(site: Site, superuser: str) -> tuple[Site, Ids]:
     return site, Ids(superuser, user, keys[0].id, variable)
 
 
-# By the path of the command, what comes after it; each is tried on a site of its own.
+# The arguments of each command; each call has its own site.
 LINES: dict[str, Callable[[Ids], list[Arguments]]] = {
     "api-key activate": lambda ids: [(ids.key,), (NAME,), (f"{NAME}?",)],
     "api-key create": lambda ids: [
@@ -169,7 +169,7 @@ EVERYWHERE: tuple[Arguments, ...] = (
     (RAW,),
     ("api-key", "create", "--name", "x", "--reason", RAW),
 )
-"""Command lines that have something hostile where any command could."""
+"""Command lines with hostile text in places that every command has."""
 
 WITHOUT_JSON = frozenset(
     ("run", "variable export", "secret-key generate", "init", "backup", "help")
@@ -177,7 +177,7 @@ WITHOUT_JSON = frozenset(
 
 
 def raw_in(text: str, structure: str) -> set[str]:
-    """Return the names of what no output may hold, but for what its lines are made of."""
+    """Return the raw characters in an output, except those of its structure, such as newlines."""
     hidden = {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
     hidden |= {c for c in RAW if c in text and not (c.isascii() and c.isprintable())}
     return {f"U+{ord(c):04X}" for c in hidden if c not in structure}
@@ -188,7 +188,7 @@ def lines(path: str, ids: Ids) -> list[Arguments]:
 
 
 def test_a_manifest_with_hostile_names_is_carried_out(hostile: tuple[Site, Ids]) -> None:
-    # Otherwise its commands would only show refusals.
+    # Otherwise the manifest commands would only show errors.
     site, _ = hostile
     before = site.database.rows("SELECT id FROM apikey")
     assert site.call("apply", "-f", "names.yaml", "--yes").code == 0
@@ -260,7 +260,7 @@ def test_the_audit_trail_is_tame_and_true(hostile: tuple[Site, Ids]) -> None:
     assert record["user"] == f"a{USER}"
     assert record["changes"][0]["name"] == NAME
     assert USER in record["system_user"]
-    # As an older langkeys wrote it.
+    # The form in which older versions of langkeys wrote it.
     log.write_text(json.dumps(record, ensure_ascii=False) + "\n")
     assert not raw_in(site.call("audit").done().stdout, "\n\t")
     result = site.call("audit", "--json").done()

@@ -44,7 +44,7 @@ def works(site: Site, **settings: str | None) -> None:
     site.call("whoami", "--api-key", "-", stdin=key, **settings).done()
 
 
-# Where nothing is
+# In an empty folder
 
 
 def test_the_first_command_makes_a_place_and_the_second_a_key(empty_site: Site) -> None:
@@ -107,13 +107,13 @@ def test_the_superuser_has_the_password_of_the_settings(empty_site: Site) -> Non
     assert stored.startswith("$2b$12$")
 
 
-# Again
+# A second run
 
 
 def test_run_again_it_changes_nothing_and_says_so(empty_site: Site) -> None:
     empty_site.call("init").done()
     before = {path: path.read_bytes() for path in empty_site.folder.iterdir()}
-    # Nobody is asked for: not even the password that the settings have.
+    # Nobody is authenticated: even a wrong password in the settings does not matter.
     result = empty_site.call("init", LANGFLOW_SUPERUSER_PASSWORD=WRONG_PASSWORD).done()
     assert "nothing was changed" in result.stderr
     assert {path: path.read_bytes() for path in empty_site.folder.iterdir()} == before
@@ -140,7 +140,7 @@ def test_a_file_in_the_databases_place_that_is_none_is_an_error(
     assert names_in(empty_site.folder) == ["langflow.db"]
 
 
-# What is there already
+# Existing files
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_missing_folder_is_an_error_and_nothing_is_made(empty_site: Site) -> N
     assert names_in(empty_site.folder) == []
 
 
-# Others at the same time, and crashes
+# Parallel runs, and crashes
 
 
 def test_of_inits_at_once_one_makes_the_place_and_it_works(empty_site: Site) -> None:

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of keys that were rotated or revoked."""
+"""The output of rotate and revoke on a terminal."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ENCRYPTING = frozenset(
         "variable set",
     )
 )  # fmt: skip
-"""Commands that write encrypted values. ``secret-key rotate`` wants every value decrypted."""
+"""Commands that write encrypted values, except ``secret-key rotate``, which must decrypt all."""
 
 READING_SECRETS = frozenset(
     ("run", "secret-key check", "secret-key rotate", "variable export", "whoami")
@@ -29,7 +29,7 @@ SILENT = frozenset(
         "user show", "whoami", "help", "manifest", "plan",
     )
 )  # fmt: skip
-"""Commands that write nothing and have nothing here to decrypt, or say so in their answer."""
+"""Commands without a warning: they have nothing to decrypt here, or their output says it."""
 
 LOST = {
     "wrong": {"LANGFLOW_SECRET_KEY": OTHER_SECRET_KEY},
@@ -40,7 +40,7 @@ LOST = {
 
 @pytest.fixture
 def lost_site(site: Site, superuser: str) -> Site:
-    """A site on which every command has something to do, and whose values are encrypted."""
+    """A site with encrypted values, on which every command has something to do."""
     alice = site.database.add_user(USER, is_superuser=False)
     site.database.add_key(alice, KEY_NAME)
     site.database.add_variable(superuser, VARIABLE, encrypted(CREDENTIAL))
@@ -56,7 +56,7 @@ def lost_site(site: Site, superuser: str) -> Site:
 )
 def test_what_encrypts_nothing_goes_on(command: CommandCase, how: str, lost_site: Site) -> None:
     result = lost_site.call(*command.line, stdin=command.stdin, **LOST[how]).done()
-    # backup and explain have other messages; commands that open no database have none.
+    # backup and explain have different messages; commands that open no database have none.
     if command.path not in SILENT:
         expected = "cannot decrypt" if how == "wrong" else "secret key"
         assert expected in result.stderr, result

@@ -1,4 +1,4 @@
-"""A plan of what ``manifest`` prints changes nothing, whatever is stored."""
+"""A plan of the output of ``manifest`` has no changes, whatever is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def declared(site: Site) -> Declared:
 
 
 def export(declared: Declared, *options: str) -> str:
-    """Write the manifest of what is stored, and return it."""
+    """Export the manifest to a file, and return its text."""
     text = declared.site.call("manifest", *options).done().stdout
     (declared.site.folder / "m.yaml").write_text(text, encoding="utf-8")
     return text

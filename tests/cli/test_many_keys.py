@@ -1,4 +1,4 @@
-"""Thousands of keys: all or none, in the right order, and nothing of it kept in memory."""
+"""Thousands of keys: all or none, in the right order, and not all in memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ..support.terminals import run_at_terminal
 Call = Callable[..., Result]
 
 MANY = 1203
-"""More than a page, more than a line of the audit trail, and more than a table's part."""
+"""More than a page of rows, a line of the audit trail, and a part of a table."""
 
 
 @pytest.fixture
 def small_spool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a spool use a file after a few lines."""
+    """Make spools use a file after a few lines."""
     monkeypatch.setattr(spool, "SPOOL_CHARACTERS", 1000)
 
 
@@ -42,7 +42,7 @@ def lines_of(log: Path) -> list[dict[str, object]]:
 
 
 def fill(database: Database, owner: str, count: int = MANY) -> set[str]:
-    """Add plaintext keys in one go, and return their ids."""
+    """Add plaintext keys in one statement, and return their ids."""
     rows = [
         {"id": f"{n:032x}", "name": f"key {n}", "user_id": owner, "api_key": f"sk-{n:043}"}
         for n in range(count)
@@ -134,7 +134,7 @@ def test_a_disk_that_is_full_for_what_is_spooled_leaves_no_key(
     reason="needs a folder that takes no file, though it seems so; anybody else is led elsewhere",
 )
 def test_without_a_folder_for_temporary_files_it_says_so(site: Site, database: Database) -> None:
-    # So many that they do not fit into SQLite's memory.
+    # These many rows do not fit into SQLite's cache.
     settings = {"TMPDIR": "/proc", "SQLITE_TMPDIR": "/proc"}
     result = site.run("api-key", "create", "--count", "20000", **settings)
     result.failed(6, "for a temporary file", "TMPDIR")
@@ -185,7 +185,7 @@ def test_a_commit_that_fails_takes_back_all_of_its_lines(
     assert len(database.key_ids()) == 2500
     value = f"sk-{5:043}"
     (site_file := Path.cwd() / "key").write_text(value)
-    # Nothing was revoked: the trail must not say so either.
+    # Nothing was revoked, and the trail must not say otherwise.
     call("api-key", "ensure", "key 5", "--value-file", str(site_file)).done()
 
 
@@ -259,7 +259,7 @@ def test_a_long_table_is_fitted_as_a_whole(site: Site, database: Database, super
     assert all(f"key {n}\n" in text for n in (0, 999, 1000, MANY - 1))
 
 
-# Progress of decryption at a terminal
+# Progress of decryption on a terminal
 
 
 @pytest.mark.parametrize("ref", ["sk-zzzzz", "-"])

@@ -1,4 +1,4 @@
-"""A user who is named like another user's id gets nothing of theirs."""
+"""A user whose name is another user's id has no access to that user's data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPELLINGS = [str, str.upper, dashed, lambda text: dashed(text).upper()]
 
 @pytest.fixture(params=SPELLINGS, ids=["hex", "HEX", "dashed", "DASHED"])
 def impostor(request: pytest.FixtureRequest, site: Site, superuser: str) -> str:
-    """The id of an ordinary user who is named like the superuser's id."""
+    """The id of an ordinary user whose name is the superuser's id."""
     return site.database.add_user(request.param(superuser), is_superuser=False)
 
 
@@ -83,5 +83,5 @@ def test_the_library_takes_an_id_for_an_id(
 def test_the_settings_name_a_user_by_name_alone(
     spelling: Callable[[str], str], site: Site, superuser: str
 ) -> None:
-    # LANGFLOW_SUPERUSER is a name for servers, too.
+    # LANGFLOW_SUPERUSER is always a name, as for servers.
     site.call("whoami", LANGFLOW_SUPERUSER=spelling(superuser)).failed(4)

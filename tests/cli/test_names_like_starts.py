@@ -16,7 +16,7 @@ START = "sk-abcde"
 
 @pytest.fixture
 def names(site: Site, superuser: str) -> dict[str, str]:
-    """Names of keys, each with the dashed id of the other key that the name is the start of."""
+    """Key names that are the start of another key or its id, each with the other key's id."""
     other = site.database.add_key(superuser, "deploy", key_id=ID)
     leaked = site.database.add_key(superuser, "leaked", plaintext=START + "x" * 35)
     found = {ID[:4]: other.dashed, ID[:8].upper(): other.dashed, START: leaked.dashed}

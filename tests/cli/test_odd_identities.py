@@ -1,4 +1,4 @@
-"""Rows of a key that only a server would recognize: another key's hash, ids in other spellings."""
+"""Unusual rows that a server still accepts: another key's hash, ids in other spellings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_row_with_another_keys_hash_ends_with_all_that_it_may_be(
 
 @pytest.fixture(params=[dashed, str.upper, lambda text: dashed(text).upper()])
 def odd_owner(request: pytest.FixtureRequest, site: Site, superuser: str) -> SampleKey:
-    """An unhashed row whose owner has an id in another spelling: servers read it all the same."""
+    """A row without hash whose owner id has an unusual spelling, which servers accept."""
     spelling: Callable[[str], str] = request.param
     key = site.database.add_key(superuser, "odd", hashed=False)
     site.database.rows("UPDATE apikey SET user_id = ? WHERE id = ?", (spelling(superuser), key.id))

@@ -19,7 +19,7 @@ ODD = {"created_at": "'9999-12-31T23:59:59-05:00'"}
 
 @pytest.fixture
 def good(database: Database, superuser: str) -> str:
-    """Rows that cannot be read in every table, and the id of a key that can."""
+    """Add an unreadable row to every table; return the id of a key that can be read."""
     odd_rows.add_key(database, superuser, "odd", **ODD)
     odd_rows.add_key(database, superuser, "old", id="x'" + "0f" * 16 + "'")
     odd_rows.add_user(database, "strange", create_at="'soon'")
@@ -93,7 +93,7 @@ def test_a_user_whose_is_active_is_not_1_does_not_act(
     call("api-key", "list").failed(4)
 
 
-# Revoked all the same
+# Such rows can be revoked
 
 
 @pytest.mark.parametrize("by", ["id", "name"])

@@ -1,4 +1,4 @@
-"""Global options, the default command, what is refused in arguments, help and completion."""
+"""Global options, the default command, refused arguments, help and completion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Call = Callable[..., Result]
 
 @pytest.fixture
 def other(site: Site) -> Database:
-    """A second database beside the site's, with a key in it."""
+    """A second database next to the site's, with a key in it."""
     database = databases.create(site.folder / "other.db")
     database.add_key(database.add_user("administrator"), "of the other")
     return database
@@ -104,7 +104,7 @@ def test_a_name_that_is_a_verb_is_a_name(call: Call, database: Database) -> None
     assert database.rows("SELECT name FROM apikey") == [("list",)]
 
 
-# What is refused in arguments
+# Refused arguments
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_whole_key_in_the_arguments_is_refused_in_json_too(call: Call) -> None
     ],
 )
 def test_extra_arguments_are_refused_and_not_shown(site: Site, arguments: tuple[str, ...]) -> None:
-    # Site.call itself holds that SECRET_KEY is in no output.
+    # Site.call itself asserts that no output contains SECRET_KEY.
     result = site.call(*arguments).failed(2)
     assert "too many" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("hint: ")
@@ -255,7 +255,7 @@ def test_completion_knows_commands_and_verbs(empty_site: Site) -> None:
 
 def test_completion_can_be_installed(empty_site: Site) -> None:
     assert "--install-completion" in empty_site.call("--help").done().stdout
-    # The shell is known by its process: below one, also where the tests are below none.
+    # The shell is detected by the parent process, so run langkeys below a shell.
     below = ("bash", "-c", '"$0" -m langkeys "$@"; exit $?', sys.executable)
     script = empty_site.run("--show-completion", command=below)
     assert "_LANGKEYS_COMPLETE" in script.done().stdout

@@ -1,4 +1,4 @@
-"""plan and apply: what they say, what they ask for, and what they refuse."""
+"""plan and apply: their output, their questions, and what they refuse."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_plan_writes_nothing_and_says_what_would_be_done(example: Declared) ->
     assert example.database.content() == before
     assert list((example.site.folder / "out").iterdir()) == []
     assert example.plan("--exit-code", **TOKEN).code == 8
-    # A dry run is the same, and writes no line into the audit trail.
+    # A dry run of apply has the same output, and writes no line to the audit trail.
     assert example.apply("--dry-run", **TOKEN).done().stdout == result.stdout
     assert example.database.content() == before
 
@@ -154,7 +154,7 @@ def test_a_wrong_manifest_is_refused_before_anything_is_opened(declared: Declare
     assert list((declared.site.folder / "out").iterdir()) == []
 
 
-# What is missing in the database
+# Rows that are missing in the database
 
 
 def test_what_must_exist_and_does_not_is_listed_at_once(declared: Declared) -> None:

@@ -28,7 +28,7 @@ def engine_name() -> str:
 
 @pytest.fixture(autouse=True)
 def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert for every call that neither the URL's password nor a message of the driver shows."""
+    """Assert that no output contains the URL's password or a message of the driver."""
     inner = site.call
 
     def call(*arguments: str, **options: str) -> Result:

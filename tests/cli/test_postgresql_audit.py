@@ -1,4 +1,4 @@
-"""``langkeys audit`` on PostgreSQL: the lines of a database are told by where it is."""
+"""``langkeys audit`` on PostgreSQL: lines belong to a database by its host, port and name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_filter_chooses_lines_of_this_database(site: Site, tmp_path: Path)
     (entry, *_) = site.call("audit", "--json").done().json()
     assert entry["database"] == server.location
     assert PASSWORD not in site.call("audit").done().stdout
-    # The same database without the password in its URL, and another one of the same server.
+    # The same database without the password in its URL, and another one on the same server.
     url = server.url.replace(f":{PASSWORD}@", "@")
     assert actions(site, LANGFLOW_DATABASE_URL=url) == everything
     other = server.url.replace(server.name, "other")

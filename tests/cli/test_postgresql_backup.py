@@ -1,4 +1,4 @@
-"""``langkeys backup`` on PostgreSQL: what it runs, what that can see, and what goes wrong."""
+"""``langkeys backup`` on PostgreSQL: the programs it runs, their environment, and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server(site: Site, superuser: str) -> ServerDatabase:
 
 @pytest.fixture
 def programs(tmp_path: Path, server: ServerDatabase, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder before all others on PATH; what is in it stands in for PostgreSQL's clients."""
+    """The first folder on PATH; programs in it replace PostgreSQL's clients."""
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
@@ -152,7 +152,7 @@ def test_interrupted_it_leaves_nothing_and_no_process(
         while not (programs / "pid").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert left(site) != []
-        time.sleep(0.5)  # langkeys may still be within the start of it
+        time.sleep(0.5)  # langkeys may still be starting the program
         process.send_signal(sent)
         out, _ = process.communicate(timeout=20)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]

@@ -1,4 +1,4 @@
-"""A PostgreSQL that does not answer: locked, frozen, or cut off; and Ctrl-C meanwhile."""
+"""A PostgreSQL server that does not answer: locked, frozen, or cut off; Ctrl-C meanwhile."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_frozen_server_is_given_up(
 
 
 def interrupted(site: Site, line: tuple[str, ...], sent: signal.Signals, ready: object) -> float:
-    """Interrupt a command once it waits; return how long it took to end."""
+    """Interrupt a command when it waits; return how long it took to exit."""
     process = site.spawn(*line)
     with process:
         assert process.stdin is not None
@@ -199,7 +199,7 @@ def test_ctrl_c_does_not_wait_for_a_lock(
 ) -> None:
     with locked(server):
         assert interrupted(site, line, sent, lambda: waiting(server)) < 5
-        # The server has nothing to wait for any more.
+        # No session on the server waits any more.
         assert not waiting(server)
 
 

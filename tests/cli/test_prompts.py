@@ -1,4 +1,4 @@
-"""Questions at a real terminal: passwords, Ctrl-C, and where nobody can be asked."""
+"""Questions on a real terminal: passwords, Ctrl-C, and cases where nobody can be asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROMPT = "Password of administrator"
 
 @pytest.fixture
 def asking(site: Site) -> Site:
-    """The site, where the superuser's password is not set."""
+    """The site, on which the superuser's password must be prompted for."""
     site.settings["LANGFLOW_AUTO_LOGIN"] = "false"
     return site
 
@@ -96,7 +96,7 @@ def test_nobody_is_asked_where_stdin_or_stderr_is_no_terminal(asking: Site, stre
             assert b"no terminal to ask for one" in err
 
 
-# Ctrl-C and other ends
+# Ctrl-C, end of input, and closed terminals
 
 
 @pytest.mark.parametrize("piped", [False, True])

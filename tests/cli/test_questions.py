@@ -1,4 +1,4 @@
-"""Questions before access ends, and questions where stdin is taken for data."""
+"""Questions before access ends, and questions if stdin is used for data."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PROMPT = "Password of administrator"
 
 @pytest.fixture
 def asking(site: Site) -> Site:
-    """The site, where the superuser's password is not set."""
+    """The site, on which the superuser's password must be prompted for."""
     site.settings["LANGFLOW_AUTO_LOGIN"] = "false"
     return site
 
 
-# Where access ends
+# Commands that end access
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ ENDINGS = (
     ("user", "demote", "bob"),
 )
 REFUSED_UNASKED = (ENDINGS[0], ENDINGS[1])
-"""Commands that always ask are refused if nobody can be asked."""
+"""These commands are refused if nobody can be asked."""
 
 
 @pytest.mark.parametrize("line", ENDINGS)
@@ -174,7 +174,7 @@ def test_a_person_sees_that_a_stored_value_is_replaced(
         terminal.finish()
 
 
-# Where stdin is taken
+# stdin used for data
 
 
 def test_a_password_is_asked_for_at_the_terminal_where_stdin_has_a_key(
@@ -217,7 +217,7 @@ def test_a_value_on_stdin_and_a_password_at_the_terminal(
 def test_stdin_that_is_no_data_is_no_reason_to_ask(
     asking: Site, ending: Site, database: Database
 ) -> None:
-    # stdin is not a terminal: a loop that reads a list, or < /dev/null.
+    # stdin is not a terminal, as in a loop that reads a list, or with < /dev/null.
     before = database.key_ids()
     with Terminal(asking, "api-key", "list", data="") as terminal:
         terminal.finish(4)
@@ -231,8 +231,8 @@ def test_stdin_that_is_no_data_is_no_reason_to_ask(
     assert len(database.key_ids()) == len(before) + 1
 
 
-# Runs langkeys as a job in the background of a shell with a terminal, or without a terminal of its
-# own though its stderr is one, as a job of docker run -t or ssh -t may be.
+# Runs langkeys as a background job of a shell with a terminal; or without a controlling terminal,
+# although stderr is a terminal, as is possible with docker run -t or ssh -t.
 _JOB = """
 import fcntl, os, sys, termios
 how, *arguments = sys.argv[1:]

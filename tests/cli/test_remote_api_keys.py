@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_written_is_found_out_before_any_request(
     assert [asked for asked in deployment.server.requests if asked.method != "GET"] == []
 
 
-# As LANGKEYS_API_KEY
+# Acting by LANGKEYS_API_KEY
 
 
 def test_a_key_is_made_and_listed(deployment: Deployment) -> None:

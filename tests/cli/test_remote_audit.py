@@ -37,7 +37,7 @@ READS = REMOTE - set(WRITES)
 
 
 class Trail:
-    """A deployment whose audit log is in the folder."""
+    """The audit trail of a deployment."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment

@@ -20,7 +20,7 @@ def in_file(deployment: Deployment, name: str) -> str:
     return (deployment.site.folder / name).read_text()
 
 
-# A file that is there
+# Existing files
 
 
 def test_create_replaces_no_file_that_is_there(deployment: Deployment) -> None:
@@ -44,7 +44,7 @@ def test_a_minus_is_stdout(deployment: Deployment, command: tuple[str, ...]) -> 
     assert list(deployment.site.folder.iterdir()) == []
 
 
-# Forms
+# Formats
 
 
 @pytest.mark.parametrize("command", [("create",), ("rotate", "ci")])
@@ -84,7 +84,7 @@ def test_a_form_that_cannot_hold_what_is_asked_for_is_refused_first(
     assert deployment.writes() == []
 
 
-# An expiry that never comes
+# --expires never
 
 
 @pytest.mark.parametrize("version", ["1.5.1", "1.8.4", "1.13.0"])
@@ -103,7 +103,7 @@ def test_never_takes_an_old_keys_expiry_away(deployment: Deployment) -> None:
     assert deployment.langflow.keys[-1].expires_at is None
 
 
-# A file for each
+# A file for each key
 
 
 def test_each_key_goes_into_a_file_of_its_own(deployment: Deployment) -> None:
@@ -151,7 +151,7 @@ def test_what_has_arrived_stays_where_another_file_fails(
     assert f"work in addition to the old ones: {arrived.id}" in result.stderr
 
 
-# Several keys at a terminal
+# Several keys on a terminal
 
 
 def test_a_terminal_is_asked_before_several_keys_are_replaced_and_gets_a_table(

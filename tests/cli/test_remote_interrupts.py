@@ -1,4 +1,4 @@
-"""A rotation over REST that is interrupted or killed at each of its requests: both keys, or one."""
+"""A rotation over REST is interrupted or killed at each request: at least one key works."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from ..support.fake_langflow import FakeKey, Refused
 from ..support.servers import Request
 
 REQUESTS = 8
-"""The requests of a rotation of one key; a test asserts them."""
+"""The number of requests that a rotation of one key sends; a test asserts it."""
 
 POST, DELETE = 4, 7
-"""The requests that change something, by their number."""
+"""The numbers of the requests that change something."""
 
 
 def interrupted(
     deployment: Deployment, number: int, kind: signal.Signals, *, is_done: bool
 ) -> tuple[int, str, FakeKey, str]:
-    """Rotate a key in a file, and end langkeys at a request, which is carried out or not.
+    """Rotate a key in a file, and signal langkeys during a request.
 
-    Returns its exit code and stderr, the old key, and what the file has in it then.
+    ``is_done`` says whether the server processes that request. Return langkeys' exit code and
+    stderr, the old key, and the content of the file afterwards.
     """
-    # Not of the second in which it is rotated: a server of 1.13 tells no fraction of one.
+    # Older than the new key by more than a second: a server of 1.13 returns no fractions.
     old = deployment.add("job", created_at=ago(days=1))
     file = deployment.site.folder / "key"
     file.write_text(old.value)
@@ -41,7 +42,7 @@ def interrupted(
             behave(handler, request)
             return
         if is_done:
-            with suppress(Refused):  # that answer would not have arrived either
+            with suppress(Refused):  # an error would not have arrived, either
                 deployment.langflow.answer(request)
         processes[0].send_signal(kind)
         processes[0].wait(timeout=30)

@@ -36,7 +36,7 @@ REMOTE = {
     "whoami",
     "doctor",
 }
-"""The commands that the contract lets ask a server."""
+"""The commands that have ``--url`` according to the contract."""
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_what_a_version_does_not_do_is_refused_before_a_key_is_sent(
         assert [asked.api_key for asked in server.requests] == [None]
 
 
-# Whose address it is
+# The owner of the file that sets the address
 
 
 @pytest.mark.parametrize("prefix", ["", "export "])

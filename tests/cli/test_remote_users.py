@@ -13,7 +13,7 @@ def test_a_user_who_is_missing_is_made_and_one_who_is_there_is_left(
     made = deployment.call(*line, "--json", stdin=PASSWORD).done().json()
     assert (made["username"], made["changed"], made["is_superuser"]) == ("ops", True, True)
     deeds = deployment.writes()
-    # A second start has another password, or none at all: neither counts.
+    # A second start has a different password, or none at all: this does not matter.
     for again in (line, ("user", "create", "ops", "--superuser", "--if-missing")):
         result = deployment.call(*again, "--json", stdin=WRONG_PASSWORD).done()
         assert (result.json()["id"], result.json()["changed"]) == (made["id"], False)

@@ -1,4 +1,4 @@
-"""``langkeys variable ... --url URL`` and ``langkeys user ... --url URL``, and doctor's."""
+"""``langkeys variable``, ``langkeys user`` and ``langkeys doctor`` with ``--url URL``."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_the_program_takes_langkeys_place(site: Site, stored: Database) -> None:
     out, _ = process.communicate(timeout=60)
     pid, descriptors = map(int, out.split())
     assert pid == process.pid
-    # The three streams and the folder that is being listed: langkeys leaves no other file open.
+    # The three streams, and the folder that the program lists: langkeys leaves no file open.
     assert descriptors == 4
 
 

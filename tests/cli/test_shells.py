@@ -1,4 +1,4 @@
-"""Completion in real shells: installed as a user installs it, and typed at a terminal."""
+"""Completion in real shells: installed as a user installs it, and used on a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .test_completion import HOSTILE
 PATIENCE = 60.0
 READY = "ready>"
 
-# The command is the shell's last line; only completion runs langkeys itself.
+# A command only records its arguments; only completion runs langkeys itself.
 _LANGKEYS = """\
 #!/bin/sh
 if [ "$1" = --install-completion ]; then
@@ -36,7 +36,7 @@ fi
 printf '%s\\n' "$@" > {typed}.new
 mv {typed}.new {typed}
 """
-# A session leader takes the terminal for its own, as a login does: fish ends without one.
+# The session leader makes the terminal its controlling terminal, as login does: fish needs one.
 _LEADER = (
     "import fcntl, os, sys, termios;"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
@@ -50,7 +50,7 @@ _STARTUP_FILES = {
 
 
 class ShellAtTerminal:
-    """An interactive shell, with the completion that it was asked to install."""
+    """An interactive shell, in which completion has been installed."""
 
     def __init__(self, name: str, site: Site) -> None:
         self._typed, self._calls = site.folder / "typed", site.folder / "calls"
@@ -69,7 +69,7 @@ class ShellAtTerminal:
             "TERM": "dumb" if name == "bash" else "xterm",
             "COLUMNS": "80",
         }
-        # Not the shell itself, but what is in it: the shell is found as the parent process.
+        # Within the shell, because langkeys detects the shell by its parent process.
         subprocess.run(
             [name, "-c", "langkeys --install-completion; true"],
             env=environment, cwd=site.folder, check=True, capture_output=True, timeout=PATIENCE,
@@ -109,12 +109,12 @@ class ShellAtTerminal:
         return bool(calls) and calls.count("asked") == calls.count("answered")
 
     def completed(self, line: str) -> list[str]:
-        """Type a line and Tab, then Return; return the arguments that the line then has."""
+        """Type a line, Tab and Return; return the arguments of the completed line."""
         self._typed.unlink(missing_ok=True)
         self._calls.unlink(missing_ok=True)
         self.screen = ""
         os.write(self._master, f"{line}\t".encode())
-        # What is typed while a shell completes may get lost in zsh. fish asks twice.
+        # zsh may lose input while it completes, so wait. fish runs the completion twice.
         end = time.monotonic() + PATIENCE
         quiet_since = time.monotonic()
         before: object = None
@@ -205,7 +205,7 @@ def test_a_name_is_never_run(shell: ShellAtTerminal, stocked: Site, superuser: s
         database.add_key(superuser, name)
         database.add_user(name, is_superuser=False)
         database.add_variable(superuser, name, encrypted("x"))
-    # The only one that starts so: it is put on the line.
+    # The only name with this start: it would be inserted into the line.
     database.add_user("k;touch pwned", is_superuser=False)
     database.add_key(superuser, "m$(touch pwned)")
     for line in ("api-key show ", "user show a", "variable show a", "user show k",

@@ -1,4 +1,4 @@
-"""The order and the part of a list: --sort, --limit, --offset, and the filters of prune."""
+"""The order of a list and parts of it: --sort, --limit, --offset, and the filters of prune."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOUNS: dict[str, Listing[Any]] = {"api-key": API_KEYS, "user": USERS, "variable"
 
 @pytest.fixture
 def keys(database: Database, superuser: str) -> None:
-    """Keys whose order is another one in each column."""
+    """Keys whose order is different in each column."""
     database.add_key(superuser, "b", created_at=ago(days=4), expires_at=ahead(days=1))
     database.add_key(superuser, "C", created_at=ago(days=3), last_used_at=ago(days=1), total_uses=2)
     database.add_key(superuser, "a", created_at=ago(days=2), expires_at=ago(days=1))

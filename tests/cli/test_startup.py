@@ -16,8 +16,8 @@ from ..support.sites import Site
 
 SLOW = ("rich", "cryptography", "dotenv", "bcrypt", "urllib.request", "platformdirs", "yaml")
 
-# What a command that creates a key, or lists them, has no use for: each costs a thousandth to a
-# hundredth of its time.
+# Modules that commands do not need to create or list keys. Importing one takes between a
+# thousandth and a hundredth of a command's time.
 NEEDLESS = (
     "dataclasses",
     "getpass",
@@ -27,7 +27,7 @@ NEEDLESS = (
     "langkeys.store.sqlite.creation",
 )
 
-# Runs langkeys and says on stderr's last line which of the slow modules were imported.
+# Runs langkeys, and prints the slow modules that were imported as the last line of stderr.
 _PROGRAM = f"""
 import sys
 from pathlib import Path
@@ -45,7 +45,7 @@ def imported(site: Site, *arguments: str, stdin: str = "", **settings: str | Non
 
 
 def all_imported(site: Site, *arguments: str, stdin: str = "", **settings: str | None) -> set[str]:
-    """Return the modules that a command imports, of those that are slow or mostly needless."""
+    """Return the slow and the needless modules that a command imports."""
     result = site.run(*arguments, stdin=stdin, command=(sys.executable, "-c", _PROGRAM), **settings)
     result.done()
     last = result.stderr.splitlines()[-1]
@@ -92,7 +92,7 @@ def test_a_piped_list_without_keys_does_not_even_decrypt(site: Site) -> None:
 def test_a_key_is_made_with_no_more_than_what_encrypts(
     site: Site, options: tuple[str, ...]
 ) -> None:
-    # Where the config folder is set, nobody has to find the user's cache folder.
+    # If the config folder is set, the user's cache folder is not needed.
     settings = {"LANGFLOW_CONFIG_DIR": str(site.folder)}
     assert imported(site, "api-key", "create", *options, **settings) == {"cryptography"}
 
@@ -104,7 +104,7 @@ def test_keys_are_made_and_listed_without_what_is_rarely_needed(
     database.add_key(superuser)
     settings = {"LANGFLOW_CONFIG_DIR": str(site.folder)}
     assert all_imported(site, "api-key", command, **settings) == {"cryptography"}
-    # Without the folder the user's cache folder is found, by a library that needs these.
+    # Without it, platformdirs finds the user's cache folder, and needs the other modules.
     found = all_imported(site, "api-key", "create", LANGFLOW_CONFIG_DIR=None)
     assert {"platformdirs", "random", "tempfile"} <= found
 

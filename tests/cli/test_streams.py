@@ -1,4 +1,4 @@
-"""What goes to stdout and what to stderr, at a terminal and into a pipe."""
+"""What goes to stdout and what to stderr, on a terminal and in a pipe."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ HARMLESS = "👩🏽 ❤\ufe0f שלום"
 
 @pytest.fixture
 def key_named(database: Database, superuser: str) -> Callable[[str], str]:
-    """Add a key of a name to the site and return its id, dashed."""
+    """Return a function that adds a key with a name to the site and returns its dashed id."""
     return lambda name: database.add_key(superuser, name).dashed
 
 
-# Into a pipe
+# In a pipe
 
 
 def test_a_piped_list_is_a_line_a_row_in_fixed_columns(
@@ -111,7 +111,7 @@ def test_a_name_does_not_fail_in_an_ascii_locale(
     run("api-key", "show", "שלום", **settings).failed(3)
 
 
-# At a terminal
+# On a terminal
 
 
 def test_a_list_at_a_terminal_is_a_table_with_titles(

@@ -23,7 +23,7 @@ def hint(call: Call, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        # Letters
+        # Mistyped letters
         ("whomai", "langkeys whoami"),
         ("docter", "langkeys doctor"),
         ("api-kye list", "langkeys api-key"),
@@ -34,7 +34,7 @@ def hint(call: Call, *arguments: str) -> str:
         ("api-key revok", "langkeys api-key revoke"),
         ("user set-pasword", "langkeys user set-password"),
         ("variable exprot", "langkeys variable export"),
-        # Starts
+        # Abbreviations
         ("sec", "langkeys secret-key"),
         ("var", "langkeys variable"),
         ("api-key rot", "langkeys api-key rotate"),
@@ -72,7 +72,7 @@ def hint(call: Call, *arguments: str) -> str:
         ("users", "langkeys user"),
         ("secret-keys", "langkeys secret-key"),
         ("backups", "langkeys backup"),
-        # A verb without its noun, a noun's command at the wrong place
+        # A verb without its noun, and a verb after the wrong noun
         ("rotate", "langkeys api-key rotate or langkeys secret-key rotate"),
         ("ls", "langkeys api-key list, langkeys variable list or langkeys user list"),
         ("prune", "langkeys api-key prune"),

@@ -1,4 +1,4 @@
-"""Tables at terminals of 60 columns and more: nothing is wrapped, too wide, or repeated."""
+"""Tables on terminals of 60 columns or more: nothing is wrapped, too wide, or repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = (
 
 
 def body(terminal: Terminal) -> list[str]:
-    """Return the lines of the table, without titles, rule and what is said below."""
+    """Return the rows of the table, without titles, rule and the notes below."""
     lines = terminal.text.splitlines()
     (rule,) = (number for number, line in enumerate(lines) if set(line) <= set("─ ") and line)
     return [line for line in lines[rule + 1 :] if not re.match(r"note: | {6}", line)]
@@ -38,7 +38,7 @@ def columns(terminal: Terminal) -> list[str]:
 
 @pytest.fixture
 def everything(site: Site, database: Database, superuser: str) -> Site:
-    """A site with keys, users and variables that differ in everything, and have long names."""
+    """A site with keys, users and variables that differ in all columns, and have long names."""
     alice = database.add_user(
         "alice.with.a.long.name@example.com", is_superuser=False, last_login_at=ago(days=3)
     )

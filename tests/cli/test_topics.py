@@ -33,7 +33,7 @@ def words(text: str) -> list[str]:
 
 
 def without_markup(source: str) -> str:
-    """Return Markdown without comments, targets of links and rules of tables."""
+    """Return Markdown without comments, link targets and table rules."""
     source = re.sub(r"<!--.*?-->|^```\w*$", "", source, flags=re.M | re.S)
     return re.sub(r"^\|[-|: ]+\|$", "", re.sub(r"\]\((?!\w+:)[^)]*\)", "", source), flags=re.M)
 
@@ -111,7 +111,7 @@ def test_markdown_becomes_plain_text() -> None:
 
 
 def rows_of_exit_codes() -> Iterator[str]:
-    """Yield the rows of the table as they follow from the classes of errors."""
+    """Yield the rows that the table must have according to the error classes."""
     for number, meaning in EXIT_CODE_MEANINGS.items():
         codes = sorted(
             {error.code: None for error in every_error() if error.exit_code == number},
@@ -153,7 +153,7 @@ def test_no_command_ends_with_a_number_of_its_own() -> None:
 
 
 def help_texts() -> Iterator[tuple[str, str]]:
-    """Yield the texts of the source that may come into a help: docstrings and ``help=``."""
+    """Yield the texts of the source that may be shown as help: docstrings and ``help=``."""
     for path in sorted(Path(langkeys.cli.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and any(

@@ -46,7 +46,7 @@ ERRORS = [
 
 @pytest.fixture
 def failing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], Call]:
-    """Make every command fail as it opens its store."""
+    """Return a function that makes every command fail when it opens its store."""
 
     def make(error: BaseException) -> Call:
         def fail(_: Session) -> None:
@@ -128,7 +128,7 @@ def test_ctrl_c_is_130_wherever_it_comes(
 
     monkeypatch.setattr(Session, where, property(fail) if where == "store" else fail)
     result = site.call("api-key", "list")
-    # At the end of a command what it had to say is there already.
+    # At the end of a command, its output has already been written.
     said = "" if where == "store" else "note: no API keys\n"
     assert (result.code, result.stderr) == (130, f"{said}error: interrupted\n")
     result = site.call("api-key", "list", "--json")
@@ -164,7 +164,7 @@ def test_ctrl_c_during_the_imports_is_130(site: Site, name: str, as_json: bool) 
 
 
 def test_ctrl_c_at_random_moments_never_shows_a_traceback(site: Site) -> None:
-    # From the start of langkeys itself on: Python's own start is not ours.
+    # Only after the start of langkeys itself: langkeys has no influence on Python's own start.
     ready = "os.write(1, b'ready')"
     code = AT_AN_IMPORT.format(name="langkeys.cli", what=ready, arguments=["api-key", "list"])
     codes = set()
@@ -183,7 +183,7 @@ def test_ctrl_c_at_random_moments_never_shows_a_traceback(site: Site) -> None:
 
 
 def test_ctrl_c_where_nothing_can_be_raised_is_not_lost(site: Site) -> None:
-    # In the callback of a weak reference, as the import machinery has them.
+    # In the callback of a weak reference, such as those of the import machinery.
     lost = (
         "import weakref; o = type('O', (), {})();"
         "r = weakref.ref(o, lambda _: os.kill(os.getpid(), signal.SIGINT)); del o;"

@@ -1,4 +1,4 @@
-"""user list, show, activate, deactivate, promote and demote: what they show and say."""
+"""user list, show, activate, deactivate, promote and demote: their output and messages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_json_has_langflows_fields_in_order_and_then_the_counts(
     call: Call, alice: str, superuser: str, database: Database
 ) -> None:
     listed = call("user", "list", "--json").done().json()
-    # optins where they are stored, as whoami has them.
+    # optins are only shown if they are stored, as in whoami.
     assert [list(user) for user in listed] == [[f for f in FIELDS if f != "optins"], FIELDS]
     assert listed[1]["optins"] == {"github_starred": True}
     assert (listed[1]["api_keys"], listed[1]["variables"]) == (2, 1)
@@ -183,12 +183,12 @@ def test_keys_of_an_inactive_owner_are_refused_and_stay(
     call("whoami", "--api-key", "-", stdin=key).done()
 
 
-# Where the keys of an inactive owner still run flows
+# Generations in which the keys of an inactive owner still run flows
 
 
 @pytest.fixture
 def old(site_of: Callable[[str], Site]) -> Site:
-    """A site of 1.8 with bob and his two keys, one of them inactive, and somebody else's."""
+    """A site of 1.8 with bob, his two keys, one of them inactive, and a key of another user."""
     site = site_of("1.8")
     bob = site.database.add_user("bob", is_superuser=False)
     site.database.add_key(bob, "one")
@@ -216,7 +216,7 @@ def test_with_revoke_keys_they_go_in_one_with_it(old: Site) -> None:
     assert result.json()["api_keys"] == 0
     assert "run flows" not in result.stderr
     assert names(old.database) == ["hers"]
-    # Also where the user has been inactive for long.
+    # This also works if the user is already inactive.
     assert old.call("user", "deactivate", "bob", "--revoke-keys").done()
 
 
@@ -289,7 +289,7 @@ def test_a_user_who_is_missing_is_made_and_one_who_is_there_is_left(site: Site) 
     made = site.call(*line, "--json", stdin=PASSWORD).done().json()
     assert (made["username"], made["changed"]) == ("ops", True)
     before = site.database.content()
-    # A second start has another password, or none at all: neither counts.
+    # A second start has a different password, or none at all: this does not matter.
     for again in (line, ("user", "create", "ops", "--superuser", "--if-missing")):
         result = site.call(*again, "--json", stdin=WRONG_PASSWORD).done()
         assert (result.json()["id"], result.json()["changed"]) == (made["id"], False)

@@ -39,7 +39,7 @@ LONG = "0123456789" * 8
 
 @pytest.fixture(autouse=True)
 def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within this process; others hash as they always do."""
+    """Use cheap hashes in this process; other processes use the normal cost."""
     defaults = passwords.hash_password.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "rounds", 4)
@@ -47,7 +47,7 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["create", "set-password"])
 def verb(request: pytest.FixtureRequest, database: Database) -> tuple[str, ...]:
-    """What gives alice a password, whether she is there before or not."""
+    """The command that gives alice a password, as a new or as an existing user."""
     if request.param == "set-password":
         database.add_user("alice", is_superuser=False)
     return ("user", str(request.param), "alice")
@@ -62,7 +62,7 @@ def counts(database: Database, password: str, name: str = "alice") -> bool:
     return passwords.matches(password, stored(database, name))
 
 
-# Where it comes from
+# Sources
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
@@ -162,7 +162,7 @@ def test_the_end_of_a_very_long_password_does_not_count_and_that_is_said(
     assert LONG[:20] not in result.stderr
 
 
-# How it gets out
+# Delivery
 
 
 def test_a_password_that_is_made_up_is_alone_in_a_pipe(
@@ -225,7 +225,7 @@ def test_a_password_that_nobody_received_is_taken_back(
             assert site.database.content() == before
 
 
-# Who may, and when not
+# Refusals
 
 
 @pytest.mark.parametrize("case", ["acting", "reader"])
@@ -286,7 +286,7 @@ def test_a_superuser_is_made_where_that_is_asked_for(call: Call, database: Datab
     ]
 
 
-# What is said of it
+# Messages
 
 
 def test_the_setting_that_is_stale_now_is_named_and_langkeys_acts_by_the_new_one(
@@ -301,7 +301,7 @@ def test_the_setting_that_is_stale_now_is_named_and_langkeys_acts_by_the_new_one
     assert f"LANGFLOW_SUPERUSER_PASSWORD ({site.folder / '.env'}) is out of date" in result.stderr
     site.call("user", "list").failed(4)
     site.call("user", "list", LANGFLOW_SUPERUSER_PASSWORD=password.read_text()).done()
-    # Set to what the setting says, nothing is out of date.
+    # If the new password is that of the setting, the setting is not out of date.
     result = site.call(
         "user",
         "set-password",

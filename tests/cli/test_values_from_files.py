@@ -1,4 +1,4 @@
-"""No error shows a value from a file that a setting names: it may be any file's content."""
+"""No error shows a value from a file that a setting names: it could be the content of any file."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def set_from_stdin(call: Call, *more: str, stdin: str = CREDENTIAL) -> Result:
     return call(*SET, "--value-file", "-", *more, stdin=stdin)
 
 
-# Where the value comes from
+# Sources of the value
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_written(
     assert variable_rows.rows(site.database) == []
 
 
-# What is written, and said
+# Written rows, and messages
 
 
 def test_it_says_what_it_wrote_and_where_and_nothing_to_stdout(
@@ -196,7 +196,7 @@ def test_a_superuser_whom_servers_delete_is_warned_about(
     assert "delete" in result.stderr
 
 
-# Whether it may be written
+# Refusals
 
 
 def test_a_secret_key_that_opens_nothing_writes_nothing(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.every_engine
 Call = Callable[..., Result]
 
 
-# Who is acting
+# The acting user
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_require_superuser_answers_and_tells_by_its_exit_code(
     assert described.json()["username"] == "alice"
 
 
-# Whose key is this
+# The user of a key
 
 
 @pytest.mark.parametrize("way", ["stdin", "file"])
@@ -118,7 +118,7 @@ def test_a_presented_key_tells_its_user(
 ) -> None:
     key = database.add_key(database.add_user("alice", is_superuser=False), "theirs")
     (site.folder / "key").write_bytes(f"{key.plaintext}{ending}".encode())
-    # Nobody needs to be acting, and the secret key is not asked for.
+    # This needs neither an acting user nor the secret key.
     nobody = {"LANGFLOW_AUTO_LOGIN": None, "LANGFLOW_SECRET_KEY": None}
     if way == "stdin":
         result = site.call("whoami", "--api-key", "-", stdin=key.plaintext + ending, **nobody)
@@ -241,7 +241,7 @@ def test_no_key_or_two_are_a_usage_error(site: Site, stdin: str) -> None:
 def test_a_key_comes_by_one_way_and_not_by_argument(site: Site) -> None:
     (site.folder / "key").write_text(new_api_key())
     site.call("whoami", "--api-key", "-", "--api-key-file", "key", stdin=new_api_key()).failed(2)
-    # Site.call itself holds that SECRET_KEY is in no output.
+    # Site.call itself asserts that no output contains SECRET_KEY.
     site.call("whoami", "--api-key", SECRET_KEY).failed(2, "stdin")
 
 

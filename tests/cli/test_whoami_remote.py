@@ -1,4 +1,4 @@
-"""``langkeys whoami --remote``, against a server that answers as the test wants."""
+"""``langkeys whoami --remote``, with a server whose answers the test chooses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def server() -> Iterator[Server]:
 
 
 def ask(site: Site, server: Server, *arguments: str, **settings: str | None) -> Result:
-    """Ask with the key on stdin; it must be in no output."""
+    """Call ``whoami`` with the key on stdin; assert that no output contains the key."""
     result = site.call(
         "whoami", "--url", server.url, "--api-key", "-", *arguments, stdin=KEY, **settings
     )
@@ -86,7 +86,7 @@ def test_a_presented_key_goes_before_the_one_of_the_settings(site: Site, server:
 
 
 def test_without_an_address_in_force_none_is_asked(site: Site, server: Server) -> None:
-    # LANGFLOW_URL alone does not make whoami ask it.
+    # whoami does not use LANGFLOW_URL without --remote.
     result = site.call("whoami", LANGFLOW_URL=server.url, LANGFLOW_API_KEY=KEY).done()
     assert result.rows[0][1] == "administrator"
     assert server.requests == []

@@ -1,4 +1,4 @@
-"""Sentences and messages at narrow terminals: wrapped at words, and commands that can be copied."""
+"""Messages on narrow terminals are wrapped at words, but commands can still be copied."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_no_word_is_folded_at_a_terminal(filled: Site, line: str, code: int, wid
     with Terminal(filled, *line.split(), columns=width) as terminal:
         terminal.finish(code)
     for shown in terminal.text.splitlines():
-        # A path may be longer than a terminal is wide. The verdict of doctor is one line.
+        # A path may be wider than the terminal. The verdict of doctor is one line.
         fits = len(shown) <= width or " " not in shown.strip()
         assert fits or shown.startswith("no problem found in"), shown
 

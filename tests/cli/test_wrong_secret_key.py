@@ -120,7 +120,7 @@ def test_under_a_short_secret_key_a_new_key_has_the_form_that_the_server_reads(
     site = site_of(release)
     key = site.call("api-key", LANGFLOW_SECRET_KEY="short").done().stdout.strip()
     ((token,),) = site.database.rows("SELECT api_key FROM apikey")
-    # Only the first derivation of a cipher encrypts; a long key has no second one.
+    # A cipher only encrypts with its first derivation; a long secret key has only one.
     fernet_key = {
         True: "CkA4q2XDE9IEf-jlDnLnJ0_iOuCssq4sw0969Gf_-mk=",
         False: "-bAHi131ltLqGQEMABu9AJ5lHeLFfo-341XzHrnT9zk=",

@@ -163,7 +163,7 @@ def test_a_url_goes_before_the_config_folder() -> None:
 
 @pytest.fixture
 def installed_langflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package named langflow that can be imported, and must not be."""
+    """A package named langflow that langkeys could import, but must not."""
     package = tmp_path / "site-packages" / "langflow"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('imported')\n")

@@ -1,4 +1,4 @@
-"""The PG* variables of a .env file, which a server that is started with it has, too."""
+"""The PG* variables of a .env file, which a server that is started with the file uses, too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def engine_name() -> str:
 
 @pytest.fixture
 def server(site: Site) -> ServerDatabase:
-    """A site whose URL says nothing but the scheme."""
+    """A site whose URL has only the scheme."""
     found = site.database
     assert isinstance(found, ServerDatabase)
     site.settings["LANGFLOW_DATABASE_URL"] = "postgresql://"
@@ -63,7 +63,7 @@ def test_every_command_connects_by_them(site: Site, server: ServerDatabase) -> N
         site.call(*line).done()
     assert "PGPASSWORD" not in os.environ
     assert len(server.key_ids()) == 2
-    # Named by where it is, as without them.
+    # The backup is named after host, port and database, as without these variables.
     assert list(site.folder.glob(f"127.0.0.1-{server.cluster.port}-{server.name}.backup-*"))
     report = site.call("doctor").stdout
     assert f"postgresql://{place}" in report

@@ -150,7 +150,7 @@ def test_whatever_is_percent_encoded_reads_back(user: str, password: str, name: 
 def test_a_password_is_in_nothing_that_is_shown(password: str) -> None:
     for form in ("postgresql://u:{}@h/d", "postgresql://{}@h/d", "postgresql://h/d?password={}"):
         if form.startswith("postgresql://{}") and ":" in password:
-            continue  # what comes before it would be the user
+            continue  # the text before the colon would be the user
         for text in (password, urllib.parse.quote(password, safe="")):
             assert MARK not in everything_shown(form.format(text))
 

@@ -70,7 +70,7 @@ FORMS = (
 
 WITHOUT_HOST = ("postgresql://u:{}", "http://localhost:{}/")
 
-# What breaks a URL that holds it as it is, and what a password is else made of.
+# Passwords, most of which break a URL if they are not percent-encoded.
 AWKWARD = (
     "",
     "/",
@@ -101,7 +101,7 @@ PASSWORDS = st.tuples(
 @given(st.sampled_from(FORMS), PASSWORDS)
 def test_a_password_does_not_show_wherever_it_stands(form: str, password: str) -> None:
     if form in WITHOUT_HOST:
-        password = password.replace("@", "")  # what comes after it would be the host
+        password = password.replace("@", "")  # the text after the @ would be the host
     for text in (password, urllib.parse.quote(password, safe="")):
         url = form.format(text)
         assert MARK not in shown_url(url), url

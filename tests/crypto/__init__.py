@@ -1,1 +1,1 @@
-"""Tests of langkeys.crypto.cipher."""
+"""Tests of langkeys.crypto."""

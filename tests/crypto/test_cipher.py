@@ -1,4 +1,7 @@
-"""The vectors were made with the installed releases of langflow-base that their comments name."""
+"""Test vectors and properties of the cipher.
+
+The vectors were created with the releases of langflow-base that their comments name.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from ..support.samples import OTHER_SECRET_KEY, SECRET_KEY
 
 PLAINTEXT = "sk-frozen"
 
-# Of langflow-base 0.5.1, which seeds a generator with a short secret key.
+# From langflow-base 0.5.1, which seeds a random generator with a short secret key.
 BY_PRNG = {
     "short": "gAAAAABoTuGATh5SjtOah44a0gaWYdY4528wFvxC8BTGgtvdDfoSDXoxnbjKdfXlLajcRaB9uJC5t_x55"
     "-w2prZneiYVRSWNvA==",
@@ -27,7 +30,7 @@ BY_PRNG = {
     "clé secrète 🔑": "gAAAAABoTuGA2ASrl3e9dFSACBBgSXloN-BzDVLJw2cC11NXtZKqbEEMZb-0qreYpM9rRhov"
     "aEzfpMLnDyZqRQUO6IrA5svKTg==",
 }
-# Of langflow-base 1.13.0, which hashes it.
+# From langflow-base 1.13.0, which hashes a short secret key.
 BY_SHA256 = {
     "short": "gAAAAABoTuGAKo1F2tJQtLzOZ5JA_-WU1lh-36f8R3iHEv7VvoqZN7h-YdRmLiIXwg1rhKREl4pVbxg1q"
     "43_dSoXC1h1jpg-ew==",
@@ -36,7 +39,7 @@ BY_SHA256 = {
     "clé secrète 🔑": "gAAAAABoTuGAk7DvqGUh-bJSKk-tPpkz0qeiian8hCqSlEjSG6ED3cFJm_rmJi_XJ_b8VACZ"
     "LhzYX35sOERciPm1tFEoOrV5_A==",
 }
-# Long secret keys are the Fernet key themselves: by 0.5.1 and by 1.13.0, without and with padding.
+# A long secret key is the Fernet key itself: from 0.5.1 and 1.13.0, without and with padding.
 LONG = [
     (
         SECRET_KEY,
@@ -128,7 +131,7 @@ def test_a_long_text_that_is_no_fernet_key_is_refused_and_not_shown(secret_key: 
 
 
 def test_a_newline_at_the_end_of_a_long_secret_key_is_named_as_the_reason() -> None:
-    # Langflow 1.8 and later make the same of such a file: no Fernet key.
+    # Langflow 1.8 and later cannot use such a file as a Fernet key, either.
     with pytest.raises(SecretKeyError) as caught:
         Cipher(f"{SECRET_KEY}\n", source="file /srv/secret_key")
     assert "newline" in str(caught.value.hint)
@@ -148,7 +151,7 @@ def test_a_token_that_was_tampered_with_does_not_open(position: int, change: int
     before = token[place]
     token[place] ^= change
     assume(token[place] < 0x80)
-    # Both alphabets of base64 are read: these are two spellings of one value.
+    # Both alphabets of base64 are accepted: these are two spellings of the same value.
     assume({before, token[place]} not in ({*b"-+"}, {*b"_/"}))
     assert cipher.find_plaintext(token.decode() + "==") is None
 
@@ -170,7 +173,7 @@ def test_what_is_encrypted_under_any_short_secret_key_opens_again(
     cipher = Cipher(secret_key, source="test", short_keys_by_prng=by_prng)
     token = cipher.encrypt(plaintext)
     assert cipher.find_plaintext(token) == plaintext
-    # After an upgrade, the server reads with the other derivation first.
+    # After an upgrade, the server tries the other derivation first.
     after = Cipher(secret_key, source="test", short_keys_by_prng=not by_prng)
     assert after.find_plaintext(token) == plaintext
     assert token.startswith("gAAAAA")
@@ -194,7 +197,7 @@ def test_new_secret_keys_are_43_url_safe_characters_and_differ() -> None:
 
 
 def test_a_fingerprint_is_stable_and_tells_two_secrets_apart() -> None:
-    # Journals of unfinished rotations and notes of operators have it: no release may change it.
+    # Journals of unfinished rotations and operators' notes contain it: no release may change it.
     assert fingerprint("hunter2") == "359f723399bf"
     assert fingerprint(SECRET_KEY) != fingerprint(OTHER_SECRET_KEY)
     assert fingerprint(SECRET_KEY) != fingerprint(f"{SECRET_KEY}\n")
@@ -203,7 +206,7 @@ def test_a_fingerprint_is_stable_and_tells_two_secrets_apart() -> None:
 def test_a_fingerprint_shows_nothing_of_the_secret() -> None:
     found = fingerprint("hunter2")
     assert re.fullmatch(r"[0-9a-f]{12}", found)
-    # Not the start of a plain hash, which a list of passwords would give away.
+    # A plain hash could be looked up in a list of hashed passwords.
     for name in ("md5", "sha1", "sha256", "sha512"):
         assert not hashlib.new(name, b"hunter2").hexdigest().startswith(found)
 

@@ -47,7 +47,7 @@ def test_the_same_password_is_hashed_with_a_fresh_salt() -> None:
 @pytest.mark.parametrize(
     "hashed",
     [
-        # Of langflow-base 0.5.1, by passlib, and of 1.13.0.
+        # From langflow-base 0.5.1, with passlib, and from 1.13.0.
         "$2b$12$znQ.2AKhT40eEGlHoHFFqeJVewPWVDMMz8s.mmHF6fLH7preDmZRm",
         "$2b$12$l9uKQFuYQvZo7PaBqUxIqusufgjkcv3B4uunb9g66zJntzCcMvma6",
     ],
@@ -64,7 +64,7 @@ def test_a_password_is_cut_at_72_bytes() -> None:
 
 
 def test_a_password_is_cut_by_bytes_of_utf_8_and_not_by_characters() -> None:
-    # 71 bytes, and a letter of two: the cut goes through it.
+    # 71 bytes and a letter of 2 bytes: the cut splits the letter.
     hashed = passwords.hash_password("x" * 71 + "é", rounds=4)
     assert passwords.matches("x" * 71 + "é and more", hashed)
     assert passwords.matches("x" * 71 + "è", hashed)

@@ -1,1 +1,1 @@
-"""Tests with Debian's PostgreSQL and pgbouncer, for what a server from pip cannot show."""
+"""Tests with Debian's PostgreSQL and pgbouncer: features that the PostgreSQL from pip lacks."""

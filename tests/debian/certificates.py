@@ -1,4 +1,4 @@
-"""Certificates of the tests' own: a root, a server's, a client's, and a stranger's."""
+"""Certificates for the tests: a root, a server, a client, and another root with its client."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CLIENT = "certified"
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files of certificates; the keys are beside them."""
+    """Files of certificates; each private key is in a file next to its certificate."""
 
     root: Path
     server: Path
     client: Path
     stranger_root: Path
     stranger: Path
-    """A client's certificate that the stranger's root has signed."""
+    """A client's certificate that is signed by ``stranger_root``."""
 
     @property
     def server_key(self) -> Path:
@@ -38,7 +38,7 @@ def key_of(certificate: Path) -> Path:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Make all of them in a new folder."""
+    """Create all certificates in a new folder."""
     folder.mkdir()
     root, stranger_root = _Root(folder / "root.crt"), _Root(folder / "stranger-root.crt")
     return Certificates(
@@ -63,7 +63,7 @@ class _Root:
         _write(path, certificate.sign(self._key, hashes.SHA256()), self._key)
 
     def sign(self, path: Path, name: str) -> Path:
-        """Make a certificate for a host or a user."""
+        """Create a certificate for a host or a user."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _unsigned(_named(name), self._name, key).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False

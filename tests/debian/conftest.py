@@ -1,4 +1,4 @@
-"""Fixtures: sites whose database is on Debian's PostgreSQL, one primary a worker of the tests."""
+"""Fixtures: sites with a database on Debian's PostgreSQL; each test worker has one primary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def primary() -> Iterator[Primary]:
 
 @pytest.fixture
 def icu_locale() -> str | None:
-    """The ICU locale by which the site's database collates; None for C."""
+    """The ICU locale of the site's database; None for the collation C."""
     return None
 
 
@@ -32,7 +32,7 @@ def icu_locale() -> str | None:
 def make_database(
     empty_site: Site, primary: Primary, icu_locale: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Shape], Database]]:
-    """Make the database of the empty site, of a generation's shape."""
+    """Return a function that creates the empty site's database in a generation's form."""
     monkeypatch.setenv("PATH", str(primary.cluster.binaries), prepend=os.pathsep)
     made: list[ServerDatabase] = []
 
@@ -48,7 +48,7 @@ def make_database(
 
 @pytest.fixture(autouse=True)
 def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert for every call that neither the password nor a message of the driver shows."""
+    """Assert for every call that neither the password nor a message of the driver is shown."""
     inner = site.call
 
     def call(*arguments: str, **options: str) -> Result:

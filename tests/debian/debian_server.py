@@ -1,7 +1,7 @@
-"""Debian's PostgreSQL and pgbouncer in folders of the tests: a primary, a standby and a pooler.
+"""Debian's PostgreSQL and pgbouncer in temporary folders: a primary, a standby and a pooler.
 
-The system's own cluster is never touched. What cannot be had fails: these tests are only run where
-somebody names them.
+The system's own cluster is never touched. If a program is missing, tests fail instead of being
+skipped, because they only run if their folder is named.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .certificates import Certificates, make_certificates
 
 PACKAGES = "apt-get install --no-install-recommends postgresql pgbouncer"
 SHIELDED, CERTIFIED = "shielded", "certified"
-"""Roles that are only let in by TLS; the second one by its certificate alone."""
+"""Roles that must connect with TLS; the second one needs a client certificate, but no password."""
 
-# Without a line for the two roles over a plain connection: that is how servers refuse it.
+# The two roles have no line for connections without TLS, so the server refuses these.
 _ACCESS = f"""
 local all all scram-sha-256
 hostssl all {CERTIFIED} 127.0.0.1/32 cert
@@ -35,7 +35,7 @@ host all postgres,langflow,traveller,clerk 127.0.0.1/32 scram-sha-256
 
 @dataclass(frozen=True)
 class Primary:
-    """A server that speaks TLS, over TCP and a socket, and from which a standby can be made."""
+    """A server with TLS, reachable over TCP and a socket, that a standby can follow."""
 
     cluster: Cluster
     folder: Path
@@ -64,7 +64,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def primary() -> Iterator[Primary]:
-    """Make and start the primary."""
+    """Create and start the primary."""
     with _folder() as folder:
         data = clusters.make(folder, binaries())
         (data / "pg_hba.conf").write_text(_ACCESS)
@@ -80,7 +80,7 @@ def primary() -> Iterator[Primary]:
                 "ssl_key_file": str(certificates.server_key),
                 "ssl_ca_file": str(certificates.root),
                 "wal_level": "replica",
-                # What has been committed has been written, so that a standby can be waited for.
+                # Commits reach the disk first, so that tests can wait for the standby.
                 "synchronous_commit": "local",
             },
         )
@@ -92,7 +92,7 @@ def primary() -> Iterator[Primary]:
 
 @contextmanager
 def standby(of: Primary) -> Iterator[Cluster]:
-    """Make a standby that follows a primary, and start it."""
+    """Create a standby that follows a primary, and start it."""
     with _folder() as folder:
         data = folder / "data"
         data.mkdir(mode=0o700)
@@ -121,7 +121,7 @@ def wait_for_standby(of: Primary, standby: Cluster) -> None:
 
 @contextmanager
 def pooler(of: Cluster, mode: str, *, connections: int) -> Iterator[Cluster]:
-    """Start pgbouncer before a server, with one mode for all of its databases."""
+    """Start pgbouncer in front of a server, with one pool mode for all databases."""
     program = Path("/usr/sbin/pgbouncer")
     assert program.exists(), f"there is no pgbouncer here: {PACKAGES}"
     with _folder() as folder:
@@ -138,7 +138,7 @@ def pooler(of: Cluster, mode: str, *, connections: int) -> Iterator[Cluster]:
             "pidfile": folder / "pgbouncer.pid",
             "pool_mode": mode,
             "default_pool_size": connections,
-            # A connection after the other, so that no two transactions meet the same one.
+            # Use connections in turn, so that consecutive transactions get different ones.
             "server_round_robin": 1,
             "query_wait_timeout": 2,
         }

@@ -1,4 +1,4 @@
-"""A database that collates by ICU: names, orders and look-ups are the same as anywhere else."""
+"""A database with an ICU collation: names, order and look-ups are the same as without it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOTLESS = "\N{LATIN SMALL LETTER DOTLESS I}"
 NAMES = [
     "zebra", "Äpfel", "apfel", "B", "a-b", "ab", "A b", "ÅNGSTRÖM", "I", DOTLESS, "i", "ß", "ss",
 ]  # fmt: skip
-"""In another order by bytes, by English, by Swedish and by Turkish."""
+"""Their order differs by bytes, in English, in Swedish and in Turkish."""
 
 
 @pytest.fixture(params=["en-US", "sv-SE", "tr-TR"])
@@ -27,7 +27,7 @@ def test_the_collation_is_the_databases(server: ServerDatabase, icu_locale: str)
         "SELECT daticulocale, datlocprovider::text FROM pg_database"
         " WHERE datname = current_database()"
     ) == [(icu_locale, "i")]
-    if icu_locale == "en-US":  # which is not the order of bytes
+    if icu_locale == "en-US":  # its order is not that of bytes
         assert server.rows("SELECT 'a' < 'B', lower('ÄÖ')") == [(True, "äö")]
 
 
@@ -60,11 +60,11 @@ def test_a_name_is_looked_up_exactly(site: Site, server: ServerDatabase, superus
 def test_starts_of_ids_and_of_keys_are_found(
     site: Site, server: ServerDatabase, superuser: str
 ) -> None:
-    # Where case or signs did not count, each of these would be several.
+    # If case or punctuation did not count, each of these would match several keys.
     plain = [f"sk-{start}{'x' * 36}" for start in ("aBcDeF-", "AbCdEf-", "abcdef-", "abcdef_")]
     ids = ["abcd" + "0" * 28, "abce" + "0" * 28, "abcd1" + "0" * 27, "b" * 32]
     for name, (text, key_id) in enumerate(zip(plain, ids, strict=True)):
-        # The key is stored as plaintext, which is what the server searches for.
+        # The keys are stored as plaintext, so the server itself searches for the start.
         server.add_key(superuser, str(name), plaintext=text, key_id=key_id, at_rest="plaintext")
     for name, text in enumerate(plain):
         shown = site.call("api-key", "show", text[:12], "--json").done().json()
@@ -79,7 +79,7 @@ def test_keys_at_rest_in_plaintext_are_told_from_encrypted_ones(
     site: Site, server: ServerDatabase, superuser: str
 ) -> None:
     server.add_key(superuser, "new")
-    # Behind "gAAAAA" in one order and before it in another.
+    # They sort after "gAAAAA" in one collation and before it in another.
     old = [
         server.add_key(superuser, f"old {start}", plaintext=start + "y" * 40, at_rest="plaintext")
         for start in ("sk-Gaaaaa", "sk-gAAAAa", "GAAAAA-", "gaaaaa-")
@@ -99,14 +99,14 @@ def test_user_names_are_unique_without_regard_to_case(
     site: Site, server: ServerDatabase, icu_locale: str
 ) -> None:
     site.call("user", "create", "INFO", "--random").done()
-    # By Turkish rules the lower case of INFO is not info, and the index would let it in.
+    # In Turkish the lower case of INFO is not info, so the index would allow both.
     site.call("user", "create", "info", "--random").failed(5)
     site.call("user", "create", "Info", "--random", "--if-missing").failed(5)
     site.call("user", "create", "ÄRGER", "--random").done()
     site.call("user", "create", "ärger", "--random").failed(5)
     assert site.call("user", "show", "INFO", "--json").done().json()["username"] == "INFO"
     site.call("user", "show", "info").failed(3)
-    # What only the server's own rules take for one name is a conflict, and no fault of langkeys.
+    # If two names are only equal by the server's rules, the error is a conflict, not unexpected.
     site.call("user", "create", f"{DOTLESS}s{DOTLESS}", "--random").done()
     other = site.call("user", "create", "ISI", "--random")
     assert other.code == (5 if icu_locale == "tr-TR" else 0), other

@@ -1,4 +1,4 @@
-"""A server's socket, services and .pgpass: libpq's sources for what the URL lacks."""
+"""Sockets, services and .pgpass: libpq's own sources for parts that the URL lacks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_socket_is_connected_to_by_its_folder(
     listed(site, url)
     made = site.call("api-key", LANGFLOW_DATABASE_URL=url).done()
     assert f"/{server.name}?host={folder}&port={port}" in made.stderr
-    # A server of 1.13 takes no folder as the host.
+    # A Langflow server of 1.13 accepts no folder as the host.
     assert ("would not start" in made.stderr) is encoded
     doctor = site.call("doctor", LANGFLOW_DATABASE_URL=url).stdout
     assert "no TLS" in doctor
@@ -81,7 +81,7 @@ def test_a_password_comes_from_the_users_own_file(
         listed(site, url)
         site.run("backup", "copy", LANGFLOW_DATABASE_URL=url).done()
         (site.folder / "copy").unlink()
-        (home / ".pgpass").chmod(0o644)  # libpq leaves a file out that others can read
+        (home / ".pgpass").chmod(0o644)  # libpq ignores a file that others can read
         site.run(*LIST, LANGFLOW_DATABASE_URL=url).failed(6, "asks for a password")
         (home / ".pgpass").unlink()
     elsewhere = site.folder / "passwords"
@@ -101,7 +101,7 @@ def test_a_service_names_what_a_url_lacks(
         f"[socket]\nhost={primary.folder}\nport={server.cluster.port}\nuser=langflow\n"
     )
     file = {"PGSERVICEFILE": str(services)}
-    at_host = "postgresql://db.example/?hostaddr=127.0.0.1&service=tcp"  # the URL comes first
+    at_host = "postgresql://db.example/?hostaddr=127.0.0.1&service=tcp"  # the URL takes precedence
     listed(site, at_host, **file)
     report = site.run("doctor", LANGFLOW_DATABASE_URL=at_host, **file).stdout
     assert "with TLS" in report

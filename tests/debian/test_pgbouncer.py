@@ -1,4 +1,4 @@
-"""Behind pgbouncer: commands work if they need a connection only for a transaction."""
+"""Through pgbouncer, commands work if they need a connection only for one transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..support.sites import Site
 from . import debian_server
 from .debian_server import Primary
 
-# With a single connection, a second one that is opened within a transaction would wait for ever.
+# With a single connection, opening a second one within a transaction would wait forever.
 POOLERS = {
     "transaction": ("transaction", 3),
     "transaction, one connection": ("transaction", 1),
@@ -47,19 +47,19 @@ def pooler(request: pytest.FixtureRequest, poolers: dict[str, Cluster]) -> Clust
 
 @pytest.fixture
 def pooled(site: Site, server: ServerDatabase, pooler: Cluster) -> Site:
-    """A site that reaches its database through the pooler, whose connections are all open."""
+    """A site that uses its database through the pooler."""
     site.settings["LANGFLOW_DATABASE_URL"] = pooler.url(server.name)
     site.settings["LANGFLOW_CONFIG_DIR"] = str(site.folder / "config")
     return site
 
 
 def states(pooler: Cluster, server: ServerDatabase) -> list[object]:
-    """Return what each of the pooler's connections to the server is set to."""
+    """Return the settings and leftovers of each of the pooler's connections to the server."""
     with ExitStack() as stack:
         found = []
         for _ in range(3):
             connection = stack.enter_context(closing(pooler.connect("langflow", server.name)))
-            connection.autocommit = False  # held, so that the next one gets another
+            connection.autocommit = False  # keep it, so that the next one gets another
             cursor = connection.cursor()
             cursor.execute(
                 "SELECT current_setting('lock_timeout'), current_setting('statement_timeout'),"
@@ -194,7 +194,7 @@ def test_what_the_pooler_refuses_is_one_sentence(
         assert words in error.error["message"]
         assert "\n" not in error.error["message"]
         assert "pass-of" not in error.stderr
-    # Its only connection is in the hands of another client.
+    # Another client uses its only connection.
     single = poolers["transaction, one connection"]
     with closing(single.connect("langflow", server.name)) as other:
         other.autocommit = False

@@ -21,7 +21,7 @@ READING = frozenset(
         "variable explain", "variable export", "variable list", "variable show", "whoami",
     )
 )  # fmt: skip
-"""The commands that change nothing in a database; all others are to be refused."""
+"""The commands that change nothing in a database; all others must be refused."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def replica(case_site: Site, server: ServerDatabase, primary: Primary, standby: 
 def test_every_command_that_only_reads_works(replica: Site) -> None:
     for command in ALL:
         if command.path in READING:
-            # `run` takes the place of the process that it is called in.
+            # `run` replaces its own process, so it needs a separate one.
             ask = replica.run if command.path == "run" else replica.call
             ask(*command.line, stdin=command.stdin).done()
 

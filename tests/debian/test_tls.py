@@ -1,4 +1,4 @@
-"""Connections by TLS: who verifies whom, and what is said where one of them refuses."""
+"""Connections with TLS: verification on both sides, and the errors if it fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_each_mode_that_can_be_met_is(
     at_host = {"host": HOST, "hostaddr": "127.0.0.1"}
     for number, (parameters, tls) in enumerate(
         (
-            ({}, "with TLS"),  # libpq prefers it
+            ({}, "with TLS"),  # libpq prefers TLS
             ({"sslmode": "disable"}, "no TLS"),
             ({"sslmode": "allow"}, "no TLS"),
             ({"sslmode": "require"}, "with TLS"),
@@ -57,7 +57,7 @@ def test_each_mode_that_can_be_met_is(
         assert len(server.key_ids()) == number + 1
         doctor = site.call("doctor", LANGFLOW_DATABASE_URL=setting).stdout
         assert f"schema public, {tls}" in doctor
-        assert "not encrypted" not in doctor  # to this machine itself
+        assert "not encrypted" not in doctor  # not for a server on this machine
 
 
 def test_doctor_notes_a_connection_over_a_network_without_tls(
@@ -94,7 +94,7 @@ def test_this_machine_is_told_from_others() -> None:
             "its certificate cannot be verified",
             "sslrootcert",
         ),
-        # With a root, sslmode=require is verify-ca, too.
+        # With a root certificate, sslmode=require means verify-ca.
         (
             {"sslmode": "require", "sslrootcert": "{stranger_root}"},
             "its certificate cannot be verified",

@@ -1,1 +1,1 @@
-"""The documents: their console blocks are run, their links followed, their pictures drawn."""
+"""Test the documents: run their console blocks, check their links, and draw their pictures."""

@@ -1,7 +1,7 @@
 """Run the documents' console blocks: ``python -m tests.docs [--update] [PAGE...]``.
 
-Without ``--update`` it says what differs; with it, the pages get what a run shows. Without PAGE it
-runs all pages, and draws the pictures.
+Without ``--update`` it prints the differences; with it, it writes the actual outputs into the
+pages. Without PAGE it runs all pages, and also draws the pictures.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from .pictures import PICTURES, content, draw, update
 
 
 def main() -> int:
-    """Run the pages that are named, or all."""
+    """Run the given pages, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m tests.docs", description=__doc__)
-    parser.add_argument("--update", action="store_true", help="write what a run shows")
-    parser.add_argument("--uid", type=int, help="run as this user, as root can")
+    parser.add_argument("--update", action="store_true", help="write the actual outputs")
+    parser.add_argument("--uid", type=int, help="run as this user; needs root")
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="README.md, docs/rotate.md ...")
     arguments = parser.parse_args()
     found = pages()

@@ -1,4 +1,4 @@
-"""Stand in for kubectl in a scene: what is applied must be valid by Kubernetes' own schemas."""
+"""A substitute for kubectl in scenes: it validates manifests by Kubernetes' own schemas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 
 def main() -> None:
-    """Take what documents do: apply a file, create a secret from a file, or patch one."""
+    """Do what the documents need: apply a file, create a secret from a file, or patch a secret."""
     arguments = sys.argv[1:]
     if arguments[:2] == ["apply", "-f"]:
         file = arguments[2]

@@ -1,11 +1,11 @@
-"""Find the code blocks of a Markdown page, and what its comments say of how to run them.
+"""Find the code blocks of a Markdown page, and the comments that say how to run them.
 
-A comment on a line of its own speaks for the code block that follows:
+A comment on its own line applies to the next code block:
 
-- ``<!-- scene: NAME -->`` starts anew: empty folders, a new shell, then scenes/NAME.sh.
-- ``<!-- exits: 0 4 -->`` gives the exit codes of the block's commands, if not all are 0.
-- ``<!-- types: y -->`` is what somebody types, one word for each question, ``^D`` for none.
-- ``<!-- not run: WHY -->`` leaves a ``sh`` block unrun; its syntax is checked all the same.
+- ``<!-- scene: NAME -->``: start with empty folders and a new shell, and run scenes/NAME.sh first.
+- ``<!-- exits: 0 4 -->``: the exit codes of the block's commands, if not all are 0.
+- ``<!-- types: y -->``: the input, one word for each question; ``^D`` ends the input.
+- ``<!-- not run: WHY -->``: only check the syntax of a ``sh`` block.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _COMMENT = re.compile(r"^ *<!-- (scene|exits|types|not run): (.*?) -->$")
 
 @dataclass
 class Block:
-    """A fenced code block: its language, its lines without the fence, and where they are."""
+    """A fenced code block: its language, its lines without the fence, and their position."""
 
     language: str
     lines: list[str]
     first: int
-    """The index of its first line in the page; of the closing fence, if there is none."""
+    """The index of its first line in the page; for an empty block, of the closing fence."""
     indent: str = ""
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class Block:
 
 @dataclass
 class Command:
-    """A command of a console block, and what is said to come of it."""
+    """A command of a console block, with its documented output and exit code."""
 
     text: str
     output: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What differs from run to run: ids, keys, times. It is masked before outputs are compared."""
+"""Mask what differs from run to run, such as ids, keys and times, before outputs are compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MASKS = [
     (re.compile(r"\b\d+ (?:bytes|kB|KiB)\b|\t\d{5,}\t"), "<size>"),
     (re.compile(r"\bpid \d+"), "pid <pid>"),
     (re.compile(r"\bof [\w-]+ \(uid \d+\)"), "of <user>"),
-    # Where a message is wrapped, and the width of a table's columns, follow from the above.
+    # The values above also change where a message is wrapped, and how wide a column is.
     (re.compile(r"\n {2,}(?=\S)"), " "),
     (re.compile(r"[─━-]{3,}"), "───"),
     (re.compile(r"  +"), "  "),
@@ -35,7 +35,7 @@ NAMED = re.compile(
 
 
 def masked(text: str) -> str:
-    """Return a text without what differs from run to run."""
+    """Return a text in which everything that differs from run to run is masked."""
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text

@@ -1,4 +1,4 @@
-"""Run the blocks of a page in order, and write what came of them back into the page."""
+"""Run the blocks of a page in order, and write their actual output back into the page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .shell import Shell, plain
 
 @dataclass
 class Outcome:
-    """What came of a block: the block, and the lines that it should have."""
+    """A block of a page, and the lines that it should have according to a run."""
 
     block: Block
     lines: list[str]
 
     @property
     def difference(self) -> str:
-        """What differs, other than ids and times; empty if nothing does."""
+        """A diff of the page and the run; empty if only ids and times differ."""
         before, after = (masked("\n".join(lines)) for lines in (self.block.lines, self.lines))
         if before == after:
             return ""
@@ -31,7 +31,7 @@ class Outcome:
 
 
 def run_page(text: str, *, uid: int | None = None) -> Iterator[Outcome]:
-    """Run a page's console and sh blocks; yield what came of each console block."""
+    """Run a page's console and sh blocks; yield the outcome of each console block."""
     with ExitStack() as stack:
         shell: Shell | None = None
         names: dict[str, str] = {}
@@ -63,8 +63,8 @@ def _run_script(shell: Shell, block: Block) -> None:
 def _transcript(shell: Shell, block: Block, names: dict[str, str]) -> list[str]:
     """Run the commands of a console block; return its lines as they should be.
 
-    A command may name what an earlier one printed: ``names`` has what an id or a key of the page is
-    in this run. What only differs in ids and times stays as it is in the page.
+    A command may use an id or a key that an earlier one printed: ``names`` maps those of the page
+    to those of this run. Output that only differs in ids and times keeps the page's text.
     """
     types = block.notes.get("types", "").split()
     lines: list[str] = []
@@ -99,8 +99,8 @@ def _renamed(text: str, names: dict[str, str]) -> str:
 
 
 def updated(text: str) -> str:
-    """Return a page whose console blocks show what a run shows."""
-    # From the last to the first: a block may get more lines or fewer.
+    """Return the page with the actual output in its console blocks."""
+    # From the last to the first, because the number of lines in a block may change.
     for outcome in reversed(list(run_page(text))):
         if outcome.difference:
             text = replace_block(text, outcome.block, outcome.lines)

@@ -1,7 +1,7 @@
-"""Draw the pictures of the documents: a terminal in which langkeys really runs.
+"""Draw the pictures of the documents by running langkeys in a terminal.
 
-The same run is drawn again by a test; a picture is only written anew where more than ids and times
-differ. It fetches nothing: its letters are those of whoever looks at it.
+A test draws the pictures again. A picture is only replaced if more than ids and times differ. It
+downloads no font: the viewer's own fonts are used.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ font-variant-east-asian: full-width; white-space: pre; }}
 
 @dataclass(frozen=True)
 class Picture:
-    """A session at a terminal: where it begins, and what is typed."""
+    """A terminal session: the scene that it starts from, and the commands that are typed."""
 
     name: str
     title: str
@@ -74,7 +74,7 @@ class Picture:
 
     @property
     def drawn(self) -> str:
-        """The picture as it was drawn last."""
+        """The picture in its file."""
         return self.path.read_text(encoding="utf-8")
 
 
@@ -126,7 +126,7 @@ def draw(picture: Picture) -> str:
 
 
 def content(svg: str) -> list[str]:
-    """Return the lines of a picture, each with the styles of its parts, without ids and times."""
+    """Return the lines of a picture with their styles; ids and times are masked."""
     styles = dict(re.findall(r"\.[\w-]+-(r\d+) \{ (.*?) \}", svg))
     lines: dict[float, list[tuple[float, str, str]]] = {}
     for text in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):

@@ -1,7 +1,7 @@
-"""Make the database of a scene on the run's PostgreSQL: ``python -m tests.docs.postgres``.
+"""Create a scene's database on the test run's PostgreSQL: ``python -m tests.docs.postgres``.
 
-Prints the settings of a server that has it, as lines of a ``.env``. What the documents call
-db.example.com is that database: its address goes to a file of the scene's HOME.
+It prints the settings of a Langflow server with this database, as lines of a ``.env``. The
+documents call its host db.example.com; the real address is written to a file in the scene's HOME.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ADDRESS = "db.example.com:5432/langflow"
 
 
 def main() -> None:
-    """Make a database, or stay connected to one until this process is ended."""
+    """Create a database, or stay connected to one until this process is killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.docs.postgres", description=__doc__)
     parser.add_argument("--stay", metavar="NAME", help="connect to a database as its server does")
     name = parser.parse_args().stay
@@ -38,7 +38,7 @@ def main() -> None:
     print("LANGFLOW_AUTO_LOGIN=false")
     print("LANGFLOW_SUPERUSER=administrator")
     print(f"LANGFLOW_SUPERUSER_PASSWORD={PASSWORD}")
-    # The secret key's file and pg_dump must exist before anything is typed.
+    # The commands in the documents need the file of the secret key, and pg_dump.
     (Path.cwd() / "secret_key").write_text(secrets.token_urlsafe(32))
     (Path(os.environ["HOME"]) / ".binaries").write_text(str(cluster.binaries))
 

@@ -1,6 +1,6 @@
 """Write ``docs/commands.md`` and the man page from the parser: ``python -m tests.docs.reference``.
 
-Both are made of the pages that ``--help`` shows, so that they say the same.
+Both use the pages that ``--help`` shows, so their content is the same.
 """
 
 from __future__ import annotations
@@ -168,14 +168,14 @@ def _definitions(rows: Rows) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """Escape what roff would take for its own."""
+    """Escape characters that have a special meaning in roff."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
     escaped = escaped.replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped.replace('"', "\\(dq")
 
 
 MADE = {"commands.md": commands_page, "langkeys.1": man_page}
-"""The files in docs/ that are made from the parser."""
+"""The files in docs/ that are generated from the parser."""
 
 
 if __name__ == "__main__":

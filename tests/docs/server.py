@@ -1,7 +1,7 @@
-"""Stand in for a Langflow server in a scene: ``python -m tests.docs.server ADDRESS [OPTIONS]``.
+"""A substitute for a Langflow server in scenes: ``python -m tests.docs.server ADDRESS [OPTIONS]``.
 
-Of a database it answers ``whoami`` by the hash of the key, as a server does; without one it is the
-Langflow in memory of the tests, with a user ci whose key goes to a file.
+With a database it answers ``whoami`` by the hash of the key, as a server does. Without one it is
+the tests' fake Langflow, with a user ci whose key is written to a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..support.servers import Request, serving
 
 
 class OnDatabase(Langflow):
-    """A server that authenticates keys by a database, and keeps it open, as servers do."""
+    """A server that looks up keys in a database and keeps it open, as Langflow does."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("1.13.0")
@@ -31,7 +31,7 @@ class OnDatabase(Langflow):
         self.connection.execute("SELECT count(*) FROM user").fetchone()
 
     def answer(self, request: Request) -> tuple[int, Any]:
-        """Answer whoami by the database; everything else as the Langflow in memory."""
+        """Answer whoami from the database, and everything else like the fake Langflow."""
         if request.path != "/api/v1/users/whoami":
             return super().answer(request)
         key_hash = hashlib.sha256((request.api_key or "").encode()).hexdigest()
@@ -48,7 +48,7 @@ class OnDatabase(Langflow):
 
 
 def main() -> None:
-    """Serve until ended; the file of HOME that translates the address says that it is there."""
+    """Serve until killed. The file in HOME with the real address shows that the server is up."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("--database", type=Path)

@@ -1,7 +1,7 @@
-"""A shell at a terminal, in which the commands of a document are typed one after the other.
+"""A shell on a terminal that runs the commands of a document one after the other.
 
-The documents' folders stand for folders of the same length below /tmp, so that tables come out as
-they would there; commands are translated on their way in, and outputs on their way back.
+Each folder that the documents name is replaced by one below /tmp. Its path has the same length, so
+that tables have the same layout. Paths are replaced in commands, and restored in outputs.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from ..support import postgresql
 from .markdown import ROOT
 
 PLACES = ("/srv/langflow", "/run/secrets", "/var/backups", "/etc/langflow", "/home/admin")
-"""The folders that documents name; a shell begins in the first, the last is its HOME."""
+"""The folders that documents name. A shell starts in the first; the last is its HOME."""
 
 SERVERS = ("https://langflow.example.com", "http://localhost:7860", "db.example.com:5432/langflow")
-"""The servers that documents name; a scene may start one of them, or have a database of its own."""
+"""The servers that documents name. A scene may start one, or create a database on the last."""
 
 COLUMNS = 100
 PATIENCE = 60.0
-"""Seconds after which a command is given up."""
+"""How many seconds to wait for a command."""
 
 _SHOWN = b"\x1e"
 _SCENES = Path(__file__).parent / "scenes"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
-# Commands come by one pipe, each ended by a NUL; exit codes go back by another. What a failing
-# line leaves counts, wherever in a block it is. A mark on the terminal says that all was shown.
+# The shell reads commands from one pipe, each ended by a NUL, and writes exit codes to another. If
+# any line of a block fails, the block fails. A mark on the terminal ends the output of a command.
 _LOOP = """
 trap 'failed=$?' ERR
 while IFS= read -r -d '' -u {commands} line; do
@@ -114,7 +114,7 @@ class Shell:
         self.close()
 
     def close(self) -> None:
-        """End the shell and what it started, and remove its folders."""
+        """Kill the shell and its children, and remove its folders."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -125,7 +125,7 @@ class Shell:
     def run(self, command: str, types: list[str] | None = None) -> tuple[str, int]:
         """Run a command; return what the terminal showed, and the exit code.
 
-        ``types`` loses what was typed: a word for each question.
+        ``types`` has a word for each question; the words that are typed are removed from it.
         """
         os.write(self._commands, self._inward(command).encode() + b"\0")
         screen, typed_at = b"", 0
@@ -152,7 +152,7 @@ class Shell:
         return self._outward(text.replace("\r\n", "\n")), code
 
     def _made_folder(self, place: str) -> Path:
-        """Make a folder whose path is as long as the one that it stands for."""
+        """Create a folder whose path is as long as the path that it replaces."""
         length = len(place) - len("/tmp/")
         while True:
             path = Path("/tmp") / os.urandom(16).hex()[:length]
@@ -180,25 +180,26 @@ class Shell:
         return text
 
     def _servers(self) -> Iterator[tuple[str, str]]:
-        # A scene writes the address of a server it started to a file of its HOME.
+        # A scene writes the real address of its server to a file in its HOME.
         for server in SERVERS:
             file = self.folders[PLACES[-1]] / f".{re.sub(r'[^a-z0-9]+', '-', server)}"
             if file.exists():
                 url = file.read_text(encoding="utf-8").strip()
                 yield server, url
-                # As it is in the names of files.
+                # The form that is used in file names.
                 yield re.sub("[:/]", "-", server), re.sub("[:/]", "-", url)
 
 
 def plain(text: str) -> str:
-    """Return what a terminal showed without colours and the like."""
+    """Return a terminal's output without escape sequences."""
     return _ESCAPE.sub("", text)
 
 
 def _as_user(uid: int | None) -> list[str]:
-    """Return how to run a command as a user, with root's group as in a container of Langflow.
+    """Return the start of a command that runs as a user with group 0, as in a Langflow container.
 
-    That user may read every file, as this Python may be where others cannot look; not write any.
+    The user may read every file, because this Python may be in a folder that only root can read,
+    but gets no additional right to write.
     """
     if uid is None:
         return []
@@ -207,7 +208,7 @@ def _as_user(uid: int | None) -> list[str]:
 
 
 def can_run_as(uid: int) -> bool:
-    """Tell whether commands can be run as a user, here and with this Python."""
+    """Return whether this Python can run commands as another user on this machine."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         return False
     tried = subprocess.run([*_as_user(uid), sys.executable, "-c", ""], check=False)

@@ -1,4 +1,4 @@
-"""Take into the site what the pages link to outside docs/: the examples, and the root's documents.
+"""Add the files to the site that pages link to outside docs/: examples, and root documents.
 
 MkDocs calls these functions; see mkdocs.yml.
 """
@@ -26,7 +26,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links lead to where the files are in the site."""
+    """Change links to the paths that files have in the site."""
     if page.file.src_path.startswith("examples/"):
         return markdown
     if page.file.src_path in _DOCUMENTS:

@@ -1,4 +1,4 @@
-"""Every code block of the documents is run and compared, or is a part of an example that is."""
+"""Every code block of the documents is run and compared, or quotes an example that is tested."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_page_shows_what_its_commands_show(name: str) -> None:
         if re.search(rf"\b{program} -", typed) and shutil.which(program) is None:
             pytest.skip(f"needs {program}")
     if "<!-- scene: postgresql -->" in TEXTS[name]:
-        postgresql.cluster()  # or it is skipped
+        postgresql.cluster()  # skips the test if it cannot start
     differences = [
         f"{name}, line {outcome.block.first + 1}:\n{outcome.difference}"
         for outcome in run_page(TEXTS[name])
@@ -79,7 +79,7 @@ def test_what_is_quoted_is_in_an_example(name: str, block: Block) -> None:
     assert any(block.text in text for text in EXAMPLES.values()), (name, block.text)
 
 
-# The machinery itself
+# Tests of the machinery
 
 _PAGE = """\
 <!-- scene: empty -->
@@ -96,7 +96,7 @@ def test_a_run_is_written_into_a_page_and_then_compared() -> None:
     page = updated(_PAGE.replace("```console", "<!-- exits: 3 0 -->\n```console"))
     assert "$ echo one; (exit 3)\none\n$ printf" in page
     assert "\n/home/admin/x\n7a1b2c3d\n5\n" in page
-    # Another id is the same, another number is not.
+    # A different id is ignored, a different number is not.
     assert not next(run_page(page.replace("7a1b2c3d\n5", "0fffffff\n5"))).difference
     assert "+5" in next(run_page(page.replace("\n5\n", "\n6\n"))).difference
 

@@ -1,7 +1,7 @@
-"""The deployments under examples/ do what they say: their commands are run, in their order.
+"""Run the commands of the deployments in examples/ in their order.
 
-As the same user, in the same folders, with the same settings; without the engine that would run
-them. .ci/run lints the files with what their formats have for it.
+They run as the same user, in the same folders and with the same settings, but without Docker,
+Kubernetes or systemd. ``.ci/run`` checks the files with linters for their formats.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_the_services_of_compose_run_in_their_order(shell: Shell) -> None:
     assert run(shell, "langkeys whoami --api-key - < app-key | cut -f 6") == "app\n"
     if UID is not None:
         assert run(shell, "stat -c %u:%g .env app-key langflow.db") == "1000:0\n" * 3
-    # The command line of a single command is that of the image.
+    # Single commands use the image's entry point.
     entry = re.search(r"^ENTRYPOINT (.*)$", CONTAINERFILE, re.MULTILINE)
     assert entry is not None
     assert "entrypoint" not in services["langkeys"]
@@ -125,7 +125,7 @@ def test_the_containers_of_kubernetes_run_in_their_order(shell: Shell) -> None:
         shell, *(line_of(server) for server in SERVER["containers"] if server["name"] == "langflow")
     )
     (rotation,) = ROTATION["containers"]
-    # All settings are the pod's: init has written no file with a secret.
+    # All settings come from the pod: init has written no file with a secret.
     assert run(shell, "ls -A").split() == [
         "app-key", "first", "langflow.db", "langkeys-audit.jsonl",
     ]  # fmt: skip
@@ -134,7 +134,7 @@ def test_the_containers_of_kubernetes_run_in_their_order(shell: Shell) -> None:
     for file in ("first", "app-key"):  # the old one still works
         assert run(shell, f"langkeys whoami --api-key - < {file} | cut -f 6") == "app\n"
     run(shell, ensure, line_of(rotation))
-    # What single commands are for.
+    # The container for single commands.
     (tools,) = [found for found in SERVER["containers"] if found["name"] == "langkeys"]
     assert tools["envFrom"] == rotation["envFrom"]
     assert run(shell, "langkeys api-key list | cat").count("\tapp\t") == 3
@@ -209,5 +209,5 @@ def test_the_workflow_has_a_key_for_its_run_alone() -> None:
         assert run(shell, listed) == "ci\nci-42\n"
         run(shell, f"bash -e <<'STEP'\n{revoke['run']}STEP")
         assert run(shell, listed) == "ci\n"
-        # A run that made no key has none to revoke.
+        # A run that created no key has none to revoke.
         run(shell, "rm key", f"bash -e <<'STEP'\n{revoke['run']}STEP")

@@ -22,7 +22,7 @@ def prose(text: str) -> str:
 
 
 def anchors(text: str) -> list[str]:
-    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    """Return the anchors of a page's headings, as GitHub and MkDocs generate them."""
     found: list[str] = []
     for heading in re.findall(r"^#+ +(.*?)\s*$", prose(text), re.MULTILINE):
         words = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower())
@@ -31,7 +31,7 @@ def anchors(text: str) -> list[str]:
 
 
 def links(text: str) -> list[tuple[bool, str, str]]:
-    """Return the links of a page: whether it is a picture, what it says, where it leads."""
+    """Return the links of a page: whether it is a picture, its text, and its target."""
     return [
         (mark == "!", words, target)
         for mark, words, target in _LINK.findall(_CODE.sub("", prose(text)))

@@ -1,4 +1,4 @@
-"""The pictures show what a terminal shows today."""
+"""The pictures match the current output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference of commands and the man page are those of the parser."""
+"""The command reference and the man page match the parser."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_reference_names_every_command_with_all_its_options(path: str) -> No
 
 @pytest.fixture(scope="module")
 def manual() -> str:
-    """What man shows."""
+    """The text that man shows."""
     groff = shutil.which("groff")
     if groff is None:
         pytest.skip("groff is not installed")

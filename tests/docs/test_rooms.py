@@ -1,4 +1,4 @@
-"""The architecture page is the architecture: its map, and the files that it names."""
+"""The map of the architecture page matches the code, and the files that the page names exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rows(text: str) -> list[tuple[str, str]]:
 
 
 def test_the_map_is_that_of_the_rooms() -> None:
-    assert rows(TEXT) == rows(with_map(TEXT)), "make it anew: python -m tests.docs --update"
+    assert rows(TEXT) == rows(with_map(TEXT)), "update it: python -m tests.docs --update"
 
 
 def test_a_room_that_is_missing_or_imports_something_else_is_noticed() -> None:

@@ -1,4 +1,4 @@
-"""Options of the fault tests; known only where tests/faults is named on pytest's command line."""
+"""Options of the fault tests. pytest only knows them if its command line names tests/faults."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "sample(count): run so many of its parameters without --full, 0 for none"
+        "markers", "sample(count): without --full, run only the first ``count`` parameter sets"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, without --full, what would make the default run minutes longer."""
+    """Without --full, leave out tests that would make the default run minutes longer."""
     if config.getoption("full", False):
         return
     taken: dict[str, int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""apply, killed at each step and at random moments, and by several processes at once."""
+"""apply is killed at each step and at random moments, or runs several times in parallel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ users:
 
 @pytest.fixture
 def declared(site: Site) -> Declared:
-    """A site on which the manifest is applied and everything of it is to change again."""
+    """A site on which the manifest has been applied, and all of it is due to change again."""
     found = Declared(site)
     site.settings["LANGKEYS_AUDIT_LOG"] = str(site.folder / "audit.jsonl")
     found.write(MANIFEST, partner=new_key(), token="one")
@@ -114,7 +114,7 @@ def test_a_renewal_that_dies_at_a_step_is_completed_by_the_next(
     before = {name: declared.out(name) for name in ("key", "graced")}
     died = declared.site.run("apply", "-f", "m.yaml", "--yes", LANGKEYS_FAILPOINT=step)
     assert died.code == -9
-    # At every moment the files have keys that work.
+    # The keys in the files work at any time.
     for name in ("key", "graced"):
         declared.assert_accepted(declared.out(name), "ci")
     assert_declared(declared, graced=2)

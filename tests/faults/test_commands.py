@@ -1,4 +1,4 @@
-"""Every other command that writes: killed, on full disks, and many of them at once."""
+"""Every other command that writes: killed, on a full disk, and many in parallel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..support.vault import Vault
 
 @dataclass(frozen=True)
 class Write:
-    """A command, and by how many rows a table may be longer or shorter after it."""
+    """A command, and by how many rows it may change the size of a table."""
 
     arguments: tuple[str, ...]
     table: str = "apikey"
@@ -35,7 +35,7 @@ WRITES = (
     Write(("api-key", "create", "--count", "50"), difference=(0, 50)),
     Write(("api-key", "revoke", "a", "b", "c", "--yes"), difference=(0, -3)),
     Write(("api-key", "prune", "--older-than", "1d", "--yes"), difference=(0, -20)),
-    # The new keys come first, then the old ones go: both work in between, never neither.
+    # New keys are created before the old ones are revoked: at least one of both always works.
     Write(("api-key", "rotate", "a", "b", "--yes"), difference=(0, 2)),
     Write(("api-key", "ensure", "app", "--value-file", "key"), difference=(0, 1)),
     Write(("api-key", "update", "a", "--name", "z")),
@@ -113,7 +113,7 @@ def test_a_command_that_is_killed_has_done_all_or_nothing(
                 assert process.wait() == 0, process.stderr and process.stderr.read()
                 duration = time.monotonic() - start
                 continue
-            if number % 2:  # half of them around the commit: its line in the trail comes first
+            if number % 2:  # half of them near the commit, which comes after its audit line
                 while process.poll() is None and not log.exists():
                     time.sleep(0.0005)
                 time.sleep(chance.uniform(0, 0.02))

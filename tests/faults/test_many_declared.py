@@ -1,4 +1,4 @@
-"""A manifest of very many users and variables: planned and applied at once, in little memory."""
+"""A manifest with very many users and variables is planned and applied in little memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..support.sites import Site
 
 VARIABLES = 5
 
-# Runs langkeys and says on stderr's last line how long it computed and how much it had in memory.
+# Runs langkeys, and prints its CPU time and peak memory as the last line of stderr.
 _PROGRAM = """
 import resource, sys, time
 from langkeys.cli import main
@@ -50,7 +50,7 @@ def declare(site: Site, users: int) -> Declared:
 
 
 def measured(declared: Declared, *arguments: str) -> tuple[float, int, int]:
-    """Return seconds of CPU, megabytes at the most, and how many changes there are."""
+    """Return seconds of CPU, the peak memory in megabytes, and the number of changes."""
     command = (sys.executable, "-c", _PROGRAM)
     result = declared.site.run(*arguments, "-f", "m.yaml", command=command).done()
     seconds, megabytes = result.stderr.splitlines()[-1].split()
@@ -65,7 +65,7 @@ def test_2000_users_and_10000_variables(site: Site) -> None:
     ):  # fmt: skip
         seconds, megabytes, found = measured(declared, *arguments)
         assert found == changes
-        # 2 seconds and 75 MB where nothing else runs; a small command has 36 MB.
+        # On an idle machine: 2 seconds and 75 MB. A small command needs 36 MB.
         assert seconds < 6, arguments
         assert megabytes < 120, arguments
     rows = declared.database.rows("SELECT count(*), count(DISTINCT user_id) FROM variable")

@@ -1,4 +1,4 @@
-"""Several users of one deployment: root beside a server's user, in every order."""
+"""Several system users on one deployment: root, the server's user and another, in any order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..support.sites import Site
 
 pytestmark = needs_root
 
-# The interpreter may be in a folder of root's, so the user changes only after all imports.
+# The interpreter may be in a folder that only root can read, so all imports come before setuid.
 _AS_USER = """
 import contextlib, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -50,7 +50,7 @@ sys.exit(langkeys.cli.main(sys.argv[3:]))
 def run_as(
     uid: int, site: Site, *arguments: str, code: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Run langkeys as a user of the group 0 without HOME, as in a container of OpenShift."""
+    """Run langkeys as a user with group 0 and without HOME, as in a container on OpenShift."""
     checkout = str(Path(langkeys.__file__).resolve().parents[1])
     done = subprocess.run(
         [sys.executable, "-c", _AS_USER, checkout, str(uid), *arguments],
@@ -72,7 +72,7 @@ def owner(path: Path) -> tuple[int, int, int]:
 
 @pytest.fixture
 def open_site() -> Iterator[Site]:
-    """An empty folder that other users can reach, unlike those that pytest makes."""
+    """An empty folder that other users can enter, unlike the folders that pytest creates."""
     with tempfile.TemporaryDirectory(prefix="langkeys-") as folder:
         place = Path(folder).resolve()
         place.chmod(0o755)
@@ -83,7 +83,7 @@ def open_site() -> Iterator[Site]:
 
 @pytest.fixture
 def server_site(open_site: Site) -> Site:
-    """An empty folder of a server's user; the configured config folder does not exist yet."""
+    """An empty folder of the server's user; the configured config folder does not exist yet."""
     give(open_site.folder, SERVER, 0, mode=0o755)
     open_site.settings = {"LANGFLOW_CONFIG_DIR": str(open_site.folder / "data" / "config")}
     return open_site
@@ -97,7 +97,7 @@ def test_what_root_makes_is_the_servers(server_site: Site) -> None:
     folder = server_site.folder
     for made in (".env", "langflow.db", "app-key", "langkeys-audit.jsonl"):
         assert owner(folder / made) == (SERVER, 0, 0o600), made
-    # By default the log is in the config folder, which is made as a server makes it.
+    # By default the log is in the config folder, which is created as a server creates it.
     server_site.call("api-key", "create", LANGKEYS_AUDIT_LOG="").done()
     env = folder / ".env"
     lines = [line for line in env.read_text().splitlines() if "AUDIT_LOG" not in line]
@@ -108,7 +108,7 @@ def test_what_root_makes_is_the_servers(server_site: Site) -> None:
         assert owner(folder / made) == (SERVER, 0, 0o755), made
     for roots in ("root-key", "copy.db"):
         assert owner(folder / roots)[0] == 0, roots
-    # And the server's user goes on with all of it.
+    # The server's user can continue with all these files.
     server_site.path = Path("langflow.db")
     assert "sk-" in run_as(SERVER, server_site, "api-key", "create").stdout
     run_as(SERVER, server_site, "api-key", "ensure", "app", "--value-file", "app-key")
@@ -151,7 +151,7 @@ def test_root_the_server_and_another_user_in_any_order(
         assert owner(folder / value)[2] == 0o600
     listed = run_as(SERVER, open_site, "api-key", "list").stdout.splitlines()
     assert sorted(line.split("\t")[1] for line in listed) == sorted(f"app-{uid}" for uid in order)
-    # A log of another is a warning, never an error; its lines stay whole.
+    # A log of another user is a warning, never an error; its lines stay complete.
     log = folder / "config" / "langkeys-audit.jsonl"
     assert all(line.startswith("{") and line.endswith("}") for line in log.read_text().splitlines())
     run_as(SERVER, open_site, "doctor")

@@ -1,4 +1,4 @@
-"""Files beside the database that somebody else could have written make nothing happen."""
+"""Files next to the database that another user could have written have no effect."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def forged(filled: Vault, target: Path, *, witnesses: bool = False) -> Path:
-    """Plant a journal that would have the new key of a rotation put into ``target``."""
+    """Plant a forged journal, which says that ``target`` gets the new key of a rotation."""
     payload = target.with_name(f".{target.name}.langkeys-rotation")
     payload.write_text(OTHER_SECRET_KEY)
     journal = filled.site.folder / ".langflow.db.langkeys-rotation"

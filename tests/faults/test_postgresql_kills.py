@@ -1,4 +1,4 @@
-"""A rotation on PostgreSQL that dies at any moment: langkeys itself, or its session."""
+"""A rotation on PostgreSQL in which langkeys or its session is killed at any moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..support.server_vaults import RECOVER, ROTATE, ServerVault
 from ..support.sites import Site
 
 COMMIT_SECONDS = 0.004
-"""The time after the COMMIT was sent in which half of the deaths are."""
+"""Most kills at the commit happen within this time."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def vault(site: Site, superuser: str) -> ServerVault:
 
 @pytest.fixture
 def network(vault: ServerVault) -> Iterator[Proxy]:
-    """What the site reaches its server by."""
+    """The proxy between the site and its server."""
     port = vault.server.cluster.port
     with proxy(port) as found:
         url = vault.server.url.replace(f":{port}/", f":{found.port}/")
@@ -41,10 +41,10 @@ def network(vault: ServerVault) -> Iterator[Proxy]:
 
 
 def outcome(vault: ServerVault, key: str) -> str:
-    """Assert that the next command leaves one key for all values; return the rotation's result."""
+    """Assert that one key decrypts all values after the next command; return what it did."""
     vault.site.call(*RECOVER).done()
     for path in vault.folder.glob(".*.tmp*"):
-        path.unlink()  # a copy or a journal that was not complete; the next rotation does so
+        path.unlink()  # an incomplete copy or journal, which the next rotation would remove
     return "undone" if vault.assert_whole() == key else "completed"
 
 
@@ -74,7 +74,7 @@ def test_killed_at_any_moment_one_key_is_left_for_all(
                 time.sleep(window * chance.uniform(0, 0.7))
                 process.kill()
             assert process.wait(60) in (0, -9)
-        if number == 0:  # the time in which it works
+        if number == 0:  # not killed: measures how long it works
             window = time.monotonic() - start
             continue
         network.heal()
@@ -111,7 +111,7 @@ def test_a_session_ended_at_any_moment_leaves_one_key_for_all(
         if number == 0:
             window = time.monotonic() - start
             continue
-        # Its own report is already true; a lost connection must not leave a mix.
+        # The command's own report must be true; a lost connection must not leave two keys in use.
         is_done = result.code == 0
         assert is_done or result.code in (1, 6), result
         landed[f"{outcome(vault, key)}, exit {result.code}"] += 1

@@ -1,4 +1,4 @@
-"""Random inputs to what users and files may say: a clean error or success, and nothing lost."""
+"""Random arguments and files: each ends in success or a clean error, and no data is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ODD = st.one_of(
     st.sampled_from(["gAAAAA", "sk-", "lf-sso:v1:", "NULL", "true", "'; --", "../..", "9" * 30]),
     st.sampled_from(TOKENS),
 )
-# What is said of arguments may be shown; no token is one.
+# Errors may repeat arguments, so no argument looks like a token.
 TYPED = ODD.filter(lambda text: "gAAAAA" not in text)
 LEVELS = st.recursive(
     ODD | st.none() | st.booleans() | st.integers(),
@@ -41,7 +41,7 @@ LEVELS = st.recursive(
 
 
 def clean(act: object, *arguments: object) -> None:
-    """Call and accept a result or an error of ours, nothing else."""
+    """Call a function; accept success or an error of langkeys, nothing else."""
     try:
         act(*arguments)  # type: ignore[operator]
     except LangkeysError as error:

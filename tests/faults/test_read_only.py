@@ -1,4 +1,4 @@
-"""Databases that may only be read: a mount that is read-only, and a user who may not write."""
+"""Databases that can only be read: on a read-only mount, or by a user who may not write."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MISSING = "changes of a running server may be missing"
 
 @pytest.fixture
 def key(site: Site, database: Database, superuser: str) -> SampleKey:
-    """A database in WAL mode that nobody has open, in a folder of its own."""
+    """A key in a database in WAL mode that no process has open, in its own folder."""
     folder = site.folder / "data"
     folder.mkdir()
     database.use_wal()
@@ -52,7 +52,7 @@ def key(site: Site, database: Database, superuser: str) -> SampleKey:
 
 @contextmanager
 def folder_without_write(site: Site) -> Iterator[None]:
-    """Let neither the folder nor the file be written, for a user whom modes bind."""
+    """Make the folder and the file read-only, for users to whom file modes apply."""
     folder, file = site.database.path.parent, site.database.path
     file.chmod(0o444)
     folder.chmod(0o555)
@@ -134,7 +134,7 @@ def test_a_log_that_is_left_alone_is_never_passed_over(
 
 @pytest.fixture
 def snapshot(site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
-    """A store that is read as an immutable file: opening it otherwise fails, as on such a mount."""
+    """A store that is read as an immutable file: opening it normally fails, as on such a mount."""
     prepare = database_module.Database._prepare
 
     def unable(self: database_module.Database, **named: object) -> None:
@@ -202,7 +202,7 @@ exec "$@"
 
 
 def mounted(site: Site, *arguments: str) -> Result:
-    """Run langkeys where the database's folder is mounted read-only, for this process alone."""
+    """Run langkeys with the database's folder mounted read-only, only for this process."""
     folder = str(site.database.path.parent)
     inside = ("unshare", "-m", "sh", "-c", _MOUNTED, "sh", folder, sys.executable, "-m", "langkeys")
     return site.run(*arguments, command=inside)

@@ -1,4 +1,4 @@
-"""After a rotation the old secret key decrypts nothing in the database, deleted or not."""
+"""After a rotation, the old secret key decrypts nothing in the database, not even deleted rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEP = "before-cleaning"
 
 @pytest.fixture
 def old(site: Site, superuser: str, database: Database) -> Vault:
-    """A site with tokens in its free pages, as left by a SQLite that does not overwrite them."""
+    """A site with tokens in free pages, as left by a SQLite build without secure_delete."""
     found = vault.create(site, superuser)
     with closing(sqlite3.connect(found.database)) as connection:
         connection.execute("PRAGMA secure_delete = OFF")
@@ -45,10 +45,10 @@ def under_the_old_key(found: Vault) -> int:
 
 
 def tokens(path: Path) -> list[str]:
-    """Return the values of the tokens in a file that the old secret key decrypts."""
+    """Decrypt the tokens in a file with the old secret key; return the values."""
     found = []
     for token in re.findall(rb"gAAAAA[A-Za-z0-9_-]{60,}={0,2}", path.read_bytes()):
-        with contextlib.suppress(InvalidToken):  # one that is cut, or under the new key
+        with contextlib.suppress(InvalidToken):  # it is cut off, or encrypted with the new key
             found.append(decrypted(token.decode()))
     return found
 
@@ -79,7 +79,7 @@ def test_a_rotation_killed_while_it_cleans_is_complete(old: Vault) -> None:
 
 @pytest.mark.skipif(not os.access("/sys/kernel", os.W_OK), reason="not root, or no sysfs")
 def test_where_there_is_no_room_for_temporary_files_it_is_a_warning(old: Vault) -> None:
-    # A file system without a free byte: SQLite would write its copy of the database there.
+    # SQLite would write its copy of the database to this file system, which is full.
     done = old.site.run(*ROTATE, SQLITE_TMPDIR="/sys/kernel").done()
     assert "free pages" in done.stderr
     assert "/sys/kernel has 0 bytes free" in done.stderr

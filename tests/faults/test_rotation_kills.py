@@ -1,4 +1,4 @@
-"""A rotation of the secret key that dies, at every step and at any moment."""
+"""A rotation of the secret key is killed, at every step and at any moment."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def filled(site: Site, superuser: str, database: Database) -> Vault:
     return vault.create(site, superuser)
 
 
-SETTLE = ("api-key", "migrate")
+RECOVER = ("api-key", "migrate")
 """A command that writes, so that it recovers a rotation, but changes nothing else here."""
 
 
-def assert_only_told(found: Vault, *, is_unfinished: bool) -> None:
+def assert_only_reported(found: Vault, *, is_unfinished: bool) -> None:
     """Assert that commands that only read report the unfinished rotation, and change nothing."""
     folder = found.site.folder
 
@@ -64,8 +64,8 @@ def test_a_rotation_killed_at_a_step_is_completed_or_undone_by_the_next_command(
         killed = found.site.run(*ROTATE, LANGKEYS_FAILPOINT=step)
         assert killed.code == -9
         is_unfinished = step in ("journal-written", "key-staged", *BEFORE[-1:], *AFTER[:2])
-        assert_only_told(found, is_unfinished=is_unfinished)
-        said = found.site.call(*SETTLE).done()
+        assert_only_reported(found, is_unfinished=is_unfinished)
+        said = found.site.call(*RECOVER).done()
         key = found.assert_whole()
         assert (key == SECRET_KEY) is (step in BEFORE)
         assert ("was interrupted" in said.stderr) == is_unfinished
@@ -79,7 +79,7 @@ def test_a_rotation_killed_at_a_step_is_completed_or_undone_by_the_next_command(
 def test_a_rotation_that_a_disk_fails_at_a_step_leaves_one_key_for_all(
     filled: Vault, step: str
 ) -> None:
-    # SQLite's own part fails as the database does.
+    # A failure within SQLite has the exit code of the database.
     code = 6 if step == "before-commit" else 1
     failed = filled.site.run(*ROTATE, LANGKEYS_FAILPOINT=f"{step}=error")
     failed.failed(code, "Input/output error")
@@ -88,7 +88,7 @@ def test_a_rotation_that_a_disk_fails_at_a_step_leaves_one_key_for_all(
 
 
 def wait_for_writing(found: Vault, process: subprocess.Popen[bytes]) -> float:
-    """Return when the first file of a rotation, its backup, appears."""
+    """Wait for the first file of a rotation, its backup; return the time."""
     while process.poll() is None:
         if any(found.site.folder.glob("*.backup-*")) or any(found.site.folder.glob(".*.backup-*")):
             break
@@ -107,16 +107,16 @@ def test_a_rotation_killed_at_any_moment_leaves_one_key_for_all(
         found = vault.copied(original, tmp_path / "copy")
         with found.site.spawn(*ROTATE, stdout=subprocess.DEVNULL) as process:
             start = wait_for_writing(found, process)
-            if number == 0:  # the time in which it writes
+            if number == 0:  # not killed: measures how long it writes
                 assert process.wait() == 0
                 window = time.monotonic() - start
                 continue
             time.sleep(window * chance.uniform(0, 1))
             process.kill()
-        found.site.call(*SETTLE).done()
+        found.site.call(*RECOVER).done()
         is_old = found.key_file.read_text() == SECRET_KEY
         for path in found.site.folder.glob(".langflow.db.*.tmp*"):
-            path.unlink()  # a copy or a journal that was not complete; the next rotation does so
+            path.unlink()  # an incomplete copy or journal, which the next rotation would remove
         found.assert_whole()
         if process.returncode == 0:
             landed["after it had ended"] += 1

@@ -1,4 +1,4 @@
-"""Rotations that must not be: beside others, against settings, on full and broken disks."""
+"""Rotations that are refused or fail: other processes, wrong settings, full and broken disks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_of_two_rotations_at_once_one_wins_and_the_other_says_so(
             _, err = process.communicate(timeout=60)
         results.append((process.returncode, err.decode()))
     codes = sorted(code for code, _ in results)
-    # If the first ends before the second begins, both may succeed.
+    # If the first ends before the second starts, both may succeed.
     assert codes[0] == 0
     assert codes[1] in (0, 1, 2, 5, 6)
     if codes[1]:
@@ -256,7 +256,7 @@ def test_a_limit_of_file_sizes_leaves_one_key_for_all(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Callable[[int], Path]:
-    """Mount a disk of so many bytes; only root can."""
+    """Return a function that mounts a disk of a size in bytes; needs root."""
     mounted = []
 
     def make(size: int) -> Path:
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_one_key_for_all(
     original = vault.create(site, superuser, keys=500)
     size = sum(path.stat().st_size for path in site.folder.rglob("*") if path.is_file())
     outcomes = set()
-    # Room for nothing, for a part of the backup, for all of it, for a part of the log, for all.
+    # Free space for nothing, part of the backup, the whole backup, part of the log, everything.
     for room in (8 << 10, 100 << 10, size + (30 << 10), 2 * size, 6 * size):
         disk = small_disk(size + room + (64 << 10))
         found = vault.copied(original, disk / "site")

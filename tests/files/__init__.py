@@ -1,1 +1,1 @@
-"""Tests of langkeys.files.staged."""
+"""Tests of langkeys.files."""

@@ -1,4 +1,4 @@
-"""Which files a secret may be read from or written to, by their owner."""
+"""Files from which a secret may be read, or to which it may be written, depending on the owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "the-secret-that-nobody-may-see"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of root's that only root may write to."""
+    """A folder that belongs to root, and that only root may write to."""
     made = tmp_path / "folder"
     made.mkdir(mode=0o755)
     return made
@@ -35,7 +35,7 @@ def put(path: Path, owner: int = 0, text: str = SECRET) -> Path:
 
 
 def is_taken(path: Path) -> bool:
-    """Tell whether a file may be read and replaced; the rule is the same for both."""
+    """Return whether a file may be read and replaced; assert that the rule is the same for both."""
     try:
         taken = files.read_secret(path, "a secret") == SECRET
     except ConfigError as error:
@@ -99,7 +99,7 @@ def test_under_sudo_the_caller_is_also_the_one_who_called(
 
 
 def test_a_mounted_secret_is_read_through_its_links(folder: Path) -> None:
-    # As kubelet mounts one: root's links, on a file system that everybody may seem to write to.
+    # As kubelet mounts it: links of root, in a folder that everybody can apparently write to.
     give(folder, 0, mode=0o1777)
     dated = folder / "..2026_11_29"
     dated.mkdir()
@@ -156,7 +156,7 @@ def test_a_chain_of_links_is_followed_to_its_end_and_a_ring_is_an_error(folder: 
         files.read_secret(folder / "a", "a secret")
 
 
-# What is no small regular file
+# Files that are not small regular files
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_chain_of_as_many_links_as_linux_follows_is_followed_to_its_end(folder
         files.read_secret(planted, "a secret")
 
 
-# What is made
+# Created files
 
 
 def test_what_root_makes_for_a_server_is_the_servers(folder: Path) -> None:
@@ -268,7 +268,7 @@ def test_where_nothing_can_be_given_away_it_is_a_warning(
     with files.StagedFile(path) as staged:
         staged.write("new")
         staged.publish()
-    # Its group is another one now, which may not read it.
+    # The file now has another group, which must not read it.
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "its owner cannot be restored" in staged.warnings[0]
     with files.StagedFile(folder / "new", for_server=True) as staged:
@@ -293,7 +293,7 @@ def test_a_new_file_replaces_nothing_where_there_are_no_hard_links(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refused)
-    if also:  # no rename that does not replace, either
+    if also:  # a rename that never replaces is not available, either
         monkeypatch.setattr(new, "_rename_new", lambda *_: False)
     path = folder / "new"
     for number in range(2):

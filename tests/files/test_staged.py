@@ -17,7 +17,7 @@ from langkeys.files.staged import StagedFile, write_new
 
 @pytest.fixture(autouse=True)
 def _open_umask() -> Iterator[None]:
-    """Nothing may depend on a kind umask."""
+    """Test with umask 0: file modes must not depend on it."""
     before = os.umask(0)
     yield
     os.umask(before)

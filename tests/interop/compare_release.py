@@ -1,9 +1,9 @@
-"""What a Langflow release changes: python -m tests.interop.compare_release VERSION [--with OTHER].
+"""Compare Langflow releases: python -m tests.interop.compare_release VERSION [--with OTHER].
 
-Starts both releases, one server at a time, and prints in Markdown what differs: the schema, who is
-let in, and what langkeys' table of generations should say, with an entry to put there. VERSION and
-OTHER are numbers of langflow-base; OTHER is the newest that is known, unless it is given. It takes
-some minutes, and a gigabyte for a release that was not installed before.
+It starts both releases, one server at a time, and prints the differences as Markdown: the schema,
+which requests are accepted, and the facts for langkeys' table of generations, with a new entry.
+VERSION and OTHER are versions of langflow-base; the default of OTHER is the newest known version.
+It takes some minutes, and a gigabyte for a release that is not installed yet.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def known_generation(folder: Path) -> Generation:
-    """Return what langkeys takes the database of the release for."""
+    """Return the generation that langkeys detects in the release's database."""
     store = SqliteStore(folder / "closed" / "config" / "langflow.db")
     try:
         return store.generation
@@ -49,7 +49,7 @@ def known_generation(folder: Path) -> Generation:
 
 
 def report(old: Observation, new: Observation, known: Mapping[str, Generation]) -> Iterator[str]:
-    """Give the lines of the report on two releases."""
+    """Yield the lines of the report on two releases."""
     yield f"# Langflow {new.version} beside {old.version}"
     yield from _section("Schema", schema_changes(old.schema, new.schema))
     yield from _section("Who is let in", _access_changes(old.access, new.access))
@@ -78,17 +78,17 @@ def report(old: Observation, new: Observation, known: Mapping[str, Generation]) 
 
 
 def disagreements(facts: Mapping[str, Any], generation: Generation) -> list[str]:
-    """Return where a generation of langkeys' table says something else than was seen."""
+    """Return the facts of a generation in langkeys' table that differ from the observed ones."""
     return [
         f"`{name}`: it says {said}, seen was {value}"
         for name, value in sorted(facts.items())
-        # None: one release of the generation does, and another does not.
+        # None: the releases of the generation differ.
         if (said := getattr(generation, name)) is not None and said != value
     ]
 
 
 def entry(new: Observation, old: Observation, base: Generation) -> Iterator[str]:
-    """Give the code that adds the new release after the generation of the old one."""
+    """Yield the code that adds the new release after the generation of the old one."""
     release = new.version.rpartition(".")[0]
     changes = {name: value for name, value in new.facts.items() if getattr(base, name) != value}
     name, before = (f"_{one.replace('.', '_')}" for one in (release, base.release))

@@ -1,7 +1,7 @@
-"""Fixtures of the interoperation tests: one real server, shared, and langkeys beside it.
+"""Fixtures of the interoperation tests: a shared real server, and langkeys on its database.
 
-`pytest tests/interop --langflow VERSION` chooses the server by langflow-base's number. The tests
-share servers, one set a worker: in parallel they run a file at a time (-n 2 --dist loadfile).
+`pytest tests/interop --langflow VERSION` chooses the server by its version of langflow-base. All
+tests of a worker share its servers, so tests in parallel need `--dist loadfile`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .langkeys_process import Langkeys
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --langflow. Known only where tests/interop is named on pytest's command line."""
+    """Add --langflow. pytest only knows it if its command line names tests/interop."""
     parser.addoption(
         "--langflow",
         dest="langflow",
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark these tests, and leave out those that other servers are needed for."""
+    """Mark these tests, and leave out those that need another version."""
     version = _version(config)
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
@@ -61,7 +61,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def version(pytestconfig: pytest.Config) -> str:
-    """The server under test, by langflow-base's number."""
+    """The version of langflow-base under test."""
     return _version(pytestconfig)
 
 
@@ -72,14 +72,14 @@ def expected(version: str) -> Expected:
 
 @pytest.fixture(scope="session")
 def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangflowServer]:
-    """A running server with AUTO_LOGIN=false and a superuser of its own name."""
+    """A running server with AUTO_LOGIN=false, and a superuser not named langflow."""
     with LangflowServer(version, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def langkeys(server: LangflowServer, tmp_path_factory: pytest.TempPathFactory) -> Langkeys:
-    """Run langkeys beside `server`, with the server's own settings."""
+    """Run langkeys on the database of `server`, with the server's own settings."""
     return Langkeys(tmp_path_factory.mktemp("langkeys"), server.settings)
 
 
@@ -90,13 +90,13 @@ def database(server: LangflowServer) -> Database:
 
 @pytest.fixture(scope="session")
 def token(server: LangflowServer) -> str:
-    """A session of the superuser: what a person at the web pages has."""
+    """A session token of the superuser, as the web pages use it."""
     return server.rest.login(SUPERUSER, PASSWORD)
 
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """A name that no other key or user has: the servers are shared."""
+    """A unique name for a key or a user, because tests share the servers."""
     return f"{re.sub(r'[^a-z0-9]+', '-', request.node.name.lower())[:40]}-{uuid.uuid4().hex[:6]}"
 
 

@@ -15,7 +15,7 @@ _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK", "CONSTRAINT")
 
 
 class Database:
-    """A SQLite database that a server may have open: each call is a connection of its own."""
+    """A SQLite database that a server may have open; each call opens its own connection."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,8 +41,8 @@ class Database:
     def shape(self) -> dict[tuple[str, str], str | None]:
         """Return the SQL of the tables that langkeys knows and of their indexes, by kind and name.
 
-        Normalised are white space, quotes and the order of a table's constraints, which differs
-        between two fresh databases of one and the same server.
+        White space, quotes and the order of a table's constraints are normalised; the order differs
+        even between two new databases of the same server.
         """
         marks = ", ".join("?" for _ in TABLES)
         rows = self.query(

@@ -1,7 +1,6 @@
-"""What each Langflow generation stores, accepts and does, as it was seen on live servers.
+"""What each Langflow generation stores, accepts and does, as observed on live servers.
 
-Written down apart from langkeys' own table of generations, so that the tests hold the one against
-the other.
+This is independent of langkeys' own table of generations, so that tests can compare the two.
 """
 
 from __future__ import annotations
@@ -12,47 +11,47 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Expected:
-    """What the tests expect of one server and of langkeys beside it."""
+    """What the tests expect of a server, and of langkeys on its database."""
 
     generation: str
-    """The release by whose name langkeys knows its generation."""
+    """The release that names its generation in langkeys."""
     at_rest: Literal["plaintext", "fernet"]
     """How a new key is stored in its row."""
     has_hash: bool
-    """Whether `apikey.api_key_hash` is there."""
+    """Whether the column `apikey.api_key_hash` exists."""
     has_expiry: bool
-    """Whether `apikey.expires_at` is there. Where it is, the server honours it."""
+    """Whether the column `apikey.expires_at` exists; if so, the server honours it."""
     honours_inactive_key: bool
     inactive_owner_at_whoami: int
-    """The status that the key of an inactive user gets from `GET /api/v1/users/whoami`."""
+    """The status of `GET /api/v1/users/whoami` with the key of an inactive user."""
     inactive_owner_at_run: int
-    """The status that it gets from `POST /api/v1/run/FLOW`, for a flow of that user."""
+    """The status of `POST /api/v1/run/FLOW` with that key, for a flow of that user."""
     named_auto_login: bool
-    """Whether AUTO_LOGIN logs in the user that LANGFLOW_SUPERUSER names, or always `langflow`."""
+    """Whether AUTO_LOGIN logs in the user that LANGFLOW_SUPERUSER names, not always `langflow`."""
     whoami_without_key: int
-    """The status of a `whoami` without any key, AUTO_LOGIN true and nothing else set."""
+    """The status of `whoami` without a key, if only AUTO_LOGIN=true is set."""
     run_without_key: int
     """The same for `POST /api/v1/run/FLOW`."""
     open_mcp: bool
-    """Whether AUTO_LOGIN alone opens `GET /api/v1/mcp/sse` to callers without a key."""
+    """Whether `GET /api/v1/mcp/sse` needs no key if only AUTO_LOGIN=true is set."""
     open_webhooks: bool
-    """Whether `POST /api/v1/webhook/FLOW` asks for no key, AUTO_LOGIN or not."""
+    """Whether `POST /api/v1/webhook/FLOW` needs no key, with and without AUTO_LOGIN."""
     deletes_default_superuser: bool
-    """Whether a clean stop deletes `langflow`, keys and all, where AUTO_LOGIN is false."""
+    """Whether a clean stop with AUTO_LOGIN=false deletes `langflow` and its keys."""
     overwrites_variables: bool
-    """Whether a start overwrites a variable from the environment whatever is done."""
+    """Whether a start always overwrites an imported variable from the environment."""
     tweak_is_a_value: bool
-    """Whether the text of a tweak is a value, or the name of another variable."""
+    """Whether the text of a tweak is a value, not the name of a variable."""
     falls_back: bool
     """Whether a variable that is not stored is taken from the server's environment."""
     undecryptable_falls_back: bool
-    """Whether one is, too, that is stored and cannot be decrypted."""
+    """Whether a stored variable that cannot be decrypted is taken from there, too."""
     guards_environment: bool
-    """Whether its own settings are never taken from there."""
+    """Whether the server's own settings are never taken from there."""
     names_ignore_case: bool = False
-    """Whether a user is refused whose name differs from another's in case alone."""
+    """Whether the server refuses a user name that differs from another only in case."""
     delete_only: bool = False
-    """Whether langkeys reads and ends keys there and writes nothing else: other tests hold that."""
+    """Whether langkeys only reads and revokes keys there; other tests assert that."""
 
 
 _1_5 = Expected(
@@ -114,4 +113,4 @@ EXPECTED = {
     "1.12.8": _1_12_1,
     "1.13.0": _1_13,
 }
-"""By the number of langflow-base."""
+"""By the version of langflow-base."""

@@ -1,4 +1,4 @@
-"""Asks the code of an installed Langflow package, in a process of its own Python."""
+"""Run the code of an installed Langflow package, in a process with its own Python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(json.dumps([utils.decrypt_api_key(token, settings_service=settings) for to
 
 
 def decrypted(server: LangflowServer, stored: Sequence[str]) -> list[str]:
-    """Return what the server's own ``decrypt_api_key`` makes of stored values."""
+    """Decrypt stored values with the server's own ``decrypt_api_key``."""
     done = subprocess.run(
         [install(server.version) / "bin" / "python", "-c", _DECRYPT],
         cwd=server.folder / "work",
@@ -45,6 +45,6 @@ def decrypted(server: LangflowServer, stored: Sequence[str]) -> list[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    # Some releases log to stdout before.
+    # Some releases first log to stdout.
     values: list[str] = json.loads(done.stdout.splitlines()[-1])
     return values

@@ -1,4 +1,4 @@
-"""Installs Langflow servers, each into a virtual environment of its own outside the checkout."""
+"""Install Langflow servers, each into its own virtual environment outside the checkout."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tests.support import isolation
 DEFAULT_VERSION = "1.13.0"
 
 _DRIVER = ("psycopg", "psycopg-binary")
-"""What `postgresql+psycopg://` needs; langflow-base itself asks for no driver."""
+"""The driver for `postgresql+psycopg://`; langflow-base itself requires none."""
 
-# Older releases import these without asking for them.
+# Older releases import these packages without requiring them.
 _UNDECLARED = ("openai", "webrtcvad-wheels", "elevenlabs")
 
 
 @dataclass(frozen=True)
 class Release:
-    """One release under test, by both of its numbers."""
+    """A release under test, with both of its version numbers."""
 
     base: str
     langflow: str
-    """The number people know: up to 1.11 `langflow 1.x` carried `langflow-base 0.x`."""
+    """The commonly known version: up to 1.11, `langflow 1.x` contained `langflow-base 0.x`."""
     dependencies_of: str | None = None
-    """The date whose dependencies it works with; later ones break it."""
+    """The latest date of dependencies that it works with."""
     beside: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What its server needs to start in good time."""
+    """Settings that its server needs to start fast enough."""
     stops: bool = True
-    """Whether its server ends by itself at SIGTERM."""
+    """Whether its server exits on SIGTERM."""
     for_postgresql: tuple[str, ...] = ()
-    """What it needs on PostgreSQL in another version than it installs."""
+    """Packages that it needs on PostgreSQL in another version than it installs."""
 
 
 RELEASES = {
@@ -49,7 +49,7 @@ RELEASES = {
             "1.4.3",
             dependencies_of="2025-07-20",
             beside=(*_UNDECLARED, "litellm"),
-            # Tracebacks of all that it lacks take minutes.
+            # Logging a traceback for each missing package takes minutes.
             settings={"LANGFLOW_LOG_LEVEL": "critical"},
             stops=False,
         ),
@@ -64,7 +64,7 @@ RELEASES = {
             "0.11.6",
             "1.11.6",
             beside=_UNDECLARED,
-            # With a later one its models and its own migrations differ there.
+            # With a later sqlmodel, its models and its migrations differ on PostgreSQL.
             for_postgresql=("sqlmodel==0.0.37",),
         ),
         Release("1.12.0", "1.12.0"),
@@ -75,7 +75,7 @@ RELEASES = {
 
 
 class InstallError(Exception):
-    """A Langflow could not be installed. Tests fail with it, they do not skip."""
+    """A Langflow could not be installed. Tests fail in this case; they are not skipped."""
 
 
 def home() -> Path:
@@ -91,15 +91,16 @@ def home() -> Path:
 
 
 def release_of(version: str) -> Release:
-    """Return a release; one that is not of RELEASES is taken to need nothing special."""
+    """Return a release; if it is not in RELEASES, it needs nothing special."""
     return RELEASES.get(version, Release(version, version))
 
 
 def install(version: str) -> Path:
-    """Install langflow-base VERSION unless that was done before, and return its folder.
+    """Install langflow-base VERSION unless it is already installed, and return its folder.
 
-    A first install takes about a minute and a gigabyte. The file `.done`, written last, marks a
-    complete one; a folder without it is what an interrupted install left, and is made anew.
+    The first installation takes about a minute and a gigabyte. The file `.done`, written last,
+    marks a complete installation; a folder without it is left by an interrupted one, and is
+    replaced.
     """
     release = release_of(version)
     folder = home() / f"langflow-base-{version}"
@@ -117,9 +118,9 @@ def install(version: str) -> Path:
 
 
 def for_postgresql(version: str) -> Path:
-    """Install what a release needs on PostgreSQL; return the folder, for PYTHONPATH.
+    """Install the packages that a release needs on PostgreSQL; return a folder for PYTHONPATH.
 
-    It is beside the installed server, which stays as its own packages make it.
+    The folder is next to the installed server, whose own packages are not changed.
     """
     python = str(install(version) / "bin" / "python")
     folder = home() / f"langflow-base-{version}-postgresql"
@@ -134,7 +135,7 @@ def for_postgresql(version: str) -> Path:
 
 
 def executable(version: str) -> Path:
-    """Return the installed server's command, which was `langflow-base` up to Langflow 1.11."""
+    """Return the path of the server's command, which was `langflow-base` up to Langflow 1.11."""
     scripts = install(version) / "bin"
     for name in ("langflow", "langflow-base"):
         if (scripts / name).exists():
@@ -144,14 +145,14 @@ def executable(version: str) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep a second test run from installing into the same folder."""
+    """Prevent parallel test runs from installing into the same folder."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
 def _uv(*arguments: str) -> None:
-    """Run uv. Raise InstallError with the end of what it said if it fails."""
+    """Run uv; if it fails, raise InstallError with the end of its output."""
     if path := shutil.which("uv"):
         command = [path]
     elif importlib.util.find_spec("uv"):

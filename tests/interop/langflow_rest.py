@@ -1,4 +1,4 @@
-"""The few REST calls of Langflow that these tests make, with nothing but urllib."""
+"""The few REST calls of Langflow that these tests need, with urllib only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Via = Literal["header", "query"]
 
 @dataclass(frozen=True)
 class Answer:
-    """A server's answer: the status, and the body as JSON where it is JSON, else as text."""
+    """A server's answer: the status, and the body as parsed JSON, or as text if it is not JSON."""
 
     status: int
     body: Any
 
 
 class Rest:
-    """Calls one server. A refusal is an Answer like any other; only no answer at all raises."""
+    """Calls one server. A refusal is an Answer, too; an exception means that no answer arrived."""
 
     def __init__(self, url: str, timeout: float = 60) -> None:
         self.url = url
@@ -40,9 +40,9 @@ class Rest:
         json_body: object = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request, with an API key by header or query string or with a session token.
+        """Send one request, with an API key in a header or the query string, or a session token.
 
-        A stream of events is not waited for: its Answer has the status and no body.
+        The Answer of an event stream has only the status: the stream is not read.
         """
         url = self.url + path
         headers = {}
@@ -59,7 +59,7 @@ class Rest:
         elif form is not None:
             data = urllib.parse.urlencode(form).encode()
         request = urllib.request.Request(url, data=data, headers=headers, method=method)
-        # A proxy from the environment has no business with a server on this machine.
+        # No proxy from the environment, because the server is on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=self._timeout) as response:
@@ -74,14 +74,14 @@ class Rest:
         return self.request("GET", "/health")
 
     def version(self) -> str:
-        """Return the version that the server says it is: langflow-base's number."""
+        """Return the server's version of langflow-base."""
         return str(self.request("GET", "/api/v1/version").body["version"])
 
     def whoami(self, key: str | None, via: Via = "header") -> Answer:
         return self.request("GET", "/api/v1/users/whoami", key=key, via=via)
 
     def login(self, username: str, password: str) -> str:
-        """Log in and return the session token. It sets the user's last_login_at."""
+        """Log in, which sets the user's last_login_at; return the session token."""
         form = {"username": username, "password": password}
         answer = self.request("POST", "/api/v1/login", form=form)
         assert answer.status == 200, answer
@@ -99,7 +99,7 @@ class Rest:
         return self.request("DELETE", f"/api/v1/api_key/{key_id}", key=key)
 
     def create_user(self, username: str, password: str, *, key: str) -> str:
-        """Make an active user who is no superuser, and return the id."""
+        """Create an active user who is not a superuser, and return the id."""
         body: dict[str, object] = {"username": username, "password": password}
         answer = self.request("POST", "/api/v1/users/", key=key, json_body=body)
         assert answer.status == 201, answer
@@ -109,7 +109,7 @@ class Rest:
 
     def update_user(self, user_id: str, changes: Mapping[str, object], *, key: str) -> None:
         path = f"/api/v1/users/{user_id}"
-        # Up to 1.11 a write is answered before it is committed, and the user may not be there yet.
+        # Up to 1.11, a server answers before it commits, so the user may not exist yet.
         deadline = time.monotonic() + 5
         while True:
             answer = self.request("PATCH", path, key=key, json_body=changes)
@@ -122,7 +122,7 @@ class Rest:
         return self.request("GET", "/api/v1/variables/", key=key)
 
     def create_flow(self, name: str, *, key: str) -> str:
-        """Make a flow that does nothing, and return its id."""
+        """Create a flow that does nothing, and return its id."""
         flow = {"name": name, "data": {"nodes": [], "edges": []}}
         answer = self.request("POST", "/api/v1/flows/", key=key, json_body=flow)
         assert answer.status == 201, answer

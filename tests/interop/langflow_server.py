@@ -1,7 +1,7 @@
-"""Starts and stops real Langflow servers, each in a folder of its own.
+"""Start and stop real Langflow servers, each in its own folder.
 
-A server never outlives the tests: it is stopped by the context manager that started it, Ctrl-C
-included, and should pytest itself be killed, by a small process that watches over it.
+A server never outlives the tests: the context manager that started it stops it, even after Ctrl-C.
+If pytest itself is killed, a small watchdog process stops it.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ __all__ = ["PASSWORD", "SUPERUSER", "LangflowServer", "ServerError", "install"]
 SUPERUSER = "administrator"
 PASSWORD = "correct-horse-battery-staple"
 
-# A start takes 20 seconds on two idle cores, the first after an install three times as long.
+# A start takes 20 seconds on two idle cores; the first one after an installation takes 60.
 _START_LIMIT = 300.0
 # Langflow kills its own worker after 30 seconds.
 _STOP_LIMIT = 60.0
 
 _START_FAILED = "Application startup failed"
-# Up to 1.8 the log fills up with this while a server starts.
+# Up to 1.8, a starting server writes this to the log again and again.
 _SPINNER = "Launching Langflow..."
 
-# The shell ends at once where its input says that the server was stopped, and kills the server
-# where its input ends without a word, which is what the death of pytest looks like from here.
+# If the shell reads a line, the server was stopped, and the shell exits. If its input ends without
+# a line, pytest has died, and the shell kills the server.
 _WATCHDOG = 'read _ || kill -s KILL -- "-$1"'
 
 
 class ServerError(Exception):
-    """A Langflow server did not start or stop. Tests fail with it, they do not skip."""
+    """A Langflow server did not start or stop. Tests fail in this case; they are not skipped."""
 
 
 class LangflowServer:
@@ -58,11 +58,11 @@ class LangflowServer:
         database_url: str | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> None:
-        """Describe a server; nothing is started.
+        """Describe a server without starting it.
 
-        With ENV_FILE the server gets all its settings from that file and none from its
-        environment; DATABASE says then where that file puts the database. DATABASE_URL leads to
-        one on PostgreSQL.
+        With ENV_FILE, the server gets all its settings from that file and none from its
+        environment; then DATABASE is the path of the database in that file. DATABASE_URL is for a
+        database on PostgreSQL.
         """
         self.version = version
         self.folder = folder
@@ -71,7 +71,7 @@ class LangflowServer:
         self.database = database or self.config_dir / "langflow.db"
         self.log = folder / "server.log"
         self.settings: dict[str, str] = {}
-        """The LANGFLOW_* variables: what langkeys beside this server needs to be told, too."""
+        """The LANGFLOW_* variables, which langkeys needs for this server's database, too."""
         if env_file is None:
             self.settings |= {
                 "LANGFLOW_CONFIG_DIR": str(self.config_dir),
@@ -117,7 +117,7 @@ class LangflowServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the server and return when it answers. Raise ServerError with the log's end."""
+        """Start the server and wait for it; if it fails, raise ServerError with the log's end."""
         if self._process is not None:
             raise ServerError("started already")
         command = executable(self.version)
@@ -130,7 +130,7 @@ class LangflowServer:
             arguments += ["--env-file", str(self.env_file)]
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            # Of its own session: Ctrl-C is for pytest, which then stops the server in good order.
+            # In its own session: only pytest gets Ctrl-C, and then stops the server cleanly.
             self._process = subprocess.Popen(
                 [command, *arguments],
                 cwd=self.folder / "work",
@@ -154,9 +154,9 @@ class LangflowServer:
             raise
 
     def stop(self) -> None:
-        """Stop the server as its service manager would, with SIGTERM. Does nothing if it is down.
+        """Stop the server with SIGTERM, like a service manager; do nothing if it is down.
 
-        Raises ServerError if it had to be killed: what Langflow does at a clean stop was not done.
+        Raises ServerError if the server had to be killed, because then it did not stop cleanly.
         """
         if self._process is None:
             return
@@ -169,7 +169,7 @@ class LangflowServer:
             raise ServerError(f"Langflow {self.version} did not stop by itself\n{self.log_tail()}")
 
     def kill(self) -> None:
-        """Kill what is left of the server."""
+        """Kill the server and its workers, if any are left."""
         if self._process is None:
             return
         if not self._is_gone():
@@ -196,10 +196,10 @@ class LangflowServer:
         return self.log.read_bytes()[self._log_start :].decode("utf-8", "replace")
 
     def _environment(self) -> dict[str, str]:
-        """Return the server's whole environment: nothing of the tester's own settings is in it.
+        """Return the server's whole environment, without settings of the user who runs the tests.
 
-        The home and temporary folders are the server's own too, since Langflow keeps caches in
-        the one and lock files in the other.
+        The server has its own home and temporary folders, because Langflow keeps caches and lock
+        files in them.
         """
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -216,7 +216,7 @@ class LangflowServer:
 
     def _wait_until_healthy(self, deadline: float) -> None:
         def answers() -> bool:
-            # Where its worker fails, the process that started it waits on up to Langflow 1.8.
+            # Up to Langflow 1.8, the main process keeps waiting if its worker fails.
             if not self.is_running or _START_FAILED in self._log_of_this_start():
                 raise ServerError(f"Langflow {self.version} did not start\n{self.log_tail()}")
             try:
@@ -229,13 +229,13 @@ class LangflowServer:
                 f"Langflow {self.version} gave no answer within {_START_LIMIT:.0f} s\n"
                 + self.log_tail()
             )
-        # Langflow takes the next port where its own is taken: make sure that this one answered.
+        # Langflow uses the next port if its own is in use: make sure that this server answered.
         answered = self.rest.version()
         if answered != self.version:
             raise ServerError(f"started Langflow {self.version}, but {answered} answered")
 
     def _is_gone(self) -> bool:
-        """Tell whether the server and its workers have all ended."""
+        """Return whether the server and all its workers have ended."""
         assert self._process is not None
         if self._process.poll() is None:
             return False
@@ -253,7 +253,7 @@ def _free_port() -> int:
 
 
 def _until(holds: Callable[[], bool], deadline: float) -> bool:
-    """Ask again and again whether HOLDS, and return whether it did before DEADLINE."""
+    """Wait until HOLDS returns true; return whether that happened before DEADLINE."""
     while time.monotonic() < deadline:
         if holds():
             return True

@@ -1,4 +1,4 @@
-"""Runs langkeys as a process of its own, the way a script beside a server does."""
+"""Run langkeys as a separate process, like a script on the server's machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """What one langkeys process left: its exit status and its two streams."""
+    """The result of one langkeys process: its exit status and its output."""
 
     arguments: tuple[str, ...]
     returncode: int
@@ -27,7 +27,7 @@ class Run:
         return json.loads(self.stdout)
 
     def error(self) -> dict[str, Any]:
-        """Return the `error` of the JSON object that a failing `--json` run leaves on stderr."""
+        """Return the `error` of the JSON object that a failed `--json` run writes to stderr."""
         error = json.loads(self.stderr)["error"]
         assert isinstance(error, dict)
         return error
@@ -47,7 +47,7 @@ class Run:
 
 
 class Langkeys:
-    """Runs langkeys in a folder of its own, with given settings in an environment else clean."""
+    """Runs langkeys in its own folder, with the given settings in a clean environment."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -83,6 +83,6 @@ def _bare_environment(home: Path) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
         "LANG": "C.UTF-8",
-        # The langkeys that this pytest would import, whether installed or beside the tests.
+        # The same langkeys that the tests would import, installed or not.
         "PYTHONPATH": str(Path(spec.origin).parents[1]),
     }

@@ -1,7 +1,7 @@
 """Observe what a Langflow release stores, accepts and does, without langkeys.
 
-The facts have the names of the fields of langkeys' ``Generation``, so that an entry of its table
-can be written from them.
+The facts are named like the fields of langkeys' ``Generation``, so that they can be used for an
+entry of its table.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _IMPORTED, _UNSTORED, _TWEAKED = "IMPORTED_NAME", "UNSTORED_NAME", "TWEAKED_NAME
 
 @dataclass
 class Observation:
-    """What was seen of one release."""
+    """The observed behaviour of one release."""
 
     version: str
     schema: Schema
     access: dict[str, str] = field(default_factory=dict)
-    """A line for each way in that was tried, with the status that it got."""
+    """Each kind of access that was tried, with its status."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What a generation is described by, by the name of the field of ``Generation``."""
+    """The values of the fields of ``Generation``, by name."""
 
 
 def observe(version: str, folder: Path, say: Callable[[str], None]) -> Observation:
-    """Start a release with the settings that matter, one server at a time, and look."""
+    """Observe a release with the relevant settings, one server at a time."""
     say(f"{version}: AUTO_LOGIN=false")
     environment = {
         "LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT": _IMPORTED,
@@ -70,7 +70,7 @@ def observe(version: str, folder: Path, say: Callable[[str], None]) -> Observati
     with server:
         token = server.rest.login("langflow", PASSWORD)
         found.facts["pads_always"] = _post_variable(server.rest, "NAME", token=token).status == 201
-    # By that login the account has not become one that nobody has used.
+    # Forget the login, so that the account counts as never used.
     _forget_logins(server)
     with server:
         pass
@@ -147,7 +147,7 @@ def _observe_keys(rest: Rest, database: Database, token: str, key: str, found: O
 
 
 def _observe_variables(server: LangflowServer, key: str, token: str, found: Observation) -> None:
-    """Run flows to see which value of a variable is taken, the last of them after a restart."""
+    """Run flows to see which value of a variable they use; the last one after a restart."""
     facts, database = found.facts, Database(server.database)
     flows = VariableFlows(server, key, token)
     facts["falls_back"] = flows.value_of(_UNSTORED) == "environment"
@@ -161,7 +161,7 @@ def _observe_variables(server: LangflowServer, key: str, token: str, found: Obse
     database.execute("UPDATE variable SET value = ? WHERE name = ?", stray, _UNSTORED)
     facts["undecryptable_falls_back"] = flows.value_of(_UNSTORED) == "environment"
 
-    # A person changes what was imported; then the server starts with another environment.
+    # A user changes an imported variable; then the server starts with another environment.
     sql = (
         "SELECT v.id FROM variable v JOIN user u ON u.id = v.user_id"
         " WHERE v.name = ? AND u.username = ?"
@@ -225,7 +225,7 @@ def _opens(cipher: Fernet, token: str) -> bool:
 
 
 def _observe_doors(rest: Rest, found: Observation, setting: str, key: str) -> None:
-    """Try every way in without a key: those that matter by name, and all that can be read."""
+    """Try requests without a key: the important ones by name, and every readable path."""
     flow = rest.create_flow(f"doors {setting}", key=key)
     _until(lambda: rest.run(flow, key).status != 404)
     doors = {
@@ -257,7 +257,7 @@ def _made_key(rest: Rest, name: str, token: str) -> str:
     answer = rest.create_key(name, token=token)
     assert answer.status == 200, answer
     key = str(answer.body["api_key"])
-    _until(lambda: rest.whoami(key).status == 200)  # up to 1.11 the answer precedes the commit
+    _until(lambda: rest.whoami(key).status == 200)  # up to 1.11, servers answer before they commit
     return key
 
 

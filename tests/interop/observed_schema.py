@@ -1,4 +1,4 @@
-"""The schema of a server's database, and where secrets are or may be in it."""
+"""The schema of a server's database, and the columns that contain secrets or may contain them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _ENCRYPTING = re.compile(r"\bencrypt\w*\(|\.encrypt\(")
 
 @dataclass
 class Schema:
-    """What a database of one release looks like."""
+    """The schema of a release's database."""
 
     revisions: list[str]
     columns: Mapping[str, Mapping[str, str]]
     """For each table, its columns by name, each with its type and constraints."""
     indexes: Mapping[str, str]
-    """The SQL of each index that has some, by name."""
+    """The SQL of each index, by name, except for implicit indexes, which have none."""
     shape: Mapping[tuple[str, str], str | None]
     """The normalised SQL of the tables that langkeys writes to."""
     tokens: list[str]
-    """Columns with Fernet tokens in them after a little use."""
+    """Columns that contain Fernet tokens after some use."""
     secret_names: list[str]
-    """Text columns whose names say that a secret may be in them."""
+    """Text columns whose names suggest that they contain secrets."""
     encrypting: list[str]
     """Source files of the release that encrypt something."""
 
 
 def observe_schema(version: str, path: Path) -> Schema:
-    """Read a database that the server of a release has made, and has in use."""
+    """Read the database of a running server."""
     database = Database(path)
     tables = [
         str(row["name"])
@@ -95,7 +95,7 @@ def _encrypting_files(version: str) -> list[str]:
 
 
 def schema_changes(old: Schema, new: Schema) -> list[str]:
-    """Return what differs, a line each."""
+    """Return the differences, one per line."""
     lines = []
     if old.revisions != new.revisions:
         lines.append(f"revision: {_list(old.revisions)} -> {_list(new.revisions)}")
@@ -130,7 +130,7 @@ def schema_changes(old: Schema, new: Schema) -> list[str]:
 
 
 def telling_column(old: Schema, new: Schema) -> str | None:
-    """Return a column, or else a table, by which the new release can be told from the old one."""
+    """Return a column, or else a table, that only the new release has."""
     for table in TABLES:
         for column in new.columns[table]:
             if column not in old.columns[table]:

@@ -1,4 +1,4 @@
-"""Keys made, listed and revoked by langkeys and over REST, while the server is up."""
+"""Keys are created, listed and revoked by langkeys and over REST, while the server runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VIAS: tuple[Via, ...] = ("header", "query")
 
 
 def rest_made_key(server: LangflowServer, token: str, name: str) -> dict[str, str]:
-    """Make a key over REST, and wait until others can see it.
+    """Create a key over REST, and wait until other connections can see it.
 
     Langflow 1.8 to 1.11 answers before it commits.
     """
@@ -26,7 +26,7 @@ def rest_made_key(server: LangflowServer, token: str, name: str) -> dict[str, st
     assert answer.status == 200, answer
     deadline = time.monotonic() + 5
     while server.rest.whoami(answer.body["api_key"]).status != 200:
-        assert time.monotonic() < deadline, "the key made over REST never came to be"
+        assert time.monotonic() < deadline, "the server never committed the key"
     made: dict[str, str] = answer.body
     return made
 
@@ -103,7 +103,7 @@ def test_langkeys_and_the_server_list_the_same_keys(
         for field in ("name", "api_key", "user_id", "total_uses", "is_active"):
             assert listed[field] == theirs[key_id][field], field
         for field in ("created_at", "last_used_at", "expires_at"):
-            # The server leaves out expires_at where it has none, and 1.13 cuts to the second.
+            # Servers may lack expires_at, and 1.13 cuts times to the second.
             assert (listed[field] or "")[:19] == (theirs[key_id].get(field) or "")[:19], field
 
 

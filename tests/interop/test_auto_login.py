@@ -1,7 +1,7 @@
-"""A server with AUTO_LOGIN=true: keys without any password, for the user it logs in by itself.
+"""A server with AUTO_LOGIN=true: keys without a password, for the user that it logs in.
 
-Its secret key is shorter than 32 characters, so that generations derive Fernet's key from it in
-ways of their own.
+Its secret key is shorter than 32 characters: generations differ in how they derive the Fernet key
+from it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .langkeys_process import Langkeys
 
 @pytest.fixture(scope="module")
 def open_server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangflowServer]:
-    """A running server with AUTO_LOGIN=true; LANGFLOW_SUPERUSER names somebody, too."""
+    """A running server with AUTO_LOGIN=true, on which LANGFLOW_SUPERUSER is also set."""
     folder = tmp_path_factory.mktemp("open-server")
     short = {"LANGFLOW_SECRET_KEY": "a-short-one"}
     with LangflowServer(version, folder, auto_login=True, password=None, extra=short) as server:
-        # 1.10.0 and 1.10.1 have one revision: only what a server has encrypted tells them apart.
+        # 1.10.0 and 1.10.1 have the same revision: only a value encrypted by the server differs.
         session = server.rest.request("GET", "/api/v1/auto_login").body["access_token"]
         assert server.rest.create_key("of the server", token=session).status == 200
         yield server
@@ -84,7 +84,7 @@ def test_a_short_secret_key_opens_what_either_wrote(
     while open_server.rest.whoami(theirs["api_key"]).status != 200:
         pass  # Langflow 1.8 to 1.11 answers before it commits.
 
-    # Masking shows the start of the key, for which it must be decrypted.
+    # Lists show the start of a key, so the server must decrypt it.
     seen_there = {key["id"]: key for key in open_server.rest.keys(ours["api_key"]).body["api_keys"]}
     seen_here = {key["id"]: key for key in langkeys("api-key", "list", "--json").done().json()}
     for made in (ours, theirs):
@@ -102,7 +102,7 @@ def test_a_caller_without_a_key_gets_what_the_generation_gives(
     assert open_server.rest.run(flow, None).status == expected.run_without_key
     mcp = open_server.rest.request("GET", "/api/v1/mcp/sse")
     assert mcp.status == (200 if expected.open_mcp else 403)
-    # A wrong key is worse than none.
+    # A wrong key is refused even where no key is accepted.
     assert open_server.rest.whoami("sk-wrong").status == 403
     assert open_server.rest.run(flow, "sk-wrong").status == 403
 

@@ -1,4 +1,4 @@
-"""langkeys beside a live 1.4.3: it reads and ends keys there, and refuses what else it could do."""
+"""langkeys on the database of a live 1.4.3: it reads and revokes keys, and refuses the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def made_over_rest(server: LangflowServer, name: str, token: str) -> str:
     assert answer.status == 200, answer
     key = str(answer.body["api_key"])
     deadline = time.monotonic() + 10
-    while server.rest.whoami(key).status != 200:  # it answers before it commits
+    while server.rest.whoami(key).status != 200:  # the server answers before it commits
         assert time.monotonic() < deadline
     return key
 

@@ -1,6 +1,6 @@
-"""The superuser `langflow` with AUTO_LOGIN=false: an account that servers destroy.
+"""The superuser `langflow` with AUTO_LOGIN=false: an account that servers delete or deactivate.
 
-One script in order, as each of its steps needs the one before.
+The steps are in one fixture, because each step needs the one before.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def server_of_langflow(
 
 @pytest.fixture(scope="module")
 def story(server_of_langflow: LangflowServer, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """Make a key for `langflow`, stop the server in good order, and start it again."""
+    """Create a key for `langflow`, stop the server cleanly, and start it again."""
     server = server_of_langflow
     database = Database(server.database)
     langkeys = Langkeys(tmp_path_factory.mktemp("langkeys"), server.settings)
@@ -81,10 +81,10 @@ def test_langkeys_warns_of_what_the_server_will_do(story: Story, expected: Expec
         assert "langflow" in warning
         assert "LANGFLOW_AUTO_LOGIN" in warning
         assert "delete" in warning
-        # What to do about it.
+        # The advice.
         assert "another name" in warning
     else:
-        # LANGFLOW_SUPERUSER names the account, so that a 1.13 server claims and keeps it.
+        # LANGFLOW_SUPERUSER names the account, so a 1.13 server claims and keeps it.
         assert "delete" not in warning
 
 
@@ -94,7 +94,7 @@ def test_a_clean_stop_and_start_end_the_account_or_keep_it(
     if expected.deletes_default_superuser:
         assert story.users_while_down == []
         assert story.keys_while_down == 0
-        # The start makes an account of that name again; it is not the same one.
+        # The start creates a new account with that name.
         (before,), (after,) = story.users_before, story.users_after
         assert after["username"] == "langflow"
         assert after["id"] != before["id"]
@@ -133,7 +133,7 @@ def test_a_server_of_another_superuser_retires_langflow_with_its_keys(
     langkeys = Langkeys(tmp_path_factory.mktemp("langkeys"), server.settings)
     refused = langkeys("whoami", "--api-key", "-", "--json", stdin=doomed).refused(4)
     assert refused.error()["code"] == "invalid_key"
-    # For the retired account no key is made, as the server would refuse it.
+    # No key is created for the retired account, because the server would refuse it.
     retired = langkeys("api-key", "create", "--user", "langflow", "--name", "retired", "--json")
     assert retired.refused(5).error()["code"] == "conflict"
     new = langkeys("api-key", "create", "--name", "new").done()

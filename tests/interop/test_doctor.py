@@ -1,4 +1,4 @@
-"""`langkeys doctor` beside a running server: right about it, silent on secrets, read-only."""
+"""`langkeys doctor` with a running server: it is right, shows no secrets, and is read-only."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_wrong_secret_key_is_found_out_where_something_is_encrypted(
     server: LangflowServer, langkeys: Langkeys, database: Database, expected: Expected, name: str
 ) -> None:
     langkeys("api-key", "create", "--name", name).done()
-    # Any 43 characters of the alphabet are a Fernet key.
+    # Any 43 characters of URL-safe base64 are a Fernet key.
     run = langkeys("doctor", "--json", LANGFLOW_SECRET_KEY="B" * 43)
     failing = run.json()["encrypted"].get("apikey.api_key", {"fails": 0})["fails"]
     if expected.at_rest == "plaintext":

@@ -1,7 +1,7 @@
-"""How a key ends otherwise than by revocation: expiry, deactivation, an inactive owner.
+"""Ends of a key other than revocation: expiry, deactivation, an inactive owner.
 
-Some generations honour these and some do not. langkeys must not promise what the server beside it
-does not keep, and must say what it lets in.
+Some generations honour them and some do not. langkeys must not promise what the server does not
+honour, and must say which keys the server still accepts.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def test_the_key_of_an_inactive_owner_is_what_the_server_makes_of_it(
     else:
         assert run.refused(4).error()["code"] == "invalid_key"
         assert "inactive" in run.stderr
-    # The server itself, asked at whoami, refuses in every generation.
+    # The server's own whoami refuses the key in every generation.
     remote = langkeys("whoami", "--url", server.url, "--api-key", "-", "--json", stdin=key)
     assert remote.refused(4).error()["code"] == "invalid_key"
 

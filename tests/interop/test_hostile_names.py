@@ -1,4 +1,4 @@
-"""Names that somebody has signed up with on a live server do not reach a terminal."""
+"""Hostile names from a sign-up on a live server are escaped on a terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .langflow_server import LangflowServer
 from .langkeys_process import Langkeys
 
 HOSTILE = "\x1b[31m\r\x9b\u202e\u200b"
-"""A colour, a carriage return, a C1 control, a turned direction and a space without width."""
+"""A colour, a carriage return, a C1 control, a change of text direction and a zero-width space."""
 
 
 @pytest.mark.only_with("1.13.0")
 def test_a_hostile_sign_up_is_shown_escaped(server: LangflowServer, langkeys: Langkeys) -> None:
     name = f"mallory-{uuid.uuid4().hex[:6]}{HOSTILE}"
-    # Nobody has to be logged in for this.
+    # A sign-up needs no login.
     answer = server.rest.request(
         "POST", "/api/v1/users/", json_body={"username": name, "password": "a-long-enough-one"}
     )

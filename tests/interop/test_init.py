@@ -1,6 +1,6 @@
-"""A store made by `langkeys init`, and the real server that boots on it.
+"""A store created by `langkeys init`, and a real server that starts on it.
 
-The tables that `init` makes are those of Langflow 1.13, which is the one server that adopts them.
+`init` creates the tables of Langflow 1.13, which is the only version that adopts them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.only_with("1.13.0")
 
 @dataclass
 class Made:
-    """A place made by `langkeys init` on an empty machine, and what was seen of it then."""
+    """A folder in which `langkeys init` ran, with the tables and the key right after it."""
 
     folder: Path
     langkeys: Langkeys
@@ -40,7 +40,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Run `langkeys init && langkeys api-key` in an empty folder, with no settings at all."""
+    """Run `langkeys init && langkeys api-key` in an empty folder, without any settings."""
     folder = tmp_path_factory.mktemp("init")
     langkeys = Langkeys(folder)
     run = langkeys("init").done()
@@ -54,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def booted(
     made: Made, version: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LangflowServer]:
-    """A server started with --env-file, which first boots on the store that `init` made."""
+    """A server started with --env-file on the store that `init` created."""
     folder = tmp_path_factory.mktemp("booted")
     with LangflowServer(
         version, folder, env_file=made.env_file, database=made.database.path
@@ -74,7 +74,7 @@ def test_the_tables_are_those_of_the_live_server(made: Made, server: LangflowSer
 
 
 def test_nothing_but_those_tables_is_made(made: Made) -> None:
-    """Servers check what is there in their own ways: nothing of our own is added."""
+    """Servers check the existing tables in various ways, so langkeys adds none of its own."""
     names = made.database.query("SELECT name FROM sqlite_master WHERE type = 'table'")
     assert {row["name"] for row in names} >= set(TABLES)
     assert {name for kind, name in made.shape if kind == "table"} == set(TABLES)

@@ -1,4 +1,4 @@
-"""The life of a key beside a running server: rotation, ensure, prune, and many at once."""
+"""The life of a key with a running server: rotation, ensure, prune, and many parallel calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_both_keys_work_during_the_grace_and_only_the_new_one_after(
     ends = datetime.fromisoformat(rotated["replaces_expires_at"].replace("Z", "+00:00"))
     time.sleep(max(0.0, (ends - datetime.now(timezone.utc)).total_seconds()) + 0.2)
     assert (server.rest.whoami(old).status, server.rest.whoami(new).status) == (403, 200)
-    # The expired row has the same name, and the next night's rotation takes the working one.
+    # The expired row has the same name; the next rotation replaces the working key.
     again = langkeys("api-key", "rotate", name, "--json").done().json()
     assert again["replaces"] == rotated["id"]
     assert server.rest.whoami(new).status == 403
@@ -97,7 +97,7 @@ def test_many_at_once_beside_a_server_that_answers(
 ) -> None:
     path = tmp_path / "key"
     known = langkeys("api-key", "create", "--name", f"{name}-known").done().stdout.strip()
-    by_key = {"LANGKEYS_API_KEY": known}  # no password to check: more of them at once
+    by_key = {"LANGKEYS_API_KEY": known}  # faster without the check of a password
     over, statuses = threading.Event(), []
 
     def ask() -> None:

@@ -41,7 +41,7 @@ class Rows:
         self._server, self._langkeys, self._database = server, langkeys, database
 
     def key(self, name: str, pair: tuple[str, bool, str, bool]) -> str:
-        """Make a key, and return it once its rows are what ``pair`` says."""
+        """Create a key with the two rows that ``pair`` describes, and return it."""
         made = self._langkeys("api-key", "create", "--name", name, "--json").done().json()
         first, first_is_active, second, second_is_active = pair
         row = self._database.key(made["id"])
@@ -69,7 +69,7 @@ class Rows:
 
 @pytest.fixture
 def rows(server: LangflowServer, langkeys: Langkeys, database: Database) -> Iterator[Rows]:
-    """Make rows that no server writes; other tests share the server, and must not meet them."""
+    """Create rows that no server writes, and remove them, because tests share the server."""
     before = {row["id"] for row in database.query("SELECT id FROM apikey")}
     yield Rows(server, langkeys, database)
     for row in database.query("SELECT id FROM apikey"):
@@ -82,7 +82,7 @@ def test_langkeys_answers_as_the_server_for_every_pair_of_rows(
 ) -> None:
     for number, pair in enumerate(PAIRS):
         key = rows.key(f"{name}-{number}", pair)
-        # Before the server is asked: it fills a missing hash when it lets a key in.
+        # First langkeys, because a server adds a missing hash when it accepts a key.
         here = langkeys("whoami", "--api-key", "-", "--json", stdin=key).returncode
         assert (server.rest.whoami(key).status, here) in ((200, 0), (403, 4)), pair
 
@@ -114,7 +114,7 @@ def test_deactivated_or_rotated_a_key_is_refused_whatever_rows_it_had(
 def test_of_two_rows_the_one_that_is_revoked_takes_the_other_with_it(
     server: LangflowServer, langkeys: Langkeys, database: Database, rows: Rows, name: str
 ) -> None:
-    # The server refuses a hash in two active rows: with one of them gone it let the key in.
+    # A server refuses a hash in two active rows, but would accept the key with one of them deleted.
     key = rows.key(name, ("hashed", True, "hashed", True))
     assert server.rest.whoami(key).status == 403
     one, _ = database.query("SELECT id FROM apikey WHERE name = ?", name)

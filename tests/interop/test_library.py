@@ -21,7 +21,7 @@ from .test_api_keys import rest_made_key
 def gateway(
     server: LangflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[langkeys.LangflowStore]:
-    monkeypatch.chdir(tmp_path)  # no .env of whoever runs the tests
+    monkeypatch.chdir(tmp_path)  # a folder without .env
     settings = {name: text for name, text in server.settings.items() if name in KNOWN}
     with langkeys.open_store(settings=settings) as store:
         yield store
@@ -44,7 +44,7 @@ def test_a_key_that_the_server_has_made_is_known_at_once_and_refused_at_once(
         assert verified.api_key.name == name
     assert server.rest.delete_key(made["id"], key=made["api_key"]).status == 200
     deadline = time.monotonic() + 5
-    # Up to 1.11 a server answers before it has committed.
+    # Up to 1.11, servers answer before they commit.
     while server.rest.whoami(made["api_key"]).status == 200:
         assert time.monotonic() < deadline
     assert refused(gateway, made["api_key"]) == "unknown"
@@ -83,7 +83,7 @@ def test_uses_are_counted_as_the_server_counts_them(
     assert server.rest.whoami(made.plaintext).status == 200
     theirs = database.key(made.row.id)
     assert theirs["total_uses"] > before
-    # The same form of the same time, so that either can read what the other has written.
+    # Both write times in the same format, so each can read the other's.
     assert len(theirs["last_used_at"]) == len(ours["last_used_at"])
     assert theirs["last_used_at"] >= ours["last_used_at"]
     gateway.verify(made.plaintext, count_use=True)

@@ -1,4 +1,4 @@
-"""The manifest of the documents on a running server, which uses each change at once."""
+"""The manifest of the documents on a running server, which uses each change immediately."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IN_ENVIRONMENT = "from-the-server's-environment"
 
 @dataclass
 class Place:
-    """A server, and langkeys beside it with the example and the secrets that it names."""
+    """A server, and langkeys with the example and the secrets that it names."""
 
     server: LangflowServer
     langkeys: Langkeys
@@ -49,7 +49,7 @@ class Place:
     def apply(self, *options: str) -> Run:
         return self.langkeys("apply", "-f", "m.yaml", "--yes", *options, CI_GITHUB_TOKEN="github")
 
-    def is_settled(self) -> None:
+    def assert_up_to_date(self) -> None:
         again = self.apply("--exit-code", "--json").done().json()
         assert again["changed"] is False
         assert again["changes"] == []
@@ -64,7 +64,7 @@ class Place:
 
 
 def text_for(expected: Expected) -> str:
-    """The example beside its secrets; without what a server of this version does not have."""
+    """The example with local paths, without fields that this version does not support."""
     text = EXAMPLE.read_text(encoding="utf-8")
     text = text.replace("/run/secrets/", "secrets/").replace("/run/out/", "out/")
     if not expected.has_expiry:
@@ -92,7 +92,7 @@ def place(
         place.write("secrets/alice-password", "alice correct horse\n")
         place.write("m.yaml", text_for(expected))
         (folder / "out").mkdir()
-        server.rest.login(SUPERUSER, PASSWORD)  # makes the variables that it imports
+        server.rest.login(SUPERUSER, PASSWORD)  # the server imports variables at a login
         place.langkeys("user", "create", "bob", "--random").done()
         place.langkeys("api-key", "create", "--user", "bob", "--name", "old").done()
         place.langkeys("api-key", "create", "--user", "bob", "--name", "older").done()
@@ -130,7 +130,7 @@ def test_the_example_is_applied_and_the_server_uses_it_at_once(
 
 def test_the_second_time_nothing_changes(place: Place, applied: dict[str, Any]) -> None:
     before = place.database.query("SELECT * FROM variable ORDER BY id")
-    place.is_settled()
+    place.assert_up_to_date()
     assert place.database.query("SELECT * FROM variable ORDER BY id") == before
 
 
@@ -152,7 +152,7 @@ def test_a_changed_secret_is_used_at_once(place: Place, applied: dict[str, Any])
     }
     app = place.read("app-key")
     assert place.value_of("ci", app, OPENAI) == "changed"
-    place.is_settled()
+    place.assert_up_to_date()
 
 
 def test_a_key_near_its_end_is_renewed_and_both_work_in_its_grace(
@@ -173,9 +173,9 @@ def test_a_key_near_its_end_is_renewed_and_both_work_in_its_grace(
     new = place.read("app-key")
     assert new != old
     assert place.status(new) == 200
-    # The page's grace of a day; a server without expiry has none.
+    # The example has a grace period of a day; a server without expiry has none.
     assert place.status(old) == (200 if place.expected.has_expiry else 403)
-    place.is_settled()
+    place.assert_up_to_date()
 
 
 def test_a_user_who_is_gone_loses_access(place: Place, applied: dict[str, Any]) -> None:
@@ -189,12 +189,12 @@ def test_a_user_who_is_gone_loses_access(place: Place, applied: dict[str, Any]) 
     (place.folder / "out/app-key").unlink()
     (place.folder / "out/key.json").unlink()
     place.write("m.yaml", text)
-    # The partner's key was revoked, and is not restored: the source gets another one.
+    # The partner's key was revoked, and is not restored: the source must get another key.
     place.apply().refused(5)
     place.write("secrets/partner-key", f"sk-{secrets.token_urlsafe(32)}\n")
     place.apply().done()
     assert place.status(place.read("app-key")) == 200
-    place.is_settled()
+    place.assert_up_to_date()
 
 
 def test_a_restart_with_another_environment_keeps_the_values(
@@ -208,7 +208,7 @@ def test_a_restart_with_another_environment_keeps_the_values(
     if place.expected.overwrites_variables:
         return
     assert place.value_of("ci", place.read("app-key"), OPENAI) == "changed"
-    place.is_settled()
+    place.assert_up_to_date()
 
 
 def test_what_the_server_has_is_a_manifest_that_changes_nothing(

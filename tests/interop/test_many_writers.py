@@ -39,7 +39,7 @@ def test_no_error_on_either_side_and_everything_there_at_the_end(
     server: LangflowServer, langkeys: Langkeys, database: Database, name: str
 ) -> None:
     key = langkeys("api-key", "create", "--name", name).done().stdout.strip()
-    # By a key: checking a password takes bcrypt a third of a second.
+    # Authenticate by a key, because bcrypt takes a third of a second to check a password.
     environment = {
         **os.environ,
         **server.settings,

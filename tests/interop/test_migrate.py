@@ -13,7 +13,7 @@ from .langkeys_process import Langkeys
 
 
 def plaintext_key(database: Database, name: str) -> tuple[str, str]:
-    """Put a key into the table as Langflow 1.5 to 1.7 did, and return its id and the key."""
+    """Insert a key as Langflow 1.5 to 1.7 stored it; return its id and the key."""
     key = "sk-" + secrets.token_urlsafe(32)
     key_id = uuid.uuid4()
     database.execute(
@@ -42,7 +42,7 @@ def test_a_key_from_before_is_brought_into_this_server_s_form(
         assert row["api_key"].startswith("gAAAAA")
     if expected.has_hash:
         assert row["api_key_hash"] == hashlib.sha256(key.encode()).hexdigest()
-    # Only now: at its first use a server writes a missing hash by itself.
+    # Only after the check above, because a server adds a missing hash at the first use.
     assert server.rest.whoami(key).status == 200
     assert server.rest.whoami(key, "query").status == 200
     shown = langkeys("api-key", "show", key_id, "--json").done().json()

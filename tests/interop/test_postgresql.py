@@ -1,7 +1,7 @@
-"""Servers on PostgreSQL, and langkeys on a third machine: one database, and no file in common.
+"""Servers on PostgreSQL, and langkeys as on another machine: one database, but no common files.
 
-Of 1.13.0 two servers are on it, as pods of a deployment are; of an older release one. What they
-know of each other, and of langkeys, is in the database alone.
+With 1.13.0, two servers share the database, like pods of a deployment; with older releases there is
+one. Servers and langkeys only communicate through the database.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIRST, SECOND = "the-first-password-of-somebody", "the-second-password-of-somebo
 
 @dataclass
 class Deployment:
-    """Servers on one database, and langkeys elsewhere."""
+    """Servers on one database, and langkeys in another folder."""
 
     cluster: Cluster
     servers: list[LangflowServer]
@@ -49,7 +49,7 @@ class Deployment:
         return self.cluster.rows(sql, parameters, database=DATABASE)
 
     def statuses(self, key: str, via: Via = "header") -> set[int]:
-        """Return what the servers answer to a key, each asked once."""
+        """Call whoami once on each server with a key; return the statuses."""
         return {rest.whoami(key, via).status for rest in self.rests}
 
 
@@ -69,8 +69,8 @@ def deployment(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             for _ in range(2 if version == "1.13.0" else 1)
         ]
         for server in servers:
-            # One after the other: a server of 1.13.0 that waits for the migration lock keeps the
-            # other one's CREATE INDEX CONCURRENTLY waiting, on a database that is new.
+            # One after the other: on a new database, a server of 1.13.0 that waits for the
+            # migration lock blocks the other's CREATE INDEX CONCURRENTLY.
             stack.callback(server.kill)
             server.start()
         machine = tmp_path_factory.mktemp("machine")
@@ -94,7 +94,7 @@ def langkeys(deployment: Deployment) -> Langkeys:
 
 @pytest.fixture(scope="module")
 def admin(deployment: Deployment) -> str:
-    """A key of the superuser, made by langkeys."""
+    """A key of the superuser, created by langkeys."""
     return deployment.langkeys("api-key", "create", "--name", "admin").done().stdout.strip()
 
 
@@ -235,11 +235,11 @@ def test_beside_running_servers_the_secret_key_is_not_rotated(
 def test_after_a_rotation_the_pod_with_the_old_secret_key_is_found(
     deployment: Deployment, langkeys: Langkeys, expected: Expected, admin: str
 ) -> None:
-    """The last test: it stops the servers, and starts the first one with AUTO_LOGIN."""
+    """This must be the last test: it stops the servers, and starts the first with AUTO_LOGIN."""
     langkeys("variable", "set", "KEPT", "--value-file", "-", stdin="kept").done()
     for server in deployment.servers:
         server.stop()
-    # What the servers' pools had open is closed by now, or will be in a moment.
+    # The connections of the servers' pools are closed now, or will be in a moment.
     langkeys("secret-key", "rotate", "--new-key-file", "new", "--yes").done()
     new = (langkeys.folder / "new").read_text()
     pod = deployment.servers[0]
@@ -255,7 +255,7 @@ def test_after_a_rotation_the_pod_with_the_old_secret_key_is_found(
     for check in (*checks[1:], old):
         assert check("secret-key", "check").returncode == 7
 
-    # Without a password: the user that this server logs in by itself.
+    # Without a password, langkeys acts as the user that this server logs in by AUTO_LOGIN.
     own = Langkeys(pod.folder, {**pod.settings, "LANGFLOW_SUPERUSER_PASSWORD": ""})
     key = own("api-key", "create", "--name", "by-auto-login").done().stdout.strip()
     session = pod.rest.request("GET", "/api/v1/auto_login").body["access_token"]

@@ -18,7 +18,7 @@ PLAIN = "eu-west-1\nsecond line "
 
 
 class Job:
-    """Runs langkeys with nothing but the server's address, and a key where one is given."""
+    """Runs langkeys with only the server's address, and a key if one is given."""
 
     def __init__(self, server: LangflowServer, folder: Path) -> None:
         self.server = server
@@ -40,13 +40,13 @@ def job(server: LangflowServer, tmp_path: Path) -> Job:
 
 @pytest.fixture(scope="module")
 def key(langkeys: Langkeys) -> str:
-    """A superuser's key, made in the database."""
+    """A superuser's key, created in the database."""
     return langkeys("api-key", "create", "--name", "rest").done().stdout.strip()
 
 
 @pytest.fixture
 def bob(server: LangflowServer, langkeys: Langkeys, key: str, name: str) -> str:
-    """The key of a user of this test alone, who is no superuser."""
+    """The key of a new user, who is not a superuser."""
     server.rest.create_user(name, PASSWORD, key=key)
     return langkeys("api-key", "create", "--user", name, "--name", "job").done().stdout.strip()
 
@@ -56,7 +56,7 @@ def refused(server: LangflowServer, key: str) -> bool:
 
 
 def job_keys(server: LangflowServer, key: str) -> list[dict[str, Any]]:
-    """List the keys named job; 1.8 may also make one for the MCP server of a user's project."""
+    """List the keys named job; 1.8 may also create one for the MCP server of a user's project."""
     return [item for item in server.rest.keys(key).body["api_keys"] if item["name"] == "job"]
 
 
@@ -130,7 +130,7 @@ def test_whoami_says_whether_the_server_uses_the_database(
     assert "does not use the database" in run.stderr
 
 
-# One's own things
+# The user's own keys and variables
 
 
 def test_keys_are_made_listed_and_pruned(
@@ -176,7 +176,7 @@ def test_variables_are_set_listed_and_deleted(
     found = {item["name"]: item for item in job("variable", "list", "--json", key=bob).json()}
     assert found["PLAIN"]["value"] == PLAIN
     assert (found["TOKEN"]["value"], found["TOKEN"]["default_fields"]) == (None, ["Field"])
-    # As Credential again, where servers take another type: none may go on showing it.
+    # If servers accept a change of type to Credential, they must not show the value any more.
     arguments = ("variable", "set", "PLAIN", "--type", "Credential", "--value-file", "-")
     changed = job(*arguments, key=bob, stdin="hidden-now")
     if expected.at_rest == "plaintext":

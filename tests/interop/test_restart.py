@@ -1,4 +1,4 @@
-"""What langkeys wrote survives a clean stop and a new start of the server."""
+"""Changes by langkeys survive a clean stop and a start of the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .langkeys_process import Langkeys
 
 @dataclass
 class Before:
-    """The keys that were made before the restart."""
+    """The keys that were created before the restart."""
 
     kept: str
     kept_id: str
@@ -27,7 +27,7 @@ class Before:
 
 @pytest.fixture(scope="module")
 def before(server: LangflowServer, langkeys: Langkeys) -> Before:
-    """Make keys, revoke one, and restart the server, with one more key made while it is down."""
+    """Create keys, revoke one, and restart the server; create another key while it is down."""
     kept = langkeys("api-key", "create", "--name", "kept", "--json").done().json()
     revoked = langkeys("api-key", "create", "--name", "revoked").done().stdout.strip()
     assert server.rest.whoami(revoked).status == 200

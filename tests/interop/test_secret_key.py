@@ -20,7 +20,7 @@ from .langkeys_process import Langkeys
 
 pytestmark = pytest.mark.only_with("1.13.0")
 
-# Langflow's own code encrypts and decrypts envelopes, not ours.
+# Encrypts and decrypts envelopes with Langflow's own code.
 _PROGRAM = """
 import json, sys
 from langflow.services.auth.mcp_encryption import (
@@ -52,7 +52,7 @@ PLAIN = {
 
 @dataclass
 class Rotated:
-    """A server that was rotated while it was down, and what was made before."""
+    """A server whose secret key was rotated while it was down, and values from before."""
 
     server: LangflowServer
     langkeys: Langkeys
@@ -92,7 +92,7 @@ def _langflow(server: LangflowServer, act: str, document: dict[str, Any]) -> dic
 
 @pytest.fixture(scope="module")
 def rotated(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotated]:
-    """Fill a server with one of each, try to rotate beside it, stop it, rotate, and start it."""
+    """Fill a server with every kind of value, try to rotate while it runs, stop it and rotate."""
     folder = tmp_path_factory.mktemp("rotated")
     langkeys_folder = tmp_path_factory.mktemp("langkeys")
     with LangflowServer(version, folder) as server:
@@ -112,7 +112,7 @@ def rotated(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def _fill(server: LangflowServer) -> None:
-    """Put in what REST takes only with a browser or an identity provider at hand."""
+    """Insert values that need a browser or an identity provider over REST."""
     sealed = _langflow(server, "seal", PLAIN)
     database = Database(server.database)
     project = database.query("SELECT id FROM folder ORDER BY rowid LIMIT 1")[0]["id"]
@@ -214,6 +214,6 @@ def test_the_backup_and_its_key_start_the_server_as_it_was(
     (folder / "config" / "secret_key").write_bytes(with_key.read_bytes())
     with LangflowServer(rotated.server.version, folder) as restored:
         assert restored.rest.whoami(rotated.key).status == 200
-        # The sessions of before are good again: it is the old secret key.
+        # Old sessions are valid again, because the secret key is the old one.
         answer = restored.rest.request("GET", "/api/v1/users/whoami", token=rotated.token)
         assert answer.status == 200

@@ -1,4 +1,4 @@
-"""Users made and changed by langkeys, as a server beside it sees them."""
+"""Users that langkeys creates and changes, as seen by a running server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECOND = "the-second-password-of-somebody"
 
 
 def create_user(langkeys: Langkeys, name: str, *options: str, password: str = FIRST) -> Any:
-    """Make a user with a password that comes on stdin, and return the JSON object."""
+    """Create a user with a password from stdin, and return the JSON object."""
     arguments = ("user", "create", name, "--password-file", "-", "--json", *options)
     return langkeys(*arguments, stdin=password).done().json()
 
@@ -81,7 +81,7 @@ def test_the_row_is_the_one_that_a_server_makes(
         assert found.pop("password").startswith("$2b$12$")
         return {column: found[column] for column in found if column not in ("id", "username")}
 
-    # create_user has activated theirs: a server does that only where NEW_USER_IS_ACTIVE is set.
+    # create_user has activated the server's user: servers only do so if NEW_USER_IS_ACTIVE is set.
     assert row(ours) == row(theirs)
 
 
@@ -93,7 +93,7 @@ def test_a_new_password_logs_in_and_the_old_one_is_refused(
     langkeys("user", "set-password", name, "--password-file", "-", stdin=f"{SECOND}\n").done()
     assert logged_in(server, name, FIRST).status == 401
     assert logged_in(server, name, SECOND).status == 200
-    # As the help says, they keep working.
+    # As the help says, keys and sessions keep working.
     assert server.rest.whoami(key).status == 200
     assert by_token(server, token, "/api/v1/users/whoami").status == 200
 
@@ -196,7 +196,7 @@ def test_a_name_is_taken_whoever_took_it_and_in_whatever_case(
 def test_a_new_password_of_the_configured_superuser_outlives_a_restart(
     server: LangflowServer, langkeys: Langkeys
 ) -> None:
-    """The server keeps its old setting, and does not set the password back."""
+    """The server keeps its old setting, but does not reset the password to it."""
     run = langkeys("user", "set-password", SUPERUSER, "--password-file", "-", stdin=SECOND).done()
     assert "LANGFLOW_SUPERUSER_PASSWORD (environment) is out of date" in run.stderr
     assert langkeys("user", "list", "--json").refused(4).error()["code"] == "unauthenticated"

@@ -1,4 +1,4 @@
-"""Variables that langkeys and a server set, list, read and keep: each what the other wrote."""
+"""langkeys and a server set, list and read variables that the other has written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VALUE = 'it\'s a $ecret # with "everything"\nand a second line é'
 
 @dataclass
 class Place:
-    """A server with names in its environment, langkeys beside it, and a key of the superuser."""
+    """A server with variables in its environment, langkeys, and a key of the superuser."""
 
     server: LangflowServer
     langkeys: Langkeys
@@ -47,7 +47,7 @@ class Place:
         return self.database.query(sql, name)
 
     def listed(self, name: str) -> dict[str, Any]:
-        """Return the variable of a name as ``GET /api/v1/variables/`` lists it."""
+        """Return the variable with a name as ``GET /api/v1/variables/`` lists it."""
         answer = self.server.rest.variables(self.key)
         assert answer.status == 200, answer
         (found,) = [variable for variable in answer.body if variable["name"] == name]
@@ -59,7 +59,7 @@ class Place:
             "POST", "/api/v1/variables/", key=self.key, json_body=body
         )
         assert answer.status == 201, answer
-        until(lambda: bool(self.rows(name)))  # up to 1.11 the answer comes before the commit
+        until(lambda: bool(self.rows(name)))  # up to 1.11, servers answer before they commit
         return answer
 
     def restart_with(self, value: str) -> None:
@@ -105,7 +105,7 @@ def name() -> str:
     return f"NAME_{uuid.uuid4().hex[:8]}"
 
 
-# Set here
+# Set by langkeys
 
 
 def test_a_credential_set_here_is_listed_by_the_server_with_its_fields(
@@ -136,7 +136,7 @@ def test_one_that_is_deleted_here_is_gone_for_the_server(place: Place, name: str
     assert name not in [variable["name"] for variable in listed]
 
 
-# Set there
+# Set by the server
 
 
 @pytest.mark.parametrize("kind", ["Credential", "Generic"])
@@ -219,7 +219,7 @@ def winner(place: Place, name: str, *more: str) -> str:
 
 
 def taken(place: Place, flows: VariableFlows, name: str) -> str | None:
-    """Return the value that a run takes for a variable, which `explain` must foresee."""
+    """Return the value that a run uses for a variable, which `explain` must predict."""
     value = flows.value_of(name)
     assert (winner(place, name) == "none") is (value is None), (name, value)
     return value
@@ -260,7 +260,7 @@ def test_a_server_falls_back_to_its_environment_where_explain_says_so(
     )
     place.langkeys("variable", "delete", ONLY_IN_ENVIRONMENT, "--yes").done()
 
-    # A setting of the server itself, which is in its environment.
+    # A setting of the server itself in its environment.
     shown = taken(place, flows, "LANGFLOW_SUPERUSER_PASSWORD")
     is_given = expected.falls_back and not expected.guards_environment
     assert shown == (PASSWORD if is_given else None)
@@ -271,7 +271,7 @@ def test_a_server_reads_the_row_created_first_and_set_reaches_it(
 ) -> None:
     place.set(name, "first", "--type", "Generic")
     (row,) = place.rows(name)
-    # With an id that sorts before the other: it is not by id that one is chosen.
+    # Its id sorts before the other's: servers do not choose by id.
     second = row | {"id": f"0000{uuid.uuid4().hex[4:]}"}
     marks = ", ".join("?" * len(second))
     sql = f"INSERT INTO variable ({', '.join(second)}) VALUES ({marks})"
@@ -286,7 +286,7 @@ def test_a_server_reads_the_row_created_first_and_set_reaches_it(
     assert flows.value_of(name) == "third"
 
 
-# Kept over a restart; last, as it takes a while and the environment is another one afterwards
+# Kept over a restart; these tests come last, because they are slow and change the environment
 
 
 def test_what_a_person_sets_overrides_the_environment_for_good(

@@ -1,4 +1,4 @@
-"""`langkeys whoami` here, `langkeys whoami --remote` and the server itself say the same."""
+"""`langkeys whoami`, `langkeys whoami --remote` and the server itself agree."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_key_that_nobody_has_is_refused_here_and_there(
 
 
 def test_a_server_that_does_not_answer_is_a_failure(langkeys: Langkeys, key: str) -> None:
-    # Port 9 discards; nothing listens there on a machine of today.
+    # Port 9 is the discard service, which modern machines do not run.
     run = langkeys("whoami", "--url", "http://127.0.0.1:9", "--api-key", "-", "--json", stdin=key)
     assert run.refused(1).error()["code"] == "failed"
     assert key not in run.stderr

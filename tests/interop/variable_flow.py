@@ -1,4 +1,4 @@
-"""A flow with one field that takes a variable, run on a server to see what value it takes."""
+"""Run a flow with a field that takes a variable, to see which value a server uses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from .langflow_rest import Answer
 from .langflow_server import LangflowServer
 
-# Langflow's text input, made one for secrets: from 1.10 on no other field takes a Credential. What
-# it gives is written backwards, as such a server puts asterisks where it sees a secret's value.
+# Changes Langflow's text input to one for secrets, because from 1.10 on no other field takes a
+# Credential. It outputs the value backwards, because such servers replace secrets with asterisks.
 _SECRET_CODE = (
     ("MultilineInput", "SecretStrInput"),
     (
@@ -28,7 +28,7 @@ _FIELD, _SHOWN = "TextInput-field", "ChatOutput-shown"
 
 
 class VariableFlows:
-    """Makes and runs flows of an input whose secret field has the name of a variable."""
+    """Creates and runs flows with an input whose secret field names a variable."""
 
     def __init__(self, server: LangflowServer, key: str, token: str) -> None:
         self._rest = server.rest
@@ -39,7 +39,7 @@ class VariableFlows:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=120) as response:
             body = response.read()
-        # Compressed by some releases whether it was asked for or not.
+        # Some releases compress the answer even if the request does not ask for it.
         catalog = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
         self._components = {
             name: component
@@ -49,7 +49,7 @@ class VariableFlows:
         }
 
     def value_of(self, name: str, tweak: str | None = None) -> str | None:
-        """Return the value that a run takes for a variable; None if it fails."""
+        """Return the value that a run uses for a variable; None if the run fails."""
         flow = {"name": f"variable-{uuid.uuid4().hex[:8]}", "data": self._data(name)}
         made = self._rest.request("POST", "/api/v1/flows/", key=self._key, json_body=flow)
         assert made.status == 201, made
@@ -63,7 +63,7 @@ class VariableFlows:
         return str(text)[::-1] or None
 
     def _run(self, flow_id: str, body: dict[str, Any]) -> Answer:
-        # Up to 1.11 a write is answered before it is committed, and the flow may not be there yet.
+        # Up to 1.11, a server answers before it commits, so the flow may not exist yet.
         deadline = time.monotonic() + 5
         while True:
             answer = self._rest.request(

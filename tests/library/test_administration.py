@@ -1,4 +1,4 @@
-"""langkeys as a package: what a script can do with keys and variables, and as whom."""
+"""langkeys as a library: managing keys and variables in scripts, and the acting user."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_new_key_that_is_not_delivered_is_taken_back_and_the_old_one_stays(
 
     def fail(api_key: str) -> None:
         received.append(api_key)
-        assert gateway.verify(api_key)  # it works already
+        assert gateway.verify(api_key)  # the new key already works
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -226,7 +226,7 @@ def test_variables_that_are_elsewhere_are_not_looked_for_here(site: Site) -> Non
                 ask()
 
 
-# Who is acting
+# The acting user
 
 
 def test_verifying_needs_nobodys_leave_and_administering_does(

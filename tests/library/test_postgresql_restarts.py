@@ -76,7 +76,7 @@ def test_threads_that_verify_survive_restarts_and_ended_sessions(
         for thread in threads:
             thread.join(30)
         assert not any(thread.is_alive() for thread in threads)
-        # While the server is down it says so; no valid key is ever called invalid.
+        # While the server is down, `verify` raises StoreError; it never calls a valid key invalid.
         assert {outcome.partition(":")[0] for outcome in outcomes} <= {"accepted", "store"}, (
             outcomes
         )
@@ -85,6 +85,6 @@ def test_threads_that_verify_survive_restarts_and_ended_sessions(
         database.rows("DELETE FROM apikey WHERE id = ?", (revoked.id,))
         with pytest.raises(InvalidKeyError):
             store.verify(revoked.plaintext)
-        # A pooler may give a session to others: nothing is left in it.
+        # A pooler may give the session to another client, so nothing must be left in it.
         kept = store._store._rows("SELECT count(*) FROM pg_prepared_statements")  # type: ignore[attr-defined]
         assert kept == [(0,)]

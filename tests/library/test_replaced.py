@@ -38,14 +38,14 @@ def gateway(site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def other(site: Site, release: str = "1.13") -> tuple[Database, SampleKey]:
-    """Make another database beside the site's, with one key."""
+    """Create another database next to the site's, with one key."""
     made = databases.create(site.folder / "other.db", SHAPES[release])
     key = made.add_key(made.add_user("administrator"))
     return made, key
 
 
 def put_in_place(made: Database, place: Path) -> None:
-    """As one restores: the log of the database that was there goes, too."""
+    """Replace a database as in a restore, which also removes the old database's log."""
     made.path.replace(place)
     for suffix in ("-wal", "-shm"):
         place.with_name(place.name + suffix).unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def test_a_link_that_leads_elsewhere_is_noticed(
 def test_a_copy_over_the_same_file_is_noticed_whatever_its_counter(
     site: Site, database: Database, superuser: str, tmp_path: Path
 ) -> None:
-    # Two branches of one backup, with as many commits each: SQLite's own counter is the same.
+    # Two copies of one backup with the same number of commits, so SQLite's change counter is equal.
     backup, revoked = tmp_path / "backup.db", tmp_path / "revoked.db"
     key = database.add_key(superuser, "leaked")
     shutil.copy(database.path, backup)

@@ -46,7 +46,7 @@ def test_a_grace_of_any_length_is_told_from_the_database(
     first = gateway.api_keys.rotate("ci", grace=grace)
     assert first.old_expires_at is not None
     assert (first.old_expires_at - first.new.row.created_at) % timedelta(seconds=1) == timedelta(0)
-    # The name is that of the new key now.
+    # The name now means the new key.
     second = gateway.api_keys.rotate("ci", expires="never")
     assert second.old.id == first.new.row.id
 

@@ -1,4 +1,4 @@
-"""langkeys as a package: what gateways and scripts can do, and what is refused."""
+"""langkeys as a library: opening a store and verifying keys, and what is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def uses(database: Database, key: SampleKey) -> tuple[int, str | None]:
     return total, last
 
 
-# What is imported
+# Imports
 
 
 def test_everything_that_is_offered_is_there_and_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""The recipes for manifests work as their page says, as far as they can run here."""
+"""The examples for manifests work as docs/manifest.md says, as far as they can run here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_kubernetes_objects_are_valid(name: str) -> None:
 
 @pytest.fixture
 def declared(site: Site) -> Declared:
-    """A site with the example, and its secrets where the recipes expect them."""
+    """A site with the example, and with its secrets where the deployments expect them."""
     found = Declared(site)
     (site.folder / "secrets").mkdir()
     secrets = {"openai": "sk-x", "partner-key": new_key(), "alice-password": "correct horse"}
@@ -62,7 +62,7 @@ def run(declared: Declared, command: list[str]) -> Result:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m langkeys "$@"\n')
     program.chmod(0o755)
     sleep = bin_folder / "sleep"
-    sleep.write_text("#!/bin/sh\nkill -s TERM $PPID\n")  # the loop ends where it would wait
+    sleep.write_text("#!/bin/sh\nkill -s TERM $PPID\n")  # ends the loop instead of waiting
     sleep.chmod(0o755)
     path = f"{bin_folder}:{declared.site.environment()['PATH']}"
     return declared.site.run(
@@ -106,7 +106,7 @@ def test_the_alarm_reports_a_change_by_somebody_else(declared: Declared) -> None
 def test_the_ansible_task_uses_existing_commands(declared: Declared) -> None:
     (task,) = described("ansible-task.yaml")
     argv = task["ansible.builtin.command"]["argv"]
-    declared.site.call("user", "deactivate", "bob").done()  # which it would have to be told to do
+    declared.site.call("user", "deactivate", "bob").done()  # otherwise the task would need --yes
     assert argv[1] == "{{ 'plan' if ansible_check_mode else 'apply' }}"
     for verb in ("plan", "apply"):
         command = [argv[0], verb, *argv[2:]]
@@ -137,5 +137,5 @@ def test_a_helm_overlay_replaces_one_entry(declared: Declared) -> None:
     assert [(c["action"], c["kind"], c["name"]) for c in found["changes"]] == [
         ("add", "user", "ci"), ("add", "api_key", "app"),
     ]  # fmt: skip
-    assert found["summary"]["kept"] == 1  # the laptop's key, which is not there
+    assert found["summary"]["kept"] == 1  # the laptop's key, which does not exist
     assert SUPERUSER not in text

@@ -269,7 +269,7 @@ def test_json_is_accepted(tmp_path: Path) -> None:
 
 
 def test_a_removed_key_needs_none_of_its_other_fields(tmp_path: Path) -> None:
-    # An overlay adds this one line to the entry.
+    # An overlay only adds `state: absent` to the entry.
     found = read(
         "version: 1\nusers: {a: {api_keys: {k: {state: absent, expires: 9d, renew_before: 1d,"
         " value_from: {file: gone}}}}}",

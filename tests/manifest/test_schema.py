@@ -53,7 +53,7 @@ def test_the_example_in_the_documents_is_valid_and_can_be_read() -> None:
     assert is_valid(example())
     with pytest.raises(LangkeysError) as caught:
         read_manifests(["-"], environ={}, read_stdin=lambda: example().encode())
-    # Its only problems are the secrets, which are not on this machine.
+    # The only problems are the secret files, which are not on this machine.
     assert all("value_from" in line or "_from" in line for line in caught.value.candidates)
     assert len(caught.value.candidates) == 4
 

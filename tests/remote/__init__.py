@@ -1,1 +1,1 @@
-"""What asks a live server, against servers of the tests: hostile ones and a small Langflow."""
+"""Tests of langkeys.remote, with hostile servers and a fake Langflow."""

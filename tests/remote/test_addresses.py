@@ -1,4 +1,4 @@
-"""Addresses of servers: what may be written, and what is asked."""
+"""Addresses of servers: which are valid, and which URLs are requested."""
 
 from __future__ import annotations
 

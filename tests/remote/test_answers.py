@@ -1,4 +1,4 @@
-"""What a server's answer means: Langflow's own refusal, a gateway's, and the rest."""
+"""How answers are interpreted: refusals by Langflow, refusals by a gateway, and others."""
 
 from __future__ import annotations
 

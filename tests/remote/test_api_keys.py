@@ -1,4 +1,4 @@
-"""API keys over REST: created, proved, listed, selected and ended, even if answers are lost."""
+"""API keys over REST: create, verify, list, select and revoke, even if answers are lost."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_an_answer_to_a_new_key_that_is_none_counts_as_lost(deployment: Deployme
     assert len(caught.value.candidates) == 1
 
 
-# Ending
+# Revoking
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -221,7 +221,7 @@ def test_up_to_1_7_the_hole_is_not_used(deploy: Deploy) -> None:
     assert deployment.writes() == []
 
 
-# Choosing
+# Selecting
 
 
 def test_a_key_is_chosen_by_id_name_visible_start_and_start_of_id(deployment: Deployment) -> None:

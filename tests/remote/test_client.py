@@ -51,7 +51,7 @@ def failure(
     return error
 
 
-# What is sent
+# Requests
 
 
 def test_a_request_has_one_credential_and_no_cookie(server: Server) -> None:
@@ -102,7 +102,7 @@ def test_a_key_that_no_header_can_hold_is_never_sent(server: Server, key: str) -
 
 def test_http_to_another_host_is_warned_about_once() -> None:
     said: list[str] = []
-    # A name that nobody has: what counts is what is said before anything is sent.
+    # An unknown host: only the warning before the request matters.
     client = Client("http://nobody.invalid:7860", KEY, warn=said.append, timeout=5)
     for _ in range(2):
         with pytest.raises(FailedError):
@@ -239,7 +239,7 @@ def test_an_endless_answer_is_not_read_to_its_end(
     assert written < 64 << 20
 
 
-# Answers that break off, or are none
+# Answers that are cut off or invalid
 
 
 BROKEN: dict[str, bytes] = {

@@ -1,4 +1,4 @@
-"""What can be seen of a server from outside, and what its version does over REST."""
+"""The checks of doctor over REST, and what each version of Langflow supports there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/rest.md says of versions and options what the code says."""
+"""The tables of versions and options in docs/rest.md match the code."""
 
 from __future__ import annotations
 

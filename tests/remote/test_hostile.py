@@ -1,4 +1,4 @@
-"""Invalid answers of a server, gateway or cache: langkeys believes only what is proved."""
+"""Invalid answers of a server, gateway or cache: langkeys only trusts what it can verify."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Change = Callable[[Any], Any]
 
 
 def answers_changed(deployment: Deployment, method: str, path: str, change: Change) -> None:
-    """Change each 2xx answer to a method and path; the request is processed all the same."""
+    """Change each 2xx answer to a method and path; the server still processes the request."""
     answer = deployment.langflow.answer
 
     def changed(request: Request) -> tuple[int, Any]:
@@ -43,7 +43,7 @@ def job(deployment: Deployment) -> tuple[FakeKey, references.ChosenKey]:
     return old, references.choose_acting(deployment.server(), old.value, "line 1 of stdin")
 
 
-# JSON that is none
+# Invalid JSON
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_a_list_of_users_that_never_ends_is_given_up(deployment: Deployment) -> 
     assert len(deployment.http_server.requests) < 20
 
 
-# New keys that are none
+# Invalid new keys
 
 
 def test_a_key_that_was_there_before_is_no_new_one(deployment: Deployment) -> None:
     old, chosen = job(deployment)
-    # As a cache answers that has seen the same POST before.
+    # The answer of a cache that has seen the same POST before.
     seen = {"id": old.id, "api_key": old.value, "name": "job"}
     answers_changed(deployment, "POST", PATH, lambda _: seen)
     with pytest.raises(FailedError) as caught:
@@ -147,7 +147,7 @@ def test_a_masked_key_is_none_that_works(deployment: Deployment) -> None:
     assert deployment.langflow.keys == [deployment.key]
 
 
-# Ends that are none
+# Revocations that did not happen
 
 
 @pytest.mark.parametrize("answer", [b"<html>", None])
@@ -222,7 +222,7 @@ def test_a_variable_that_another_page_takes_is_not_sent(
     deployment.langflow.add_variable("THERE", "old")
     for name, method in (("THERE", "PATCH"), ("NEW", "POST")):
         if method == "POST" and isinstance(document, dict) and "id" in document:
-            continue  # what is made may have any id
+            continue  # a new row may have any id
         answers_changed(deployment, method, variables.PATH, lambda _: document)
         with pytest.raises(FailedError, match="may have been set"):
             variables.set_variable(deployment.server(), variables.VariableUpdate(name, "new"))
@@ -288,7 +288,7 @@ def test_of_a_proxy_only_host_and_port_are_shown(value: str, shown: str) -> None
     assert url.endswith(value)
 
 
-# What is said once
+# Repeated warnings
 
 
 def test_a_warning_of_http_is_said_once_however_many_keys_ask(

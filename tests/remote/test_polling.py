@@ -1,4 +1,4 @@
-"""Servers up to 1.11 answer a write before they commit it: nothing fails for that."""
+"""Servers up to 1.11 answer a write before they commit it: langkeys waits for the commit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_key_of_ones_own_is_revoked(late: Deployment) -> None:
 
 def test_a_new_key_that_is_not_there_yet_is_taken_back(late: Deployment) -> None:
     late.langflow.lag = 0.6
-    polling.POLL_SECONDS = 0.3  # the fixture puts it back
+    polling.POLL_SECONDS = 0.3  # the fixture resets it
 
     def wait(method: str, _: str) -> None:
         if method == "DELETE":

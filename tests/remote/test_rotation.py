@@ -1,4 +1,4 @@
-"""Rotation over REST: the new key is created, proved and delivered before the old one ends."""
+"""Rotation over REST: create, verify and deliver the new key before the old one is revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users over REST: paged, made in two requests, and never without a superuser."""
+"""Users over REST: listed in pages, created with two requests, and always with a superuser."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_nobody_ends_themselves_or_the_last_superuser(
     own = users.get_user(server, "administrator")
     with pytest.raises(ConflictError, match="is the acting user"):
         users.change_state(server, own, **change)
-    # Another superuser, who is the last one by then: the acting one was demoted meanwhile.
+    # Another superuser, who is now the last one, because the acting one has been demoted.
     other = deployment.langflow.add_user("other", is_superuser=True)
     chosen = users.get_user(server, "other")
     listed = deployment.langflow._user

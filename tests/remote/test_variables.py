@@ -1,4 +1,4 @@
-"""Variables over REST: sent one by one, never emptied, and safe to run again."""
+"""Variables over REST: set one by one, never emptied, and safe to set again."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_lost_answer_may_have_happened_and_can_be_run_again(
     assert deployment.langflow.variable("TOKEN").value == VALUE
 
 
-# Several
+# Several variables
 
 
 def updates(*names: str) -> list[VariableUpdate]:

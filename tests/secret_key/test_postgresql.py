@@ -1,4 +1,4 @@
-"""Rotating the secret key of a database on PostgreSQL: alone, whole, and whatever dies."""
+"""Rotation of the secret key on PostgreSQL: without other sessions, and all or nothing."""
 
 from __future__ import annotations
 
@@ -109,6 +109,6 @@ def test_a_new_key_may_go_into_a_file_of_its_own(
     settings = {"LANGFLOW_SECRET_KEY": SECRET_KEY}
     site.run(*ROTATE, **settings).failed(2, "--new-key-file")
     site.run(*ROTATE, "--new-key-file", str(new), **settings).done()
-    # A newline would be part of the key of a server that the file is mounted for.
+    # If the file is mounted for a server, a newline would be part of its secret key.
     assert new.read_text() == new.read_text().strip()
     assert vault.is_encrypted_with(new.read_text())

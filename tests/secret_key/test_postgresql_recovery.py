@@ -34,7 +34,7 @@ def vault(site: Site, superuser: str) -> ServerVault:
 
 @pytest.fixture
 def network(vault: ServerVault) -> Iterator[Proxy]:
-    """What the site reaches its server by."""
+    """The proxy between the site and its server."""
     port = vault.server.cluster.port
     with proxy(port) as found:
         url = vault.server.url.replace(f":{port}/", f":{found.port}/")
@@ -57,7 +57,7 @@ def test_killed_at_a_point_the_next_command_completes_or_undoes_it(
     site: Site, vault: ServerVault, point: str
 ) -> None:
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT=point).code == -9
-    # The server may still be at what the dead process has sent.
+    # The server may still be executing statements of the killed process.
     site.call(*RECOVER).done()
     assert (vault.assert_whole() != SECRET_KEY) == (point in AFTER)
     site.call("secret-key", "check").done()
@@ -72,7 +72,7 @@ def test_a_session_that_is_ended_at_a_point_leaves_no_mix(
             vault.terminate()
 
     monkeypatch.setattr("langkeys.failpoints.reach", reach)
-    # Its locks went with the session, wherever that was before the commit.
+    # The session's locks are gone, so the rotation fails if it has not committed yet.
     assert site.call(*ROTATE).code == (6 if point in BEFORE else 0)
     monkeypatch.undo()
     assert (vault.assert_whole() != SECRET_KEY) == (point in AFTER)
@@ -118,7 +118,7 @@ def test_where_nobody_can_tell_a_later_command_does(
     site.call(*ROTATE).failed(6)
     assert vault.key() == SECRET_KEY
     site.settings["LANGFLOW_DATABASE_URL"] = vault.server.url
-    # The journal is of the address that the rotation had.
+    # The journal's name contains the port that the rotation used, which is the proxy's.
     journal = journal_of(vault)
     journal.rename(journal.with_name(journal.name.replace(str(network.port), _port(vault))))
     assert "completed" in site.call(*RECOVER).done().stderr
@@ -143,7 +143,7 @@ def test_a_lost_answer_to_another_commit_is_no_failure(
     assert len(vault.server.key_ids()) == before + 1
 
 
-# What the server says of a transaction, and what the samples say
+# The server's answer about a transaction, and the sample values
 
 
 @pytest.mark.parametrize("point", ["before-commit", "committed"])
@@ -192,7 +192,7 @@ def test_samples_that_contradict_each_other_stop_for_a_person(
 def test_a_database_that_was_restored_is_told_by_its_samples(
     site: Site, vault: ServerVault, point: str
 ) -> None:
-    """As where the dump of a rotation is put in place of the database after a crash."""
+    """After a crash, an operator replaces the database by a copy, such as the rotation's backup."""
     assert site.run(*ROTATE, LANGKEYS_FAILPOINT=point).code == -9
     vault.terminate()
     server, cluster = vault.server, vault.server.cluster

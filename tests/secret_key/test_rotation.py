@@ -1,4 +1,4 @@
-"""Secret keys made, checked and put into their places; rotations that die are in tests/faults."""
+"""Generate, check and rotate secret keys; killed rotations are in tests/faults."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_generated_key_is_a_fernet_key_alone_on_its_line(call: Callable[..., R
 
 
 def test_check_tells_of_every_value_which_key_opens_it(filled: Vault) -> None:
-    # It needs nobody: neither a user nor a password.
+    # The check needs neither a user nor a password.
     done = filled.site.call("secret-key", "check", LANGFLOW_SUPERUSER="nobody").done()
     columns = {(row[0], row[1]) for row in done.rows}
     assert {
@@ -309,7 +309,7 @@ def test_doctor_reports_a_broken_off_rotation_and_changes_nothing(filled: Vault)
 def test_a_backup_is_whole_closed_to_others_and_replaces_nothing(filled: Vault) -> None:
     copy, key = filled.site.folder / "copy.db", filled.site.folder / "copy.key"
     arguments = ("backup", str(copy), "--with-secret-key", str(key))
-    # Beside a writer, and as nobody.
+    # While another process writes, and without an acting user.
     with closing(sqlite3.connect(filled.database)) as server:
         server.execute("BEGIN IMMEDIATE")
         server.execute("DELETE FROM apikey")

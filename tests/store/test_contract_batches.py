@@ -77,7 +77,7 @@ def test_a_conflict_in_a_batch_leaves_none_of_it(writer: Store, reader: Store) -
     with pytest.raises(ConflictError):
         inserted(writer)
     assert [key.id for key in listed(reader)] == [there.id]
-    with writer.key_batch() as batch:  # the one before is gone
+    with writer.key_batch() as batch:  # the previous batch is gone
         assert len(batch) == 0
         assert list(batch) == []
 

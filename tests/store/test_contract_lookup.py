@@ -87,7 +87,7 @@ def test_the_version_does_not_change_otherwise_if_the_engine_can_know(
     before = reader.version()
     assert list(reader.api_keys(KeyFilter(now=NOW))) == []
     if not engine.detects_changes:
-        assert reader.version() != before  # so that nothing that was read counts as current
+        assert reader.version() != before  # so that no cached value counts as current
         return
     assert reader.version() == before
     with contextlib.suppress(ZeroDivisionError), writer.transaction():

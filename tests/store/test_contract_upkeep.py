@@ -1,4 +1,4 @@
-"""The contract of all engines beside rows: messages, cleaning, stubs, and detected changes."""
+"""The contract of all engines, except for rows: messages, cleaning, stubs, detected changes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_transaction_with_an_id_is_committed_or_aborted(writer: Store, reader:
     if aborted is not None and committed is not None:
         assert reader.transaction_status(aborted) == "aborted"
         assert reader.transaction_status(committed) == "committed"
-        assert reader.transaction_status("9" * 18) is None  # of another server
+        assert reader.transaction_status("9" * 18) is None  # from another server
     else:
         assert (aborted, committed) == (None, None)
         assert reader.transaction_status("1") is None

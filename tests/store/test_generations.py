@@ -22,7 +22,7 @@ def generation_of(path: Path, shape: Shape, revision: str | None = None) -> Gene
 
 
 def is_same(found: Generation, expected: Generation) -> bool:
-    """Compare the facts of two generations, and not how they were recognized."""
+    """Compare the facts of two generations, but not how they were recognised."""
     return found._replace(revision=None, note=None) == expected._replace(revision=None, note=None)
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_revision_is_recognized_by_its_columns_with_a_note(
 
 
 def test_columns_decide_where_they_contradict_the_revision(tmp_path: Path) -> None:
-    # A revision of 1.9 over the columns of 1.13.
+    # The revision of 1.9 with the columns of 1.13.
     found = generation_of(tmp_path, SHAPES["1.13"], SHAPES["1.9"].revision)
     assert is_same(found, NEWEST)
     assert found.note
@@ -184,7 +184,7 @@ LATER = NEWEST._replace(release="1.14", heads=("fedcba987654",), introduced=None
 
 @pytest.fixture(params=[None, "apikey.scopes", "new_table"])
 def later(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generation:
-    """1.14, which introduces nothing but its head, or a new column, or a new table."""
+    """1.14, which introduces only a new revision, or also a new column or table."""
     added = LATER._replace(introduced=request.param, honours_owner_state=False)
     monkeypatch.setattr(generations, "GENERATIONS", (*GENERATIONS, added))
     return added

@@ -1,4 +1,4 @@
-"""PostgreSQL's query plans: what every command that writes asks must not sort all API keys."""
+"""PostgreSQL's query plans: the queries of every command that writes must not sort all keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def engine_name() -> str:
 
 
 def plans(store: PostgresStore, ask: Callable[[PostgresStore], Any]) -> list[str]:
-    """Return the steps of the statements on API keys, if indexes are used wherever they can be."""
+    """Return the plan steps of statements on API keys, with indexes used wherever possible."""
     statements: list[tuple[str, Any]] = []
     fetch = store._fetched
 

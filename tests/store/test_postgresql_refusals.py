@@ -1,4 +1,4 @@
-"""Each way in which a server refuses a connection has its own words, and a hint that fits."""
+"""Each reason for which a server refuses a connection has its own message and hint."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _connect = sqlite3.connect
 def _overwrites_nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(*arguments: Any, **named: Any) -> sqlite3.Connection:
         connection = _connect(*arguments, **named)
-        # Not for an empty file, which this would turn into a database.
+        # Skip an empty file, which the PRAGMA would turn into a database.
         if Path(str(arguments[0]).removeprefix("file:").partition("?")[0]).stat().st_size:
             connection.execute("PRAGMA secure_delete = OFF")
         return connection
@@ -79,7 +79,7 @@ def test_deleted_values_are_gone_when_the_store_closes(
     if wal:
         made.use_wal()
     with closing(_connect(made.path)) as server:
-        server.execute("SELECT * FROM apikey").fetchall()  # it keeps a log from being removed
+        server.execute("SELECT * FROM apikey").fetchall()  # keeps the log from being removed
         with stores.opened(made, writable=True) as store:
             ids = filled(store)
         assert carved(made.path)

@@ -41,7 +41,7 @@ def scans(path: Path, query: Callable[[SqliteStore], Any]) -> list[str]:
             for step in store._connection.execute(f"EXPLAIN QUERY PLAN {sql}")
         ]
     assert steps, "no statement was run"
-    # A search from a rowid on reads up to the end of the table, although SQLite calls it a search.
+    # A search with rowid > X reads the rest of the table, although SQLite calls it a search.
     return [
         step
         for step in steps

@@ -1,4 +1,4 @@
-"""Which user a Langflow server authenticates by an API key: a short version of its own code.
+"""The user that a Langflow server authenticates by an API key: a short version of Langflow's code.
 
 It follows ``langflow.services.database.models.api_key.crud`` of langflow-base 0.5.1, 0.8.4, 0.9.6,
 0.10.3, 0.11.6 and 1.13.0, uses nothing of langkeys, and ignores LANGFLOW_API_KEY.

@@ -13,7 +13,7 @@ _REAL = times.now
 
 
 class Clock:
-    """The current time for langkeys; it runs on from the time to which it is set."""
+    """The current time for langkeys; it keeps running from the time to which it is set."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)

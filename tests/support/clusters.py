@@ -1,6 +1,7 @@
 """Create, start and stop PostgreSQL servers for the tests, each in a new folder.
 
-As root they run as nobody, since PostgreSQL refuses to be root. None of them is the system's.
+If the tests run as root, the servers run as nobody, because PostgreSQL refuses to run as root. The
+system's own cluster is not used.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Cluster:
 
 
 def make(folder: Path, binaries: Path) -> Path:
-    """Make a new cluster in a folder of the tests; return its own folder."""
+    """Create a cluster in a test folder; return its data folder."""
     data, password_file = folder / "data", folder / "password"
     data.mkdir(mode=0o700)
     password_file.write_text(PASSWORD)
@@ -111,7 +112,7 @@ def add_roles(cluster: Cluster) -> None:
 
 
 def stop(data: Path) -> None:
-    """Stop a cluster, without waiting for its sessions; does nothing if it is down."""
+    """Stop a cluster without waiting for its sessions; do nothing if it is down."""
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ProcessLookupError, ValueError):
         os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGINT)
@@ -144,9 +145,9 @@ rm -rf "$2"
 
 
 def remove_with(process: int, folder: Path) -> None:
-    """Have a folder of the tests removed, as ``remove`` does, when a process has ended."""
+    """Start a watcher that removes a test folder, as ``remove`` does, after a process has ended."""
     subprocess.run(
-        # In the background of a shell that ends at once, so that it is nobody's child.
+        # In the background of a shell that exits immediately, so that the watcher has no parent.
         ["sh", "-c", 'sh -c "$0" watch "$1" "$2" &', _WATCH, str(process), folder],
         check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,

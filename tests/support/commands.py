@@ -122,7 +122,7 @@ ALL = (
 NEED_NOBODY = frozenset(
     ("audit", "backup", "doctor", "help", "init", "secret-key check", "secret-key generate")
 )
-"""The commands that anybody may run who can read the files."""
+"""The commands that anybody who can read the files may run."""
 
 NEED_A_USER = frozenset(("whoami",))
 """The commands that need an authenticated user, superuser or not."""

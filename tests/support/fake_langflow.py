@@ -1,7 +1,7 @@
 """A fake Langflow in memory: the REST interface of several generations.
 
-Its behaviour was seen on live 1.5.1, 1.8.4, 1.11.6 and 1.13.0; the interoperation tests compare it
-with real servers. ``lose`` drops answers, before or after the request is processed.
+Its behaviour was observed on live 1.5.1, 1.8.4, 1.11.6 and 1.13.0; the interoperation tests compare
+it with real servers. ``lose`` drops answers, before or after the request is processed.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class FakeVariable:
 
 @dataclass
 class Loss:
-    """Lost answers to the next ``count`` requests with a method and a path's start.
+    """The server loses its answers to the next ``count`` requests with a method and a path prefix.
 
-    ``is_done`` says whether the server processes the request.
+    ``is_done`` says whether it processes these requests.
     """
 
     method: str
@@ -233,7 +233,7 @@ class Langflow:
             answer |= {"api_key": key.value, "user_id": user.id, "last_used_at": None}
             return 200, answer
         if method == "DELETE":
-            # Up to 1.7 the key of any user.
+            # Up to 1.7, servers delete the key of any user.
             found = [
                 key
                 for key in self.keys

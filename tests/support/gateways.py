@@ -9,7 +9,7 @@ from langkeys import LangflowStore
 
 
 def refusal_reason(store: LangflowStore, api_key: str | None, **options: bool) -> str:
-    """Assert that a key is refused, and not in the error; return the reason."""
+    """Assert that a key is refused, and that the error does not contain it; return the reason."""
     with pytest.raises(langkeys.InvalidKeyError) as caught:
         store.verify(api_key, **options)
     if api_key:

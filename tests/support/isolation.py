@@ -1,7 +1,7 @@
 """Isolate a test run from the home folder and the settings of the user who starts it.
 
-By default langkeys writes its audit log to the user's cache folder. A test that runs it in this
-process, or in a child process, would write there, too.
+By default langkeys writes its audit log to the user's cache folder. A test that runs langkeys, in
+this process or in a child process, would write there, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def isolate() -> tempfile.TemporaryDirectory[str]:
     os.environ.setdefault(_USER, json.dumps(folders))
     os.environ["HOME"] = home.name
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(home.name) / "hypothesis")
-    # The langkeys that the tests import, installed or not.
+    # Child processes must import the same langkeys as the tests, installed or not.
     paths = (str(_CHECKOUT), os.environ.get("PYTHONPATH"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return home
@@ -68,7 +68,7 @@ def lines_left(before: Mapping[Path, int], folder: Path) -> list[str]:
 
 
 def _is_users(name: str) -> bool:
-    setting = name.upper()  # in whatever case
+    setting = name.upper()  # settings are read regardless of case
     return _names_a_folder(name) or setting.removesuffix("_FILE") in KNOWN or setting == ENV_FILE
 
 

@@ -26,7 +26,7 @@ class OwnCluster(Cluster):
         return self.folder / "data" / "postmaster.pid"
 
     def stop(self, sent: signal.Signals = signal.SIGQUIT) -> None:
-        """Stop the server with a signal, by default at once and without a checkpoint."""
+        """Stop the server with a signal, by default immediately and without a checkpoint."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             os.kill(int(self._pid_file.read_text().splitlines()[0]), sent)
         deadline = time.monotonic() + 30
@@ -69,7 +69,7 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def own_cluster() -> Iterator[OwnCluster]:
-    """Yield a running cluster in addition to that of the whole run."""
+    """Yield a running cluster that no other test uses."""
     binaries = postgresql.cluster().binaries
     folder = Path(tempfile.mkdtemp(prefix="lkpg-own-"))
     folder.chmod(0o755)

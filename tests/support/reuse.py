@@ -1,6 +1,6 @@
-"""Databases of tests that are emptied and taken again: to make one anew takes ten times as long.
+"""Reuse test databases on PostgreSQL: emptying one is ten times as fast as creating one.
 
-Only one that is as it was made is taken again; whatever a test did to it but rows, it is dropped.
+A database is only reused if nothing but its rows has changed; otherwise it is dropped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from .clusters import Cluster
 
 _MOST_BYTES = 1 << 20
-"""Bytes in its tables above which a database is rather made anew."""
+"""If its tables have more bytes, creating a new database is faster."""
 _LEAVING_SECONDS = 0.5
 
 _OWN = "NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
@@ -55,18 +55,18 @@ _free: dict[tuple[int, str], list[str]] = {}
 
 
 def take(cluster: Cluster, template: str) -> str | None:
-    """Return the name of an empty database that was made from a template, if there is one."""
+    """Return the name of an unused empty database from a template, or None."""
     names = _free.get((cluster.port, template), [])
     while names:
         name = names.pop()
-        # A cluster of one test's own may have had the same port.
+        # An earlier cluster of a single test may have had the same port.
         if cluster.rows("SELECT 1 FROM pg_database WHERE datname = %s", (name,)):
             return name
     return None
 
 
 def know(cluster: Cluster, template: str, name: str) -> None:
-    """Note how a database that has just been made from a template is."""
+    """Record the state of a database that has just been created from a template."""
     key = (cluster.port, template)
     if key not in _fingerprints:
         with closing(cluster.connect(database=name)) as connection:
@@ -74,7 +74,7 @@ def know(cluster: Cluster, template: str, name: str) -> None:
 
 
 def give_back(cluster: Cluster, template: str, name: str) -> bool:
-    """Empty a database for another test; tells whether that could be."""
+    """Empty a database for another test; return whether that was possible."""
     import psycopg2
 
     key = (cluster.port, template)
@@ -89,10 +89,10 @@ def give_back(cluster: Cluster, template: str, name: str) -> bool:
                 return False
             if _state(cursor) != _fingerprints[key]:
                 return False
-            # Rows that refer to others are deleted in any order.
+            # A replica checks no foreign keys, so the order of the tables does not matter.
             deletions = "; ".join(f"DELETE FROM {row[0]}" for row in tables)
             cursor.execute(f"SET session_replication_role = replica; {deletions}")
-    except psycopg2.Error:  # a test has dropped it, or lets nobody in
+    except psycopg2.Error:  # a test has dropped it, or allows no connections
         return False
     _free.setdefault(key, []).append(name)
     return True
@@ -108,7 +108,7 @@ def _state(cursor: Any) -> tuple[Any, Any]:
 
 
 def _is_left(cursor: Any) -> bool:
-    """Wait until the sessions of the test have ended."""
+    """Wait for the sessions of the test to end; return whether they did."""
     deadline = time.monotonic() + _LEAVING_SECONDS
     while True:
         cursor.execute(

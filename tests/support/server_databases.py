@@ -126,7 +126,7 @@ class ServerDatabase(Database):
         """Do nothing: readers and writers never wait for each other here."""
 
     def content(self) -> list[str]:
-        """Return what is in the tables that langkeys writes to."""
+        """Return the content of the tables that langkeys writes to."""
         return sorted(
             f"{table} {row}"
             for table in ("user", "apikey", "variable")

@@ -11,7 +11,7 @@ from langkeys.config.settings import Settings
 def settings_of(
     environ: Mapping[str, str] | None = None, dotenv: str | None = None, **options: str
 ) -> Settings:
-    """Return settings; each test has a working folder of its own, into which ``dotenv`` goes."""
+    """Return settings; ``dotenv`` is written to .env in the test's own working folder."""
     if dotenv is not None:
         Path(".env").write_text(dotenv, encoding="utf-8")
     given_options = {name: (text, "--option") for name, text in options.items()}

@@ -106,7 +106,7 @@ class Site:
             "LANG": "C.UTF-8",
             "TERM": "xterm",
             "COLUMNS": "200",
-            # The langkeys that the tests import, installed or not.
+            # Child processes must import the same langkeys as the tests, installed or not.
             "PYTHONPATH": _CHECKOUT,
             **self.settings,
             **(settings or {}),
@@ -183,7 +183,6 @@ class Site:
 
 
 def _content(stream: IO[str]) -> str:
-    # By the descriptor: langkeys may have redirected the stream to /dev/null after an error.
     stream.flush()
     stream.seek(0)
     return stream.read()

@@ -1,4 +1,4 @@
-"""Run langkeys at a pseudo-terminal, read its screen and type."""
+"""Run langkeys on a pseudo-terminal, type input, and read the screen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # becomes langkeys.
 _LEADER = (
     "import fcntl, os, signal, sys, termios;"
-    # As in a shell: whatever runs the tests may ignore SIGINT, which is inherited.
+    # As in a shell: the process that runs the tests may ignore SIGINT, which children inherit.
     "signal.signal(signal.SIGINT, signal.SIG_DFL);"
     "fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
     "os.execv(sys.executable, [sys.executable, '-m', 'langkeys', *sys.argv[1:]])"
@@ -95,7 +95,7 @@ class Terminal:
         """Wait until a text is shown."""
         end = time.monotonic() + PATIENCE
         while text not in self.screen:
-            assert time.monotonic() < end, f"{text!r} does not come: {self.screen!r}"
+            assert time.monotonic() < end, f"{text!r} is not shown: {self.screen!r}"
             self._read(0.1)
             if self.process.poll() is not None and not self._read(0):
                 assert text in self.screen, f"{text!r} has not come: {self.screen!r}"
@@ -140,6 +140,6 @@ class Terminal:
 
 
 def run_at_terminal(site: Site, *arguments: str, **options: Any) -> Terminal:
-    """Run langkeys at a terminal without typing; assert that it succeeds."""
+    """Run langkeys on a terminal without typing; assert that it succeeds."""
     with Terminal(site, *arguments, **options) as terminal:
         return terminal.finish()

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Root drops the capabilities that bypass file modes, CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH:
-# prctl option 24 drops them from the bounding set, which takes effect at the exec. It does not
-# become another user, who might not be allowed to read langkeys itself.
+# prctl option 24 drops them from the bounding set, which takes effect at the exec. The process
+# stays root, because another user might not be allowed to read langkeys itself.
 _PROGRAM = """
 import ctypes, os, sys
 if os.geteuid() == 0:

@@ -1,4 +1,4 @@
-"""Rows of users, read without langkeys, and changes by others before a read-back."""
+"""Read rows of users without langkeys, and change them before langkeys reads them back."""
 
 from __future__ import annotations
 

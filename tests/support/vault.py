@@ -123,7 +123,7 @@ class Vault:
         return lines
 
     def assert_whole(self) -> str:
-        """Assert that both files have one key, which decrypts everything, and no file is staged."""
+        """Assert that both files have the key that decrypts everything, and no file is staged."""
         key = self.key_file.read_text()
         assert self.env_key() == key
         assert self.decrypted_dump(key) == self.plain_dump
@@ -180,7 +180,7 @@ def create(site: Site, owner: str, *, keys: int = 20, wal: bool = True) -> Vault
 
 
 def fill_keys(path: Path, owner: str, names: list[str]) -> None:
-    """Add API keys in one transaction; ``Database.add_key`` takes one for each key."""
+    """Add API keys in one transaction; ``Database.add_key`` uses a transaction for each key."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO apikey (id, name, user_id, api_key, api_key_hash, created_at, total_uses,"

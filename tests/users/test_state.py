@@ -83,7 +83,7 @@ def test_the_superuser_that_a_setting_names_stays(
     writable: Store, database: Database, second: str, verb: str, name: str
 ) -> None:
     database.rows("UPDATE user SET username = ? WHERE username = ?", (name, SUPERUSER))
-    # Nobody needs to have set it, and from 1.13 on servers look it up without regard to case.
+    # The setting has a default, and servers from 1.13 on look the name up regardless of case.
     settings = NAMED if name == SUPERUSER else Settings(environ={})
     before = database.content()
     with pytest.raises(ConflictError, match="LANGFLOW_SUPERUSER names"):
@@ -94,7 +94,7 @@ def test_the_superuser_that_a_setting_names_stays(
 def test_one_who_is_called_much_like_the_configured_superuser_may_go(
     site_of: Callable[[str], Site],
 ) -> None:
-    """Before 1.13 there may be both."""
+    """Before 1.13, both names may exist."""
     database = site_of("1.8").database
     database.add_user(SUPERUSER.upper())
     with opened(database, writable=True) as store:
@@ -104,7 +104,7 @@ def test_one_who_is_called_much_like_the_configured_superuser_may_go(
 
 @pytest.mark.parametrize("verb", CHANGES)
 def test_the_user_that_auto_login_logs_in_stays(site_of: Callable[[str], Site], verb: str) -> None:
-    """Up to 1.10.0 that is ``langflow``, whatever LANGFLOW_SUPERUSER says."""
+    """Up to 1.10.0, AUTO_LOGIN logs in ``langflow``, whatever LANGFLOW_SUPERUSER says."""
     environ = {"LANGFLOW_SUPERUSER": SUPERUSER, "LANGFLOW_AUTO_LOGIN": "true"}
     with opened(site_of("1.8").database, writable=True) as store, pytest.raises(ConflictError):
         change(store, "langflow", CHANGES[verb], settings=Settings(environ=environ))

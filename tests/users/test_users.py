@@ -35,7 +35,7 @@ def ordinary(name: str = "alice") -> User:
     return users.new_user(name, password_hash(), is_superuser=False)
 
 
-# Naming a user
+# References to users
 
 
 def test_a_user_is_named_by_name_or_by_id_dashed_or_not(
@@ -95,7 +95,7 @@ def test_a_name_that_would_be_trouble_is_refused(name: str) -> None:
 def test_a_name_is_unique_without_regard_to_case_whatever_the_generation(
     site_of: Callable[[str], Site], release: str, taken: str, name: str
 ) -> None:
-    """Only 1.13 has an index on that, and on SQLite it leaves out what is not ASCII."""
+    """Only 1.13 has an index for this, which on SQLite ignores case only in ASCII."""
     database = site_of(release).database
     database.add_user(taken)
     with opened(database, writable=True) as store:
@@ -105,7 +105,7 @@ def test_a_name_is_unique_without_regard_to_case_whatever_the_generation(
 
 
 def test_the_configured_superuser_is_not_made_an_ordinary_user(writable: Store) -> None:
-    """A server would not start: "User with superuser credentials exists but is not one"."""
+    """A server would not start if LANGFLOW_SUPERUSER named an ordinary user."""
     with pytest.raises(ConflictError, match="LANGFLOW_SUPERUSER names 'somebody-else'"):
         users.create(writable, OTHER_NAMED, ordinary("Somebody-Else"))
     made = users.new_user("somebody-else", password_hash(), is_superuser=True)
@@ -113,7 +113,7 @@ def test_the_configured_superuser_is_not_made_an_ordinary_user(writable: Store) 
     assert get_user(writable, "somebody-else") == made
 
 
-# Making
+# Creating
 
 
 @pytest.mark.parametrize("release", databases.SHAPES)
@@ -221,7 +221,7 @@ def test_a_password_that_is_not_refused_has_a_hash(password: str) -> None:
         assert passwords.matches(password, passwords.hash_password(password, rounds=4))
 
 
-# Taking back
+# Undoing
 
 
 def test_a_new_user_is_taken_back_without_a_trace(writable: Store, database: Database) -> None:
@@ -258,7 +258,7 @@ def test_a_new_password_is_taken_back_to_the_old_one(writable: Store, database: 
         users.undo_undelivered(writable, new, old)
 
 
-# The setting that a new password makes stale
+# LANGFLOW_SUPERUSER_PASSWORD after a new password
 
 
 def stale(store: Store, name: str, password: str = PASSWORD, **environ: str) -> str | None:

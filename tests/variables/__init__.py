@@ -1,1 +1,1 @@
-"""Tests of langkeys.variables.lifecycle."""
+"""Tests of langkeys.variables."""

@@ -24,7 +24,7 @@ from langkeys.variables.formats import (
     k8s_secret,
 )
 
-# Characters that are difficult for formats, drawn more often than by chance.
+# Characters that are difficult for formats, generated more often than others.
 _AWKWARD = st.sampled_from(
     ("\n", "\r", "\r\n", "'", '"', "\\", "$", "${", "}", "${A}", "${A:-x}", "$(id)", "`id`", "#",
      " #", " ", "=", "\t", "é", "€", "👩", "\u2028", "\x85", "\x1b", "!", "A")
@@ -50,7 +50,7 @@ def written(format_: str, pairs: Mapping[str, str]) -> str:
 
 
 def read_by_python_dotenv(text: str) -> dict[str, str | None]:
-    # As Langflow reads its --env-file: from a file, where Python translates newlines.
+    # As Langflow reads its --env-file: from a file, so Python translates newlines.
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()
@@ -61,7 +61,7 @@ def read_by_python_dotenv(text: str) -> dict[str, str | None]:
 
 
 def read_by_sh(text: str, names: list[str]) -> dict[str, str]:
-    # Printed by a program that sh starts, so that it is the environment that is read.
+    # A program that sh starts prints them, so they come from the environment.
     printing = "".join(f'; printf "%s\\0" "${name}"' for name in names)
     done = subprocess.run(
         ["sh", "-c", f'eval "$(cat)"{printing}'],
@@ -89,7 +89,7 @@ def test_dotenv_reads_back_as_the_same_names_and_values(pairs: dict[str, str]) -
 
 
 def test_dotenv_does_without_what_its_older_readers_misunderstand() -> None:
-    # python-dotenv up to 1.2.2 takes the quote after a backslash for an escaped one, always.
+    # python-dotenv up to 1.2.2 always reads a quote after a backslash as escaped.
     text = written("dotenv", {"A": "ends in \\", "B": "it's\\"})
     assert "\\'\n" not in text
     assert read_by_python_dotenv(text) == {"A": "ends in \\", "B": "it's\\"}
@@ -99,13 +99,13 @@ def test_every_awkward_value_reads_back_from_a_shell() -> None:
     assert read_by_sh(written("shell", HARD), list(HARD)) == HARD
 
 
-# Names that sh itself uses would change what it prints with.
+# With a prefix, because names that sh itself uses could break the printing.
 SHELL_PAIRS = st.dictionaries(NAMES.map(lambda name: f"X_{name}"), VALUES, min_size=1, max_size=4)
 
 
 @given(st.lists(SHELL_PAIRS, min_size=1, max_size=8))
 def test_shell_reads_back_as_the_same_names_and_values(batch: list[dict[str, str]]) -> None:
-    # Several examples to one sh: it is starting it that takes the time.
+    # Several examples for one sh, because starting it takes most of the time.
     pairs = {f"{name}_{n}": value for n, one in enumerate(batch) for name, value in one.items()}
     assert read_by_sh(written("shell", pairs), list(pairs)) == pairs
 
@@ -131,7 +131,7 @@ def test_a_kubernetes_secret_reads_back_as_the_same_names_and_values(
         "Secret",
         "Opaque",
     )
-    # The object's own name is a DNS label.
+    # The name of the Secret must be a DNS label.
     assert manifest["metadata"] == {"name": "langflow-variables"}
     data = manifest["data"]
     assert {name: base64.b64decode(text).decode() for name, text in data.items()} == pairs

@@ -54,7 +54,7 @@ def test_every_generation_gets_the_value_as_its_servers_read_it(
     with opened(site.database, writable=True) as store:
         set_variables(store, update(store, type_=kind))
     row = get_row(site.database, NAME)
-    # langflow-facts.md: 1.5 to 1.7 encrypt every variable.
+    # 1.5 to 1.7 encrypt every variable.
     is_encrypted = kind == "Credential" or release in ("1.5", "1.6", "1.7")
     assert row.value.startswith("gAAAAA") is is_encrypted
     assert row.plaintext == CREDENTIAL
@@ -74,7 +74,7 @@ def test_a_fresh_row_has_changed_since_its_creation_already(
     assert row.updated_at > row.created_at
 
 
-# One that is there
+# An existing variable
 
 
 def test_a_row_that_is_there_keeps_its_id_and_its_time_of_creation(
@@ -96,7 +96,7 @@ def test_a_row_that_is_there_keeps_its_id_and_its_time_of_creation(
         ("2026-01-01 00:00:00.000000", "2026-01-01 00:00:00.000000"),
         ("2026-01-01 00:00:00", None),  # SQLite's CURRENT_TIMESTAMP
         (None, None),
-        (ahead(days=400), ahead(days=400)),  # a clock that was wrong once
+        (ahead(days=400), ahead(days=400)),  # written with a wrong clock
     ],
 )
 def test_whatever_the_times_are_an_update_is_later_than_the_creation(
@@ -138,7 +138,7 @@ def test_a_row_without_a_type_becomes_a_credential(
 def test_all_rows_of_one_name_are_updated_whichever_a_server_reads(
     writer: Store, database: Database, superuser: str
 ) -> None:
-    # The rows that servers create, as seen on 1.13.0.
+    # The rows that servers create, as observed on 1.13.0.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic", managed=False)
     variable_rows.add(database, superuser, "FLOW_ID", "", "Credential", managed=False)
     (outcome,) = set_variables(writer, update(writer, name="FLOW_ID"))
@@ -161,7 +161,7 @@ def test_the_variable_of_another_user_stays_as_it_is(
     assert [row.plaintext for row in variable_rows.rows(database, NAME)] == ["new", CREDENTIAL]
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t", "a\nb", "x" * 256, f"{NAME}={CREDENTIAL}"])
@@ -177,7 +177,7 @@ def test_an_empty_value_is_refused(store: Store) -> None:
 
 
 def test_a_value_of_bytes_that_are_no_text_is_refused(store: Store) -> None:
-    # As Python reads them from the environment.
+    # Python decodes such bytes of the environment to lone surrogates.
     with pytest.raises(UsageError, match="UTF-8"):
         update(store, b"\xff".decode("utf-8", "surrogateescape"))
 
@@ -225,7 +225,7 @@ def test_no_value_shows_in_a_repr(writer: Store) -> None:
         assert secret not in shown
 
 
-# Several at once
+# Several variables
 
 
 def test_policies_keep_overwrite_or_refuse(
@@ -290,7 +290,7 @@ def test_a_secret_key_that_was_rotated_meanwhile_writes_nothing(
     writer: Store, database: Database
 ) -> None:
     def check() -> None:
-        # Under the lock: nobody can rotate between this and the commit.
+        # The lock is held: nobody can rotate the secret key between this check and the commit.
         with (
             pytest.raises(StoreError),
             opened(database, writable=True, busy_timeout=0) as other,

@@ -17,9 +17,8 @@ from ..support.samples import OTHER_SECRET_KEY, encrypted
 from ..support.sites import Site
 from ..support.stores import cipher, opened
 
-# Seen on live servers of 1.5.1, 1.6.9, 1.8.4, 1.11.6 and 1.13.0, by running a flow whose field
-# takes the variable.
-# 1.7 as read from lfx 0.2.2.
+# Observed on live servers of 1.5.1, 1.6.9, 1.8.4, 1.11.6 and 1.13.0, by running a flow with a field
+# that takes the variable. 1.7 is from the source of lfx 0.2.2.
 NEVER_FALLS_BACK = ("1.5", "1.7")
 UNOPENED_FALLS_BACK = ("1.11", "1.12", "1.12.8", "1.13")
 OVERWRITES_ALWAYS = ("1.5", "1.6", "1.7")
@@ -32,7 +31,7 @@ CREATED, LATER = "2026-01-01 00:00:00.000000", "2026-01-01 00:00:00.000001"
 
 
 class Case:
-    """A site of one release, and explanations of what is on it."""
+    """A site of one release, and methods that explain its variables."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -160,7 +159,7 @@ def test_an_encrypted_generic_value_is_used_as_it_is_from_1_8_on(
     assert here.explain(**{OTHER: "y"}).wins == "stored"
 
 
-# Is it kept?
+# Whether servers keep it
 
 
 @pytest.mark.parametrize("release", SHAPES)
@@ -171,7 +170,7 @@ def test_an_encrypted_generic_value_is_used_as_it_is_from_1_8_on(
         (CREATED, False, "Credential", False, True),
         (None, None, "Credential", False, True),
         (CREATED, True, "Credential", False, False),
-        # A server of 1.12.0 has changed it during an upgrade: langflow.services.variable.service.
+        # A server of 1.12.0 changed it during an upgrade: langflow.services.variable.service.
         (LATER, True, "Credential", True, True),
         (CREATED, True, "Generic", False, True),
     ],

@@ -29,7 +29,7 @@ def writer(database: Database) -> Iterator[Store]:
         yield store
 
 
-# Naming, opening, deleting
+# Finding, decrypting, deleting
 
 
 def test_a_variable_is_named_by_its_name_or_its_id(
@@ -107,7 +107,7 @@ def test_a_credential_relabelled_as_generic_does_not_show(
     assert value_shown(store, row) is None
 
 
-# Choosing from a file
+# Selecting from a file
 
 VALUES: Mapping[str, str] = {"A": "1", "B": "2", "C": "", "OPENAI_API_KEY": "3"}
 

@@ -164,7 +164,7 @@ def test_where_nothing_opens_nothing_is_run(
 def test_a_servers_placeholders_are_passed_over_and_its_first_row_counts(
     store: Store, database: Database, superuser: str
 ) -> None:
-    # FLOW_ID as a server leaves it: a Generic one before a Credential, neither with a value.
+    # FLOW_ID as servers create it: a Generic variable and a Credential, both without a value.
     variable_rows.add(database, superuser, "FLOW_ID", "", "Generic")
     set_variables(database, superuser, ["FLOW_ID", "ASTRA_TOKEN"], "")
     set_variables(database, superuser, ["TWICE_KEY"], "first")

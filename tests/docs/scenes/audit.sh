@@ -1,4 +1,4 @@
-# What has happened this week.
+# A store with some entries in its audit trail.
 langkeys -q init
 langkeys -q api-key create --name app > /dev/null
 langkeys -q api-key create --name laptop > /dev/null

@@ -1,4 +1,4 @@
-# An empty volume, and a server that only says that it starts.
+# An empty volume, and a fake server that only prints a line.
 mkdir "$HOME/bin"
 printf '#!/bin/sh\necho "started: langflow $*"\n' > "$HOME/bin/langflow"
 chmod 755 "$HOME/bin/langflow"

@@ -1,1 +1,1 @@
-# Nothing is there yet.
+# Empty folders.

@@ -1,6 +1,6 @@
-# What every scene may use.
+# Functions for all scenes.
 
-# Let a key be older than it is: aged NAME DAYS
+# Move a key's times back: aged NAME DAYS
 aged() {
     python - "$@" << 'END'
 import sqlite3, sys

@@ -1,4 +1,4 @@
-# A key of alice's has been found where it should not be.
+# A leaked key of alice.
 langkeys -q init
 mkdir -m 700 secrets
 langkeys -q user create alice --random > alice-password

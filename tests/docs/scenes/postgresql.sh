@@ -1,4 +1,4 @@
-# A server's folder whose database is on PostgreSQL; pods that share it have their secret key from a
+# The folder of a server with a database on PostgreSQL. The server's pods get the secret key from a
 # Kubernetes Secret.
 python -m tests.docs.postgres > .env
 chmod 600 .env
@@ -8,7 +8,7 @@ export LANGFLOW_CONFIG_DIR=$PWD/config LANGFLOW_SECRET_KEY=$(cat "$HOME/secret_k
 PATH=$(cat "$HOME/.binaries"):$PATH
 export PATH
 
-# The servers are connected until they are scaled to nothing.
+# The servers stay connected until they are scaled to 0.
 pods() {
     python -m tests.docs.postgres --stay "$(sed 's|.*/||' "$HOME/.db-example-com-5432-langflow")" \
         < /dev/null > "$HOME/pods" &

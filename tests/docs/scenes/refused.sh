@@ -1,4 +1,4 @@
-# Three keys in files: one that has expired, one that never was, one that works.
+# Three keys in files: one that has expired, one that never existed, one that works.
 langkeys -q init
 langkeys -q api-key create --name gateway --expires 30d --write-to old-key
 aged gateway 45

@@ -1,3 +1,3 @@
-# The same, while a server runs.
+# Like secret-key.sh, while a server runs.
 . "$ROOT/tests/docs/scenes/secret-key.sh"
 serve http://localhost:7860 --database config/langflow.db

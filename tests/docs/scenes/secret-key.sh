@@ -1,4 +1,4 @@
-# A server's folder with a config folder: the secret key is in its file secret_key.
+# A server's folder with a config folder, which has the secret key in its file secret_key.
 mkdir -m 700 config
 cat > .env << END
 LANGFLOW_CONFIG_DIR=$PWD/config

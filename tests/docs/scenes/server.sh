@@ -1,3 +1,3 @@
-# A server that runs on a store.
+# A store with a running server.
 langkeys -q init
 serve http://localhost:7860 --database langflow.db

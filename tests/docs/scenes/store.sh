@@ -1,2 +1,2 @@
-# A store of its own, as init makes it.
+# A store as init creates it.
 langkeys -q init

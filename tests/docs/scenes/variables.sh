@@ -1,4 +1,4 @@
-# A store, and a .env with what programs need.
+# A store, and a .env with credentials for programs.
 langkeys -q init
 cat >> .env << 'END'
 OPENAI_API_KEY=sk-proj-demo
