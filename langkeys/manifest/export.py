@@ -13,7 +13,7 @@ from langkeys.api_keys.lifetimes import Replacements
 from langkeys.manifest import schema
 from langkeys.manifest.context import Context
 from langkeys.manifest.plan_keys import is_servers_own
-from langkeys.manifest.problems import looks_secret
+from langkeys.manifest.problems import is_secret_value, looks_secret
 from langkeys.models import CREDENTIAL, GENERIC, ApiKey, User, Variable
 from langkeys.store.records import KeyFilter
 from langkeys.text import MAX_NAME_LENGTH, is_utf8
@@ -140,7 +140,7 @@ class Exporter:
         if len(values) != 1:
             return None
         (value,) = values
-        if not value or value.startswith(("sk-", "gAAAAA")):
+        if not value or is_secret_value(value):
             return None
         if all(row.is_environment_managed is False or is_touched(row) for row in rows):
             return value

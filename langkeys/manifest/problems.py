@@ -12,6 +12,7 @@ from langkeys.errors import (
     UnsupportedError,
     UsageError,
 )
+from langkeys.models import FERNET_PREFIX
 from langkeys.text import counted
 
 MAX_SHOWN = 1000
@@ -28,7 +29,8 @@ _ERRORS: dict[str, type[LangkeysError]] = {
 }
 
 _PLAIN = re.compile(r"[^\s.:\"'\[\]{},#]+")
-_SECRET = re.compile(r"sk-[A-Za-z0-9_-]{16,}|gAAAAA")
+_API_KEY_PREFIX = "sk-"
+_SECRET = re.compile(_API_KEY_PREFIX + "[A-Za-z0-9_-]{16,}|" + FERNET_PREFIX)
 
 
 class Position(NamedTuple):
@@ -58,6 +60,11 @@ class Problem(NamedTuple):
 def looks_secret(text: str) -> bool:
     """Tell whether a text contains something that may be an API key or an encrypted value."""
     return _SECRET.search(text) is not None
+
+
+def is_secret_value(value: str) -> bool:
+    """Tell whether a value may be an API key or an encrypted value, which no manifest may have."""
+    return value.startswith((_API_KEY_PREFIX, FERNET_PREFIX))
 
 
 def subpath(path: str, name: str) -> str:

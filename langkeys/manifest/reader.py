@@ -24,7 +24,7 @@ from langkeys.manifest.declared import (
     Source,
 )
 from langkeys.manifest.document import MAP, Node, parse_document
-from langkeys.manifest.problems import Position, Problems
+from langkeys.manifest.problems import Position, Problems, is_secret_value
 from langkeys.manifest.secret_sources import SecretReader
 from langkeys.manifest.walker import Object, Value, Walker
 from langkeys.models import GENERIC
@@ -247,7 +247,7 @@ class _Reader:
                 self._add(
                     position, path, f"requires type {GENERIC}: use value_from for a Credential"
                 )
-            elif text.startswith(("sk-", "gAAAAA")):
+            elif is_secret_value(text):
                 self._add(position, path, "looks like a secret: use value_from and type Credential")
         for name_ in variable.default_fields or ():
             if not name_.strip():
