@@ -94,8 +94,7 @@ class OneKeyPlanner:
         if current is not None:
             self._plan_existing(current, is_delivered=False)
         elif self.declared.source is not None:
-            what = f"{self.declared.path}: left out, as its value is missing (optional)"
-            self.plan.warnings[what] = None
+            self.plan.warn_of_missing(self.declared.path)
         else:
             self._add("there is no such API key: a new one needs write_to or value_from")
 
@@ -172,11 +171,11 @@ class OneKeyPlanner:
         newer = Replacements(self.rows).find_newer(row)
         is_kept = self.declared.expires is None and self.declared.expires_at is None
         if newer is not None and row.expires_at is not None and is_kept:
-            what = (
-                f"{self.declared.path}: this API key was replaced by {dashed(newer.id)} and works"
-                f" until {iso(row.expires_at)} only; with expires or expires_at it is kept"
+            self.plan.warn(
+                self.declared.path,
+                f"this API key was replaced by {dashed(newer.id)} and works until"
+                f" {iso(row.expires_at)} only; with expires or expires_at it is kept",
             )
-            self.plan.warnings[what] = None
 
     # Used for all of these
 
@@ -357,10 +356,8 @@ class OneKeyPlanner:
         for row in others:
             self.plan.others.append(Unlisted(API_KEY, owner, row.name or "", row.id))
         if others:
-            what = (
-                f"{self.declared.path}: other working keys of that name stay: {joined_ids(others)}"
-            )
-            self.plan.warnings[what] = None
+            what = f"other working keys of that name stay: {joined_ids(others)}"
+            self.plan.warn(self.declared.path, what)
 
     def _append(
         self,

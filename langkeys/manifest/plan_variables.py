@@ -54,8 +54,7 @@ class VariablePlanner:
         elif declared.value is not None:
             self._plan_new(user, declared)
         elif declared.source is not None:
-            what = f"{declared.path}: left out, as its value is missing (optional)"
-            self._plan.warnings[what] = None
+            self._plan.warn_of_missing(declared.path)
         else:
             whose = "" if declared.path.startswith("users.") else f"{user.username} has "
             self._add(declared, f"{whose}no such variable: a new one needs value_from or value")

@@ -167,6 +167,14 @@ class Plan:
     warnings: dict[str, None] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
 
+    def warn(self, path: str, what: str) -> None:
+        """Warn of the entry with this path."""
+        self.warnings[f"{path}: {what}"] = None
+
+    def warn_of_missing(self, path: str) -> None:
+        """Warn of an entry whose optional source has no value."""
+        self.warn(path, "left out, as its value is missing (optional)")
+
     def sort(self) -> None:
         """Sort all lists, so that the order of files and entries does not matter."""
         self.actions.sort(key=lambda a: (KINDS.index(a.kind), a.owner.username, a.name))

@@ -121,6 +121,28 @@ def show_user(
         show_users(out, [summary], moment)
 
 
+def show_existing(
+    out: Output, summary: UserSummary, location: str, *, superuser: bool, option: str = ""
+) -> None:
+    """Show a user that exists already, and warn of differences from the request.
+
+    ``option`` is what a command needs in addition to find the same server.
+    """
+    user = summary.user
+    out.note(f"{user.username} already exists in {location}; nothing was changed")
+    if superuser and not user.is_superuser:
+        command = f"langkeys user promote {user.username} {option}".rstrip()
+        out.warn(f"{user.username} is not a superuser; to make them one: {command}")
+    warn_of_inactive(out, user)
+    show_user(out, summary, now(), {"changed": False})
+
+
+def warn_of_inactive(out: Output, user: User) -> None:
+    """Warn if a user cannot log in, because they are inactive."""
+    if not user.is_active:
+        out.warn(f"{user.username} is inactive, and cannot log in until they are activated")
+
+
 def show_user_card(out: Output, summary: UserSummary, moment: datetime | None = None) -> None:
     """Show all fields of one user."""
     USERS.show_card(out, summary, moment or now())

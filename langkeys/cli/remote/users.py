@@ -11,7 +11,13 @@ from langkeys.cli.new_password import asked_password, given_password, warn_of_le
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
 from langkeys.cli.present.paging import Paging, sliced
-from langkeys.cli.present.users import show_user, show_user_card, show_users
+from langkeys.cli.present.users import (
+    show_existing,
+    show_user,
+    show_user_card,
+    show_users,
+    warn_of_inactive,
+)
 from langkeys.cli.remote.connection import server_of
 from langkeys.cli.user.change import confirm_deactivation, confirm_demotion
 from langkeys.errors import ConflictError, LangkeysError
@@ -80,19 +86,11 @@ def create(
 
 
 def _show_existing(out: Output, server: Server, name: str, *, superuser: bool) -> bool:
-    """Show the user with this name, if there is one, and warn of differences from the request."""
+    """Show the user with this name; return False if there is none."""
     user = next((user for user in users.list_users(server) if user.username == name), None)
     if user is None:
         return False
-    out.note(f"{name} already exists in {server.location}; nothing was changed")
-    if superuser and not user.is_superuser:
-        out.warn(
-            f"{name} is not a superuser; to make them one: langkeys user promote {name}"
-            f" {server.option}"
-        )
-    if not user.is_active:
-        out.warn(f"{name} is inactive, and cannot log in until they are activated")
-    show_user(out, _summary(user), now(), {"changed": False})
+    show_existing(out, _summary(user), server.location, superuser=superuser, option=server.option)
     return True
 
 
@@ -112,8 +110,7 @@ def set_password(context: typer.Context, user: str, *, password_file: Any, rando
         " tested by a login"
     )
     warn_of_length(out, password)
-    if not changed.is_active:
-        out.warn(f"{changed.username} is inactive, and cannot log in until they are activated")
+    warn_of_inactive(out, changed)
 
 
 def change(

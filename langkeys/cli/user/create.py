@@ -17,11 +17,10 @@ from langkeys.cli.new_password import (
 )
 from langkeys.cli.options import RemoteCommand, invocation, is_remote, new_app
 from langkeys.cli.output import Output
-from langkeys.cli.present.users import show_user
+from langkeys.cli.present.users import show_existing
 from langkeys.errors import ConflictError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
-from langkeys.times import now
 
 app = new_app()
 
@@ -99,14 +98,10 @@ def create(
 
 
 def _show_existing(session: Session, out: Output, name: str, *, superuser: bool) -> bool:
-    """Show the user with this name, if there is one, and warn of differences from the request."""
+    """Show the user with this name; return False if there is none."""
     user = session.store.find_user_named(name)
     if user is None:
         return False
-    out.note(f"{name} already exists in {session.store.location}; nothing was changed")
-    if superuser and not user.is_superuser:
-        out.warn(f"{name} is not a superuser; to make them one: langkeys user promote {name}")
-    if not user.is_active:
-        out.warn(f"{name} is inactive, and cannot log in until they are activated")
-    show_user(out, users.get_summary(session.store, user.id), now(), {"changed": False})
+    summary = users.get_summary(session.store, user.id)
+    show_existing(out, summary, session.store.location, superuser=superuser)
     return True

@@ -13,6 +13,7 @@ from langkeys.cli.new_password import (
     warn_of_length,
 )
 from langkeys.cli.options import RemoteCommand, UserArgument, invocation, is_remote, new_app
+from langkeys.cli.present.users import warn_of_inactive
 from langkeys.sessions.session import Access
 
 app = new_app()
@@ -60,8 +61,7 @@ def set_password(
         deliver(session, out, new, old, text if random else None)
         out.note(f"set the password of {new.username} in {session.store.location}")
         warn_of_length(out, text)
-        if not new.is_active:
-            out.warn(f"{new.username} is inactive, and cannot log in until they are activated")
+        warn_of_inactive(out, new)
         stale = users.stale_setting(session.settings, session.store, new, text)
         if stale is not None:
             out.warn(stale)
