@@ -14,7 +14,8 @@ from langkeys.api_keys.lifetimes import is_working, lasting
 from langkeys.api_keys.verification import NOTHING_SET, Judge, representative, verify_rows
 from langkeys.crypto.hashes import api_key_hash, new_api_key
 from langkeys.errors import ConflictError, FailedError, InvalidKeyError, UsageError
-from langkeys.files.staged import find_bytes, without_newline, write_new
+from langkeys.files.reading import find_bytes, without_newline
+from langkeys.files.staged import write_new
 from langkeys.models import ApiKey, User, dashed
 from langkeys.store.protocol import Change, KeyFilter, OwnedKey, Store
 from langkeys.text import holds_several_keys

@@ -8,7 +8,7 @@ from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.config import locations
 from langkeys.errors import ConfigError
-from langkeys.files.staged import is_there
+from langkeys.files.reading import is_there
 from langkeys.sessions.initialization import check_database, initialize
 
 app = new_app()

@@ -16,7 +16,7 @@ from langkeys.errors import (
     UnauthenticatedError,
     UsageError,
 )
-from langkeys.files.staged import MAX_BYTES, read_bytes, read_secret, without_newline
+from langkeys.files.reading import MAX_BYTES, read_bytes, read_secret, without_newline
 from langkeys.text import holds_several_keys, visible
 
 __all__ = ("can_ask", "is_interactive")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from langkeys.errors import ConfigError
-from langkeys.files.staged import read_text
+from langkeys.files.reading import read_text
 
 MAX_CHARACTERS = 4 << 20
 """The maximum size of all values together, after expansion."""

@@ -9,7 +9,7 @@ from langkeys.config import dotenv
 from langkeys.config.dotenv import DotenvFile
 from langkeys.errors import ConfigError
 from langkeys.files import ownership
-from langkeys.files.staged import is_file, is_there
+from langkeys.files.reading import is_file, is_there
 from langkeys.text import agreeing
 
 

@@ -23,7 +23,7 @@ from langkeys.errors import (
     UnsupportedError,
     UsageError,
 )
-from langkeys.files.staged import find_bytes, is_file, is_there
+from langkeys.files.reading import find_bytes, is_file, is_there
 from langkeys.models import shown_without
 from langkeys.targets import Target
 from langkeys.text import unshowable_in

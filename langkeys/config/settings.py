@@ -26,7 +26,7 @@ from langkeys.config.known_settings import (
 )
 from langkeys.errors import ConfigError, LangkeysError, SecretKeyError
 from langkeys.files import ownership
-from langkeys.files.staged import is_file, is_there, read_text, without_newline
+from langkeys.files.reading import is_file, is_there, read_text, without_newline
 
 _ENVIRONMENT = "environment"
 

@@ -14,7 +14,7 @@ from langkeys.config.settings import Settings
 from langkeys.crypto import password_rules
 from langkeys.crypto.hashes import new_api_key
 from langkeys.errors import ConflictError, LangkeysError
-from langkeys.files.staged import without_newline
+from langkeys.files.reading import without_newline
 from langkeys.manifest import output_files
 from langkeys.models import ApiKey, User, Variable, new_id
 from langkeys.store.generations import Generation

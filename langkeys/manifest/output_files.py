@@ -7,7 +7,7 @@ from pathlib import Path
 
 from langkeys.api_keys.ensure import is_api_key
 from langkeys.errors import FailedError
-from langkeys.files import staged as files
+from langkeys.files.reading import find_bytes, without_newline
 from langkeys.manifest import schema
 from langkeys.manifest.declared import OutputFile
 from langkeys.variables.formats import DOTENV_HEAD, dotenv, k8s_secret
@@ -34,7 +34,7 @@ def find_text(path: Path, what: str) -> str | None:
 
     Raises FailedError if the content is not UTF-8; ``what`` says what the file should contain.
     """
-    content = files.find_bytes(path, what)
+    content = find_bytes(path, what)
     if not content:
         return None
     try:
@@ -52,7 +52,7 @@ def find_key(text: str) -> str | None:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    yield files.without_newline(text)
+    yield without_newline(text)
     lines = [line for line in text.splitlines() if line not in ("", DOTENV_HEAD)]
     if len(lines) == 1:
         yield lines[0].partition("=")[2]

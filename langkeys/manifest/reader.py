@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from langkeys.api_keys.ensure import is_api_key
 from langkeys.crypto import password_rules
 from langkeys.errors import LangkeysError
-from langkeys.files import staged as files
+from langkeys.files.reading import read_bytes
 from langkeys.manifest import schema
 from langkeys.manifest.declared import (
     DeclaredKey,
@@ -80,7 +80,7 @@ def _contents(
                     problems.add(Position(str(path)), "", "the file is given twice")
                     continue
                 seen.add(path.resolve())
-                content = files.read_bytes(path, "a manifest")
+                content = read_bytes(path, "a manifest")
             except (LangkeysError, OSError, RuntimeError) as error:
                 said = error.message if isinstance(error, LangkeysError) else str(error)
                 problems.add(Position(str(path)), "", said)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from langkeys.errors import LangkeysError
-from langkeys.files import staged as files
+from langkeys.files.reading import find_bytes, without_newline
 from langkeys.manifest.declared import Source
 from langkeys.manifest.problems import Problems, looks_secret
 
@@ -46,14 +46,14 @@ class SecretReader:
             value.encode()
         except UnicodeEncodeError:
             raise LangkeysError(f"the environment variable{shown} is not UTF-8 text") from None
-        return _not_empty(files.without_newline(value), f"the environment variable{shown}")
+        return _not_empty(without_newline(value), f"the environment variable{shown}")
 
     def _from_file(self, path: Path) -> str:
         if looks_secret(str(path)):
             raise LangkeysError("the name of the file looks like a secret")
         if path not in self._read:
             # Read it only once, because it may be a pipe.
-            content = files.find_bytes(path, "a secret")
+            content = find_bytes(path, "a secret")
             try:
                 self._read[path] = None if content is None else content.decode("utf-8")
             except UnicodeDecodeError:
@@ -61,7 +61,7 @@ class SecretReader:
         text = self._read[path]
         if text is None:
             raise _MissingError(f"the file {path} does not exist")
-        return _not_empty(files.without_newline(text), f"the file {path}")
+        return _not_empty(without_newline(text), f"the file {path}")
 
 
 class _MissingError(Exception):

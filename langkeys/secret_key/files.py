@@ -16,7 +16,7 @@ from langkeys.config import dotenv, locations
 from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, FailedError
 from langkeys.files import ownership
-from langkeys.files.staged import find_private, read_text, without_newline
+from langkeys.files.reading import find_private, read_text, without_newline
 
 NAME = "LANGFLOW_SECRET_KEY"
 SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")

@@ -19,7 +19,8 @@ from typing import Any
 
 from langkeys.errors import ConfigError, FailedError, SecretKeyError, StoreError
 from langkeys.files.ownership import ROOT, user_name
-from langkeys.files.staged import MAX_BYTES, UntrustedFileError, open_private, sync_folder
+from langkeys.files.reading import MAX_BYTES, UntrustedFileError, open_private
+from langkeys.files.staged import sync_folder
 from langkeys.secret_key.files import SecretKeyFile
 from langkeys.store.protocol import Cell
 

@@ -22,7 +22,7 @@ from langkeys.errors import (
     UsageError,
 )
 from langkeys.files.ownership import make_folder
-from langkeys.files.staged import read_secret
+from langkeys.files.reading import read_secret
 from langkeys.progress import Progress
 from langkeys.secret_key.files import SOUND_KEY, find_sources
 from langkeys.secret_key.journal import is_running

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langkeys.config.known_settings import KNOWN
 from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, SecretKeyError
-from langkeys.files.staged import without_newline
+from langkeys.files.reading import without_newline
 
 from ..support.settings import settings_of
 

@@ -13,7 +13,8 @@ import pytest
 
 from langkeys.errors import ConfigError, ConflictError, FailedError
 from langkeys.files import new, ownership
-from langkeys.files import staged as files
+from langkeys.files.reading import MAX_BYTES, find_bytes, read_bytes, read_secret
+from langkeys.files.staged import StagedFile
 
 from ..support.other_users import OTHER, SERVER, give, needs_root
 
@@ -37,18 +38,18 @@ def put(path: Path, owner: int = 0, text: str = SECRET) -> Path:
 def is_taken(path: Path) -> bool:
     """Return whether a file may be read and replaced; assert that the rule is the same for both."""
     try:
-        taken = files.read_secret(path, "a secret") == SECRET
+        taken = read_secret(path, "a secret") == SECRET
     except ConfigError as error:
         taken = False
         said = error.message
     if taken:
-        with files.StagedFile(path) as staged:
+        with StagedFile(path) as staged:
             staged.write(SECRET)
             staged.publish()
     else:
         assert str(path) in said
         assert SECRET not in said
-        with pytest.raises(ConfigError), files.StagedFile(path):
+        with pytest.raises(ConfigError), StagedFile(path):
             pass
         assert path.read_text() == SECRET
     return taken
@@ -68,15 +69,15 @@ def test_a_refusal_names_owner_and_folder(folder: Path) -> None:
     path = put(folder / "secret", SERVER)
     give(folder, 0, mode=0o1777)
     with pytest.raises(ConfigError, match=f"uid {SERVER}") as caught:
-        files.read_secret(path, "a secret")
+        read_secret(path, "a secret")
     assert str(folder) in caught.value.message
     assert caught.value.exit_code == 2
 
 
 def test_a_missing_file_is_nobodys(folder: Path) -> None:
     give(folder, OTHER, mode=0o1777)
-    assert files.find_bytes(folder / "new", "a secret") is None
-    with files.StagedFile(folder / "new") as staged:
+    assert find_bytes(folder / "new", "a secret") is None
+    with StagedFile(folder / "new") as staged:
         staged.write(SECRET)
         staged.publish()
     assert (folder / "new").stat().st_uid == 0
@@ -106,7 +107,7 @@ def test_a_mounted_secret_is_read_through_its_links(folder: Path) -> None:
     put(dated / "key")
     (folder / "..data").symlink_to(dated.name)
     (folder / "key").symlink_to("..data/key")
-    assert files.read_secret(folder / "key", "a secret") == SECRET
+    assert read_secret(folder / "key", "a secret") == SECRET
 
 
 def _link(folder: Path, target: Path) -> Path:
@@ -131,9 +132,9 @@ def test_somebody_elses_link_leads_to_nobody_elses_file(
     if path.is_symlink():
         give(path, SERVER)
     with pytest.raises(ConfigError, match="is a link owned by"):
-        files.read_secret(path, "a secret")
+        read_secret(path, "a secret")
     give(of_root, SERVER)
-    assert files.read_secret(path, "a secret") == SECRET
+    assert read_secret(path, "a secret") == SECRET
 
 
 def test_a_link_in_a_folder_that_others_may_write_to_is_not_followed(
@@ -142,18 +143,18 @@ def test_a_link_in_a_folder_that_others_may_write_to_is_not_followed(
     path = give(_link(folder, put(tmp_path / "of-root")), SERVER)
     give(folder, 0, mode=0o1777)
     with pytest.raises(ConfigError, match="can write to its folder"):
-        files.read_secret(path, "a secret")
+        read_secret(path, "a secret")
 
 
 def test_a_chain_of_links_is_followed_to_its_end_and_a_ring_is_an_error(folder: Path) -> None:
     put(folder / "0")
     for number in range(1, 20):
         (folder / str(number)).symlink_to(str(number - 1))
-    assert files.read_secret(folder / "19", "a secret") == SECRET
+    assert read_secret(folder / "19", "a secret") == SECRET
     (folder / "a").symlink_to("b")
     (folder / "b").symlink_to("a")
     with pytest.raises(FailedError, match="Too many levels"):
-        files.read_secret(folder / "a", "a secret")
+        read_secret(folder / "a", "a secret")
 
 
 # Files that are not small regular files
@@ -165,7 +166,7 @@ def test_a_chain_of_links_is_followed_to_its_end_and_a_ring_is_an_error(folder: 
 def test_a_device_or_folder_is_an_error_at_once(path: str) -> None:
     began = time.monotonic()
     with pytest.raises(FailedError, match=r"regular file|Is a directory|No such device"):
-        files.read_bytes(Path(path), "a secret")
+        read_bytes(Path(path), "a secret")
     assert time.monotonic() - began < 1
 
 
@@ -173,7 +174,7 @@ def test_a_pipe_that_nobody_writes_into_is_an_error_at_once(folder: Path) -> Non
     os.mkfifo(folder / "pipe")
     began = time.monotonic()
     with pytest.raises(FailedError, match="without a writer"):
-        files.read_bytes(folder / "pipe", "a secret")
+        read_bytes(folder / "pipe", "a secret")
     assert time.monotonic() - began < 1
 
 
@@ -189,7 +190,7 @@ def test_a_pipe_that_somebody_writes_into_is_read_to_its_end(folder: Path) -> No
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert files.read_secret(Path(f"/dev/fd/{reading}"), "a secret") == SECRET
+        assert read_secret(Path(f"/dev/fd/{reading}"), "a secret") == SECRET
     finally:
         writer.join()
         os.close(reading)
@@ -198,11 +199,11 @@ def test_a_pipe_that_somebody_writes_into_is_read_to_its_end(folder: Path) -> No
 def test_a_pipe_into_which_nothing_comes_is_given_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "PIPE_SECONDS", 0.05)
+    monkeypatch.setattr("langkeys.files.reading.PIPE_SECONDS", 0.05)
     reading, writing = os.pipe()
     try:
         with pytest.raises(FailedError, match="nothing was written"):
-            files.read_bytes(Path(f"/dev/fd/{reading}"), "a secret")
+            read_bytes(Path(f"/dev/fd/{reading}"), "a secret")
     finally:
         os.close(reading)
         os.close(writing)
@@ -212,9 +213,9 @@ def test_a_large_file_is_not_taken_into_memory(folder: Path) -> None:
     with (folder / "large").open("wb") as large:
         large.truncate(1 << 40)
     with pytest.raises(FailedError, match="larger than"):
-        files.read_bytes(folder / "large", "a secret")
-    (folder / "just").write_bytes(b"x" * files.MAX_BYTES)
-    assert len(files.read_bytes(folder / "just", "a secret")) == files.MAX_BYTES
+        read_bytes(folder / "large", "a secret")
+    (folder / "just").write_bytes(b"x" * MAX_BYTES)
+    assert len(read_bytes(folder / "just", "a secret")) == MAX_BYTES
 
 
 def test_a_chain_of_as_many_links_as_linux_follows_is_followed_to_its_end(folder: Path) -> None:
@@ -226,10 +227,10 @@ def test_a_chain_of_as_many_links_as_linux_follows_is_followed_to_its_end(folder
         (link := folder / f"ours-{number}").symlink_to(at)
         (trap := folder / f"trap-{number}").symlink_to(planted)
         at, planted = link, trap
-    assert files.read_secret(at, "a secret") == SECRET
+    assert read_secret(at, "a secret") == SECRET
     assert planted.read_text() == SECRET
     with pytest.raises(ConfigError, match="another user may have put it there"):
-        files.read_secret(planted, "a secret")
+        read_secret(planted, "a secret")
 
 
 # Created files
@@ -238,7 +239,7 @@ def test_a_chain_of_as_many_links_as_linux_follows_is_followed_to_its_end(folder
 def test_what_root_makes_for_a_server_is_the_servers(folder: Path) -> None:
     give(folder, SERVER, OTHER)
     for name, for_server in (("for-server", True), ("of-root", False)):
-        with files.StagedFile(folder / name, for_server=for_server) as staged:
+        with StagedFile(folder / name, for_server=for_server) as staged:
             staged.write(SECRET)
             staged.publish(replace=False)
         found = (folder / name).stat()
@@ -249,7 +250,7 @@ def test_what_root_makes_for_a_server_is_the_servers(folder: Path) -> None:
 
 def test_what_replaces_a_file_is_its_owners(folder: Path) -> None:
     path = give(put(folder / "secret"), SERVER, OTHER, mode=0o640)
-    with files.StagedFile(path) as staged:
+    with StagedFile(path) as staged:
         staged.write("new")
         staged.publish()
     found = path.stat()
@@ -265,13 +266,13 @@ def test_where_nothing_can_be_given_away_it_is_a_warning(
     give(folder, SERVER)
     path = give(put(folder / "secret"), SERVER, OTHER, mode=0o640)
     monkeypatch.setattr(os, "fchown", refused)
-    with files.StagedFile(path) as staged:
+    with StagedFile(path) as staged:
         staged.write("new")
         staged.publish()
     # The file now has another group, which must not read it.
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "its owner cannot be restored" in staged.warnings[0]
-    with files.StagedFile(folder / "new", for_server=True) as staged:
+    with StagedFile(folder / "new", for_server=True) as staged:
         staged.publish(replace=False)
     assert f"uid {SERVER}" in staged.warnings[0]
 
@@ -297,7 +298,7 @@ def test_a_new_file_replaces_nothing_where_there_are_no_hard_links(
         monkeypatch.setattr(new, "_rename_new", lambda *_: False)
     path = folder / "new"
     for number in range(2):
-        with files.StagedFile(path) as staged:
+        with StagedFile(path) as staged:
             staged.write(f"{number}")
             if number == 0:
                 staged.publish(replace=False)
@@ -310,12 +311,12 @@ def test_a_new_file_replaces_nothing_where_there_are_no_hard_links(
 
 def test_what_must_not_replace_a_file_takes_an_empty_one(folder: Path) -> None:
     path = put(folder / "secret", text="")
-    with files.StagedFile(path, replaces=False) as staged:
+    with StagedFile(path, replaces=False) as staged:
         staged.write(SECRET)
         staged.publish()
     with (
         pytest.raises(ConflictError, match="not empty"),
-        files.StagedFile(path, replaces=False),
+        StagedFile(path, replaces=False),
     ):
         pass
     assert path.read_text() == SECRET

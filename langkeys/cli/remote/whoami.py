@@ -11,7 +11,7 @@ from langkeys.cli.options import invocation
 from langkeys.cli.remote.connection import server_of
 from langkeys.config import locations
 from langkeys.errors import ConfigError, InvalidKeyError, LangkeysError
-from langkeys.files.staged import is_there
+from langkeys.files.reading import is_there
 from langkeys.models import dashed, parsed_id
 from langkeys.remote.server import whoami as remote_whoami
 from langkeys.sessions.session import Access
