@@ -1,27 +1,24 @@
 """``langkeys api-key rotate``."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
-from itertools import repeat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from langkeys.api_keys import rotation
 from langkeys.api_keys.ending import WholeKey
-from langkeys.api_keys.lifecycle import NewApiKey, require_expiry
+from langkeys.api_keys.lifecycle import require_expiry
 from langkeys.api_keys.rotation import Expires, Replacement
 from langkeys.cli import prompts
+from langkeys.cli.api_key.replacements import deliver_replacements, say_rotated, warn_of_leftovers
 from langkeys.cli.api_key.selected import require_yes_for_acting, resolved_keys, rows_of
 from langkeys.cli.completion import complete_api_keys
-from langkeys.cli.delivery import store_and_deliver
 from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.key_files import (
-    Destination,
-    Form,
     Format,
     FormatOption,
     NamespaceOption,
@@ -33,7 +30,7 @@ from langkeys.cli.key_files import (
     one_file,
     try_file_for_each,
 )
-from langkeys.cli.messages import plural_keys, row_named, say_other_rows, warn_of_unreadable
+from langkeys.cli.messages import plural_keys, row_named, say_other_rows
 from langkeys.cli.options import (
     DryRun,
     RemoteEncryptingCommand,
@@ -44,11 +41,11 @@ from langkeys.cli.options import (
     new_app,
 )
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import rotation_heads, show_masked_keys
+from langkeys.cli.present.api_keys import show_masked_keys
 from langkeys.errors import LangkeysError, UsageError
-from langkeys.models import ApiKey, dashed
+from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
-from langkeys.times import iso_or_none, now, parsed_expiry, parsed_span, person_iso, short_relative
+from langkeys.times import now, parsed_expiry, parsed_span
 
 app = new_app()
 
@@ -189,7 +186,7 @@ def rotate(
             _show_rows(session, out, keys)
             return
         _confirm(session, keys, yes=yes or span is not None)
-        _report_leftovers(session, [key.meant for key in keys])
+        warn_of_leftovers(session, [key.meant for key in keys])
         replacements = rotation.new_replacements(
             session.store,
             lambda: session.cipher,
@@ -201,11 +198,11 @@ def rotate(
         if write_to_dir is not None:
             made = [item.new.row for item in replacements]
             destination = file_for_each(stack, write_to_dir, made, form, refuse)
-        _deliver(
+        deliver_replacements(
             session, out, replacements, destination, form, as_array=_is_array(refs, replacements)
         )
         _end_old(session, replacements, grace=span)
-        _say_rotated(session, out, replacements, destination)
+        say_rotated(session, out, replacements, destination)
         if destination is not None:
             destination.warn(out)
         acting = session.acting.api_key
@@ -289,72 +286,6 @@ def _confirm(session: Session, keys: Sequence[WholeKey], *, yes: bool) -> None:
         )
 
 
-def _report_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
-    chosen = {key.id for key in keys}
-    oldest: dict[tuple[str, str | None], ApiKey] = {}
-    for key in keys:
-        first = oldest.setdefault((key.user_id, key.name), key)
-        if key.created_at < first.created_at:
-            oldest[key.user_id, key.name] = key
-    # Report only once for each name and owner, which may have thousands of keys.
-    for key in oldest.values():
-        for other in rotation.leftovers(session.store, key):
-            if other.id not in chosen:
-                session.warn(
-                    f"API key {dashed(other.id)} ({other.name}) is newer than"
-                    f" {dashed(key.id)} and was never used. It may be left over from"
-                    " an interrupted rotation: revoke it if nobody has it"
-                )
-
-
-def _deliver(
-    session: Session,
-    out: Output,
-    replacements: Sequence[Replacement],
-    destination: Destination | None,
-    form: Form,
-    *,
-    as_array: bool,
-) -> None:
-    by_new = {item.new.row.id: item for item in replacements}
-
-    def additions(key: NewApiKey) -> dict[str, Any]:
-        item = by_new[key.row.id]
-        return {
-            "replaces": dashed(item.old.id),
-            "replaces_expires_at": iso_or_none(item.old_expires_at),
-        }
-
-    def table(keys: Iterable[NewApiKey]) -> Iterator[str]:
-        moment = now()
-        yield from out.table_lines(
-            rotation_heads(),
-            (_person_row(by_new[key.row.id], key.plaintext, moment) for key in keys),
-        )
-
-    store_and_deliver(
-        session,
-        out,
-        [item.new for item in replacements],
-        as_array=as_array,
-        destination=destination,
-        form=form,
-        additions=additions,
-        table=table,
-    )
-
-
-def _person_row(item: Replacement, delivered: str, moment: Any) -> list[str]:
-    ends = item.old_expires_at
-    return [
-        item.old.name or "",
-        item.old.username or "",
-        delivered,
-        item.old.id[:8],
-        "deleted" if ends is None else short_relative(ends, moment),
-    ]
-
-
 def _end_old(
     session: Session, replacements: Sequence[Replacement], *, grace: timedelta | None
 ) -> None:
@@ -369,31 +300,3 @@ def _end_old(
             f" To revoke them: langkeys api-key revoke {ids}"
         )
         raise
-
-
-def _say_rotated(
-    session: Session,
-    out: Output,
-    replacements: Sequence[Replacement],
-    destination: Destination | None,
-) -> None:
-    location = session.store.location
-    has_table = len(replacements) > 1 and out.is_sentences
-    if has_table and destination is not None and not out.quiet:
-        paths, moment = map(destination.shown_path_of, range(len(replacements))), now()
-        rows = map(_person_row, replacements, paths, repeat(moment))
-        out.table(rotation_heads("FILE"), rows)
-    for number, item in enumerate(() if has_table else replacements):
-        ends = item.old_expires_at
-        old = "is deleted" if ends is None else f"works until {person_iso(ends)}"
-        where = "" if destination is None else f"; written to {destination.path_of(number)}"
-        session.note(
-            f"API key {dashed(item.new.row.id)} ({item.old.name}) of {item.old.username} replaces"
-            f" {dashed(item.old.id)}, which {old}, in {location}{where}"
-        )
-    if len(replacements) > 1:
-        session.note(f"rotated {plural_keys(replacements)} in {location}")
-    keys = [item.key for item in replacements if item.key is not None]
-    is_deleted = replacements[0].old_expires_at is None
-    say_other_rows(session, keys, "ended", deleted=is_deleted)
-    warn_of_unreadable(session)
