@@ -11,11 +11,8 @@ import typer
 
 from langkeys import __version__
 from langkeys.cli.arguments import own_arguments, refuse_keys_in_arguments
-from langkeys.cli.options import (
-    Group,
-    Invocation,
-    new_app,
-)
+from langkeys.cli.groups import Group
+from langkeys.cli.options import Invocation, new_app
 from langkeys.cli.output import Output, UndeliveredError
 from langkeys.errors import FailedError, InterruptedCommandError, LangkeysError, UsageError
 

@@ -56,8 +56,8 @@ def complete_variables(ctx: typer.Context, incomplete: str) -> list[Completion]:
 
 def complete_help(ctx: typer.Context, incomplete: str) -> list[Completion]:
     """Offer the words that can follow ``langkeys help``."""
+    from langkeys.cli.groups import Group, context_of
     from langkeys.cli.help.topics import TOPICS
-    from langkeys.cli.options import Group, context_of
 
     context = ctx.find_root()
     words = ctx.params.get("words") or ()

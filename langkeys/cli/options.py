@@ -1,4 +1,4 @@
-"""Global options, groups and commands.
+"""Global options and commands.
 
 Global options may come before or after a command: every group and command has them. If an option is
 repeated, the last one counts.
@@ -7,13 +7,12 @@ repeated, the last one counts.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperOption
 
-from langkeys.cli.arguments import VALUED, names_no_command, starts_with_option
+from langkeys.cli.arguments import VALUED
 from langkeys.cli.completion import complete_users, complete_variables
 from langkeys.cli.output import Output
 from langkeys.cli.terminal import take_stdin
@@ -93,11 +92,6 @@ def invocation(context: typer.Context) -> Invocation:
     return found
 
 
-def context_of(parent: Any, command: Any, name: str) -> Any:
-    """Return a context for a subcommand, without parsing anything."""
-    return typer.Context(command, info_name=name, parent=parent)
-
-
 def _keep(context: typer.Context, parameter: Any, value: Any) -> Any:
     if value is not None and value is not False:
         found = invocation(context)
@@ -115,7 +109,8 @@ class RemoteOption(TyperOption):
     """An option for using a live server; the help lists these options separately."""
 
 
-def _global_options() -> list[TyperOption]:
+def global_options() -> list[TyperOption]:
+    """Return new global options, for one command or group."""
     shared: dict[str, Any] = {"expose_value": False, "callback": _keep}
     return [
         GlobalOption(
@@ -148,7 +143,7 @@ def _global_options() -> list[TyperOption]:
 _EXIT = re.compile(r"(?<=xit\s)\{(\w+)\}")
 
 
-def _fill_exit_codes(command: Any) -> None:
+def fill_exit_codes(command: Any) -> None:
     """Replace ``exit {conflict}`` and the like in the help of a command and its parameters."""
     for described in (command, *command.params):
         text = getattr(described, "help", None)
@@ -157,7 +152,7 @@ def _fill_exit_codes(command: Any) -> None:
 
 
 @contextmanager
-def _name_command(context: Any) -> Iterator[None]:
+def name_command(context: Any) -> Iterator[None]:
     """Add the command to a parsing error that lacks it."""
     try:
         yield
@@ -167,7 +162,8 @@ def _name_command(context: Any) -> Iterator[None]:
         raise
 
 
-def _write_page(context: Any, formatter: Any) -> None:
+def write_page(context: Any, formatter: Any) -> None:
+    """Write the help of a command or group."""
     from langkeys.cli.help.pages import text_of
 
     formatter.write(text_of(context, formatter.width))
@@ -193,17 +189,17 @@ class Command(TyperCommand):
             from langkeys.cli.present.options import listing_options
 
             self.params.extend(listing_options(listing))
-        self.params.extend(_global_options())
-        _fill_exit_codes(self)
+        self.params.extend(global_options())
+        fill_exit_codes(self)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of this command."""
-        _write_page(ctx, formatter)
+        write_page(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse extra arguments without showing them: one may be a secret typed by mistake."""
         self.allow_extra_args = ctx.allow_extra_args = True
-        with _name_command(ctx):
+        with name_command(ctx):
             rest = super().parse_args(ctx, args)
         take_stdin(is_data=_reads_stdin(ctx.params))
         if rest and not ctx.resilient_parsing:
@@ -309,79 +305,6 @@ def is_remote(context: typer.Context) -> bool:
             " encrypts with its own secret key"
         )
     return True
-
-
-class Group(TyperGroup):
-    """A group with the global options; it imports a member when that member is called.
-
-    ``members`` maps a name to a module with an ``app``, and to a line of help. ``default`` is the
-    command that runs if none is named.
-    """
-
-    members: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    default: ClassVar[str | None] = None
-
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.params.extend(_global_options())
-        _fill_exit_codes(self)
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all members, imported or not."""
-        return [*super().list_commands(ctx), *self.members]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import and return the member that is called."""
-        if cmd_name in self.members and cmd_name not in self.commands:
-            module, _ = self.members[cmd_name]
-            command = typer.main.get_command(import_module(module).app)
-            command.name = cmd_name
-            return command
-        return super().get_command(ctx, cmd_name)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the member that is called; suggest others if it does not exist."""
-        name, *rest = args
-        if name == "help" and name not in self.members:
-            # Accept ``langkeys api-key help create``, as other programs do.
-            name, rest = (rest[0], ["--help"]) if rest else (ctx.info_name, [])
-            if not rest:
-                invocation(ctx).output.data(f"{ctx.get_help()}\n")
-                raise typer.Exit
-        command = self.get_command(ctx, name)
-        if command is None and not ctx.resilient_parsing:
-            from langkeys.cli.help.suggestions import commands_like, unknown_command
-
-            raise unknown_command(ctx, name, commands_like(ctx, name))
-        return (None if command is None else name), command, rest
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Also complete the options of the default command."""
-        offered = super().shell_complete(ctx, incomplete)
-        if self.default is not None and incomplete.startswith("-"):
-            command = self.get_command(ctx, self.default)
-            known = {item.value for item in offered}
-            below = command.shell_complete(context_of(ctx, command, self.default), incomplete)
-            offered += [item for item in below if item.value not in known]
-        return offered
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help of this group without importing its members."""
-        _write_page(ctx, formatter)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the default command if none is named; without any arguments, show the help."""
-        if ctx.resilient_parsing:
-            # A shell asks for the next word. Offer verbs, unless an option of the default command
-            # comes first.
-            if self.default is not None and args and starts_with_option(args):
-                args = [self.default, *args]
-        elif self.default is not None and names_no_command(args):
-            args = [self.default, *args]
-        elif not args:
-            args = ["--help"]
-        with _name_command(ctx):
-            return super().parse_args(ctx, args)
 
 
 def new_app(**attributes: Any) -> typer.Typer:

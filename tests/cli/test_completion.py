@@ -14,7 +14,8 @@ import pytest
 import typer
 
 from langkeys.cli import app
-from langkeys.cli.options import Group, Invocation, context_of
+from langkeys.cli.groups import Group, context_of
+from langkeys.cli.options import Invocation
 from langkeys.cli.output import Output
 from langkeys.models import dashed
 

@@ -12,8 +12,9 @@ import pytest
 import typer
 
 from langkeys.cli import app
+from langkeys.cli.groups import Group, context_of
 from langkeys.cli.help.pages import page_of, text_of
-from langkeys.cli.options import Command, Group, context_of
+from langkeys.cli.options import Command
 
 from ..support.commands import paths
 from ..support.sites import Result, Site

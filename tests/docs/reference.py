@@ -13,9 +13,9 @@ from typing import Any
 import typer
 
 from langkeys.cli import app
+from langkeys.cli.groups import Group, context_of
 from langkeys.cli.help.pages import Page, Rows, page_of
 from langkeys.cli.help.topics import TOPICS
-from langkeys.cli.options import Group, context_of
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.errors import EXIT_CODE_MEANINGS
 

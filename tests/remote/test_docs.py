@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from langkeys.cli.options import Group, RemoteCommand
+from langkeys.cli.groups import Group
+from langkeys.cli.options import RemoteCommand
 from langkeys.remote.abilities import ABILITIES, VERSIONS, table_lines
 from langkeys.remote.client import TIMEOUT
 from langkeys.remote.variables import SLOW

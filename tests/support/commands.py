@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from langkeys.cli import app
-from langkeys.cli.options import Group
+from langkeys.cli.groups import Group
 
 from .databases import Database
 from .samples import CREDENTIAL, encrypted

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from langkeys.cli.completion import complete_help
+from langkeys.cli.groups import Group, context_of
 from langkeys.cli.help.markdown import plain_text
 from langkeys.cli.help.suggestions import commands_like, unknown_command
 from langkeys.cli.help.topics import TOPICS, source_of
-from langkeys.cli.options import Command, Group, context_of, invocation, new_app
+from langkeys.cli.options import Command, invocation, new_app
 
 app = new_app()
 

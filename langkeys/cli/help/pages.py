@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
+from langkeys.cli.groups import Group
 from langkeys.cli.help.topics import TOPICS
-from langkeys.cli.options import GlobalOption, Group, RemoteOption
+from langkeys.cli.options import GlobalOption, RemoteOption
 from langkeys.cli.wrapping import command_lines
 
 EXAMPLES = "Examples:"

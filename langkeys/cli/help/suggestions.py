@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from langkeys.cli.options import GlobalOption, Group, context_of
+from langkeys.cli.groups import Group, context_of
+from langkeys.cli.options import GlobalOption
 from langkeys.errors import UsageError
 from langkeys.text import counted
 

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from langkeys.cli.options import Group, new_app
+from langkeys.cli.groups import Group
+from langkeys.cli.options import new_app
 
 
 class UserGroup(Group):
