@@ -192,7 +192,7 @@ def test_only_sessions_open_stores() -> None:
 
 
 def test_outside_of_its_folder_nobody_names_an_engine() -> None:
-    # Modules that read the setting know the URL schemes, and the one that shows URLs their form.
+    # These modules open databases, or parse or show database URLs.
     named_in = {
         module
         for module, tree in TREES.items()

@@ -135,7 +135,7 @@ def test_a_folder_that_may_not_be_written_is_found_out_before_the_database_is_to
         assert (folder / "key").read_text() == "old"
 
 
-# A limit on the size of files, as a full disk: langkeys is started under it.
+# Runs langkeys with a limit on the size of files, which has the effect of a full disk.
 _LIMITED = (
     "import resource, runpy, sys\n"
     "limit = int(sys.argv.pop(1))\n"

@@ -1,4 +1,4 @@
-"""The files of apply: each has one key, and a source that returns to an old key is a warning."""
+"""The files of apply: one key per file, and a warning if a source has an old key again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""apply and API keys: generated, given, kept; renewed, delivered again, refused."""
+"""apply and API keys: generate, take from a file, keep, renew, deliver again, refuse."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_key_is_written_in_each_format_and_known_again(declared: Declared, for
         assert described["metadata"] == {"name": "m", "namespace": "s"}
         value = base64.b64decode(described["data"]["k"]).decode()
     declared.assert_accepted(value, SUPERUSER)
-    # Another format of the same key is the same key.
+    # A change of the format does not replace the key.
     keys(declared, f"{{app: {KEY}}}")
     if form != "bare":
         assert declared.apply().done().rows[0][0] == "deliver"

@@ -1,4 +1,4 @@
-"""doctor: finds each problem without writing, even if there are others."""
+"""doctor finds each problem, even if there are several, and writes nothing."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
         superuser, "older", created_at=ago(days=300), last_used_at=ago(days=90, hours=1)
     )
     database.add_key(superuser, "young", created_at=ago(days=89), expires_at=ahead(days=9))
-    # Keys that no server accepts are not noted.
+    # doctor has no note about keys that no server accepts.
     database.add_key(superuser, "expired", created_at=ago(days=300), expires_at=ago(days=1))
     database.add_key(superuser, "inactive", created_at=ago(days=300), is_active=False)
     assert notes(site) == [

@@ -134,7 +134,7 @@ def test_a_disk_that_is_full_for_what_is_spooled_leaves_no_key(
     reason="needs a folder that takes no file, though it seems so; anybody else is led elsewhere",
 )
 def test_without_a_folder_for_temporary_files_it_says_so(site: Site, database: Database) -> None:
-    # These many rows do not fit into SQLite's cache.
+    # So many rows do not fit into SQLite's cache.
     settings = {"TMPDIR": "/proc", "SQLITE_TMPDIR": "/proc"}
     result = site.run("api-key", "create", "--count", "20000", **settings)
     result.failed(6, "for a temporary file", "TMPDIR")

@@ -1,4 +1,4 @@
-"""A key is named by its start as tables show it, and one named like another's start warns."""
+"""The start of a key as a reference, also as tables show it; names that look like a start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START = "sk-abcde"
 
 @pytest.fixture
 def names(site: Site, superuser: str) -> dict[str, str]:
-    """Key names that are the start of another key or its id, each with the other key's id."""
+    """Map names of keys, which are the start of another key or of its id, to that key's id."""
     other = site.database.add_key(superuser, "deploy", key_id=ID)
     leaked = site.database.add_key(superuser, "leaked", plaintext=START + "x" * 35)
     found = {ID[:4]: other.dashed, ID[:8].upper(): other.dashed, START: leaked.dashed}

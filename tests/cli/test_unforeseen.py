@@ -1,4 +1,4 @@
-"""An unexpected error is one line and exit 1, and an interruption always exit 130."""
+"""An unexpected error is one line and exit 1; an interruption is always exit 130."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which .env file is read, and what is said of it."""
+"""Which .env file is read, and the errors and warnings about it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_names_without_prefix_are_pointed_out_with_the_name_that_was_meant() -> 
 
 
 def test_a_name_without_prefix_is_pointed_out_beside_the_prefixed_one() -> None:
-    # A server takes the one that comes last, so that the two disagree about AUTO_LOGIN.
+    # A server uses the last one, so server and langkeys disagree about AUTO_LOGIN.
     settings = settings_of({}, "LANGFLOW_AUTO_LOGIN=false\nAUTO_LOGIN=true\n")
     assert "LANGFLOW_AUTO_LOGIN" in " ".join(settings.unprefixed_names)
     assert settings.auto_login is False

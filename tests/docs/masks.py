@@ -31,7 +31,7 @@ _MASKS = [
 NAMED = re.compile(
     r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bsk-[\w-]{32,}|(?<=\s)[0-9a-f]{8}\b"
 )
-"""What a later command may name: ids, keys and the starts of ids."""  # fmt: skip
+"""Values that a later command may use: ids, keys and starts of ids."""  # fmt: skip
 
 
 def masked(text: str) -> str:

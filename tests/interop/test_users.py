@@ -122,7 +122,7 @@ def test_a_deactivated_user_is_out_until_activated_again(
     assert logged_in(server, name, FIRST).status in (400, 401)
     assert server.rest.whoami(key).status == expected.inactive_owner_at_whoami
     assert server.rest.run(flow, key).status == expected.inactive_owner_at_run
-    # langkeys says so exactly where the key still runs flows.
+    # langkeys warns exactly if the key still runs flows.
     assert ("--revoke-keys" in run.stderr) == (expected.inactive_owner_at_run == 200)
 
     langkeys("user", "activate", name).done()

@@ -125,5 +125,5 @@ def _node(node_id: str, kind: str, component: dict[str, Any]) -> dict[str, Any]:
 
 
 def _handle(described: dict[str, Any]) -> str:
-    # Langflow's pages write JSON with another quotation mark.
+    # Langflow's web pages replace the quotation marks of JSON.
     return json.dumps(described, separators=(",", ":")).replace('"', "œ")

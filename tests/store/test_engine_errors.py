@@ -1,4 +1,4 @@
-"""An error of an engine is told in langkeys' own words, with the database and a next step."""
+"""Errors of engines get langkeys' own messages, which name the database, and hints."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SERVER = "postgresql://langflow@db/langflow"
 PATH = Path("/srv/langflow.db")
 
 RAISE = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{}', MESSAGE = 'why'; END $$"
-"""What makes a server report an error with a code."""
+"""SQL that makes a server report an error with this code."""
 
 
 def reported(code: str) -> LangkeysError:
-    """Return the error for one that a server reports with this code."""
+    """Return langkeys' error for the server's error with this code."""
     with closing(postgresql.cluster().connect()) as connection, connection.cursor() as cursor:
         with pytest.raises(psycopg2.Error) as caught:
             cursor.execute(RAISE.format(code))

@@ -98,7 +98,7 @@ def test_if_all_keys_have_a_hash_no_row_is_read_to_find_one_without(
 
 
 def test_a_query_that_reads_every_row_is_detected(tmp_path: Path) -> None:
-    # Langflow has no index for this condition; it shows that the tests above can fail.
+    # Langflow has no index for this condition. This test shows that those above can fail.
     path = tmp_path / "langflow.db"
     databases.create(path)
     assert scans(path, limited(status="expired"))

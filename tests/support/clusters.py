@@ -147,7 +147,7 @@ rm -rf "$2"
 def remove_with(process: int, folder: Path) -> None:
     """Start a watcher that removes a test folder, as ``remove`` does, after a process has ended."""
     subprocess.run(
-        # In the background of a shell that exits immediately, so that the watcher has no parent.
+        # In the background of a shell that exits immediately: the watcher outlives this process.
         ["sh", "-c", 'sh -c "$0" watch "$1" "$2" &', _WATCH, str(process), folder],
         check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,

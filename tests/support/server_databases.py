@@ -151,11 +151,11 @@ _DIALECT = (
     (r"\browid\b", "ctid"),
     (r"\b(is_active|is_superuser) = (%s|[01])", r"\1 = (\2)::integer::boolean"),
 )
-"""What the tests' SQL for SQLite is replaced by, as regular expressions."""
+"""Regular expressions for SQLite's SQL in the tests, with their replacements."""
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row in the form of SQLite's: ids without dashes, times in UTC and JSON as text."""
+    """Return a row in SQLite's form: ids without dashes, times in UTC and JSON as text."""
     return tuple(map(_plain_cell, row))
 
 
