@@ -201,21 +201,42 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
 
 
 def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> None:
-    """Report working keys that never expire, are not used, or give full access."""
+    """Note which keys have an inactive owner, never expire, are not used, or open everything."""
     moment = now()
-    superusers = {
-        summary.user.id
-        for summary in store.users()
-        if summary.user.is_superuser and summary.user.is_active
-    }
-    lasting = unused = powerful = 0
+    superusers, inactive = set[str](), set[str]()
+    for summary in store.users():
+        user = summary.user
+        if not user.is_active:
+            inactive.add(user.id)
+        elif user.is_superuser:
+            superusers.add(user.id)
+    of_inactive = lasting = unused = powerful = 0
     unused_since = moment - UNUSED_FOR
     for key in store.api_keys(KeyFilter(now=moment, status="active")):
+        if key.user_id in inactive:
+            of_inactive += 1
+            if store.generation.honours_owner_state:
+                continue  # no server accepts it
         lasting += key.expires_at is None
         unused += (key.last_used_at or key.created_at) <= unused_since
         powerful += key.user_id in superusers
     listed = "to see them: langkeys api-key list --all-users --status active"
     section = "API keys"
+    if of_inactive:
+        few = of_inactive == 1
+        meaning = (
+            f": servers refuse {'it' if few else 'them'}"
+            if store.generation.honours_owner_state
+            else f", but Langflow {store.generation.release} still lets {'it' if few else 'them'}"
+            " run flows"
+        )
+        report.add(
+            section,
+            "note",
+            f"{counted(of_inactive, 'key', 'belong')} to"
+            f" {'an inactive user' if few else 'inactive users'}{meaning}",
+            listed,
+        )
     if lasting and store.generation.has_key_expiry:
         report.add(
             section,

@@ -25,6 +25,26 @@ def names(call: Call, *options: str) -> list[str]:
 # Output formats
 
 
+def test_a_person_sees_that_an_owner_is_inactive(
+    call: Call, site: Site, database: Database, superuser: str
+) -> None:
+    alice = database.add_user("alice", is_active=False)
+    database.add_key(superuser, "works")
+    database.add_key(alice, "hers")
+    database.add_key(alice, "over", expires_at=ago(days=1))
+    database.add_key(alice, "off", is_active=False)
+    table = run_at_terminal(site, "api-key", "list", "--all-users", columns=120).text
+    lines = {line.split()[1]: line for line in table.splitlines() if "…" in line}
+    assert {name for name, line in lines.items() if "owner inactive" in line} == {"hers"}
+    assert "expired" in lines["over"]
+    piped = call("api-key", "list", "--all-users").done().rows
+    assert [row[4] for row in piped] == ["active", "active", "expired", "inactive"]
+    found = call("api-key", "list", "--all-users", "--json").done().json()
+    assert [key["status"] for key in found] == [row[4] for row in piped]
+    for command in (("show", "hers"), ("revoke", "hers", "works", "--dry-run")):
+        assert "owner inactive" in run_at_terminal(site, "api-key", *command, columns=120).text
+
+
 def test_piped_columns_are_in_their_documented_order(
     call: Call, database: Database, superuser: str
 ) -> None:

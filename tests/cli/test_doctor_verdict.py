@@ -122,6 +122,29 @@ def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
     assert listed[1] == ["old", "older"]
 
 
+@pytest.mark.parametrize(
+    ("release", "meaning"),
+    [
+        ("1.13", ": servers refuse {}"),
+        ("1.8", ", but Langflow 1.8 still lets {} run flows"),
+    ],
+)
+def test_keys_of_inactive_users_are_counted(
+    site_of: Callable[[str], Site], release: str, meaning: str
+) -> None:
+    site = site_of(release)
+    alice = site.database.add_user("alice", is_superuser=True, is_active=False)
+    site.database.add_key(alice, expires_at=ahead(days=9) if release == "1.13" else None)
+    if release == "1.13":
+        site.database.add_key(alice, is_active=False)
+    assert notes(site)[0] == f"1 key belongs to an inactive user{meaning.format('it')}"
+    site.database.add_key(alice, created_at=ago(days=100))
+    said = notes(site)
+    assert said[0] == f"2 keys belong to inactive users{meaning.format('them')}"
+    if release == "1.13":
+        assert len(said) == 1
+
+
 def test_keys_whose_use_nobody_counts_are_not_called_unused(site: Site, database: Database) -> None:
     alice = database.add_user("alice", is_superuser=False)
     database.add_key(alice, created_at=ago(days=200), expires_at=ahead(days=9))

@@ -124,7 +124,7 @@ def list_(
                 undecryptable += value is None
                 yield key, value
 
-        show_api_keys(call.output, shown(), moment)
+        show_api_keys(call.output, shown(), moment, store=session.store)
         if undecryptable:
             warn_of_undecryptable(session, f"{undecryptable} of these keys")
 

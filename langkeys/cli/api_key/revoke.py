@@ -84,4 +84,4 @@ def revoke(
                 " malformed. It may hold one of these keys"
             )
         shown = ((row, values.get(row.id)) for row in rows)
-        show_api_keys(out, shown, now(), are_gone=not dry_run)
+        show_api_keys(out, shown, now(), store=session.store, are_gone=not dry_run)

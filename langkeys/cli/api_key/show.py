@@ -45,4 +45,4 @@ def show(
         value = api_keys.masked_value(key, lambda: session.reading_cipher)
         if value is None:
             warn_of_undecryptable(session, "this API key")
-        show_api_key_card(call.output, key, value, moment)
+        show_api_key_card(call.output, key, value, moment, store=session.store)

@@ -1,23 +1,59 @@
 """Show API keys as rows, cards and JSON: their columns, and the functions that print them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from langkeys.api_keys.lifecycle import masked_value
 from langkeys.cli.output import Head, Output
 from langkeys.cli.present.columns import Column, Kind, Listing
+from langkeys.errors import UnreadableRowError
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Session
+from langkeys.store.protocol import Store
 from langkeys.times import now
+
+MAX_OWNERS = 1000
+"""How many owners are remembered while a list of keys is shown."""
+
+
+def _nobody(_: str) -> bool:
+    return False
 
 
 class ApiKeyRow(NamedTuple):
-    """An API key, its masked form if known, and the time at which its status is determined."""
+    """An API key, its masked form if known, and the time at which its status is determined.
+
+    ``is_inactive_user`` tells by a user's id whether that user is inactive.
+    """
 
     key: ApiKey
     value: str | None
     moment: datetime
+    is_inactive_user: Callable[[str], bool] = _nobody
+
+
+def _inactive_users(store: Store | None) -> Callable[[str], bool]:
+    if store is None:
+        return _nobody
+
+    @lru_cache(MAX_OWNERS)
+    def is_inactive(user_id: str) -> bool:
+        try:
+            user = store.find_user(user_id)
+        except UnreadableRowError:
+            return False
+        return user is not None and not user.is_active
+
+    return is_inactive
+
+
+def _person_status(row: ApiKeyRow) -> str:
+    status = row.key.status(row.moment)
+    if status == "active" and row.is_inactive_user(row.key.user_id):
+        return "owner inactive"
+    return status
 
 
 def _person_value(row: ApiKeyRow) -> str:
@@ -98,9 +134,11 @@ API_KEYS: Listing[ApiKeyRow] = Listing(
     Column(
         "status",
         lambda row: row.key.status(row.moment),
-        "`inactive`, `expired` or `active`: the first that applies",
+        "`inactive`, `expired` or `active`: the first that applies; a person sees"
+        " `owner inactive` instead of `active` if the owner is inactive",
         piped=5,
         head=Head("STATUS"),
+        person=_person_status,
     ),
     Column(
         "at_rest",
@@ -134,21 +172,31 @@ def show_api_keys(
     keys: Iterable[tuple[ApiKey, str | None]],
     moment: datetime,
     *,
+    store: Store | None = None,
     as_array: bool = True,
     are_gone: bool = False,
 ) -> None:
     """Show pairs of a key and its masked form, in the format that all commands use.
 
-    ``are_gone`` says that the keys were revoked, so that a table does not call them active.
+    A table looks up in ``store`` whether the owners are active. ``are_gone`` says that the keys
+    were revoked, so that a table does not call them active.
     """
-    rows = (ApiKeyRow(key, value, moment) for key, value in keys)
+    is_inactive = _inactive_users(store)
+    rows = (ApiKeyRow(key, value, moment, is_inactive) for key, value in keys)
     untitled = ("status",) if are_gone else ()
     API_KEYS.show(out, rows, moment, as_array=as_array, untitled=untitled)
 
 
-def show_api_key_card(out: Output, key: ApiKey, value: str | None, moment: datetime) -> None:
-    """Show all fields of one API key; the key itself is masked."""
-    API_KEYS.show_card(out, ApiKeyRow(key, value, moment), moment)
+def show_api_key_card(
+    out: Output,
+    key: ApiKey,
+    value: str | None,
+    moment: datetime,
+    *,
+    store: Store | None = None,
+) -> None:
+    """Show all fields of one API key; the key itself is masked. See ``show_api_keys``."""
+    API_KEYS.show_card(out, ApiKeyRow(key, value, moment, _inactive_users(store)), moment)
 
 
 def masked_keys(session: Session, keys: Iterable[ApiKey]) -> Iterator[tuple[ApiKey, str | None]]:
@@ -167,5 +215,11 @@ def show_masked_keys(
     are_gone: bool = False,
 ) -> None:
     """Show keys with their masked form; see ``show_api_keys``."""
-    masked = masked_keys(session, keys)
-    show_api_keys(out, masked, moment or now(), as_array=as_array, are_gone=are_gone)
+    show_api_keys(
+        out,
+        masked_keys(session, keys),
+        moment or now(),
+        store=session.store,
+        as_array=as_array,
+        are_gone=are_gone,
+    )
