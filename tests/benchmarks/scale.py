@@ -92,7 +92,7 @@ LINEAR_CASES = (
     Case(
         "api-key show sk-XXXXXXX",
         lambda number: ["api-key", "show", plaintext(number)[:VISIBLE]],
-        why="the start of a key is only to be seen by decrypting every key",
+        why="every key must be decrypted to compare its start",
         pairs=1,
     ),
 )
