@@ -139,6 +139,11 @@ class Endings:
         keys = list(keys)
         ids = list(dict.fromkeys(row.id for key in keys for row in key.rows))
         if ids and self._store.delete_api_keys(ids) != len(ids):
+            for row_id in ids:
+                is_gone = self._store.find_api_key(row_id) is None
+                require_deleted(
+                    f"API key {dashed(row_id)}", self._store.location, is_deleted=is_gone
+                )
             raise NotFoundError(
                 f"not all of {counted(len(ids), 'API key', 'are')} still in"
                 f" {self._store.location}; nothing was done",
@@ -325,16 +330,19 @@ class Endings:
         """Write rows within a transaction; raise NotFoundError if one is gone."""
         for row in rows:
             if not self._store.update_api_key(row):
+                is_gone = self._store.find_api_key(row.id) is None
+                require_stored(f"API key {dashed(row.id)}", self._store.location, is_stored=is_gone)
                 raise NotFoundError(
                     f"API key {dashed(row.id)} is no longer in {self._store.location}; nothing"
                     " was done"
                 )
 
     def check_written(self, rows: Iterable[ApiKey]) -> None:
-        """Raise FailedError unless a new connection reads exactly these rows."""
+        """Raise FailedError unless a new connection reads these rows, however often used."""
         with self._store.reopened() as fresh:
             for row in rows:
-                is_stored = fresh.find_api_key(row.id) == row
+                found = fresh.find_api_key(row.id)
+                is_stored = found is not None and _uncounted(found) == _uncounted(row)
                 require_stored(f"API key {dashed(row.id)}", fresh.location, is_stored=is_stored)
 
     def _verdict(
@@ -351,6 +359,11 @@ class Endings:
         except InvalidKeyError as error:
             return error
         return None
+
+
+def _uncounted(row: ApiKey) -> ApiKey:
+    """Return a row without what a server changes at each use of the key."""
+    return row._replace(last_used_at=None, total_uses=0)
 
 
 def _owned(store: Store, rows: Iterable[ApiKey]) -> list[OwnedKey]:

@@ -168,7 +168,10 @@ def set_all(
         added = {id(row) for o in outcomes if o.action == "added" for row in o.rows}
         store.insert_variables(row for row in written if id(row) in added)
         store.update_variables(row for row in written if id(row) not in added)
-    _read_back(store, updates, written)
+        _require_written(store, updates, written)
+    if written:
+        with store.reopened() as fresh:
+            _require_written(fresh, updates, written, may_be_newer=True)
     return outcomes
 
 
@@ -272,27 +275,46 @@ def is_touched(row: Variable) -> bool:
     )
 
 
-def _read_back(
-    store: Store, updates: Sequence[VariableUpdate], written: Sequence[Variable]
+def _require_written(
+    store: Store,
+    updates: Sequence[VariableUpdate],
+    written: Sequence[Variable],
+    *,
+    may_be_newer: bool = False,
 ) -> None:
-    if not written:
-        return
     owner_ids = {row.user_id for row in written}
     only_id = owner_ids.pop() if len(owner_ids) == 1 else None
-    with store.reopened() as fresh:
-        names = {update.name for update in updates}
-        require_rows(written, fresh.variables_named(names, only_id), store.location)
+    found = store.variables_named({update.name for update in updates}, only_id)
+    require_rows(written, found, store.location, may_be_newer=may_be_newer)
 
 
-def require_rows(written: Iterable[Variable], found: Iterable[Variable], location: str) -> None:
-    """Raise FailedError unless each row was found as it was written."""
+def require_rows(
+    written: Iterable[Variable],
+    found: Iterable[Variable],
+    location: str,
+    *,
+    may_be_newer: bool = False,
+) -> None:
+    """Raise FailedError unless each row was found as it was written.
+
+    ``may_be_newer``: or as another program has updated it since.
+    """
     left = {row.id: row for row in written}
     for row in found:
-        if left.get(row.id) == row:
+        mine = left.get(row.id)
+        if mine is not None and (row == mine or (may_be_newer and _is_newer(row, mine))):
             del left[row.id]
     for row in left.values():
         what = f"variable {row.name} ({row.username})"
         require_stored(what, location, is_stored=False)
+
+
+def _is_newer(row: Variable, than: Variable) -> bool:
+    return (
+        row.updated_at is not None
+        and than.updated_at is not None
+        and row.updated_at > than.updated_at
+    )
 
 
 def get_variable(store: Store, owner: User, name: str) -> Variable:

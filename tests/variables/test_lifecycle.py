@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -22,6 +21,7 @@ from ..support.databases import SHAPES, Database, ahead
 from ..support.samples import CREDENTIAL
 from ..support.sites import Site
 from ..support.stores import no_cipher, opened
+from ..support.user_rows import undo_before_read_back
 from ..support.variable_rows import NAME, get_row, owner, set_variables, update
 
 
@@ -317,14 +317,17 @@ def test_a_user_who_is_gone_by_then_gets_nothing(writer: Store, database: Databa
 def test_what_does_not_read_back_is_an_error(
     writer: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reopened = writer.reopened
+    changed = "UPDATE variable SET value = 'other'"
+    with (
+        undo_before_read_back(writer, monkeypatch, database, changed),
+        pytest.raises(FailedError, match="as written"),
+    ):
+        set_variables(writer, update(writer))
 
-    @contextmanager
-    def late() -> Iterator[Store]:
-        database.rows("UPDATE variable SET value = 'other'")
-        with reopened() as fresh:
-            yield fresh
 
-    monkeypatch.setattr(writer, "reopened", late)
-    with pytest.raises(FailedError, match="as written"):
+def test_what_another_program_has_set_since_is_no_error(
+    writer: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = "UPDATE variable SET value = 'other', updated_at = '2099-01-01 00:00:00.000000'"
+    with undo_before_read_back(writer, monkeypatch, database, later):
         set_variables(writer, update(writer))
