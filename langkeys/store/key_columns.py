@@ -7,3 +7,5 @@ KEY_COLUMNS = (
 """All columns of an API key; older generations lack some of them."""
 KEY_CELLS = len(KEY_COLUMNS) + 1
 """The number of cells in a row as it is read: the columns, then the owner's name."""
+COUNTED_COLUMNS = frozenset(("last_used_at", "total_uses"))
+"""What a server changes as soon as it accepts a key."""

@@ -46,6 +46,7 @@ def delete(store: Store, variables: Sequence[Variable], stubs: Sequence[RowStub]
         delete_unreadable(store, stubs)
         deleted = store.delete_variables([row.id for row in variables])
         if deleted != len(variables):
+            _require_deleted(store, variables)
             raise NotFoundError(
                 f"{len(variables) - deleted} of {counted(len(variables), 'variable', 'have')}"
                 f" just been deleted from {store.location} by another process; nothing"
@@ -53,10 +54,14 @@ def delete(store: Store, variables: Sequence[Variable], stubs: Sequence[RowStub]
                 hint="run the command again",
             )
     with store.reopened() as fresh:
-        gone = {row.id for row in variables}
-        for row in fresh.variables_named({row.name for row in variables}):
-            require_deleted(f"variable {row.name}", store.location, is_deleted=row.id not in gone)
+        _require_deleted(fresh, variables)
         for stub in stubs:
             left = fresh.variable_stubs(stub.user_id or "", variable_id=stub.id)
             is_deleted = all(row.position != stub.position for row in left)
             require_deleted(f"row {stub.id} of variable", store.location, is_deleted=is_deleted)
+
+
+def _require_deleted(store: Store, variables: Sequence[Variable]) -> None:
+    gone = {row.id for row in variables}
+    for row in store.variables_named({row.name for row in variables}):
+        require_deleted(f"variable {row.name}", store.location, is_deleted=row.id not in gone)

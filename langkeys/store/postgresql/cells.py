@@ -48,7 +48,10 @@ class Cells(Database):
             sql = f"UPDATE {quoted(table)} SET {quoted(column)} = %s WHERE {where}"
             for cell, text in some:
                 if self._changed_rows(sql, (text.decode(), *cell.position)) != 1:
-                    raise StoreError(f"{self.location}: rows of {table} are gone")
+                    raise StoreError(
+                        f"{self.location}: rows of {table} cannot be changed",
+                        hint="check the database's triggers",
+                    )
 
     def find_text(self, cell: Cell) -> bytes | None:
         for table in self._text_tables:

@@ -5,6 +5,7 @@ by their code, or by a phrase in their message.
 """
 
 import os
+import re
 import threading
 from contextlib import closing
 from typing import Any
@@ -74,7 +75,7 @@ def _connected(target: Target) -> Any:
 def connection_parameters(target: Target) -> dict[str, str]:
     """Return the connection parameters, for libpq and for PostgreSQL's own clients."""
     parameters = {**target.parameters, "application_name": APPLICATION, "client_encoding": "UTF8"}
-    if "PGCONNECT_TIMEOUT" not in {**os.environ, **target.environment}:
+    if not {**os.environ, **target.environment}.get("PGCONNECT_TIMEOUT"):
         parameters.setdefault("connect_timeout", str(CONNECT_SECONDS))
     return parameters
 
@@ -121,6 +122,12 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
     name = getattr(diagnostics, "constraint_name", None) or "a constraint"
     if code == "23503":
         return ConflictError(f"{location}: what the row refers to is not there ({name})")
+    if code == "23502" and (column := getattr(diagnostics, "column_name", None)):
+        table = getattr(diagnostics, "table_name", None)
+        return StoreError(
+            f"{location}: the column {table}.{column} must have a value, and langkeys writes none",
+            hint="give the column a default, or use the langkeys for this version of Langflow",
+        )
     if code.startswith("23"):
         return ConflictError(
             f"{location}: a row like this is there already, or must not be ({name})"
@@ -131,21 +138,35 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
             f" {patience:g} seconds",
             hint="try again; to see who holds it: SELECT * FROM pg_locks WHERE NOT granted",
         )
+    if code in ("40001", "40P01"):
+        return LockedError(
+            f"the database {location} has undone the transaction in favour of another session's",
+            hint="run the command again",
+        )
     if code == "57014":
         return StoreError(
-            f"the database {location} took too long to answer", hint="try again in a moment"
+            f"the database {location} took too long to answer",
+            hint="try again in a moment, or raise the statement_timeout of this user",
         )
     if code == "25006":
         return StoreError(
-            f"the database {location} is read-only: it is a replica, or was opened for reading;"
-            " nothing was written",
-            hint="use the URL of the primary",
+            f"the database {location} is read-only; nothing was written",
+            hint="use the URL of the primary; if it is the primary, somebody has set"
+            " default_transaction_read_only for the user, the database or the server",
         )
     if code == "42501":
+        what = _primary(diagnostics)
+        rights, tables = "SELECT, INSERT, UPDATE, DELETE", 'apikey, variable, "user"'
+        if re.search("permission denied for table (?!(?:apikey|variable|user)$)", what):
+            rights, tables = "SELECT", "ALL TABLES IN SCHEMA ..."
         return StoreError(
-            f"the user of the database {location} lacks a right: {_primary(diagnostics)}",
-            hint="connect as the server's own user, or GRANT SELECT, INSERT, UPDATE, DELETE ON"
-            ' apikey, variable, "user" TO the user',
+            f"the user of the database {location} lacks a right: {what}",
+            hint=f"connect as the server's own user, or GRANT {rights} ON {tables} TO the user",
+        )
+    if code == "P0001":
+        return StoreError(
+            f"a trigger or a function of the database {location} has refused the change",
+            hint="its message is in the server's log",
         )
     if code == "42P01" or code == "42703":
         return StoreError(

@@ -13,7 +13,7 @@ from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
 from langkeys.store.changes import key_deletion, key_insertions
-from langkeys.store.key_columns import KEY_COLUMNS
+from langkeys.store.key_columns import COUNTED_COLUMNS, KEY_COLUMNS
 from langkeys.store.postgresql.api_keys import ApiKeyTable, key_row
 from langkeys.store.postgresql.database import PAGE_ROWS
 from langkeys.store.postgresql.spool import Row, Spool
@@ -22,7 +22,7 @@ from langkeys.store.records import Change, KeyFilter
 
 _AT_ONCE = 5000
 _COPIED_AT_ONCE = 1000
-_NAME, _USER, _STORED, _HASH, _EXPIRES, _USERNAME = 1, 2, 3, 4, 9, 10
+_NAME, _USER, _STORED, _EXPIRES, _USERNAME = 1, 2, 3, 9, 10
 
 
 class KeyBatches(ApiKeyTable):
@@ -127,20 +127,25 @@ class ServerKeyBatch:
                 )
 
     def find_unwritten(self) -> str | None:
-        has_hash = self._store.generation.has_key_hash
-        with self._store.reopened() as fresh:
+        store = self._store
+        read = [name for name in store._own_key_columns if name not in COUNTED_COLUMNS]
+        cells = [KEY_COLUMNS.index(name) for name in read]
+        columns = ", ".join(
+            store._key_time(name) if cell in _TIME_CELLS else f"k.{name}"
+            for cell, name in zip(cells, read, strict=True)
+        )
+        with store.reopened() as fresh:
             for rows in in_batches(self._rows(), PAGE_ROWS):
                 found = {
-                    shown_id(row_id): (stored, key_hash)
-                    for row_id, stored, key_hash in fresh._rows(
-                        f"SELECT id, api_key, {'api_key_hash' if has_hash else 'NULL'}"
-                        " FROM apikey WHERE id = ANY(%s::uuid[])",
+                    shown_id(row[0]): list(map(_comparable, row, cells))
+                    for row in fresh._rows(
+                        f"SELECT {columns} FROM apikey k WHERE k.id = ANY(%s::uuid[])",
                         ([shown_id(row[0]) for row in rows],),
                     )
                 }
                 for row in rows:
                     row_id = shown_id(row[0])
-                    if found.get(row_id) != (row[_STORED], row[_HASH] if has_hash else None):
+                    if found.get(row_id) != [_comparable(row[cell], cell) for cell in cells]:
                         return row_id
         return None
 
@@ -186,9 +191,20 @@ class ServerKeyBatch:
         return None
 
 
+_ID_CELLS = frozenset((0, _USER))
 _TIME_CELLS = frozenset(
     KEY_COLUMNS.index(name) for name in ("created_at", "last_used_at", "expires_at")
 )
+
+
+def _comparable(cell: object, number: int) -> object:
+    """Return a cell in a form in which it is equal to itself, written and read."""
+    if cell is None:
+        return None
+    if number in _TIME_CELLS:
+        # Without the zeros at its end, which the server omits.
+        return str(cell).rstrip("0").removesuffix(".") if "." in str(cell) else str(cell)
+    return shown_id(cell) if number in _ID_CELLS else cell
 
 
 def _as_read(row: tuple[object, ...]) -> Row:

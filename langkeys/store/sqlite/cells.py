@@ -66,7 +66,10 @@ class Cells(Database):
                     f"UPDATE {_quoted(table)} SET {_quoted(column)} = {mark} WHERE {where}", rows
                 )
             if done.rowcount != len(rows):
-                raise StoreError(f"{self.location}: rows of {table} are gone")
+                raise StoreError(
+                    f"{self.location}: rows of {table} cannot be changed",
+                    hint="check the database's triggers",
+                )
 
     def find_text(self, cell: Cell) -> bytes | None:
         for table in self._tables:

@@ -16,7 +16,7 @@ from langkeys.models import FERNET_PREFIX, ApiKey
 from langkeys.progress import Advance
 from langkeys.store.changes import key_deletion, key_insertions
 from langkeys.store.encrypted_columns import PAST_FERNET
-from langkeys.store.key_columns import KEY_CELLS, KEY_COLUMNS
+from langkeys.store.key_columns import COUNTED_COLUMNS, KEY_CELLS, KEY_COLUMNS
 from langkeys.store.records import Change, KeyFilter
 from langkeys.store.sqlite.api_keys import ApiKeyTable, key_row
 from langkeys.store.sqlite.database import MORE_CACHE, PAGE_ROWS
@@ -183,8 +183,9 @@ class SqliteKeyBatch:
         return "api_key_hash" if self._store.generation.has_key_hash else "id"
 
     def find_unwritten(self) -> str | None:
-        has_hash = self._store.generation.has_key_hash
-        columns = f"id, api_key, {'api_key_hash' if has_hash else 'NULL'}"
+        columns = ", ".join(
+            column for column in self._store._own_columns if column not in COUNTED_COLUMNS
+        )
         number = self._store._row_number("apikey")
         mine = self._store._connection.execute(
             f"SELECT {columns} FROM {_TABLE} ORDER BY {self._order}"
