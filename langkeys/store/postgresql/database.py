@@ -56,6 +56,7 @@ class Database(BaseStore):
         self._in_transaction = False
         self._is_closed = False
         self._may_reconnect = True
+        self._rereads = False
         self._versions, self._cursors = itertools.count(), itertools.count()
         self._connect()
         try:
@@ -180,11 +181,39 @@ class Database(BaseStore):
 
     @contextmanager
     def reopened(self: Own) -> Iterator[Own]:
-        store = type(self)(self._target, patience=self._patience)
         try:
-            yield store
-        finally:
-            store.close()
+            store = self._fresh() or self
+            try:
+                yield store
+            finally:
+                if store is not self:
+                    store.close()
+        except UnreadableRowError:
+            raise
+        except StoreError as error:
+            raise StoreError(
+                f"the change was written, but could not be read back: {error.message}",
+                hint="look at what is stored before you run the command again",
+            ) from None
+
+    def _fresh(self: Own) -> Own | None:
+        """Open another connection; None if the server grants none, but still answers this one."""
+        try:
+            return type(self)(self._target, patience=self._patience)
+        except StoreError as error:
+            try:
+                with self._lock:
+                    self._fetched("SELECT 1", ())
+            except self._psycopg2.Error:
+                raise error from None
+            if not self._rereads:
+                self._rereads = True
+                self._tell(
+                    f"{error.message}; what was written is read back through the connection that"
+                    " wrote it",
+                    is_warning=True,
+                )
+            return None
 
     def close(self) -> None:
         with self._lock:
