@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeVar
 
-from langkeys.errors import LangkeysError, NoTablesError, StoreError, UnreadableRowError
+from langkeys.errors import LangkeysError, StoreError, UnreadableRowError
 from langkeys.store.base import BaseStore
-from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
     Generation,
     get_generation,
@@ -16,6 +15,7 @@ from langkeys.store.generations import (
     schema_problems,
     unfinished_tables,
 )
+from langkeys.store.postgresql import catalog
 from langkeys.store.postgresql.calls import Calls
 from langkeys.store.postgresql.connections import (
     answers,
@@ -83,10 +83,11 @@ class Database(BaseStore):
                 " was written",
                 hint="use the URL of the primary",
             )
-        self._types = self._read_types()
+        self._types, hidden = catalog.read_types(self._rows)
         columns = {table: frozenset(types) for table, types in self._types.items()}
         if "apikey" not in columns:
-            raise self._no_tables(columns)
+            raise catalog.missing_tables(self._rows, self.location, is_empty=not columns)
+        catalog.require_all_rows(hidden, self.location)
         revisions = self._read_revisions(columns)
         revision = revisions[0] if len(revisions) == 1 else None
         self._generation = get_generation(columns, revision, self.location)
@@ -100,47 +101,6 @@ class Database(BaseStore):
         for problem in self._schema_problems:
             if problem != self._generation.note:  # the session shows the note
                 self._tell(f"{self.location}: {problem}", is_warning=True)
-
-    def _no_tables(self, columns: dict[str, frozenset[str]]) -> StoreError:
-        rows = self._rows(
-            "SELECT DISTINCT quote_ident(n.nspname) FROM pg_class c"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relname = 'apikey' AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT 5"
-        )
-        if rows:
-            schemas = ", ".join(row[0] for row in rows)
-            return StoreError(
-                f"{self.location} has its Langflow tables in another schema: {schemas}",
-                hint="connect as the server's own user, or ALTER ROLE ... SET search_path as the"
-                " server's user has it",
-            )
-        if not columns:
-            return NoTablesError(
-                f"{self.location} is empty: no Langflow server has used it yet",
-                hint="start the Langflow server once with this database: it makes the tables and"
-                " the superuser",
-            )
-        return StoreError(
-            f"{self.location} is not a Langflow database: it has no table apikey",
-            hint="specify the right one with --database or LANGFLOW_DATABASE_URL",
-        )
-
-    def _read_types(self) -> dict[str, dict[str, str]]:
-        """Return the column types of all tables; unknown tables have no columns."""
-        types: dict[str, dict[str, str]] = {}
-        for table, column, column_type in self._rows(
-            "SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c"
-            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
-            " AND NOT a.attisdropped AND c.relname = ANY(%s)"
-            " WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)"
-            " AND c.relnamespace NOT IN ('pg_catalog'::regnamespace,"
-            " 'information_schema'::regnamespace)",
-            (sorted(KNOWN_TABLES),),
-        ):
-            found = types.setdefault(table, {})
-            if column is not None:
-                found[column] = column_type
-        return types
 
     def _read_revisions(self, columns: dict[str, frozenset[str]]) -> list[str]:
         if "alembic_version" not in columns:
