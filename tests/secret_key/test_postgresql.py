@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from ..support import server_vaults
+from ..support.clusters import PASSWORD
 from ..support.samples import SECRET_KEY
 from ..support.server_databases import ServerDatabase
 from ..support.server_vaults import ROTATE, TOKENS, ServerVault
@@ -71,6 +72,26 @@ def test_sessions_of_a_role_are_ignored_but_never_the_servers_own(
         site.call(*ROTATE, "--ignore-sessions-of", "clerk").done()
     assert vault.is_encrypted_with(vault.key())
     assert vault.key() != SECRET_KEY
+
+
+@pytest.mark.parametrize("role", ["who logs in", "who owns the tables"])
+def test_the_servers_own_sessions_are_not_ignored_by_another_name_of_its_role(
+    site: Site, server: ServerDatabase, vault: ServerVault, role: str
+) -> None:
+    login = f"login_{server.name}"
+    run = server.cluster.rows
+    run(f"CREATE ROLE {login} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+    try:
+        if role == "who logs in":
+            run(f"ALTER ROLE {login} SET role = '{server.user}'")
+        ignored = login if role == "who logs in" else server.user
+        settings = {"LANGFLOW_DATABASE_URL": server.cluster.url(server.name, login)}
+        with closing(server.cluster.connect(ignored, server.name)):
+            result = site.call(*ROTATE, "--ignore-sessions-of", ignored, **settings)
+        result.failed(2, f"--ignore-sessions-of {ignored} is the user of the database")
+    finally:
+        run(f"DROP ROLE {login}")
+    assert vault.is_encrypted_with(SECRET_KEY)
 
 
 def test_a_session_that_comes_in_between_undoes_it(

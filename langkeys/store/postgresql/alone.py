@@ -32,13 +32,19 @@ class Alone(Transactions, Cells):
         """Lock the database until the connection is closed; StoreError if others stay connected."""
         self._require_no_pooler()
         self._ignored = tuple(ignored)
-        ((own,),) = self._rows("SELECT current_user::text")
-        if own in self._ignored:
-            raise UsageError(
-                f"--ignore-sessions-of {own} is the user of the database itself, which is the"
-                " server's; nothing was done",
-                hint="stop the server",
-            )
+        for (own,) in self._rows(
+            # Sessions are listed by the user who logged in, whatever SET ROLE says since; the owner
+            # of the tables is the user that made them, which is the server's.
+            "SELECT session_user::text UNION SELECT current_user::text UNION"
+            " SELECT pg_get_userbyid(relowner)::text FROM pg_class"
+            " WHERE oid = to_regclass('apikey')"
+        ):
+            if own in self._ignored:
+                raise UsageError(
+                    f"--ignore-sessions-of {own} is the user of the database itself, which is the"
+                    " server's; nothing was done",
+                    hint="stop the server",
+                )
         self._require_alone(patience)
         # The locks belong to the session: a new connection would not have them.
         self._may_reconnect = False
