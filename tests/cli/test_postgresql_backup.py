@@ -161,3 +161,46 @@ def test_interrupted_it_leaves_nothing_and_no_process(
     pid = int((programs / "pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_client_connects_where_langkeys_does(
+    site: Site, server: ServerDatabase, programs: Path
+) -> None:
+    program(
+        programs, "pg_dump",
+        f"echo \"$PGHOST $PGDATABASE\" > {programs}/seen",
+        f'exec {server.cluster.binaries}/pg_dump "$@"',
+    )  # fmt: skip
+    port = server.cluster.port
+    site.write_env(
+        f"PGHOST=127.0.0.1\nPGPORT={port}\nPGDATABASE={server.name}\nPGUSER={server.user}\n"
+        f"PGPASSWORD={PASSWORD}\n"
+    )
+    url = "postgresql://"
+    site.call("backup", "copy", LANGFLOW_DATABASE_URL=url, PGHOST="", PGDATABASE="").done()
+    assert (programs / "seen").read_text().startswith(f"127.0.0.1 {server.name}\n")
+
+
+def test_of_several_hosts_the_client_uses_the_one_that_langkeys_uses(
+    site: Site, server: ServerDatabase, programs: Path
+) -> None:
+    program(
+        programs, "pg_dump", f"echo \"$@\" > {programs}/seen",
+        f'exec {server.cluster.binaries}/pg_dump "$@"',
+    )  # fmt: skip
+    port = server.cluster.port
+    url = server.url.replace(f"127.0.0.1:{port}/", f"localhost:1,127.0.0.1:{port}/")
+    site.call("backup", "copy", LANGFLOW_DATABASE_URL=url).done()
+    seen = (programs / "seen").read_text()
+    assert f"host='127.0.0.1' port='{port}'" in seen
+    assert "localhost" not in seen
+
+
+def test_where_the_client_is_refused_the_reason_is_said(
+    site: Site, server: ServerDatabase, programs: Path
+) -> None:
+    said = 'pg_dump: error: connection to server at "10.1.2.3", port 1 failed: FATAL:  too many'
+    program(programs, "pg_dump", f"echo '{said} connections for role' >&2", "exit 1")
+    result = site.call("backup", "copy").failed(6, "it has no connection left", "try again")
+    assert "10.1.2.3" not in result.stderr
+    assert left(site) == []

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from langkeys.errors import ConflictError, FailedError, UnsupportedError
+from langkeys.errors import ConflictError, FailedError, LangkeysError, UnsupportedError
 from langkeys.files.new import publish_new
 from langkeys.files.staged import sync_folder
 from langkeys.store.postgresql.calls import SLOW_SECONDS, interruptible
 from langkeys.store.postgresql.connections import answers, connection_parameters, silence_error
 from langkeys.store.postgresql.database import Database
+from langkeys.store.postgresql.refusals import refusal
 from langkeys.targets import Target
 
 BLOCK = 8192
@@ -68,7 +69,7 @@ class Copying(Database):
         total = self.copy_size()
         arguments = [
             dump, "--format=custom", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}",
-            f"--dbname={_connection_string(connection_parameters(self._target))}",
+            f"--dbname={_connection_string(self._own_parameters())}",
         ]  # fmt: skip
         # Send its messages to a file: a pipe that is read only at the end may fill up.
         with (
@@ -94,6 +95,15 @@ class Copying(Database):
             raise self._failure(said)
         progress(total, total)
 
+    def _own_parameters(self) -> dict[str, str]:
+        """Return the parameters of a connection to the same one of several hosts as ours."""
+        parameters = connection_parameters(self._target)
+        used = self._connection.info
+        if "," in used.dsn_parameters.get("host", "") + used.dsn_parameters.get("hostaddr", ""):
+            parameters.pop("hostaddr", None)
+            parameters.update(host=used.host, port=str(used.port))
+        return parameters
+
     def _follow(
         self, process: subprocess.Popen[bytes], descriptor: int, progress: Callable[[int], None]
     ) -> None:
@@ -110,8 +120,10 @@ class Copying(Database):
                 grown_at = time.monotonic()
             time.sleep(LOOK_SECONDS)
 
-    def _failure(self, said: str) -> FailedError:
+    def _failure(self, said: str) -> LangkeysError:
         location = self.location
+        if "connection to server" in said:
+            return refusal(location, said[said.index("connection to server") :])
         if "server version mismatch" in said:
             return FailedError(
                 f"{_DUMP} is older than the server of {location}",
@@ -181,9 +193,9 @@ def _connection_string(parameters: Mapping[str, str]) -> str:
 
 def _environment(target: Target) -> dict[str, str]:
     """Return the environment of pg_dump, with the password but without langkeys' own settings."""
-    environment = {**_bare_environment(), **target.environment}
-    names = [name for name in os.environ if name.startswith("PG")]
-    environment.update({name: os.environ[name] for name in names})
+    variables = {name: text for name, text in os.environ.items() if name.startswith("PG")}
+    # Those of the .env file last, as for a connection: they replace only what is empty.
+    environment = {**_bare_environment(), **variables, **target.environment}
     if "password" in target.parameters:
         environment["PGPASSWORD"] = target.parameters["password"]
     return environment
