@@ -23,7 +23,7 @@ NETWORK, PASSWORD, BUSY = "check host and port", "check the user and the passwor
         ("Network is unreachable", "no route to it", NETWORK),
         ("server closed the connection unexpectedly", "closed the connection", NETWORK),
         ("FATAL:  terminating connection due to a command", "closed the connection", NETWORK),
-        ('FATAL:  database "x" does not exist', "no such database", NETWORK),
+        ('FATAL:  database "x" does not exist', "no such database", "name of the database"),
         ('FATAL:  role "x" does not exist', "refuses the user", PASSWORD),
         ("something that no release has said before", "the connection failed", NETWORK),
         ("FATAL:  sorry, too many clients already", "no connection left", BUSY),
@@ -38,3 +38,24 @@ def test_what_is_wrong_and_what_to_do_are_said(said: str, what: str, hint: str) 
     assert LOCATION in error.message
     assert hint in str(error.hint)
     assert "10.0.0" not in f"{error.message}{error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "hint"),
+    [
+        (
+            "connect_timeout",
+            "correct connect_timeout in LANGFLOW_DATABASE_URL, or PGCONNECT_TIMEOUT",
+        ),
+        ("target_session_attrs", ", or PGTARGETSESSIONATTRS"),
+        ("keepalives", "correct keepalives in LANGFLOW_DATABASE_URL"),
+    ],
+)
+def test_the_variable_of_an_invalid_parameter_is_named_if_there_is_one(
+    parameter: str, hint: str
+) -> None:
+    said = f'invalid integer value "secret" for connection option "{parameter}"\n'
+    error = refusal(LOCATION, said)
+    assert str(error.hint).endswith(hint)
+    assert parameter in error.message
+    assert "secret" not in f"{error.message}{error.hint}"

@@ -79,6 +79,7 @@ _HINTS = {
     "hba": "ask who runs the database to let this user in (pg_hba.conf, GRANT CONNECT)",
     "encryption": "set sslmode=require, or verify-full with sslrootcert, in LANGFLOW_DATABASE_URL",
     "network": "check host and port in LANGFLOW_DATABASE_URL, and that the server runs",
+    "database": "check the name of the database in LANGFLOW_DATABASE_URL, or PGDATABASE",
     "busy": "try again in a moment",
     "tls": "check sslmode, sslrootcert, sslcert and sslkey in LANGFLOW_DATABASE_URL",
     "client": "set sslcert and sslkey in LANGFLOW_DATABASE_URL to the certificate of this user and"
@@ -89,8 +90,12 @@ _HINTS = {
     "mode": "chmod 600 the file of sslkey",
     "service": "check PGSERVICE and the service file",
     "attributes": "check the hosts and target_session_attrs in LANGFLOW_DATABASE_URL",
-    "options": "remove the parameter options from LANGFLOW_DATABASE_URL",
+    "options": "remove the parameter options from LANGFLOW_DATABASE_URL, or PGOPTIONS, PGDATESTYLE"
+    " or PGTZ from the environment",
 }
+_WITHOUT_VARIABLE = frozenset((
+    "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "tcp_user_timeout",
+))  # fmt: skip
 
 # The parameter's name is a word of libpq; its value, before or after the name, comes from the user.
 _INVALID = re.compile(
@@ -99,20 +104,27 @@ _INVALID = re.compile(
 )
 
 
+def _variable(parameter: str) -> str:
+    """Return the name of the environment variable for a parameter."""
+    if parameter == "connect_timeout":
+        return "PGCONNECT_TIMEOUT"
+    return f"PG{parameter.replace('_', '').upper()}"
+
+
 def refusal(location: str, said: str) -> LangkeysError:
     """Return the error for libpq's message about a failed connection to ``location``."""
     if invalid := _INVALID.match(said.rstrip()):
         parameter = invalid[1] or invalid[2]
-        variable = f"PG{parameter.replace('_', '').upper()}"
+        named = f", or {_variable(parameter)}" if parameter not in _WITHOUT_VARIABLE else ""
         return ConfigError(
             f"the parameter {parameter} of the database {location} has an invalid value",
-            hint=f"correct {parameter} in LANGFLOW_DATABASE_URL, or {variable}",
+            hint=f"correct {parameter} in LANGFLOW_DATABASE_URL{named}",
         )
     is_missing = said.rstrip().endswith("does not exist")
     if is_missing and "FATAL:  role" in said:
         what, kind = "it refuses the user or the password", "password"
     elif "no such database" in said or (is_missing and "database" in said):
-        what, kind = "it has no such database", "network"
+        what, kind = "it has no such database", "database"
     else:
         what, kind = next(
             ((what, kind) for start, what, kind in _REFUSALS if start in said),
