@@ -42,8 +42,8 @@ def measure(folder: Path) -> None:
             lines[label] = len(said.read_bytes().splitlines())
             keys[label].append(_change(before, _key_ids(store)))
     table = Table(
-        f"Compared with `langflow api-key` {langflow.name.rpartition('-')[2]}, AUTO_LOGIN=true, on the"
-        f" same database, alternately: {RUNS} runs each.",
+        f"Compared with `langflow api-key` {langflow.name.rpartition('-')[2]}, AUTO_LOGIN=true, on"
+        f" the same database, alternately: {RUNS} runs each.",
         ("command", "seconds", "lines on stdout", "keys before → after"),
     )
     for label in commands:

@@ -169,8 +169,8 @@ def _show_langflow(folder: Path, store: Store, pairs: int) -> None:
             parts[f"langflow{counting}"] = theirs
         rates = rates_in_turn(parts, pairs)
     table = Table(
-        f"Compared with `authenticate_api_key` of Langflow {langflow.name.rpartition('-')[2]} on the same"
-        f" {store.keys:,} keys, each in its own process, alternately.",
+        f"Compared with `authenticate_api_key` of Langflow {langflow.name.rpartition('-')[2]} on"
+        f" the same {store.keys:,} keys, each in its own process, alternately.",
         ("", "langkeys, calls a second", "Langflow, calls a second", "ratio"),
     )
     for label, counting in (

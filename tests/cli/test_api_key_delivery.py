@@ -60,7 +60,7 @@ def test_stdout_always_ends_with_a_newline(
     assert not (site.folder / "-").exists()
 
 
-# What may be replaced
+# Files that may be replaced
 
 
 @pytest.mark.parametrize("json_", [(), ("--json",)])
