@@ -19,6 +19,7 @@ from langkeys.errors import ConfigError, ConflictError, FailedError, StoreError
 from langkeys.files import ownership
 from langkeys.files.staged import write_new
 from langkeys.models import User
+from langkeys.paths import absolute_path
 from langkeys.targets import Target
 from langkeys.users import new_user
 from langkeys.variables.formats import dotenv_value
@@ -78,7 +79,7 @@ def plan_init(settings: Settings) -> InitPlan:
             source = str(env_path)
             lines.append(("LANGFLOW_SECRET_KEY", secret_key))
         else:
-            secret_key_file = locations.secret_key_file(settings).absolute()
+            secret_key_file = absolute_path(locations.secret_key_file(settings))
             source = f"file {secret_key_file}"
 
     if new_env and not settings.is_given("LANGFLOW_AUTO_LOGIN"):
@@ -106,7 +107,7 @@ def plan_init(settings: Settings) -> InitPlan:
         lines.append((audit.SETTING, str(audit_log)))
     # Asked for only if it is needed: without a home folder, this fails.
     needs_folder = secret_key_file is not None or not folder.is_dir()
-    config_folder = locations.config_folder(settings).path.absolute() if needs_folder else None
+    config_folder = absolute_path(locations.config_folder(settings).path) if needs_folder else None
     if not folder.is_dir() and folder != config_folder:
         raise StoreError(
             f"there is no folder {folder} to create the database in",

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from langkeys.models import shown_without
+from langkeys.paths import absolute_path
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -38,17 +39,17 @@ class Target(NamedTuple):
     @property
     def folder(self) -> Path | None:
         """The folder of the database file; None for a database on a server."""
-        return None if self.file is None else self.file.absolute().parent
+        return None if self.file is None else absolute_path(self.file).parent
 
     @property
     def files(self) -> list[Path]:
         """The files of the database, whether they exist or not."""
         if self.file is None:
             return []
-        path = self.file.absolute()
+        path = absolute_path(self.file)
         return [path.with_name(f"{path.name}{end}") for end in _BESIDE]
 
     @property
     def setting(self) -> str:
         """A value of LANGFLOW_DATABASE_URL that is valid in any working folder."""
-        return self.url if self.file is None else str(self.file.absolute())
+        return self.url if self.file is None else str(absolute_path(self.file))

@@ -29,6 +29,7 @@ from langkeys.errors import (
 )
 from langkeys.files import ownership
 from langkeys.models import ApiKey, dashed
+from langkeys.paths import absolute_path
 from langkeys.store.protocol import Change
 from langkeys.text import json_visible
 from langkeys.times import iso, now
@@ -55,10 +56,10 @@ def log_path(settings: Settings) -> Path | None:
     """Return the path of the audit log, or None if it is disabled."""
     value = settings.find(SETTING)
     if value is None:
-        return locations.config_folder(settings).path.absolute() / FILE_NAME
+        return absolute_path(locations.config_folder(settings).path) / FILE_NAME
     if value.text.strip().lower() == OFF:
         return None
-    path = Path(value.text).absolute()
+    path = absolute_path(Path(value.text))
     settings.require_vouched(value, path, "an audit log")
     return path
 

@@ -10,6 +10,7 @@ from langkeys.cli.invocation import refuse_own_file, session_of
 from langkeys.cli.options import Command, invocation, new_app
 from langkeys.errors import ConflictError, LangkeysError
 from langkeys.files.staged import StagedFile
+from langkeys.paths import absolute_path
 from langkeys.sessions.session import Access, Session
 
 app = new_app()
@@ -40,7 +41,7 @@ def backup(
     """
     out = invocation(context).output
     out.require_stdout()
-    path = file.absolute()
+    path = absolute_path(file)
     for written in (file, with_secret_key):
         refuse_own_file(context, written)
     with ExitStack() as stack:
@@ -50,7 +51,7 @@ def backup(
         if with_secret_key is not None:
             if with_secret_key.exists() or with_secret_key.is_symlink():
                 raise ConflictError(
-                    f"{with_secret_key.absolute()} already exists, and a backup never"
+                    f"{absolute_path(with_secret_key)} already exists, and a backup never"
                     " replaces a file",
                     hint="choose another file",
                 )

@@ -10,6 +10,7 @@ from langkeys.config.dotenv import DotenvFile
 from langkeys.errors import ConfigError
 from langkeys.files import ownership
 from langkeys.files.reading import is_file, is_there
+from langkeys.paths import absolute_path
 from langkeys.text import agreeing
 
 
@@ -33,7 +34,7 @@ def read_env_file(
 
     ``is_ours`` tells which names are settings.
     """
-    path = Path(".env" if named is None else named).absolute()
+    path = absolute_path(Path(".env" if named is None else named))
     owner = None
     if named is None:
         if not is_there(path) or path.is_dir():  # it may be a virtual environment

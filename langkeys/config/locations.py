@@ -25,6 +25,7 @@ from langkeys.errors import (
 )
 from langkeys.files.reading import find_bytes, is_file, is_there
 from langkeys.models import shown_without
+from langkeys.paths import absolute_path
 from langkeys.targets import Target
 from langkeys.text import unshowable_in
 
@@ -112,8 +113,9 @@ def database(settings: Settings) -> DatabaseLocation:
             return _on_server(value, source, settings)
         path = _sqlite_path(value, source)
         if value.file is not None:
-            settings.conceal(str(path))
-            settings.conceal("" if path.parent == Path(path.anchor) else str(path.parent))
+            for shown in (path, absolute_path(path)):
+                settings.conceal(str(shown))
+                settings.conceal("" if shown.parent == Path(shown.anchor) else str(shown.parent))
         settings.require_vouched(value, path.absolute(), "a database")
         return DatabaseLocation(_file(path), source, is_relative=not path.is_absolute())
     folder = config_folder(settings)
@@ -139,9 +141,9 @@ def langflow_package() -> Path | None:
 def new_database(settings: Settings) -> Target:
     """Return where ``init`` creates a database: as configured, else next to a new ``.env``."""
     if settings.env_file is None and not is_database_given(settings):
-        return _file(Path(DATABASE_NAME).absolute())
+        return _file(absolute_path(Path(DATABASE_NAME)))
     target = database(settings).target
-    return target if target.file is None else _file(target.file.absolute())
+    return target if target.file is None else _file(absolute_path(target.file))
 
 
 def _on_server(value: Value, source: str, settings: Settings) -> DatabaseLocation:
@@ -224,7 +226,7 @@ def backup_base(settings: Settings) -> Path:
 
     place = effective_parameters(settings, target.parameters, target.environment)
     named = "-".join(place.get(name, "") for name in ("host", "port", "dbname"))
-    folder = config_folder(settings).path.absolute()
+    folder = absolute_path(config_folder(settings).path)
     return folder / (re.sub(r"[^\w.-]", "_", named).strip("-") or target.scheme)
 
 

@@ -27,6 +27,7 @@ from langkeys.config.known_settings import (
 from langkeys.errors import ConfigError, LangkeysError, SecretKeyError
 from langkeys.files import ownership
 from langkeys.files.reading import is_file, is_there, read_text, without_newline
+from langkeys.paths import absolute_path
 
 _ENVIRONMENT = "environment"
 
@@ -111,7 +112,7 @@ class Settings:
         """Remove texts that come from files from an error; add a hint if there is no ``.env``."""
         for value in self._values.values():
             if value is not None and value.file is not None:
-                self._concealed |= {value.text, str(Path(value.text))}
+                self._concealed |= {value.text, str(Path(value.text)), _without_dots(value.text)}
         # Replace the longest text first, because it may contain a shorter one.
         for text in sorted(filter(None, self._concealed), key=len, reverse=True):
             error.message = error.message.replace(text, "(from a file)")
@@ -365,3 +366,14 @@ def temporary_folders() -> list[str]:
     """Return folders for SQLite's temporary files, in the order in which SQLite tries them."""
     named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
     return [*filter(None, named), "/var/tmp", "/usr/tmp", "/tmp", "."]  # noqa: S108 - SQLite's list
+
+
+def _without_dots(text: str) -> str:
+    """Return the path that messages show for a path with ``..``; empty for any other text."""
+    if ".." not in text.split("/"):
+        return ""
+    try:
+        path = absolute_path(Path(text))
+    except ValueError:  # a NUL
+        return ""
+    return "" if path == Path(path.anchor) else str(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.errors import LangkeysError
+from langkeys.paths import absolute_path
 from langkeys.times import person_iso
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def check_source(report: "Report", settings: Settings) -> None:
 def _default_files(settings: Settings) -> Iterator[Path]:
     """Yield the files that servers use without a URL; they may not exist."""
     with suppress(LangkeysError):
-        folder = locations.config_folder(settings).path.absolute()
+        folder = absolute_path(locations.config_folder(settings).path)
         yield from (folder / name for name in (locations.DATABASE_NAME, locations.PRE_RELEASE_NAME))
     if (package := locations.langflow_package()) is not None:
         yield package / locations.DATABASE_NAME

@@ -14,6 +14,7 @@ from langkeys.config.urls import has_password
 from langkeys.errors import LangkeysError
 from langkeys.files.ownership import ROOT, user_name
 from langkeys.files.staged import OTHERS
+from langkeys.paths import absolute_path
 
 if TYPE_CHECKING:
     from langkeys.diagnostics.report import Report
@@ -113,7 +114,7 @@ def _used(settings: Settings) -> Iterator[_Used]:
     for name, path in settings.value_files():
         yield _Used(path, f"{name}_FILE", KNOWN[name].kind == "secret", 0)
     try:
-        folder = locations.config_folder(settings).path.absolute()
+        folder = absolute_path(locations.config_folder(settings).path)
         yield _Used(folder, "config folder", False, write | os.X_OK)
         yield _Used(locations.secret_key_file(settings), "secret key", True, read)
         log = audit_log(settings)

@@ -11,6 +11,7 @@ from langkeys.errors import ConflictError, FailedError, LangkeysError
 from langkeys.files import ownership
 from langkeys.files.new import publish_new
 from langkeys.files.reading import is_there
+from langkeys.paths import absolute_path
 
 OTHERS = 0o007
 """The mode bits of users who are neither the owner nor in the group."""
@@ -42,7 +43,7 @@ class StagedFile:
         replaces: bool = True,
         for_server: bool = False,
     ) -> None:
-        self.path = path.absolute()
+        self.path = absolute_path(path)
         self.narrowed = False
         self.keeps = False
         self.warnings: list[str] = []

@@ -17,6 +17,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import ConfigError, FailedError
 from langkeys.files import ownership
 from langkeys.files.reading import find_private, read_text, without_newline
+from langkeys.paths import absolute_path
 
 NAME = "LANGFLOW_SECRET_KEY"
 SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
@@ -94,8 +95,10 @@ class SecretKeySources:
 
 def named_files(settings: Settings) -> dict[tuple[str, Path], Path]:
     """Return the files that the settings name for a secret key, by kind and resolved path."""
-    found = [("file", path.absolute()) for name, path in settings.all_value_files() if name == NAME]
-    found.append(("file", locations.secret_key_file(settings).absolute()))
+    found = [
+        ("file", absolute_path(path)) for name, path in settings.all_value_files() if name == NAME
+    ]
+    found.append(("file", absolute_path(locations.secret_key_file(settings))))
     if settings.env_file is not None:
         found.append(("env", settings.env_file))
     return {(kind, path.resolve()): path for kind, path in found}
@@ -131,7 +134,7 @@ def find_sources(settings: Settings, old: str) -> SecretKeySources:
             _add(found, read_only, SecretKeyFile("env", env_file, names=names), old)
     for name, path in settings.all_value_files():
         if name == NAME:
-            path = path.absolute()
+            path = absolute_path(path)
             _add(
                 found,
                 read_only,
@@ -139,7 +142,10 @@ def find_sources(settings: Settings, old: str) -> SecretKeySources:
                 old,
             )
     _add(
-        found, read_only, SecretKeyFile("file", locations.secret_key_file(settings).absolute()), old
+        found,
+        read_only,
+        SecretKeyFile("file", absolute_path(locations.secret_key_file(settings))),
+        old,
     )
     return SecretKeySources(tuple(found), tuple(read_only))
 

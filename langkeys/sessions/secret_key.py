@@ -23,6 +23,7 @@ from langkeys.errors import (
 )
 from langkeys.files.ownership import make_folder
 from langkeys.files.reading import read_secret
+from langkeys.paths import absolute_path
 from langkeys.progress import Progress
 from langkeys.secret_key.files import SOUND_KEY, find_sources
 from langkeys.secret_key.journal import is_running
@@ -91,7 +92,7 @@ def plan_rotation(
     old = get_secret_key(session)
     where = find_sources(session.settings, old.text)
     if new_key_file is not None:
-        new_key_file = new_key_file.absolute()
+        new_key_file = absolute_path(new_key_file)
     if where.read_only and new_key_file is None:
         raise UsageError(
             f"the secret key is set in {' and '.join(where.read_only)}, which langkeys"

@@ -18,6 +18,7 @@ from langkeys.cli.options import EncryptingCommand, UserOption, Yes, invocation,
 from langkeys.cli.present.api_keys import api_key_object, show_masked_keys
 from langkeys.files.staged import OTHERS
 from langkeys.models import User, dashed, masked
+from langkeys.paths import absolute_path
 from langkeys.sessions.session import Access, Session
 from langkeys.store.generations import require_writable
 from langkeys.text import checked_name
@@ -72,7 +73,7 @@ def ensure(
     out.require_stdout()
     checked_name(name)
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")
-    path = value_file.absolute()
+    path = absolute_path(value_file)
     refuse_own_file(context, value_file)
     with session_of(context, access=Access.WRITE) as session:
         owner = session.owner(user)

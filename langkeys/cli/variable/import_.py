@@ -24,6 +24,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
 from langkeys.files import ownership
 from langkeys.models import dashed
+from langkeys.paths import absolute_path
 from langkeys.sessions.session import Access
 from langkeys.variables import lifecycle as variables
 from langkeys.variables.environment_names import imported_names
@@ -142,7 +143,7 @@ def _read(
         read = dotenv.parse(text, "stdin", environ=settings.environ, is_ours=wanted.__contains__)
         source = "stdin"
     else:
-        path = file.absolute()
+        path = absolute_path(file)
         source = str(path)
         # Do not expand variables of this environment in another user's file.
         environ = settings.environ if _is_ours(path) else {}

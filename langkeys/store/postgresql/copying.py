@@ -11,6 +11,7 @@ from pathlib import Path
 from langkeys.errors import ConflictError, FailedError, LangkeysError, UnsupportedError
 from langkeys.files.new import publish_new
 from langkeys.files.staged import sync_folder
+from langkeys.paths import absolute_path
 from langkeys.store.postgresql.calls import SLOW_SECONDS, interruptible
 from langkeys.store.postgresql.connections import answers, connection_parameters, silence_error
 from langkeys.store.postgresql.database import Database
@@ -36,7 +37,7 @@ class Copying(Database):
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
         del with_indexes  # a dump contains no indexes; pg_restore creates them
-        path = path.absolute()
+        path = absolute_path(path)
         dump, restore = _client(_DUMP), _client(_RESTORE)
         if path.exists() or path.is_symlink():
             raise ConflictError(

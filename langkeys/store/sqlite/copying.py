@@ -9,6 +9,7 @@ from pathlib import Path
 from langkeys.errors import ConflictError, FailedError
 from langkeys.files.new import publish_new
 from langkeys.files.staged import sync_folder
+from langkeys.paths import absolute_path
 from langkeys.store.sqlite.connections import is_wal, store_error
 from langkeys.store.sqlite.database import Database
 from langkeys.store.sqlite.values import text_or_bytes
@@ -27,7 +28,7 @@ class Copying(Database):
     def copy_to(
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
-        path = path.absolute()
+        path = absolute_path(path)
         if path.exists() or path.is_symlink():
             raise ConflictError(
                 f"{path} already exists, and a backup never replaces a file",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
+from langkeys.paths import absolute_path
 from langkeys.store.base import BaseStore
 from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
@@ -71,7 +72,7 @@ class Database(BaseStore):
         cache_kib: int | None = None,
     ) -> None:
         super().__init__()
-        self._path = path.absolute()
+        self._path = absolute_path(path)
         self._writable = writable
         self._busy_timeout = busy_timeout
         self._has_written = False
