@@ -164,6 +164,19 @@ def test_a_commit_that_fails_adds_a_line_that_says_so(
     assert database.key_ids() == [key.id]
 
 
+def test_what_fails_after_a_write_was_not_refused(
+    call: Call, log: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        (site.folder / "key").write_text("somebody else's")
+
+    monkeypatch.setattr("langkeys.api_keys.lifecycle.check_stored", fill)
+    call("api-key", "create", "--write-to", "key").failed(5)
+    made, undone, failed = lines(log)
+    assert [line["changes"][0]["action"] for line in (made, undone)] == ["insert", "delete"]
+    assert (failed["outcome"], failed["error"]) == ("failed", "conflict")
+
+
 def test_a_line_comes_before_its_commit(
     site: Site, log: Path, key: SampleKey, database: Database
 ) -> None:

@@ -98,7 +98,8 @@ def test_a_file_that_is_filled_meanwhile_is_left_alone_and_the_key_taken_back(
         path.write_text("somebody else's")
 
     monkeypatch.setattr(api_keys, "check_stored", fill)
-    site.call("api-key", "create", "--write-to", "key").failed(5, str(path), "removed again")
+    said = "hint: the new API key could not be delivered and has been removed again"
+    site.call("api-key", "create", "--write-to", "key").failed(5, str(path), said)
     assert path.read_text() == "somebody else's"
     assert database.key_ids() == []
 

@@ -284,12 +284,16 @@ def test_what_the_servers_user_could_not_use_is_a_problem(site: Site) -> None:
     (config / "secret_key").write_text(SECRET_KEY)
     (config / "secret_key").chmod(0o600)
     settings = {"LANGFLOW_SECRET_KEY": None, "LANGFLOW_CONFIG_DIR": str(config)}
-    assert _messages(_report(site.call("doctor", "--json", **settings), 0), "problem") == []
+    sound = _report(site.call("doctor", "--json", **settings), 0)
+    assert _messages(sound, "problem") == []
+    assert f"config folder {config}, mode 0755, of root (uid 0)" in _messages(sound, "ok", "files")
     give(site.folder, SERVER)
     problems = _messages(_report(site.call("doctor", "--json", **settings), 1), "problem")
     said = "\n".join(problems)
     for path in (config, config / "secret_key", site.database.path):
         assert str(path) in said
+    assert f"cannot read the secret key {config / 'secret_key'}" in said
+    assert f"cannot write to the database {site.database.path}" in said
     for path in (config, config / "secret_key", site.database.path):
         give(path, SERVER)
     assert _messages(_report(site.call("doctor", "--json", **settings), 0), "problem") == []

@@ -375,6 +375,8 @@ def test_doctor_names_a_file_that_a_server_without_the_url_would_use(
     folder = site.folder / "config"
     folder.mkdir()
     databases.create(folder / "langflow.db")
+    report = site.call("doctor", LANGFLOW_CONFIG_DIR=str(folder)).stdout
+    assert "may have it open now" not in report
     (folder / "langflow.db-wal").touch()
     report = site.call("doctor", LANGFLOW_CONFIG_DIR=str(folder)).stdout
     assert f"there is {folder}/langflow.db, too, last written 20" in report

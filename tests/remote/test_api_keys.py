@@ -246,6 +246,9 @@ def test_a_key_is_chosen_by_id_name_visible_start_and_start_of_id(deployment: De
     assert references.choose(server, keys, "acting", destroys=True).whole == deployment.key.value
     with pytest.raises(NotFoundError, match="no API key") as caught:
         references.choose(server, keys, key.id[:5], destroys=True)
+    assert caught.value.message == (
+        f"no API key of {server.acting.username} matches {key.id[:5]!r} in {server.location}"
+    )
     assert "8 digits" in (caught.value.hint or "")
     for length in (7, 24):
         with pytest.raises(UsageError, match="5 to 20 characters after sk-") as refused:
@@ -308,7 +311,7 @@ def test_a_key_of_the_servers_own_environment_is_no_stored_one(deployment: Deplo
 
 
 def test_filters_are_those_of_a_store(deployment: Deployment) -> None:
-    langflow, moment = deployment.langflow, now()
+    langflow, moment = deployment.langflow, now().replace(microsecond=0)
     langflow.keys.clear()
     langflow.keys.append(deployment.key)
     owner = langflow.superuser
@@ -316,6 +319,7 @@ def test_filters_are_those_of_a_store(deployment: Deployment) -> None:
     langflow.add_key(owner, "used", created_at=ago(days=200), last_used_at=ago(days=1))
     langflow.add_key(owner, "ended", created_at=ago(days=10), expires_at=ago(days=1))
     langflow.add_key(owner, "soon", expires_at=moment + timedelta(days=3))
+    langflow.add_key(owner, "now", expires_at=moment)  # it is accepted for the last time
     langflow.add_key(owner, "off", is_active=False)
     keys = api_keys.list_keys(deployment.server())
 
@@ -327,7 +331,8 @@ def test_filters_are_those_of_a_store(deployment: Deployment) -> None:
     assert names(is_expired=True) == {"ended"}
     assert names(status="expired") == {"ended"}
     assert names(status="inactive") == {"off"}
-    assert names(expires_before=moment + timedelta(days=7)) == {"soon"}
+    assert names(expires_before=moment + timedelta(days=7)) == {"now", "soon"}
+    assert names(expires_before=moment) == {"now"}
     assert names(created_before=ago(days=90), unused_since=ago(days=90)) == {"old"}
 
 

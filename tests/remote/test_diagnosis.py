@@ -36,6 +36,7 @@ def test_a_sound_server_has_no_problem(deploy: Deploy, version: str) -> None:
     assert report.acting is not None
     assert report.counts["active superusers"] == 1
     assert "only active superuser" in said(report)
+    assert "ok its database answers" in said(report)
     assert "not visible over REST" in said(report)
 
 

@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from langkeys.errors import LangkeysError
+from langkeys.store.postgresql.connections import is_lost
 from langkeys.store.postgresql.connections import store_error as server_error
 from langkeys.store.sqlite.connections import store_error as file_error
 
@@ -23,12 +24,12 @@ RAISE = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{}', MESSAGE = 'why'; END 
 """SQL that makes a server report an error with this code."""
 
 
-def reported(code: str) -> LangkeysError:
-    """Return langkeys' error for the server's error with this code."""
+def caught(code: str) -> psycopg2.Error:
+    """Return the driver's exception for an error that a server reports with this code."""
     with closing(postgresql.cluster().connect()) as connection, connection.cursor() as cursor:
-        with pytest.raises(psycopg2.Error) as caught:
+        with pytest.raises(psycopg2.Error) as raised:
             cursor.execute(RAISE.format(code))
-        return server_error(psycopg2, caught.value, SERVER, 10.0)
+        return raised.value
 
 
 @pytest.mark.parametrize(
@@ -51,11 +52,26 @@ def reported(code: str) -> LangkeysError:
 def test_a_servers_error_is_told_by_its_code(
     code: str, kind: str, message: str, hint: str | None
 ) -> None:
-    error = reported(code)
+    error = server_error(psycopg2, caught(code), SERVER, 10.0)
     assert error.code == kind
     assert error.message.startswith(message)
     assert (error.hint is None) == (hint is None)
     assert str(error.hint).startswith(str(hint))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("08006", True),
+        ("57P01", True),  # an administrator ends the session
+        ("57P02", True),  # another process of the server crashed
+        ("57P03", True),  # the server is starting up
+        ("57014", False),
+        ("40001", False),
+    ],
+)
+def test_only_some_errors_are_a_lost_connection(code: str, expected: bool) -> None:
+    assert is_lost(psycopg2, caught(code)) is expected
 
 
 def test_a_connection_that_ends_was_lost() -> None:
@@ -87,8 +103,8 @@ def test_the_wait_for_a_locked_database_is_told(database: Database, superuser: s
         stores.opened(database, writable=True, busy_timeout=0.05) as store,
     ):
         server.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(LangkeysError) as caught, store.transaction():
+        with pytest.raises(LangkeysError) as raised, store.transaction():
             pass
-    assert caught.value.message == (
+    assert raised.value.message == (
         f"the database {database.path} is locked: another process has held it for 0.05 seconds"
     )
