@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from langkeys.errors import ConflictError, FailedError, SecretKeyError
+from langkeys.errors import ConflictError, FailedError, SecretKeyError, StoreError
 from langkeys.models import CREDENTIAL, GENERIC, Variable
 from langkeys.store.protocol import Cell, KeyFilter, Store
 
@@ -88,6 +88,8 @@ def test_a_cell_whose_row_is_gone_has_no_text(writer: Store, reader: Store) -> N
     with writer.transaction():
         writer.delete_api_keys([key.id for key in writer.api_keys(ALL)])
     assert reader.find_text(cell) is None
+    with pytest.raises(StoreError, match="rows of apikey are gone"), writer.transaction():
+        writer.replace_cells([(cell, cell.text)])
 
 
 def test_only_stored_forms_that_have_not_changed_are_replaced(writer: Store, reader: Store) -> None:

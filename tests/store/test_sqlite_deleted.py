@@ -288,3 +288,20 @@ def test_free_pages_that_cannot_be_cleaned_are_a_warning(
             store.clean_free_pages([])
     assert [str(made.path) in text and "VACUUM" in text for text in warnings] == [True] * 3
     assert "bytes free" in warnings[0]
+
+
+@pytest.mark.parametrize(("missing", "is_cleaned"), [(0, True), (1, False)])
+def test_cleaning_needs_space_for_a_copy_and_a_journal(
+    made: Database, monkeypatch: pytest.MonkeyPatch, missing: int, is_cleaned: bool
+) -> None:
+    with_free_pages(made)
+    needed = 2 * made.path.stat().st_size
+    free = SimpleNamespace(free=needed - missing)
+    warnings: list[str] = []
+    with closing(SqliteStore(made.path, writable=True, alone=True)) as store:
+        store.listen(note=pytest.fail, warn=warnings.append)
+        monkeypatch.setattr("shutil.disk_usage", lambda _: free)
+        store.clean_free_pages([str(made.path.parent)])
+    assert (carved(made.path) == {}) is is_cleaned
+    assert (warnings == []) is is_cleaned
+    assert is_cleaned or f"has {free.free} bytes free, and {needed} are needed" in warnings[0]

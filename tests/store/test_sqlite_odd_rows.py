@@ -258,6 +258,7 @@ SPELLINGS: list[Callable[[str], str]] = [
     lambda moment: moment[:19],
     lambda moment: f"{moment[:10]}T{moment[11:19]}Z",
     lambda moment: moment[:23],
+    lambda moment: f"{moment[:10]}T{moment[11:25]}Z",  # as long as the usual form
     lambda moment: f"{moment[:10]}T{int(moment[11:13]) + 5:02}{moment[13:]}+05:00",
 ]
 
