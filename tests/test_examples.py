@@ -52,11 +52,11 @@ def test_every_example_is_named_where_examples_are_listed() -> None:
     paths = [path for path in EXAMPLES.rglob("*") if path.is_file()]
     names = {str(path.relative_to(EXAMPLES)) for path in paths} - {"README.md"}
     assert [name for name in sorted(names) if f"[{name}]({name})" not in listed] == []
-    told = "".join(PAGES.values())
+    pages = "".join(PAGES.values())
     # A page links to each example, or quotes all of it.
     contents = {name: (EXAMPLES / name).read_text(encoding="utf-8") for name in names}
-    unnamed = [name for name in sorted(names) if f"examples/{name}" not in told]
-    assert [name for name in unnamed if contents[name] not in told] == []
+    unnamed = [name for name in sorted(names) if f"examples/{name}" not in pages]
+    assert [name for name in unnamed if contents[name] not in pages] == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

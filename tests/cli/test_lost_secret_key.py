@@ -125,7 +125,7 @@ def test_a_key_that_is_accepted_encrypts(
 def _opens(token: str) -> bool:
     try:
         decrypted(token, OTHER_SECRET_KEY)
-    except Exception:  # noqa: BLE001 - of any kind: it does not open
+    except Exception:  # noqa: BLE001 - any error: it cannot be decrypted
         return False
     return True
 

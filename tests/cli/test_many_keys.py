@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_for_what_is_spooled_leaves_no_key(
 
 @pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/proc/self").exists(),
-    reason="needs a folder that takes no file, though it seems so; anybody else is led elsewhere",
+    reason="needs root: /proc looks writable to root, but no file can be created in it",
 )
 def test_without_a_folder_for_temporary_files_it_says_so(site: Site, database: Database) -> None:
     # So many rows do not fit into SQLite's cache.

@@ -260,9 +260,9 @@ def test_a_job_that_nobody_answers_does_not_wait(
 ) -> None:  # fmt: skip
     key = database.add_key(superuser, "leaked")
     if how != "background" and stdin == "terminal":
-        pytest.skip("then stdin and stderr are terminals that somebody may sit at")
+        pytest.skip("stdin and stderr are terminals, so a person could answer")
     if code == 2 and stdin == "terminal":
-        pytest.skip("a key in the background comes from a file")
+        pytest.skip("a background job reads its key from a file")
     settings = {"LANGFLOW_AUTO_LOGIN": "true"} if code == 2 else {}
     with Terminal(asking, "--version") as terminal:
         terminal.finish()

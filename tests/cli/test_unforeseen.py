@@ -53,7 +53,7 @@ def failing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseExcept
             try:
                 raise LookupError(PASSWORD)
             except LookupError:
-                raise error.with_traceback(None)  # noqa: B904 - the context is told, too
+                raise error.with_traceback(None)  # noqa: B904 - the context is shown, too
 
         monkeypatch.setattr(Session, "store", property(fail))
         return site.call
@@ -87,8 +87,8 @@ def test_where_it_arose_is_said_if_that_is_asked_for(
     assert any("LookupError" in line for line in details)
     assert any("test_unforeseen.py" in line and "(fail)" in line for line in details)
     assert PASSWORD not in result.stderr
-    told = json.loads(call("api-key", "list", "--json", LANGKEYS_DEBUG="1").failed(1).stderr)
-    assert [f"debug: {line}" for line in told["details"]] == details
+    document = json.loads(call("api-key", "list", "--json", LANGKEYS_DEBUG="1").failed(1).stderr)
+    assert [f"debug: {line}" for line in document["details"]] == details
     for off in ("", "0"):
         assert "debug: " not in call("api-key", "list", LANGKEYS_DEBUG=off).stderr
 

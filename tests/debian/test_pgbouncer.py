@@ -130,9 +130,9 @@ def test_processes_that_ensure_one_key_at_once_make_one_row(
 
 
 def test_doctor_tells_of_it(pooled: Site, server: ServerDatabase) -> None:
-    told = "reached through a pooler"
-    assert told in pooled.call("doctor").stdout
-    assert told not in pooled.call("doctor", LANGFLOW_DATABASE_URL=server.url).stdout
+    note = "reached through a pooler"
+    assert note in pooled.call("doctor").stdout
+    assert note not in pooled.call("doctor", LANGFLOW_DATABASE_URL=server.url).stdout
 
 
 def test_a_program_verifies_in_threads_and_after_a_restart(
@@ -150,7 +150,7 @@ def test_a_program_verifies_in_threads_and_after_a_restart(
                     found = store.verify(key.plaintext, count_use=True).api_key
                     assert found is not None
                     assert found.id == key.id
-            except Exception as error:  # noqa: BLE001 - told by the thread that waits
+            except Exception as error:  # noqa: BLE001 - the main thread reports it
                 failures.append(error)
 
         threads = [threading.Thread(target=verify) for _ in range(4)]

@@ -22,7 +22,7 @@ ADDRESS = "db.example.com:5432/langflow"
 def main() -> None:
     """Create a database, or stay connected to one until this process is killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.docs.postgres", description=__doc__)
-    parser.add_argument("--stay", metavar="NAME", help="connect to a database as its server does")
+    parser.add_argument("--stay", metavar="NAME", help="stay connected to a database like a server")
     name = parser.parse_args().stay
     cluster = postgresql.cluster()
     if name is not None:

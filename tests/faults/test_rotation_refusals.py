@@ -267,7 +267,7 @@ def small_disk(tmp_path: Path) -> Callable[[int], Path]:
             shutil.which("mount") is None
             or subprocess.run(command, check=False, capture_output=True).returncode
         ):
-            pytest.skip("a disk can only be mounted by root")
+            pytest.skip("only root can mount a disk")
         mounted.append(folder)
         return folder
 

@@ -269,5 +269,5 @@ def _post_variable(rest: Rest, name: str, kind: str = "Credential", **by: str) -
 def _until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not holds():
-        assert time.monotonic() < deadline, "what was done does not show within 30 seconds"
+        assert time.monotonic() < deadline, "the change is not visible after 30 seconds"
         time.sleep(0.05)

@@ -133,7 +133,7 @@ def test_the_key_of_an_inactive_owner_is_what_the_server_makes_of_it(
     server.rest.update_user(owner, {"is_active": False}, key=admin)
     deadline = time.monotonic() + 5
     while server.rest.whoami(key).status == 200:
-        assert time.monotonic() < deadline, "the owner deactivated over REST is active still"
+        assert time.monotonic() < deadline, "the owner deactivated over REST is still active"
     assert server.rest.whoami(key).status == expected.inactive_owner_at_whoami
     assert server.rest.run(flow, key).status == expected.inactive_owner_at_run
 

@@ -31,7 +31,7 @@ PAIRS = [
 @pytest.fixture(autouse=True)
 def _with_hashes(expected: Expected) -> None:
     if not expected.has_hash:
-        pytest.skip("this server stores no hashes: all rows of a key are alike")
+        pytest.skip("this server stores no hashes, so all rows of a key have the same form")
 
 
 class Rows:
@@ -101,7 +101,7 @@ def test_deactivated_or_rotated_a_key_is_refused_whatever_rows_it_had(
     server: LangflowServer, langkeys: Langkeys, rows: Rows, expected: Expected, name: str
 ) -> None:
     if not expected.honours_inactive_key:
-        pytest.skip("this server does not look at whether a key is active")
+        pytest.skip("this server ignores whether a key is active")
     for number, pair in enumerate(PAIRS[::3]):
         key = rows.key(f"{name}-{number}", pair)
         langkeys("api-key", "deactivate", "-", stdin=key).done()
@@ -135,7 +135,7 @@ def test_a_key_that_is_replaced_is_so_once_and_hands_on_its_lifetime(
     server: LangflowServer, langkeys: Langkeys, expected: Expected, name: str
 ) -> None:
     if not expected.has_expiry:
-        pytest.skip("this server knows no expiry")
+        pytest.skip("this server does not support expiry")
     made = langkeys("api-key", "create", "--name", name, "--expires", "30d", "--json").done().json()
     arguments = ("api-key", "rotate", name, "--grace", "1h", "--json")
     first = langkeys(*arguments).done().json()
@@ -156,7 +156,7 @@ def test_a_key_that_lives_for_ever_is_rotated_to_one_that_the_server_takes(
     server: LangflowServer, langkeys: Langkeys, expected: Expected, name: str
 ) -> None:
     if not expected.has_expiry:
-        pytest.skip("this server knows no expiry")
+        pytest.skip("this server does not support expiry")
     langkeys("api-key", "create", "--name", name, "--expires", "9999-12-31").done()
     new = langkeys("api-key", "rotate", name).done().stdout.strip()
     assert server.rest.whoami(new).status == 200

@@ -154,7 +154,7 @@ def test_keys_are_made_listed_and_pruned(
 
     job("api-key", "prune", "--older-than", "1s", "--yes", key=bob).done()
     assert refused(server, made["api_key"])
-    assert server.rest.whoami(bob).status == 200, "the acting key is spared"
+    assert server.rest.whoami(bob).status == 200, "the acting key must not be revoked"
 
 
 def test_variables_are_set_listed_and_deleted(

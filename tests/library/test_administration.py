@@ -315,7 +315,7 @@ def test_warnings_go_to_the_logger(
 
 
 def test_types_are_known_to_a_type_checker(tmp_path: Path) -> None:
-    pytest.importorskip("mypy", reason="mypy is installed where lint is")
+    pytest.importorskip("mypy", reason="needs mypy, of the extra lint")
     program = tmp_path / "program.py"
     program.write_text(
         "import langkeys\n"

@@ -80,7 +80,7 @@ def test_several_threads_may_verify(
                     found = gateway.verify(key.plaintext).api_key
                     assert found is not None
                     assert found.id == key.id
-        except Exception as error:  # noqa: BLE001 - told by the thread that waits
+        except Exception as error:  # noqa: BLE001 - the main thread reports it
             failures.append(error)
 
     threads = [threading.Thread(target=verify) for _ in range(4)]

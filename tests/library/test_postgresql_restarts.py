@@ -50,7 +50,7 @@ def test_threads_that_verify_survive_restarts_and_ended_sessions(
             except LangkeysError as error:
                 outcome = f"{error.code}: {error.message}"
                 time.sleep(0.01)
-            except Exception as error:  # noqa: BLE001 - told below
+            except Exception as error:  # noqa: BLE001 - checked below
                 outcome = repr(error)
             outcomes[outcome] += 1
             last[number] = outcome

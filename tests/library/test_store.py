@@ -43,7 +43,7 @@ def test_everything_that_is_offered_is_there_and_nothing_else() -> None:
     assert [name for name in langkeys.__all__ if getattr(langkeys, name, None) is None] == []
     assert sorted(langkeys.__all__) == list(langkeys.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'open_shop'"):
-        langkeys.open_shop  # noqa: B018 - it is not there
+        langkeys.open_shop  # noqa: B018 - it does not exist
 
 
 def test_every_error_that_a_program_may_meet_is_offered() -> None:
