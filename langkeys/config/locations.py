@@ -4,6 +4,7 @@ This follows Langflow's own rules (``lfx.services.settings``). So langkeys uses 
 and secret key as the server on this machine, without extra settings.
 """
 
+import hashlib
 import importlib.util
 import re
 from contextlib import suppress
@@ -41,6 +42,10 @@ SERVER_SCHEMES = frozenset(
 """URL schemes of databases on a server, with or without a driver."""
 ROTATION_SUFFIX = ".langkeys-rotation"
 """The end of the names of files that an interrupted secret-key rotation leaves behind."""
+_PLACED_BY = ("user", "service")
+"""What says which database it is where nothing names it."""
+_MOST_NAMED = 120
+"""Characters of a database on a server in names of files, which may have 255 bytes."""
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file name
 
 
@@ -217,6 +222,21 @@ def find_rotation_journal(settings: Settings) -> Path | None:
     return path if is_there(path) else None
 
 
+def other_rotation_journals(settings: Settings) -> list[Path]:
+    """Return the journals in the config folder, if a server has the database.
+
+    Another URL of the same database (``localhost`` instead of ``127.0.0.1``) has another journal.
+    """
+    try:
+        if database(settings).target.file is not None:
+            return []
+        folder = absolute_path(config_folder(settings).path)
+    except ConfigError:
+        return []
+    staged = f".{SECRET_KEY_NAME}{ROTATION_SUFFIX}"
+    return sorted(path for path in folder.glob(f".*{ROTATION_SUFFIX}") if path.name != staged)
+
+
 def backup_base(settings: Settings) -> Path:
     """Return the common start of the paths of a rotation's journal and backups."""
     target = database(settings).target
@@ -225,9 +245,15 @@ def backup_base(settings: Settings) -> Path:
     from langkeys.config.server_environment import effective_parameters
 
     place = effective_parameters(settings, target.parameters, target.environment)
-    named = "-".join(place.get(name, "") for name in ("host", "port", "dbname"))
-    folder = absolute_path(config_folder(settings).path)
-    return folder / (re.sub(r"[^\w.-]", "_", named).strip("-") or target.scheme)
+    parts = [place.get(name, "") for name in ("host", "port", "dbname")]
+    named = re.sub(r"[^\w.-]", "_", "-".join(parts)).strip("-")[:_MOST_NAMED]
+    if named != "-".join(parts) or not parts[-1]:
+        # Other databases may have the same name in this form: other services, a/b and a_b.
+        given = {**settings.environ, **target.environment}
+        parts += [place.get(name) or given.get(f"PG{name.upper()}", "") for name in _PLACED_BY]
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        named = f"{named or target.scheme}-{digest[:8]}"
+    return absolute_path(config_folder(settings).path) / named
 
 
 def is_database_given(settings: Settings) -> bool:

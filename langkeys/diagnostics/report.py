@@ -7,6 +7,7 @@ generation) or ``ok``. No finding contains a secret; secret settings are shown a
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys.authentication import (
@@ -25,7 +26,7 @@ from langkeys.diagnostics.databases import check_source
 from langkeys.diagnostics.files import check_files
 from langkeys.diagnostics.store import CREATE_SUPERUSER, check_encrypted, check_keys, check_rows
 from langkeys.errors import LangkeysError
-from langkeys.secret_key.journal import find_entry, find_unfinished
+from langkeys.secret_key.journal import find_entry, find_journal, find_unfinished
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import Store
 
@@ -139,6 +140,10 @@ def examine(settings: Settings, sources: Sources) -> Report:
         )
     if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
+    if locations.find_rotation_journal(settings) is None:
+        others = locations.other_rotation_journals(settings)
+        if journal := find_journal(others, store):
+            _unfinished(report, journal)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (
         ("database", lambda: check_source(report, settings)),
         ("database", lambda: _observe(report, store)),
@@ -212,19 +217,22 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
         )
 
 
+def _unfinished(report: Report, journal: Path) -> None:
+    if said := find_unfinished(journal):
+        hint = (
+            "the next langkeys command that writes, run as the user who started the"
+            " rotation, completes or undoes it: langkeys api-key migrate"
+        )
+        if find_entry(journal) is None:
+            report.add("secret key", "problem", said, hint)
+        else:
+            report.put_first("rotation", said, hint)
+
+
 def _secret_key(report: Report, settings: Settings, sources: Sources) -> None:
     section = "secret key"
     try:
-        journal = locations.rotation_journal(settings)
-        if said := find_unfinished(journal):
-            hint = (
-                "the next langkeys command that writes, run as the user who started the"
-                " rotation, completes or undoes it: langkeys api-key migrate"
-            )
-            if find_entry(journal) is None:
-                report.add(section, "problem", said, hint)
-            else:
-                report.put_first("rotation", said, hint)
+        _unfinished(report, locations.rotation_journal(settings))
         found = locations.find_secret_key(settings)
         if found is None:
             report.add(

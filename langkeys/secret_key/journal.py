@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from langkeys.files.ownership import ROOT, user_name
 from langkeys.files.reading import MAX_BYTES, UntrustedFileError, open_private
 from langkeys.files.staged import sync_folder
 from langkeys.secret_key.files import SecretKeyFile
-from langkeys.store.protocol import Cell
+from langkeys.store.protocol import Cell, Store
 
 VERSION = 1
 PATIENCE = 10.0
@@ -209,6 +209,27 @@ def find_entry(path: Path) -> Entry | None:
         return None
     finally:
         journal.close()
+
+
+def find_journal(paths: Iterable[Path], store: Store) -> Path | None:
+    """Return the journal of a rotation of this database, whatever its name; None if there is none.
+
+    The database knows the transaction, and has a value from before it or after it.
+    """
+    for path in paths:
+        entry = find_entry(path)
+        if entry is None or entry.transaction is None:
+            continue
+        if store.transaction_status(entry.transaction) is not None and (
+            not entry.samples or any(_is_found(sample, store) for sample in entry.samples)
+        ):
+            return path
+    return None
+
+
+def _is_found(sample: CellSample, store: Store) -> bool:
+    text = store.find_text(sample.cell)
+    return text is not None and digest(text) in (sample.before, sample.after)
 
 
 def is_running(path: Path) -> bool:

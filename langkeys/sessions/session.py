@@ -132,7 +132,7 @@ class Session:
             self.acting  # noqa: B018 - requires an active superuser
         elif self._access is Access.USER:
             self.known_user  # noqa: B018 - requires an authenticated user
-        if (journal := locations.find_rotation_journal(self.settings)) is not None:
+        if (journal := self._find_rotation_journal()) is not None:
             self._handle_unfinished(journal)
         return store
 
@@ -214,11 +214,21 @@ class Session:
         if self._access is not Access.COUNT:
             warn_of_unfinished(journal, self.warn)
 
+    def _find_rotation_journal(self) -> Path | None:
+        """Return the journal of a rotation of this database, by whatever URL it was started."""
+        journal = locations.find_rotation_journal(self.settings)
+        others = [] if journal else locations.other_rotation_journals(self.settings)
+        if others:
+            from langkeys.secret_key.journal import find_journal
+
+            journal = find_journal(others, self._opened_store)
+        return journal
+
     def recover_rotation(self) -> None:
         """Complete or undo an interrupted rotation; see ``langkeys.secret_key.recovery``."""
         from langkeys.sessions.rotation import recover_unfinished
 
-        journal = locations.find_rotation_journal(self.settings)
+        journal = self._find_rotation_journal()
         if journal is not None and recover_unfinished(
             journal, self.settings, self._open_engine, self.warn
         ):
@@ -295,7 +305,7 @@ class Session:
         If a rotation was interrupted after its commit, only the staged key decrypts the API key.
         Nothing is recovered before the user is authenticated.
         """
-        journal = locations.find_rotation_journal(self.settings)
+        journal = self._find_rotation_journal()
         if journal is None:
             return self.cipher
         from langkeys.sessions.rotation import with_staged_key

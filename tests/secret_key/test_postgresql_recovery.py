@@ -63,6 +63,52 @@ def test_killed_at_a_point_the_next_command_completes_or_undoes_it(
     site.call("secret-key", "check").done()
 
 
+@pytest.mark.parametrize("point", ["key-staged", "committed"])
+@pytest.mark.parametrize("spelling", ["name", "hostaddr", "PGHOST"])
+def test_it_is_recovered_by_another_url_of_the_same_database(
+    site: Site, vault: ServerVault, point: str, spelling: str
+) -> None:
+    port, name = vault.server.cluster.port, vault.server.name
+    assert site.run(*ROTATE, LANGKEYS_FAILPOINT=point).code == -9
+    there = f"127.0.0.1:{port}/{name}"
+    here = {
+        "name": f"localhost:{port}/{name}",
+        "hostaddr": f"/{name}?hostaddr=127.0.0.1&port={port}",
+        "PGHOST": f"/{name}",
+    }
+    settings = {"LANGFLOW_DATABASE_URL": vault.server.url.replace(there, here[spelling])}
+    if spelling == "PGHOST":
+        settings |= {"PGHOST": "localhost", "PGPORT": str(port)}
+    doctor = site.call("doctor", **settings)
+    assert doctor.code == 1
+    assert "a rotation of the secret key is unfinished" in doctor.stdout
+    assert "can decrypt none" not in doctor.stdout
+    assert "unfinished" in site.call("api-key", "list", **settings).done().stderr
+    recovered = site.call(*RECOVER, **settings).done()
+    said = "it was committed" if point == "committed" else "it was not committed"
+    assert said in recovered.stderr
+    assert (vault.assert_whole() != SECRET_KEY) == (point == "committed")
+    assert not list(vault.folder.glob(".*rotation*"))
+
+
+def test_a_journal_of_another_database_in_the_same_folder_is_left_alone(
+    site: Site, vault: ServerVault
+) -> None:
+    assert site.run(*ROTATE, LANGKEYS_FAILPOINT="committed").code == -9
+    journal = journal_of(vault)
+    other = server_databases.create(vault.server.cluster)
+    try:
+        other.add_user("administrator")
+        settings = {"LANGFLOW_DATABASE_URL": other.url}
+        result = site.call("api-key", "create", **settings).done()
+        assert "rotation" not in result.stderr
+        assert journal.exists()
+    finally:
+        other.give_back()
+    site.call(*RECOVER).done()
+    assert vault.assert_whole() != SECRET_KEY
+
+
 @pytest.mark.parametrize("point", [*BEFORE, *AFTER])
 def test_a_session_that_is_ended_at_a_point_leaves_no_mix(
     site: Site, vault: ServerVault, point: str, monkeypatch: pytest.MonkeyPatch
