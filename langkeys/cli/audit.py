@@ -3,6 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ from langkeys.audit import log as trail
 from langkeys.audit import reading
 from langkeys.cli import prompts
 from langkeys.cli.completion import complete_api_keys, complete_users
+from langkeys.cli.help.suggestions import command_paths, paths_like
 from langkeys.cli.invocation import settings_of
 from langkeys.cli.options import MAX_ROWS, JsonCommand, invocation, new_app
 from langkeys.cli.output import Output
@@ -26,6 +29,8 @@ from langkeys.times import now, parsed_when
 app = new_app()
 
 MAX_NAMED = 5
+MAX_USERS = 1000
+"""How many names of users are remembered, to suggest one."""
 MIN_ID_DIGITS = 4
 """The minimum number of digits with which a REF counts as the start of an id."""
 
@@ -89,7 +94,9 @@ def audit(
     """
     out = invocation(context).output
     out.require_stdout()
-    conditions = _conditions(since, user, command, key, failed=failed)
+    users = None if user is None else _Users(user)
+    words = None if command is None else _command_words(context, command)
+    conditions = _conditions(since, users, words, key, failed=failed)
     settings = settings_of(context)
     path = trail.log_path(settings)
     if path is None:
@@ -109,8 +116,13 @@ def audit(
     records = elsewhere.without(records)
     if limit is not None:
         records = deque(records, maxlen=limit)
-    AUDIT.show(out, records, now())
+    shown = _Counted(records)
+    AUDIT.show(out, shown, now())
     elsewhere.say(out)
+    if users is not None and not users.is_found and path.exists():
+        out.note(users.unknown(path))
+    if not shown.count and limit != 0:
+        _say_why_nothing(out, settings, key, elsewhere.location)
     if malformed:
         named = ", ".join(map(str, malformed[:MAX_NAMED]))
         more = "" if len(malformed) <= MAX_NAMED else ", ..."
@@ -120,36 +132,93 @@ def audit(
         )
 
 
+class _Counted:
+    """Counts the entries that are shown."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = records
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.count += 1
+            yield record
+
+
+def _say_why_nothing(
+    out: Output, settings: Settings, key: str | None, location: str | None
+) -> None:
+    """Print likely reasons why no entry is shown."""
+    if key is not None and key.startswith("sk-"):
+        out.note(
+            "the trail does not have the start of a key: use its name, its id, or --key - to read"
+            " the whole key from stdin"
+        )
+    is_default = not locations.is_database_given(settings)
+    if location is not None and settings.env_file is None and is_default:
+        out.note(
+            f"there is no .env in {Path.cwd()}, and no other setting names a database: only"
+            f" entries of {location} are shown; use --env-file, --database or --all-databases"
+        )
+
+
+class _Users:
+    """Selects the entries of one user, and remembers whose entries there are."""
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+        self._id = parsed_id(user)
+        self._names = set[str]()
+        self.is_found = False
+
+    def is_meant(self, record: Record) -> bool:
+        """Tell whether this user acted."""
+        name = record.get("user")
+        is_meant = name == self._user or (
+            self._id is not None and _id(record.get("user_id")) == self._id
+        )
+        self.is_found |= is_meant
+        if isinstance(name, str) and len(self._names) < MAX_USERS:
+            self._names.add(name)
+        return is_meant
+
+    def unknown(self, path: Path) -> str:
+        """Return the note that no entry is by this user, with similar names."""
+        like = get_close_matches(self._user, sorted(self._names), n=3)
+        meant = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+        return f"no entry of {path} is by a user {self._user!r}{meant}"
+
+
 class _OtherDatabases:
     """Omits and counts the entries of databases other than the one in the settings."""
 
     def __init__(self, settings: Settings | None) -> None:
-        self._location = None
+        self.location: str | None = None
         if settings is not None:
             target = locations.database(settings).target
-            self._location = target.location
+            self.location = target.location
             self._is_file = target.file is not None
         self._count = 0
 
     def without(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the entries of the database in the settings."""
         for record in records:
-            if self._location is None or self._is_here(record.get("database")):
+            if self.location is None or self._is_here(record.get("database")):
                 yield record
             else:
                 self._count += 1
 
     def _is_here(self, database: Any) -> bool:
-        assert self._location is not None
+        assert self.location is not None
         if not isinstance(database, str):
             return False
         if not self._is_file:
             from langkeys.config.server_urls import place_of
 
-            return "://" in database and place_of(database) == place_of(self._location)
+            return "://" in database and place_of(database) == place_of(self.location)
         if "://" in database:
             return False
-        return os.path.realpath(database) == os.path.realpath(self._location)
+        return os.path.realpath(database) == os.path.realpath(self.location)
 
     def say(self, out: Output) -> None:
         """Print how many entries were omitted."""
@@ -161,30 +230,44 @@ class _OtherDatabases:
 
 
 def _conditions(
-    since: str | None, user: str | None, command: str | None, key: str | None, *, failed: bool
+    since: str | None,
+    users: _Users | None,
+    words: list[str] | None,
+    key: str | None,
+    *,
+    failed: bool,
 ) -> list[Condition]:
+    """Return the conditions of the options; that of the user first, which must see all entries."""
     conditions: list[Condition] = []
+    if users is not None:
+        conditions.append(users.is_meant)
     if since is not None:
         start = parsed_when(since, "--since", is_past=True)
         conditions.append(lambda record: reading.time_of(record) >= start)
-    if user is not None:
-        user_id = parsed_id(user)
-        conditions.append(
-            lambda record: (
-                record.get("user") == user
-                or (user_id is not None and _id(record.get("user_id")) == user_id)
-            )
-        )
-    if command is not None:
-        words = command.split()
-        if not words:
-            raise UsageError("--command is empty")
+    if words is not None:
         conditions.append(lambda record: _is_command(str(record.get("command")).split(), words))
     if key is not None:
         conditions.append(_key_condition(key))
     if failed:
         conditions.append(lambda record: record.get("outcome") != trail.DONE)
     return conditions
+
+
+def _command_words(context: typer.Context, command: str) -> list[str]:
+    """Return the words of ``--command``; raise UsageError if they name no command."""
+    words = command.removeprefix("langkeys ").split()
+    if not words:
+        raise UsageError("--command is empty")
+    # A library writes "library" before the name of the command that does the same.
+    own = words[1:] if words[0] == "library" else words
+    if own and not any(_is_command(path.split(), own) for path in command_paths(context)):
+        shown = command if len(command) <= 40 else f"{command[:39]}…"
+        like = [f"--command '{path}'" for path in paths_like(context, own)]
+        raise UsageError(
+            f"--command: there is no command {shown!r}",
+            hint=f"did you mean {' or '.join(like)}?" if like else "see langkeys --help",
+        )
+    return words
 
 
 def _is_command(path: list[str], words: list[str]) -> bool:

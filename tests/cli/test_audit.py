@@ -88,7 +88,6 @@ def test_a_database_is_the_same_by_whatever_path_it_is_named(
         (("--command", "revoke"), [REVOKE, REVOKE]),
         (("--command", "user"), [USER]),
         (("--command", "create"), [CREATE, CREATE, CREATE, USER]),
-        (("--command", "key"), []),
         (("--failed",), [REVOKE]),
         (("--failed", "--user", "alice"), []),
         (("--limit", "2"), [REVOKE, REVOKE]),
@@ -116,6 +115,61 @@ def test_a_key_is_found_by_its_id_by_itself_and_as_the_one_that_acted(
     assert commands(call, "--key", week["hers"]) == [CREATE, UPDATE, REVOKE]
     call("audit", "--key", week["api_key"]).failed(2)
     call("audit", "--key", "-", stdin="a\nb").failed(2, "2 lines")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("revok", ["api-key revoke"]),
+        ("api-key revok", ["api-key revoke"]),
+        ("api-key rm", ["api-key revoke"]),
+        ("key", ["api-key"]),
+        ("apikey revoke", ["api-key revoke"]),
+        ("apikey revok", ["api-key revoke"]),
+        ("delte", ["variable delete"]),
+        ("library api-key revok", ["api-key revoke"]),
+        ("xyzzy", []),
+        ("xyzzy revoke", []),
+        ("api-key revoke ci", ["api-key revoke"]),
+    ],
+)
+@pytest.mark.usefixtures("week")
+def test_a_command_that_does_not_exist_is_refused_with_the_nearest_one(
+    call: Call, name: str, meant: list[str]
+) -> None:
+    error = call("audit", "--command", name, "--json").failed(2).error
+    assert repr(name) in error["message"]
+    assert [path for path in meant if f"--command '{path}'" in error["hint"]] == meant
+    assert ("did you mean" in error["hint"]) == bool(meant)
+
+
+@pytest.mark.parametrize("name", ["langkeys api-key revoke", "backup", "library", "library user"])
+@pytest.mark.usefixtures("week")
+def test_a_command_that_exists_is_no_error_though_nobody_used_it(call: Call, name: str) -> None:
+    assert commands(call, "--command", name) == ([REVOKE] * 2 if "revoke" in name else [])
+
+
+@pytest.mark.usefixtures("week")
+def test_a_user_without_an_entry_is_noted_with_the_nearest_name(call: Call, log: Path) -> None:
+    said = call("audit", "--user", "alcie").done().stderr
+    assert f"note: no entry of {log} is by a user 'alcie'; did you mean 'alice'?" in said
+    assert "no entry of" not in call("audit", "--user", "alice", "--command", "init").done().stderr
+    assert "did you mean" not in call("audit", "--user", "zzz").done().stderr
+
+
+@pytest.mark.usefixtures("week")
+def test_the_start_of_a_key_is_not_in_the_trail(call: Call) -> None:
+    assert "--key -" in call("audit", "--key", "sk-abcde…").done().stderr
+
+
+def test_where_no_env_file_is_found_an_empty_answer_says_so(empty_site: Site) -> None:
+    for name in ("LANGFLOW_DATABASE_URL", "LANGKEYS_AUDIT_LOG"):
+        empty_site.settings.pop(name, None)
+    said = empty_site.call("audit").done().stderr
+    assert f"there is no .env in {empty_site.folder}" in said
+    assert "no .env" not in empty_site.call("audit", "--all-databases").done().stderr
+    empty_site.write_env("LANGFLOW_AUTO_LOGIN=true\n")
+    assert "no .env" not in empty_site.call("audit").done().stderr
 
 
 def test_a_user_is_found_by_id(call: Call, week: dict[str, str], database: Database) -> None:

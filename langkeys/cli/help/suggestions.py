@@ -192,6 +192,33 @@ def commands_like(context: Any, word: str, *, also: Iterable[str] = ()) -> list[
     return []
 
 
+def command_paths(context: Any) -> list[str]:
+    """Return all commands, each as the part after ``langkeys``."""
+    groups = dict(_groups(context))
+    names = context.find_root().command.list_commands(context)
+    return [
+        path
+        for name in names
+        for path in [f"{name} {verb}" for verb in groups.get(name, ())] or [name]
+    ]
+
+
+def paths_like(context: Any, words: Sequence[str]) -> list[str]:
+    """Return commands that mistyped words may mean, the most likely first."""
+    root = context.find_root()
+    noun, *verbs = words
+    group = root.command.get_command(root, noun)
+    if verbs and isinstance(group, Group):
+        return commands_like(context_of(root, group, noun), verbs[0])
+    like = commands_like(root, noun)
+    if like and verbs:
+        # The noun is mistyped, too: "apikey revok".
+        found = paths_like(context, [like[0], *verbs]) if like[0] != noun else []
+        known = f"{like[0]} {verbs[0]}"
+        return [known] if known in command_paths(context) else found
+    return like
+
+
 def _groups(context: Any) -> Iterator[tuple[str, list[str]]]:
     root = context.find_root().command
     for name in root.list_commands(context):
