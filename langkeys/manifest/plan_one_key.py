@@ -12,6 +12,7 @@ from langkeys.crypto.hashes import api_key_hash
 from langkeys.errors import ConflictError, InvalidKeyError, LangkeysError
 from langkeys.manifest.context import Context
 from langkeys.manifest.declared import DeclaredKey, DeclaredUser, OutputFile
+from langkeys.manifest.key_expiry import declared_expiry, declares_expiry, is_due, is_near
 from langkeys.manifest.key_file import KeyFile
 from langkeys.manifest.plan_users import PlannedUser
 from langkeys.manifest.plans import (
@@ -30,10 +31,7 @@ from langkeys.manifest.problems import CONFLICT, SECRET_KEY, USAGE
 from langkeys.manifest.succession import creation_after, superseded_by
 from langkeys.models import ApiKey, dashed, new_id
 from langkeys.text import checked_name
-from langkeys.times import iso, later
-
-EXPIRY_TOLERANCE = 60.0
-"""By how many seconds a stored expiry may differ from the declared one."""
+from langkeys.times import iso
 
 
 @dataclass
@@ -116,28 +114,13 @@ class OneKeyPlanner:
         value = self.context.minted.api_key(self.declared.path, self.declared.name)
         if not usable:
             self._plan_new(ADD, value, [])
-        elif self._is_due(usable[-1]):
+        elif is_due(self.declared, usable[-1], self._moment):
             self._plan_new(RENEW, value, [usable[-1]])
         else:
             self._plan_existing(usable[-1], is_delivered=not file.holds(usable[-1]))
 
     def _is_expired(self, row: ApiKey) -> bool:
         return row.expires_at is not None and row.expires_at < self._moment
-
-    def _is_due(self, row: ApiKey) -> bool:
-        declared = self.declared
-        age = self._moment - row.created_at
-        if declared.renew_after is not None and age >= declared.renew_after:
-            return True
-        if declared.expires is None:
-            return False
-        ends = later(row.created_at, declared.expires)
-        before = (
-            self._moment
-            if declared.renew_before is None
-            else later(self._moment, declared.renew_before)
-        )
-        return ends <= before
 
     # A key that comes from a source
 
@@ -169,7 +152,7 @@ class OneKeyPlanner:
     def _warn_of_end(self, row: ApiKey) -> None:
         """Warn if the source names a replaced key again: it ends with its grace period."""
         newer = Replacements(self.rows).find_newer(row)
-        is_kept = self.declared.expires is None and self.declared.expires_at is None
+        is_kept = not declares_expiry(self.declared)
         if newer is not None and row.expires_at is not None and is_kept:
             self.plan.warn(
                 self.declared.path,
@@ -228,12 +211,9 @@ class OneKeyPlanner:
         return endings.is_in_environment(endings.single_row_key(row))
 
     def _new_expiry(self, made_at: datetime, old: Sequence[ApiKey]) -> datetime | None:
-        declared = self.declared
-        if declared.expires is not None:
-            return later(made_at, declared.expires)
-        if isinstance(declared.expires_at, datetime):
-            return declared.expires_at
-        if declared.expires_at is None and old:
+        if declares_expiry(self.declared):
+            return declared_expiry(self.declared, made_at)
+        if old:
             try:
                 return new_expiry(old[0], made_at)
             except LangkeysError as error:
@@ -280,8 +260,10 @@ class OneKeyPlanner:
                 if self.context.includes_acting_key([current]):
                     what = "is the API key that langkeys acts by, and cannot be deactivated"
                     self._add(what, code=CONFLICT)
-        expires_at = self._declared_expiry(current)
-        if not _is_near(expires_at, current.expires_at):
+        expires_at = current.expires_at
+        if declares_expiry(declared):
+            expires_at = declared_expiry(declared, current.created_at)
+        if not is_near(expires_at, current.expires_at):
             if expires_at is not None and expires_at <= self._moment:
                 field = "expires" if declared.expires is not None else "expires_at"
                 self._add("has already passed: the key would end at once", field=field)
@@ -300,14 +282,6 @@ class OneKeyPlanner:
             CHANGE, fields=tuple(fields), detail=detail, removals=removals, current=current, new=new
         )
         return True
-
-    def _declared_expiry(self, current: ApiKey) -> datetime | None:
-        declared = self.declared
-        if declared.expires is not None:
-            return later(current.created_at, declared.expires)
-        if declared.expires_at is None:
-            return current.expires_at
-        return None if declared.expires_at == "never" else declared.expires_at
 
     def _plan_delivery(self, current: ApiKey) -> bool:
         output = self.declared.output
@@ -389,9 +363,3 @@ class OneKeyPlanner:
                 value=value,
             )
         )
-
-
-def _is_near(one: datetime | None, other: datetime | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs((one - other).total_seconds()) <= EXPIRY_TOLERANCE
