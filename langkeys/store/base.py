@@ -1,18 +1,32 @@
 """The base class of every engine's store: it keeps listeners and the changes of a transaction."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any, TypeVar
 
-from langkeys.errors import UnreadableRowError
+from langkeys.errors import StoreError, UnreadableRowError
 from langkeys.models import FERNET_PREFIX
+from langkeys.store.generations import (
+    Generation,
+    get_generation,
+    schema_problems,
+    unfinished_tables,
+)
 from langkeys.store.protocol import Change, CommitContext
 
 MAX_WARNED = 100
 """The maximum number of unreadable rows that get their own warning; doctor lists all of them."""
 
 Value = TypeVar("Value")
+
+
+class BadCellError(Exception):
+    """A cell contains a value that no server writes there; names the column, never the content."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self.column = column
 
 
 class BaseStore:
@@ -30,6 +44,34 @@ class BaseStore:
     @property
     def location(self) -> str:
         raise NotImplementedError
+
+    @property
+    def generation(self) -> Generation:
+        return self._generation
+
+    @property
+    def schema_problems(self) -> Sequence[str]:
+        return self._schema_problems
+
+    def _recognize(
+        self, columns: Mapping[str, frozenset[str]], revisions: Sequence[str], *, writable: bool
+    ) -> None:
+        """Find out the generation by the columns of all tables and alembic's revisions.
+
+        Raises StoreError if a migration is unfinished and the store is writable.
+        """
+        revision = revisions[0] if len(revisions) == 1 else None
+        self._generation = get_generation(columns, revision, self.location)
+        self._schema_problems = schema_problems(columns, revisions, self._generation)
+        if writable and (left := unfinished_tables(columns)):
+            raise StoreError(
+                f"{self.location} has {', '.join(left)} from an unfinished migration"
+                " of Langflow; nothing was written",
+                hint="restore the copy from before the upgrade, or let the server finish it",
+            )
+        for problem in self._schema_problems:
+            if problem != self._generation.note:  # the session shows the note
+                self._tell(f"{self.location}: {problem}", is_warning=True)
 
     def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self._listeners = (note, warn)

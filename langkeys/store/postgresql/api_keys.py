@@ -6,6 +6,7 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
+from langkeys.store.base import BadCellError
 from langkeys.store.changes import (
     key_change,
     key_deletion,
@@ -18,7 +19,6 @@ from langkeys.store.postgresql.database import PAGE_ROWS, Database
 from langkeys.store.postgresql.spool import Row
 from langkeys.store.postgresql.values import (
     HEX_ID,
-    BadCellError,
     id_range,
     ids_only,
     loaded_id,

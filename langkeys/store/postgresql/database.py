@@ -7,13 +7,9 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeVar
 
 from langkeys.errors import LangkeysError, StoreError, UnreadableRowError
-from langkeys.store.base import BaseStore
+from langkeys.store.base import BadCellError, BaseStore
 from langkeys.store.generations import (
-    Generation,
-    get_generation,
     require_writable,
-    schema_problems,
-    unfinished_tables,
 )
 from langkeys.store.postgresql import catalog
 from langkeys.store.postgresql.calls import Calls
@@ -26,7 +22,7 @@ from langkeys.store.postgresql.connections import (
     store_error,
 )
 from langkeys.store.postgresql.spool import Row, Spool
-from langkeys.store.postgresql.values import BadCellError, shown_id, utc_time
+from langkeys.store.postgresql.values import shown_id, utc_time
 from langkeys.targets import Target
 
 PATIENCE = 10.0
@@ -88,19 +84,7 @@ class Database(BaseStore):
         if "apikey" not in columns:
             raise catalog.missing_tables(self._rows, self.location, is_empty=not columns)
         catalog.require_all_rows(hidden, self.location)
-        revisions = self._read_revisions(columns)
-        revision = revisions[0] if len(revisions) == 1 else None
-        self._generation = get_generation(columns, revision, self.location)
-        self._schema_problems = schema_problems(columns, revisions, self._generation)
-        if self._writable and (left := unfinished_tables(columns)):
-            raise StoreError(
-                f"{self.location} has {', '.join(left)} from an unfinished migration"
-                " of Langflow; nothing was written",
-                hint="restore the copy from before the upgrade, or let the server finish it",
-            )
-        for problem in self._schema_problems:
-            if problem != self._generation.note:  # the session shows the note
-                self._tell(f"{self.location}: {problem}", is_warning=True)
+        self._recognize(columns, self._read_revisions(columns), writable=self._writable)
 
     def _read_revisions(self, columns: dict[str, frozenset[str]]) -> list[str]:
         if "alembic_version" not in columns:
@@ -110,14 +94,6 @@ class Database(BaseStore):
     @property
     def location(self) -> str:
         return self._target.location
-
-    @property
-    def generation(self) -> Generation:
-        return self._generation
-
-    @property
-    def schema_problems(self) -> Sequence[str]:
-        return self._schema_problems
 
     @property
     def is_snapshot(self) -> bool:

@@ -1,32 +1,21 @@
 """Find the rows of presented API keys with their owners, and count uses."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property
 
-from langkeys.models import User
-from langkeys.store.key_columns import KEY_CELLS
+from langkeys.store.owned_keys import OwnedKeys
 from langkeys.store.postgresql.api_keys import IS_TOKEN, JOINED_OWNER, ApiKeyTable
 from langkeys.store.postgresql.database import PAGE_ROWS
 from langkeys.store.postgresql.users import UserTable
 from langkeys.store.postgresql.values import HEX_ID, stored_time
 from langkeys.store.records import OwnedKey
 
-USERS = 16_384
-"""The number of cached users, about 20 MB; the cache key is the whole row."""
 
-
-class KeyLookup(ApiKeyTable, UserTable):
+class KeyLookup(ApiKeyTable, UserTable, OwnedKeys):
     """The part of a store that looks up API keys."""
 
-    def owned_by_hash(self, key_hash: str) -> Sequence[OwnedKey]:
-        if not self._generation.has_key_hash:
-            return []
-        return self._owned(self._by_hash, key_hash)
-
-    def owned_stored_as(self, value: str) -> Sequence[OwnedKey]:
-        return self._owned(self._by_stored, value)
+    _mark = "%s"
 
     def rows_of_key(self, key_hash: str, stored: Collection[str]) -> Sequence[OwnedKey]:
         where, parameters = "k.api_key = ANY(%s::text[])", [list(stored)]
@@ -39,15 +28,6 @@ class KeyLookup(ApiKeyTable, UserTable):
 
     def unhashed_plaintexts(self) -> Iterator[Sequence[str]]:
         yield from self._stored_pages(f"NOT {IS_TOKEN.format('api_key')}", unhashed_only=True)
-
-    def repeated_hashes(self) -> Sequence[str]:
-        if not self._generation.has_key_hash:
-            return []
-        rows = self._rows(
-            "SELECT api_key_hash FROM apikey WHERE api_key_hash IS NOT NULL"
-            " GROUP BY api_key_hash HAVING count(*) > 1"
-        )
-        return [row[0] for row in rows]
 
     def key_tokens(self, *, unhashed_only: bool) -> Iterator[Sequence[str]]:
         yield from self._stored_pages(IS_TOKEN.format("api_key"), unhashed_only=unhashed_only)
@@ -83,26 +63,5 @@ class KeyLookup(ApiKeyTable, UserTable):
         return bool(counted)
 
     @cached_property
-    def _by_hash(self) -> str:
-        return f"{self._owned_select} WHERE k.api_key_hash = %s"
-
-    @cached_property
-    def _by_stored(self) -> str:
-        return f"{self._owned_select} WHERE k.api_key = %s"
-
-    @cached_property
     def _owned_select(self) -> str:
         return f"SELECT {self._key_columns}, {self._user_columns} FROM apikey k{JOINED_OWNER}"
-
-    @cached_property
-    def _read_user(self) -> Callable[[tuple[Any, ...]], User]:
-        # The cache key is the whole row, so a changed row is parsed again. One user may have many
-        # keys, and parsing a row takes as long as finding it.
-        return lru_cache(maxsize=USERS)(self._user)
-
-    def _owned(self, sql: str, value: str) -> list[OwnedKey]:
-        return [self._owned_key(row) for row in self._rows(sql, (value,))]
-
-    def _owned_key(self, row: Sequence[Any]) -> OwnedKey:
-        owner = None if row[KEY_CELLS] is None else self._read_user(tuple(row[KEY_CELLS:]))
-        return OwnedKey(self._api_key(row), owner)

@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from langkeys.models import User, UserSummary
+from langkeys.store.base import BadCellError
 from langkeys.store.changes import user_change, user_update
 from langkeys.store.postgresql.database import Database
 from langkeys.store.postgresql.values import (
     HEX_ID,
-    BadCellError,
     loaded_id,
     loaded_json,
     loaded_time,

@@ -11,16 +11,10 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from langkeys.store.base import BadCellError
+
 HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
 WITH_ZONE = "timestamp with time zone"
-
-
-class BadCellError(Exception):
-    """A cell contains a value that no server writes there."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
 
 
 @lru_cache(maxsize=64)  # many rows are written with the same times

@@ -7,11 +7,11 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import Variable
+from langkeys.store.base import BadCellError
 from langkeys.store.changes import unreadable_variable_deletion, variable_change
 from langkeys.store.postgresql.database import Database
 from langkeys.store.postgresql.values import (
     HEX_ID,
-    BadCellError,
     ids_only,
     loaded_id,
     loaded_json,

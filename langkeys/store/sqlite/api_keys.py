@@ -7,6 +7,7 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import FERNET_PREFIX, ApiKey
+from langkeys.store.base import BadCellError
 from langkeys.store.changes import (
     key_change,
     key_deletion,
@@ -20,7 +21,6 @@ from langkeys.store.records import Change, KeyFilter
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
     JOINED_OWNER,
-    BadCellError,
     loaded_id,
     loaded_reference,
     loaded_text,

@@ -12,13 +12,9 @@ from typing import Any, TypeVar
 from langkeys import failpoints
 from langkeys.errors import ConflictError, LangkeysError, StoreError, UnreadableRowError
 from langkeys.paths import absolute_path
-from langkeys.store.base import BaseStore
+from langkeys.store.base import BadCellError, BaseStore
 from langkeys.store.encrypted_columns import KNOWN_TABLES
 from langkeys.store.generations import (
-    Generation,
-    get_generation,
-    schema_problems,
-    unfinished_tables,
     unsupported_write_error,
 )
 from langkeys.store.records import Observation
@@ -35,7 +31,6 @@ from langkeys.store.sqlite.connections import (
     store_error,
 )
 from langkeys.store.sqlite.values import (
-    BadCellError,
     comparable_time,
     name_or_none,
     shown_cell,
@@ -125,33 +120,13 @@ class Database(BaseStore):
             deterministic=True,
         )
         self._columns = self._read_columns()
-        revisions = self._read_revisions()
-        revision = revisions[0] if len(revisions) == 1 else None
-        self._generation = get_generation(self._columns, revision, self.location)
+        self._recognize(self._columns, self._read_revisions(), writable=self._writable)
         if self._generation.delete_only:
             self._connection.set_authorizer(authorize_delete_only)
-        self._schema_problems = schema_problems(self._columns, revisions, self._generation)
-        if self._writable and (left := unfinished_tables(self._columns)):
-            raise StoreError(
-                f"{self.location} has {', '.join(left)} from an unfinished migration"
-                " of Langflow; nothing was written",
-                hint="restore the copy from before the upgrade, or let the server finish it",
-            )
-        for problem in self._schema_problems:
-            if problem != self._generation.note:  # the session shows the note
-                self._tell(f"{self.location}: {problem}", is_warning=True)
 
     @property
     def location(self) -> str:
         return str(self._path)
-
-    @property
-    def generation(self) -> Generation:
-        return self._generation
-
-    @property
-    def schema_problems(self) -> Sequence[str]:
-        return self._schema_problems
 
     @property
     def is_snapshot(self) -> bool:

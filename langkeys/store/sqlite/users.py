@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from langkeys.models import User, UserSummary
+from langkeys.store.base import BadCellError
 from langkeys.store.changes import user_change, user_update
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
-    BadCellError,
     loaded_id,
     loaded_text,
     loaded_text_or_none,

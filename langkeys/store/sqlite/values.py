@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from langkeys.models import parsed_id
+from langkeys.store.base import BadCellError
 from langkeys.times import parsed_iso
 
 HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
@@ -17,14 +18,6 @@ HEX_ID = re.compile("[0-9a-f]{32}").fullmatch
 
 _STORED_LENGTH = len("2026-01-31 12:34:56.123456")
 _USUAL = "????-??-?? ??:??:??.??????"
-
-
-class BadCellError(Exception):
-    """A cell contains a value that no server writes there."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
 
 
 @lru_cache(maxsize=64)  # many rows are written with the same times

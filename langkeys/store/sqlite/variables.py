@@ -7,11 +7,11 @@ from typing import Any
 
 from langkeys.errors import UnreadableRowError
 from langkeys.models import Variable
+from langkeys.store.base import BadCellError
 from langkeys.store.changes import unreadable_variable_deletion, variable_change
 from langkeys.store.records import Change
 from langkeys.store.sqlite.database import FIRST_ROW, PAGE_ROWS, Database
 from langkeys.store.sqlite.values import (
-    BadCellError,
     loaded_id,
     loaded_text,
     loaded_text_or_none,
