@@ -116,6 +116,14 @@ def site(empty_site: Site, make_database: Callable[[], Database]) -> Site:
 
 
 @pytest.fixture
+def server(site: Site) -> ServerDatabase:
+    """The site's database, in tests that run on PostgreSQL alone."""
+    found = site.database
+    assert isinstance(found, ServerDatabase)
+    return found
+
+
+@pytest.fixture
 def site_of(empty_site: Site, make_database: Callable[[Shape], Database]) -> Callable[[str], Site]:
     """Return a function that creates a site of a release, with the users for its AUTO_LOGIN."""
 

@@ -40,13 +40,6 @@ def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "call", call)
 
 
-@pytest.fixture
-def server(site: Site) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    return found
-
-
 def test_a_key_lives_and_ends(site: Site, server: ServerDatabase) -> None:
     made = site.call("api-key", "create", "--name", "ci", "--expires", "90d").done()
     key = made.stdout.strip()

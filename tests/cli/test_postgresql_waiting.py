@@ -14,7 +14,7 @@ from langkeys.errors import StoreError
 
 from ..support import own_postgresql, server_databases
 from ..support.own_postgresql import OwnCluster
-from ..support.proxies import Proxy, proxy
+from ..support.proxies import Proxy, proxied
 from ..support.server_databases import ServerDatabase
 from ..support.sites import Site
 
@@ -34,19 +34,15 @@ def engine_name() -> str:
 
 
 @pytest.fixture
-def server(site: Site, superuser: str) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    found.add_key(superuser, "ci")
-    return found
+def server(server: ServerDatabase, superuser: str) -> ServerDatabase:
+    server.add_key(superuser, "ci")
+    return server
 
 
 @pytest.fixture
 def network(site: Site, server: ServerDatabase) -> Iterator[Proxy]:
     """The proxy through which the site reaches its server."""
-    port = server.cluster.port
-    with proxy(port) as found:
-        site.settings["LANGFLOW_DATABASE_URL"] = server.url.replace(f":{port}/", f":{found.port}/")
+    with proxied(site, server) as found:
         yield found
 
 

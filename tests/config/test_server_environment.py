@@ -24,12 +24,10 @@ def engine_name() -> str:
 
 
 @pytest.fixture
-def server(site: Site) -> ServerDatabase:
+def server(site: Site, server: ServerDatabase) -> ServerDatabase:
     """A site whose URL has only the scheme."""
-    found = site.database
-    assert isinstance(found, ServerDatabase)
     site.settings["LANGFLOW_DATABASE_URL"] = "postgresql://"
-    return found
+    return server
 
 
 def lines(server: ServerDatabase, **changed: str) -> str:

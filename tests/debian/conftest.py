@@ -58,10 +58,3 @@ def _password_stays_unseen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         return result
 
     monkeypatch.setattr(site, "call", call)
-
-
-@pytest.fixture
-def server(site: Site) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    return found

@@ -21,13 +21,6 @@ def engine_name() -> str:
     return "postgresql"
 
 
-@pytest.fixture
-def server(site: Site) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    return found
-
-
 def script_with(words: str) -> Block:
     (found,) = [block for block in PAGE if block.language == "sh" and words in block.text]
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from ..support import server_vaults
-from ..support.proxies import Proxy, proxy
+from ..support.proxies import Proxy, proxied
 from ..support.server_vaults import RECOVER, ROTATE, ServerVault
 from ..support.sites import Site
 
@@ -33,10 +33,7 @@ def vault(site: Site, superuser: str) -> ServerVault:
 @pytest.fixture
 def network(vault: ServerVault) -> Iterator[Proxy]:
     """The proxy between the site and its server."""
-    port = vault.server.cluster.port
-    with proxy(port) as found:
-        url = vault.server.url.replace(f":{port}/", f":{found.port}/")
-        vault.site.settings["LANGFLOW_DATABASE_URL"] = url
+    with proxied(vault.site, vault.server) as found:
         yield found
 
 

@@ -20,13 +20,6 @@ def engine_name() -> str:
 
 
 @pytest.fixture
-def server(site: Site) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    return found
-
-
-@pytest.fixture
 def gateway(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[LangflowStore]:
     for name, text in {**site.settings, "LANGFLOW_CONFIG_DIR": str(site.folder)}.items():
         monkeypatch.setenv(name, text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..support import own_postgresql, server_databases, server_vaults
-from ..support.proxies import Proxy, proxy
+from ..support.proxies import Proxy, proxied
 from ..support.samples import SECRET_KEY
 from ..support.server_databases import ServerDatabase
 from ..support.server_vaults import RECOVER, ROTATE, ServerVault
@@ -35,10 +35,7 @@ def vault(site: Site, superuser: str) -> ServerVault:
 @pytest.fixture
 def network(vault: ServerVault) -> Iterator[Proxy]:
     """The proxy between the site and its server."""
-    port = vault.server.cluster.port
-    with proxy(port) as found:
-        url = vault.server.url.replace(f":{port}/", f":{found.port}/")
-        vault.site.settings["LANGFLOW_DATABASE_URL"] = url
+    with proxied(vault.site, vault.server) as found:
         yield found
 
 

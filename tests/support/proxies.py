@@ -7,6 +7,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from .server_databases import ServerDatabase
+from .sites import Site
+
 _COMMIT = b"COMMIT\0"
 
 
@@ -90,9 +93,11 @@ def _end(end: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def proxy(port: int) -> Iterator[Proxy]:
-    """Yield a running proxy for the server at this local port."""
+def proxied(site: Site, server: ServerDatabase) -> Iterator[Proxy]:
+    """Yield a running proxy between a site and its server."""
+    port = server.cluster.port
     found = Proxy(port)
+    site.settings["LANGFLOW_DATABASE_URL"] = server.url.replace(f":{port}/", f":{found.port}/")
     try:
         yield found
     finally:
