@@ -113,4 +113,4 @@ EXPECTED = {
     "1.12.8": _1_12_1,
     "1.13.0": _1_13,
 }
-"""By the version of langflow-base."""
+"""The expectations, by version of langflow-base."""
