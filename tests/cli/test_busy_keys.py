@@ -1,4 +1,4 @@
-"""Commands on API keys that a server counts uses of meanwhile."""
+"""Commands on API keys whose uses a server counts at the same time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.every_engine
 
 
 def use_at_each_change(database: Database) -> None:
-    """Have each change of an API key followed by a use, as by a server that waited for its row."""
+    """Add a trigger that counts a use after each change of a key, like a server that waited."""
     if isinstance(database, ServerDatabase):
         database.rows(
             "CREATE FUNCTION use() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"

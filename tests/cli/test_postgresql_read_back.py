@@ -1,4 +1,4 @@
-"""What is said where a write on PostgreSQL cannot be read back through a second connection."""
+"""Messages if a write on PostgreSQL cannot be read back through a second connection."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def server(site: Site, superuser: str) -> Iterator[ServerDatabase]:
 
 
 def content(server: ServerDatabase) -> str:
-    """Return what is stored, also while only administrators may connect."""
+    """Return the content of the tables, even if only administrators may connect."""
     tables = ("user", "apikey", "variable")
     name = server.name
     return repr(

@@ -1,4 +1,4 @@
-"""What a role on PostgreSQL may not see or do is said, and what would help."""
+"""Errors and hints if a role on PostgreSQL lacks rights, or cannot see all rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triggers and columns of others on PostgreSQL: nothing is said to be done that was not."""
+"""Foreign triggers and columns on PostgreSQL: langkeys only reports changes that were made."""
 
 from __future__ import annotations
 

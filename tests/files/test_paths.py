@@ -13,7 +13,7 @@ from ..support.sites import Site
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with ``real/deep`` and a link to it that is named ``link``."""
+    """The working folder, with the folder ``real/deep``, and ``link``, a symbolic link to it."""
     folder = tmp_path.resolve()
     (folder / "real" / "deep").mkdir(parents=True)
     (folder / "link").symlink_to(folder / "real" / "deep")

@@ -1,4 +1,4 @@
-# A key of alice's of which only the beginning has been seen.
+# A leaked key of alice, of which only the beginning is known.
 langkeys -q init
 langkeys -q user create alice --random > alice-password
 printf 'sk-Vq7hT2mK%035d' 0 > laptop-key
