@@ -276,7 +276,10 @@ class Database(BaseStore):
         if self._in_transaction:
             yield
             return
-        self._begin(f"BEGIN READ ONLY; SET LOCAL lock_timeout = {self._lock_milliseconds}")
+        self._begin(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
+            f" SET LOCAL lock_timeout = {self._lock_milliseconds}"
+        )
         self._in_transaction = True
         try:
             yield

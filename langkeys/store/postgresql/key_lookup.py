@@ -56,7 +56,9 @@ class KeyLookup(ApiKeyTable, UserTable, OwnedKeys):
         # If the connection is lost, this is retried: a use may be counted twice, but is never
         # missed.
         counted = self._rows(
-            "UPDATE apikey SET total_uses = total_uses + 1, last_used_at = %s WHERE id = %s"
+            # Otherwise a role's default may make a use fail because of another one meanwhile.
+            "SET LOCAL transaction_isolation = 'read committed';"
+            " UPDATE apikey SET total_uses = total_uses + 1, last_used_at = %s WHERE id = %s"
             " RETURNING 1",
             (stored_time(moment), key_id),
         )
