@@ -84,3 +84,12 @@ def test_a_user_that_only_reads_by_default_is_told_of_that_setting(
     result = site.call("api-key", "revoke", "ci", "--yes")
     result.failed(6, "is read-only", "nothing was written", "default_transaction_read_only")
     site.call("api-key", "list").done()
+
+
+def test_doctor_notes_a_schema_that_every_role_may_create_functions_in(
+    site: Site, server: ServerDatabase
+) -> None:
+    words = "every role may create functions in the schema public"
+    assert words not in site.call("doctor").done().stdout
+    server.cluster.rows("GRANT CREATE ON SCHEMA public TO PUBLIC", database=server.name)
+    assert words in site.call("doctor").done().stdout

@@ -59,8 +59,27 @@ class ServerState(Cells):
                 )
             )
         found += self._missing_rights(str(user))
+        found += self._open_schemas(str(user))
         found.append(Observation("note", self._connected()))
         return found
+
+    def _open_schemas(self, user: str) -> list[Observation]:
+        # A function or an operator there with a closer match than PostgreSQL's own is called
+        # instead, with the rights of the caller: of langkeys and of the server.
+        rows = self._rows(
+            "SELECT DISTINCT quote_ident(n.nspname::text) FROM pg_namespace n,"
+            " aclexplode(n.nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE'"
+            " AND n.nspname = ANY(current_schemas(false)) ORDER BY 1"
+        )
+        return [
+            Observation(
+                "note",
+                f"every role may create functions in the schema {schema}, and so run commands as"
+                f" {user}",
+                f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
+            )
+            for (schema,) in rows
+        ]
 
     def _missing_rights(self, user: str) -> list[Observation]:
         missing = [
