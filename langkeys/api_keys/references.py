@@ -173,10 +173,19 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
                 left_out.append((key, newer))
     if not working:
         return [key for key, _ in left_out]
-    for key, newer in left_out:
+    if len(left_out) == 1:
+        ((key, newer),) = left_out
         note(
             f"API key {dashed(key.id)} ({name}) is left out: it was already replaced"
             f" by {dashed(newer.id)} and is in its grace period"
+        )
+    elif left_out:
+        more = len(left_out) - MAX_CANDIDATES
+        note(
+            f"{len(left_out)} API keys named {name!r} are left out: they were already replaced and"
+            " are in their grace period:"
+            f" {', '.join(dashed(key.id) for key, _ in left_out[:MAX_CANDIDATES])}"
+            f"{f' and {more} more' if more > 0 else ''}"
         )
     return working
 

@@ -78,6 +78,34 @@ def test_what_lives_on_in_its_grace_is_left_out_and_that_is_said(
     assert (third["replaces"], third["expires_at"]) == (old.dashed, None)
 
 
+@pytest.mark.parametrize("count", [2, 12])
+def test_several_in_their_grace_are_one_note(
+    call: Run, database: Database, superuser: str, count: int
+) -> None:
+    for number in range(count):
+        database.add_key(superuser, f"ci-{number}", created_at=ago(days=100))
+    call(*NIGHTLY).done()
+    (said,) = [line for line in call(*NIGHTLY).done().stderr.splitlines() if "left out" in line]
+    assert said.startswith(f"note: left out: {count} API keys that were already replaced")
+    assert said.count("(ci-") == min(count, 10)
+    assert ("and 2 more" in said) == (count == 12)
+
+
+def test_several_of_one_name_in_their_grace_are_one_note(
+    call: Run, database: Database, superuser: str
+) -> None:
+    first = database.add_key(superuser, "ci", created_at=ago(days=100))
+    second = call("api-key", "rotate", "ci", "--grace", "7d", "--json").done().json()
+    third = call("api-key", "rotate", "ci", "--grace", "7d", "--json").done().json()
+    assert third["replaces"] == second["id"]
+    result = call("api-key", "rotate", "ci", "--dry-run").done()
+    assert [row[0] for row in result.rows] == [third["id"]]
+    (said,) = [line for line in result.stderr.splitlines() if "left out" in line]
+    assert said.startswith("note: 2 API keys named 'ci' are left out")
+    assert first.dashed in said
+    assert second["id"] in said
+
+
 @pytest.mark.parametrize("arguments", [NIGHTLY, ("api-key", "rotate", "--user", "alice", "--all")])
 def test_a_filter_that_matches_nothing_is_done(
     call: Run, database: Database, superuser: str, arguments: tuple[str, ...]

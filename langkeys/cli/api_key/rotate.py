@@ -12,7 +12,7 @@ import typer
 from langkeys.api_keys import rotation
 from langkeys.api_keys.ending import WholeKey
 from langkeys.api_keys.lifecycle import require_expiry
-from langkeys.api_keys.rotation import Expires, Replacement
+from langkeys.api_keys.rotation import Expires, Replacement, Selection
 from langkeys.cli import prompts
 from langkeys.cli.api_key.replacements import deliver_replacements, say_rotated, warn_of_leftovers
 from langkeys.cli.api_key.selected import require_yes_for_acting, resolved_keys, rows_of
@@ -42,7 +42,7 @@ from langkeys.cli.options import (
 )
 from langkeys.cli.output import Output
 from langkeys.cli.present.api_keys import show_masked_keys
-from langkeys.errors import LangkeysError, UsageError
+from langkeys.errors import MAX_CANDIDATES, LangkeysError, UsageError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
 from langkeys.times import now, parsed_expiry, parsed_span
@@ -251,11 +251,24 @@ def _selected(
         created_before=None if age is None else now() - age,
         grace=grace,
     )
-    for row, reason, is_expected in selection.left_out:
-        (session.note if is_expected else session.warn)(
-            f"left out: API key {row_named(row)} {reason}"
-        )
+    _report_left_out(session, selection)
     return selection.keys
+
+
+def _report_left_out(session: Session, selection: Selection) -> None:
+    in_grace = [row for row, _, is_expected in selection.left_out if is_expected]
+    for row, reason, is_expected in selection.left_out:
+        if not is_expected:
+            session.warn(f"left out: API key {row_named(row)} {reason}")
+        elif len(in_grace) == 1:
+            session.note(f"left out: API key {row_named(row)} {reason}")
+    if len(in_grace) > 1:
+        more = len(in_grace) - MAX_CANDIDATES
+        session.note(
+            f"left out: {plural_keys(in_grace)} that were already replaced and are in their grace"
+            f" period: {', '.join(map(row_named, in_grace[:MAX_CANDIDATES]))}"
+            f"{f' and {more} more' if more > 0 else ''}"
+        )
 
 
 def _is_array(refs: list[str] | None, replacements: Sequence[Replacement]) -> bool:
