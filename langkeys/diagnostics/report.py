@@ -17,7 +17,7 @@ from langkeys.authentication import (
     require_superuser,
     superuser_at_risk,
 )
-from langkeys.config import locations
+from langkeys.config import locations, rotation_files
 from langkeys.config.env_file import conflict_warning
 from langkeys.config.known_settings import ENV_FILE, KNOWN
 from langkeys.config.settings import Settings
@@ -140,8 +140,8 @@ def examine(settings: Settings, sources: Sources) -> Report:
         )
     if generation.note and generation.note not in store.schema_problems:
         report.add("database", "note", generation.note)
-    if locations.find_rotation_journal(settings) is None:
-        others = locations.other_rotation_journals(settings)
+    if rotation_files.find_rotation_journal(settings) is None:
+        others = rotation_files.other_rotation_journals(settings)
         if journal := find_journal(others, store):
             _unfinished(report, journal)
     checks: tuple[tuple[str, Callable[[], None]], ...] = (
@@ -232,7 +232,7 @@ def _unfinished(report: Report, journal: Path) -> None:
 def _secret_key(report: Report, settings: Settings, sources: Sources) -> None:
     section = "secret key"
     try:
-        _unfinished(report, locations.rotation_journal(settings))
+        _unfinished(report, rotation_files.rotation_journal(settings))
         found = locations.find_secret_key(settings)
         if found is None:
             report.add(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langkeys.authentication import Acting, require_superuser
-from langkeys.config import locations
+from langkeys.config import locations, rotation_files
 from langkeys.crypto.hashes import fingerprint, new_secret_key
 from langkeys.errors import (
     ConfigError,
@@ -114,8 +114,8 @@ def plan_rotation(
     keys = (old.cipher, *(key.cipher for key in older), new_cipher)
     return RotationPlan(
         database=locations.database(session.settings).target,
-        journal=locations.rotation_journal(session.settings),
-        backup_base=locations.backup_base(session.settings),
+        journal=rotation_files.rotation_journal(session.settings),
+        backup_base=rotation_files.backup_base(session.settings),
         old=old.text,
         new=new,
         old_fingerprint=old.fingerprint,

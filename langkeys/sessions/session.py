@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from langkeys.api_keys.finder import KeyFinder, find_hash
 from langkeys.api_keys.verification import Judge, Verifier
 from langkeys.authentication import Acting, authenticate, require_superuser
-from langkeys.config import locations
+from langkeys.config import locations, rotation_files
 from langkeys.config.env_file import conflict_warning
 from langkeys.config.settings import Settings
 from langkeys.crypto.hashes import api_key_hash, fingerprint
@@ -216,8 +216,8 @@ class Session:
 
     def _find_rotation_journal(self) -> Path | None:
         """Return the journal of a rotation of this database, by whatever URL it was started."""
-        journal = locations.find_rotation_journal(self.settings)
-        others = [] if journal else locations.other_rotation_journals(self.settings)
+        journal = rotation_files.find_rotation_journal(self.settings)
+        others = [] if journal else rotation_files.other_rotation_journals(self.settings)
         if others:
             from langkeys.secret_key.journal import find_journal
 
@@ -245,15 +245,9 @@ class Session:
     @cached_property
     def cipher(self) -> "Cipher":
         """The cipher with the current secret key; SecretKeyError if there is no usable key."""
-        from langkeys.crypto.cipher import Cipher
+        from langkeys.sessions.ciphers import open_cipher
 
-        secret_key = locations.get_secret_key(self.settings)
-        return Cipher(
-            secret_key.text,
-            source=secret_key.source,
-            short_keys_by_prng=self._uses_prng(secret_key.text),
-            pads_always=self.generation.pads_always,
-        )
+        return open_cipher(locations.get_secret_key(self.settings), self._opened_store)
 
     @cached_property
     def reading_cipher(self) -> "Cipher":
@@ -268,17 +262,6 @@ class Session:
             from langkeys.crypto.cipher import UnavailableCipher
 
             return UnavailableCipher(error)
-
-    def _uses_prng(self, secret_key: str) -> bool:
-        uses_prng = self.generation.short_keys_by_prng
-        if uses_prng is None:
-            # Two releases have the same revision; stored values show which of them wrote the
-            # database.
-            from langkeys.crypto.cipher import decrypts_by_prng
-
-            values = (value.value for value in self._opened_store.sample_of_encrypted_values())
-            uses_prng = decrypts_by_prng(secret_key, values)
-        return uses_prng
 
     @cached_property
     def acting(self) -> Acting:

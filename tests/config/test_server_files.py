@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from langkeys.config import locations
+from langkeys.config import rotation_files
 from langkeys.config.settings import Settings
 
 NAMES = (
@@ -25,7 +25,7 @@ URLS = (*(f"postgresql://u@h/{quote(name, safe='')}" for name in NAMES), *PLACES
 
 
 def journal(folder: Path, url: str, **environment: str) -> Path:
-    return locations.rotation_journal(
+    return rotation_files.rotation_journal(
         Settings(
             environ={
                 "LANGFLOW_DATABASE_URL": url, "LANGFLOW_CONFIG_DIR": str(folder), **environment,
