@@ -49,6 +49,20 @@ def test_hidden_rows_are_not_taken_for_missing_ones(
     assert "BYPASSRLS" in result.stderr
 
 
+def test_hidden_rows_of_other_tables_stop_only_what_reads_all_tables(
+    site: Site, server: ServerDatabase
+) -> None:
+    server.rows("ALTER TABLE message ENABLE ROW LEVEL SECURITY")
+    server.rows("ALTER TABLE message FORCE ROW LEVEL SECURITY")
+    site.call("api-key", "list").done()
+    site.call("api-key", "revoke", "ci", "--yes").done()
+    for line in (
+        ("secret-key", "check"),
+        ("secret-key", "rotate", "--yes", "--new-key-file", "new"),
+    ):
+        site.call(*line).failed(6, "row-level security may hide rows", "(message)")
+
+
 def test_hidden_rows_are_a_problem_for_doctor(site: Site, server: ServerDatabase) -> None:
     server.rows("ALTER TABLE message ENABLE ROW LEVEL SECURITY")
     site.call("doctor").done()  # the owner is exempt

@@ -6,6 +6,9 @@ from typing import Any
 from langkeys.errors import NoTablesError, StoreError
 from langkeys.store.encrypted_columns import KNOWN_TABLES
 
+ADMINISTERED = frozenset(("apikey", "user", "variable", "alembic_version"))
+"""The tables that every command may read."""
+
 Rows = Callable[..., list[Any]]
 """Runs a statement, and returns its rows."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from langkeys.errors import StoreError
 from langkeys.models import FERNET_PREFIX
 from langkeys.store.encrypted_columns import KINDS, find_row_columns
+from langkeys.store.postgresql.catalog import require_all_rows
 from langkeys.store.postgresql.database import Database
 from langkeys.store.postgresql.sql import quoted
 from langkeys.store.records import Cell
@@ -66,6 +67,7 @@ class Cells(Database):
 
     @cached_property
     def _text_tables(self) -> list[_Table]:
+        require_all_rows(self._hidden, self.location)
         rows = self._rows(
             "SELECT c.relname, CASE WHEN c.reltuples > 0 THEN c.reltuples"
             " ELSE pg_relation_size(c.oid) / 100 END::bigint, a.attname,"

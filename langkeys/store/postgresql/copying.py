@@ -13,6 +13,7 @@ from langkeys.files.new import publish_new
 from langkeys.files.staged import sync_folder
 from langkeys.paths import absolute_path
 from langkeys.store.postgresql.calls import SLOW_SECONDS, interruptible
+from langkeys.store.postgresql.catalog import require_all_rows
 from langkeys.store.postgresql.connections import answers, connection_parameters, silence_error
 from langkeys.store.postgresql.database import Database
 from langkeys.store.postgresql.refusals import refusal
@@ -37,6 +38,8 @@ class Copying(Database):
         self, path: Path, progress: Callable[[int, int], None], *, with_indexes: bool = True
     ) -> None:
         del with_indexes  # a dump contains no indexes; pg_restore creates them
+        # pg_dump would refuse, too, without a hint.
+        require_all_rows(self._hidden, self.location)
         path = absolute_path(path)
         dump, restore = _client(_DUMP), _client(_RESTORE)
         if path.exists() or path.is_symlink():

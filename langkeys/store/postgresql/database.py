@@ -79,11 +79,11 @@ class Database(BaseStore):
                 " was written",
                 hint="use the URL of the primary",
             )
-        self._types, hidden = catalog.read_types(self._rows)
+        self._types, self._hidden = catalog.read_types(self._rows)
         columns = {table: frozenset(types) for table, types in self._types.items()}
         if "apikey" not in columns:
             raise catalog.missing_tables(self._rows, self.location, is_empty=not columns)
-        catalog.require_all_rows(hidden, self.location)
+        catalog.require_all_rows(self._hidden & catalog.ADMINISTERED, self.location)
         self._recognize(columns, self._read_revisions(columns), writable=self._writable)
 
     def _read_revisions(self, columns: dict[str, frozenset[str]]) -> list[str]:
