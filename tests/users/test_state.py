@@ -186,3 +186,12 @@ def test_a_change_that_does_not_read_back_is_a_failure(
         pytest.raises(FailedError, match="was not stored as written"),
     ):
         change(writable, "second", {"is_active": False})
+
+
+def test_another_flag_that_is_changed_meanwhile_is_no_failure(
+    writable: Store, database: Database, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demoted = f"UPDATE user SET is_superuser = false WHERE id = '{second}'"
+    with undo_before_read_back(writable, monkeypatch, database, demoted):
+        change(writable, "second", {"is_active": False})
+    assert not get_user(writable, "second").is_active
