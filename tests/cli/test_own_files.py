@@ -8,7 +8,7 @@ from ..support.sites import Site
 
 OWN = [
     "langflow.db", "langflow.db-wal", "langflow.db-shm", "langflow.db-journal", ".env",
-    "config/secret_key", "langkeys-audit.jsonl", "link-to-the-database",
+    "config/secret_key", "langkeys-audit.jsonl", "trail.jsonl", "link-to-the-database",
     ".secret_key.langkeys-rotation", "value-of-a-setting",
 ]  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_nothing_is_written_over_it(
     site.write_env("LANGFLOW_SUPERUSER_FILE=value-of-a-setting\n")
     site.settings |= {
         "LANGFLOW_CONFIG_DIR": str(folder / "config"),
-        "LANGKEYS_AUDIT_LOG": str(folder / "langkeys-audit.jsonl"),
+        "LANGKEYS_AUDIT_LOG": str(folder / "trail.jsonl"),
     }
     site.settings.pop("LANGFLOW_SUPERUSER")
     site.call("api-key", "list").done()
@@ -44,7 +44,7 @@ def test_nothing_is_written_over_it(
     keys = site.database.content()
     site.call(*line, own).failed(5, own.rpartition("/")[2])
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    after.pop(folder / "langkeys-audit.jsonl", None)
+    after.pop(folder / "trail.jsonl", None)
     assert after == before
     assert site.database.content() == keys
 

@@ -88,7 +88,8 @@ def test_a_replaced_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "key"
     path.touch()
     path.chmod(mode)
-    assert not put(path).narrowed
+    staged = put(path)
+    assert (staged.narrowed, staged.warnings) == (False, [])
     assert mode_of(path) == mode
 
 
@@ -97,7 +98,9 @@ def test_a_replaced_file_that_others_could_read_is_narrowed(tmp_path: Path, mode
     path = tmp_path / "key"
     path.touch()
     path.chmod(mode)
-    assert put(path).narrowed
+    staged = put(path)
+    assert staged.narrowed
+    assert staged.warnings == [f"{path} was readable by others; its mode is now 0600"]
     assert mode_of(path) == 0o600
 
 
