@@ -14,7 +14,7 @@ import pytest
 
 from .support import vault
 from .support.databases import Database, SampleKey
-from .support.samples import assert_no_secret, hash_of
+from .support.samples import assert_no_secret, hash_of, new_api_key
 from .support.sites import Result, Site
 
 Call = Callable[..., Result]
@@ -196,6 +196,20 @@ def test_ensure_does_not_bring_back_a_key_that_was_revoked(
     call(*ensure).failed(5, "according to the audit trail")
     file.unlink()
     call(*ensure).done()
+
+
+def test_where_the_log_cannot_be_read_ensure_warns_unless_a_setting_names_it(
+    call: Call, site: Site, database: Database
+) -> None:
+    (log := site.folder / "config" / "langkeys-audit.jsonl").mkdir(parents=True)
+    (site.folder / "key").write_text(new_api_key())
+    ensure = ("api-key", "ensure", "app", "--value-file", "key")
+    call(*ensure, LANGKEYS_AUDIT_LOG=str(log)).failed(1, f"cannot read the audit log {log}: ")
+    assert database.key_ids() == []
+    done = call(*ensure, LANGFLOW_CONFIG_DIR=str(log.parent)).done()
+    said = "langkeys cannot see from it whether the key was revoked before"
+    assert f"warning: cannot read the audit log {log}: Is a directory: {said}" in done.stderr
+    assert len(database.key_ids()) == 1
 
 
 def test_ensure_knows_a_revocation_whose_commit_failed_for_none(

@@ -101,6 +101,20 @@ def test_a_key_is_written_in_each_format_and_known_again(declared: Declared, for
     assert declared.out() == value
 
 
+def test_a_given_key_that_a_server_refuses_is_a_conflict(
+    declared: Declared, superuser: str
+) -> None:
+    key = declared.database.add_key(superuser, "app", expires_at=ago(days=1))
+    keys(declared, "{app: {value_from: {file: given}}}", given=key.plaintext)
+    said = "users.administrator.api_keys.app: a server refuses this API key: it is expired"
+    declared.apply().failed(5, said)
+    keys(declared, "{app: {value_from: {file: given}, expires_at: never}}", given=key.plaintext)
+    assert declared.apply().done().rows[0][0] == "change"
+    declared.database.rows("UPDATE apikey SET is_active = ?", (False,))
+    keys(declared, "{app: {value_from: {file: given}}}", given=key.plaintext)
+    declared.apply().failed(5, said.replace("expired", "inactive"))
+
+
 def test_a_key_is_renewed_before_its_end_and_the_old_one_has_its_grace(declared: Declared) -> None:
     keys(declared, "{app: {expires: 90d, renew_before: 14d, grace: 1h, write_to: {file: out/key}}}")
     declared.apply().done()

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from langkeys.crypto.cipher import Cipher
+from langkeys.crypto.cipher import Cipher, UnavailableCipher
 from langkeys.crypto.hashes import fingerprint, new_secret_key
 from langkeys.errors import SecretKeyError
 
@@ -209,6 +209,15 @@ def test_a_fingerprint_shows_nothing_of_the_secret() -> None:
     # A plain hash could be looked up in a list of hashed passwords.
     for name in ("md5", "sha1", "sha256", "sha512"):
         assert not hashlib.new(name, b"hunter2").hexdigest().startswith(found)
+
+
+def test_where_there_is_no_secret_key_nothing_is_encrypted_and_nothing_opens() -> None:
+    error = SecretKeyError("the secret key is missing")
+    unavailable = UnavailableCipher(error)
+    with pytest.raises(SecretKeyError) as caught:
+        unavailable.encrypt("plaintext")
+    assert caught.value is error
+    assert unavailable.find_plaintext(Cipher(SECRET_KEY, source="test").encrypt("x")) is None
 
 
 def test_a_cipher_shows_nothing_in_a_repr() -> None:

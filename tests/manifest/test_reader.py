@@ -124,6 +124,7 @@ WRONG_FIELDS = {
     "a word where text is due": ("name: off", "name: yes, no, on, off, y and n must be quoted"),
     "a number where text is due": ("name: 5", "name: expected text, not a number: quote it"),
     "null where text is due": ("name:", "name: expected text, not nothing"),
+    "text where a list is due": ("complete: users", "complete: expected a list, not text"),
     "null where a map is due": ("users:", "users: expected a map, not nothing"),
     "a bad span": ("users: {a: {api_keys: {k: {expires: 90}}}}", "expires: expected text, not a"),
     "a span without unit": ('users: {a: {api_keys: {k: {expires: "90"}}}}', "expires: not a span"),

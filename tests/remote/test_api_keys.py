@@ -123,6 +123,16 @@ def test_where_nothing_can_be_looked_up_any_more_that_is_said(deployment: Deploy
         creation.create(deployment.server(), "ci")
 
 
+def test_a_new_key_that_the_server_does_not_list_is_an_error(deployment: Deployment) -> None:
+    listed = type(deployment.langflow)._listed
+    deployment.langflow._listed = (  # type: ignore[method-assign]
+        lambda item: listed(deployment.langflow, item) | {"id": deployment.key.id}
+    )
+    server = deployment.server()
+    with pytest.raises(FailedError, match=f"is not among those that {server.location} lists"):
+        creation.create(server, "ci")
+
+
 def test_an_answer_to_a_new_key_that_is_none_counts_as_lost(deployment: Deployment) -> None:
     def bad_gateway(method: str, _: str) -> None:
         if method == "POST":
