@@ -133,8 +133,8 @@ def test_a_log_that_is_left_alone_is_never_passed_over(
 
 
 @pytest.fixture
-def snapshot(site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
-    """A store that is read as an immutable file: opening it normally fails, as on such a mount."""
+def mount(key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let opening the database normally fail, as on a read-only mount."""
     prepare = database_module.Database._prepare
 
     def unable(self: database_module.Database, **named: object) -> None:
@@ -143,6 +143,11 @@ def snapshot(site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> Ite
         prepare(self, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(database_module.Database, "_prepare", unable)
+
+
+@pytest.fixture
+def snapshot(site: Site, mount: None) -> Iterator[SqliteStore]:
+    """A store that is read as an immutable file."""
     with closing(SqliteStore(site.database.path)) as store:
         assert store.is_snapshot
         yield store
@@ -151,6 +156,12 @@ def snapshot(site: Site, key: SampleKey, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_a_snapshot_reads_while_nothing_changes(snapshot: SqliteStore, key: SampleKey) -> None:
     assert snapshot.find_api_key(key.id) is not None
     assert [cell for page in snapshot.cells(lambda _: None) for cell in page]
+
+
+def test_what_is_no_database_of_langflow_is_no_snapshot_either(site: Site, mount: None) -> None:
+    site.database.rows("DROP TABLE apikey")
+    with pytest.raises(StoreError, match="it has no table apikey"):
+        SqliteStore(site.database.path)
 
 
 @pytest.mark.parametrize("change", ["wal", "journal", "size", "time", "replaced", "gone"])
