@@ -132,7 +132,7 @@ def test_keys_that_run_together_in_a_value_file_are_refused(
 ) -> None:
     (site.folder / "key").write_text(new_api_key() + new_api_key())
     call("api-key", "ensure", "app", "--value-file", "key").failed(
-        2, "several API keys in one line"
+        2, f"error: {site.folder / 'key'} holds several API keys in one line\n"
     )
     assert database.key_ids() == []
 
