@@ -62,7 +62,7 @@ def apply(
     ] = MAX_REMOVALS,
     expect: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Do nothing if the plan has another id than this."),
+        typer.Option(metavar="ID", help="Do nothing unless the plan has this id."),
     ] = None,
     wait: Annotated[
         str | None,
@@ -76,12 +76,13 @@ def apply(
         bool, typer.Option("--schema", help="Print the JSON Schema of manifests, for editors.")
     ] = False,
 ) -> None:
-    """Bring users, API keys and variables to what a file declares.
+    """Make users, API keys and variables match a file.
 
-    Only what the file names is touched. All changes are stored in one transaction; then new keys
-    are written to their files, and only after that the keys they replace end. The command can be
-    run any number of times, and by several processes at once. It asks before something is removed,
-    deactivated, demoted or renewed without a grace. Columns: those of plan.
+    Only what the file names is changed. All changes are stored in one transaction; then new keys
+    are written to their files. Only after that are the replaced keys revoked or set to expire. The
+    command can be run any number of times, and by several processes at once. It asks before it
+    removes, deactivates or demotes anything, or renews a key without a grace period. Piped columns:
+    those of plan.
 
     \b
     Examples:

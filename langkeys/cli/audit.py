@@ -57,7 +57,9 @@ def audit(
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only this command: 'api-key revoke', api-key, revoke."),
+        typer.Option(
+            metavar="NAME", help="Only this command, such as 'api-key revoke', api-key or revoke."
+        ),
     ] = None,
     key: Annotated[
         str | None,
@@ -83,7 +85,7 @@ def audit(
 
     Only entries of this database are shown, unless --all-databases is given. Needs no
     authentication: anyone who can read the file can read the trail. user is the Langflow user who
-    acted, system_user who that was on this machine. outcome is done, refused or failed. {columns}
+    acted, system_user the account on this machine. outcome is done, refused or failed. {columns}
 
     \b
     Examples:

@@ -45,7 +45,8 @@ Files = Annotated[
     ),
 ]
 Prune = Annotated[
-    bool, typer.Option("--prune", help="Remove what a complete list in the file does not have.")
+    bool,
+    typer.Option("--prune", help="Remove what is not in a list that the file marks as complete."),
 ]
 ExitCode = Annotated[
     bool,

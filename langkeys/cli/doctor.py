@@ -28,8 +28,8 @@ def doctor(context: typer.Context) -> None:
     Shows every setting and its source (secrets as a fingerprint), the database and what its
     Langflow version supports, the acting user, who could call the server without a key, file modes
     and keys at risk. It also tries to decrypt every encrypted value. Exit {failed} if a problem is
-    found. The first line is the verdict. Piped columns: section, level (problem, note or ok;
-    setting for a setting), message, hint.
+    found. The first line is the verdict: the number of problems and notes. Piped columns: section,
+    level (problem, note or ok; setting for a setting), message, hint.
 
     \b
     Examples:

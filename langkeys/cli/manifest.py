@@ -36,11 +36,12 @@ def manifest(
         bool, typer.Option("--reveal", help="Include the values of Generic variables.")
     ] = False,
 ) -> None:
-    """Print what is stored as a file for plan and apply.
+    """Print the stored users, API keys and variables as a file for plan and apply.
 
-    There is no secret in it: a Credential's value is taken from an environment variable of its name
-    where there is one, or else left alone. API keys that the server makes itself are left out.
-    Planned at once, the file shows no change. The output is YAML, or JSON with --json.
+    The file contains no secret. apply takes the value of a Credential from the environment variable
+    of the same name, and does not change the value if there is none. API keys that the server
+    creates for itself are left out. plan finds nothing to change right after this command. The
+    output is YAML, or JSON with --json.
 
     \b
     Examples:

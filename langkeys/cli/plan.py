@@ -27,9 +27,10 @@ def plan(
     prune: Prune = False,
     exit_code: ExitCode = False,
 ) -> None:
-    """Show what apply would change to get to what a file declares.
+    """Show what apply would change to match a file.
 
-    Nothing is written. Secrets are compared and never shown. The plan's id is for apply --expect.
+    Nothing is written. Secrets are compared, but never shown. Pass the plan's id to apply --expect
+    to apply exactly this plan.
     Piped columns: action (add, change, renew, deliver or remove), kind (user, variable or api_key),
     username, name, fields, detail.
 

@@ -114,12 +114,18 @@ def secret_lines(what: str) -> list[str]:
 def secret_from_stdin(what: str) -> str:
     """Read one secret from stdin, or ask for it; drop one trailing newline."""
     if is_interactive():
-        text = hidden(what[:1].upper() + what[1:]) or ""
+        text = hidden(_prompt_for(what)) or ""
     else:
         text = without_newline(_stdin_text(what))
     if not text:
         raise UsageError(f"{what}: no input")
     return text
+
+
+def _prompt_for(what: str) -> str:
+    """Return the prompt for ``the value of X`` or ``a password``: ``Value of X``, ``Password``."""
+    noun = what.removeprefix("the ").removeprefix("a ")
+    return noun[:1].upper() + noun[1:]
 
 
 def _stdin_text(what: str, *, most: int = MAX_BYTES) -> str:
@@ -143,7 +149,7 @@ def exact_text(path: Path, what: str) -> str:
     if str(path) != "-":
         source, content = str(path), read_bytes(path, what)
     elif is_interactive():
-        return hidden(what[:1].upper() + what[1:]) or ""
+        return hidden(_prompt_for(what)) or ""
     else:
         source, content = "stdin", stdin_bytes(what)
     try:

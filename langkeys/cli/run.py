@@ -43,13 +43,13 @@ def run(
 ) -> None:
     """Run a program with the Credential variables of the acting user, or of --user.
 
-    The variables are added to the process environment, not to that of .env, and override what it
-    already has. Without --only, only variables with a credential-like name are added: those that
-    Langflow itself imports, and NAME_KEY, NAME_TOKEN, NAME_SECRET, NAME_PASSWORD and the like. A
-    warning lists what is left out: other names, names that Langflow or langkeys reads, names that
-    control how programs run (GIT_*, LD_*, CARGO_* and the like), and values that cannot be
-    decrypted. langkeys' own secrets (LANGKEYS_API_KEY, the superuser's password, the secret key)
-    are removed from the environment.
+    The variables are added to the process environment, and override variables of the same name
+    there. The .env file is not added to it. Without --only, only variables with a credential-like
+    name are added: those that Langflow itself imports, and NAME_KEY, NAME_TOKEN, NAME_SECRET,
+    NAME_PASSWORD and the like. A warning lists what is left out: other names, names that Langflow
+    or langkeys reads, names that control how programs run (GIT_*, LD_*, CARGO_* and the like), and
+    values that cannot be decrypted. langkeys' own secrets (LANGKEYS_API_KEY, the superuser's
+    password, the secret key) are removed from the environment.
 
     langkeys replaces itself with the program: stdin, signals and the exit status are the program's
     own. Exit {command_not_found} if the program does not exist, exit {command_not_run} if it

@@ -45,13 +45,14 @@ def whoami(
 ) -> None:
     """Show the acting user, or the user of an API key.
 
-    With an API key: show its user, or exit {invalid_key} with the reason. The JSON of the error has
-    it as reason: unknown, expired, inactive, owner inactive, duplicate, undecryptable, or refused
-    by the server. The answer is that of a server of the database's Langflow version.
+    With an API key, show the key's user, or exit {invalid_key} with the reason: unknown, expired,
+    inactive, owner inactive, duplicate, undecryptable, or refused by the server. In JSON the error
+    has it as reason. The answer is what a server of the database's Langflow version would say.
+    Nothing is written, and no use of the key is counted.
+
     With --url or --remote a live server is asked, with that key, LANGKEYS_API_KEY or
-    LANGFLOW_API_KEY; a key from stdin or a file is also looked up in the database, if there is one,
-    and a warning says if the server does not use that database. Nothing is written and no use of
-    the key is counted; a live server counts one.
+    LANGFLOW_API_KEY; the server counts it as a use. A key from stdin or a file is also looked up in
+    the database, if there is one, and a warning says if the server does not use that database.
 
     Piped columns: id, username, is_active, is_superuser, API key id, API key name.
 

@@ -52,6 +52,23 @@ def test_a_password_is_asked_for_with_json(asking: Site) -> None:
     assert json.loads(terminal.stdout)["username"] == "administrator"
 
 
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        (("user", "create", "alice", "--password-file", "-"), "\nPassword: "),
+        (("variable", "set", "TOKEN", "--value-file", "-"), "\nValue of TOKEN: "),
+    ],
+)
+def test_a_secret_from_stdin_is_asked_for_by_its_name(
+    site: Site, line: tuple[str, ...], prompt: str
+) -> None:
+    with Terminal(site, *line) as terminal:
+        terminal.expect(prompt.strip())
+        assert f"\n{terminal.text}".endswith(prompt)
+        terminal.send(f"{PASSWORD}\n")
+        terminal.finish()
+
+
 def test_a_password_is_taken_whole(asking: Site, database: Database) -> None:
     for answer in (f" {PASSWORD}", f"{PASSWORD} ", PASSWORD.upper()):
         with Terminal(asking, "whoami") as terminal:

@@ -169,7 +169,7 @@ def test_a_person_sees_that_a_stored_value_is_replaced(
 ) -> None:
     database.add_variable(superuser, "TOKEN", encrypted("x"))
     with Terminal(ending, "variable", "set", "TOKEN") as terminal:
-        terminal.expect("Value of TOKEN, instead of the stored one: ")
+        terminal.expect("Value of TOKEN (replaces the stored value): ")
         terminal.send("y\n")
         terminal.finish()
 

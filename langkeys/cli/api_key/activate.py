@@ -16,7 +16,7 @@ def activate(
 ) -> None:
     """Activate a deactivated API key.
 
-    Exit {unsupported} on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead.
+    Exit {unsupported} on Langflow 1.5 to 1.9, where servers also accept inactive keys.
     Piped columns: those of list.
 
     \b

@@ -70,9 +70,9 @@ def create(
     """Create an API key. Existing keys are never removed.
 
     The key is printed once. In a pipe it is printed alone: KEY=$(langkeys api-key). If it cannot be
-    delivered (closed pipe, full disk), it is rolled back. A FILE with one key has no newline at its
-    end, like a mounted secret; several keys are written one a line. A k8s-secret is a JSON manifest
-    with one key.
+    delivered (closed pipe, full disk), it is removed again. A FILE with one key has no newline at
+    its end, like a mounted secret; several keys are written one a line. A k8s-secret is a JSON
+    manifest with one key.
 
     \b
     Examples:

@@ -17,7 +17,8 @@ def deactivate(
 ) -> None:
     """Deactivate an API key until it is activated again.
 
-    Exit {unsupported} on Langflow 1.5 to 1.9, where servers ignore it: revoke the key instead.
+    Exit {unsupported} on Langflow 1.5 to 1.9, where servers also accept inactive keys: revoke the
+    key instead.
     On a terminal the command asks first; --yes skips the question. Piped columns: those of list.
 
     \b

@@ -35,8 +35,8 @@ def ensure(
         Path,
         typer.Option(
             metavar="FILE",
-            help="The file that holds the key. If it is missing, it is created with the "
-            "stored key, or else with a new one (0600).",
+            help="The file that holds the key. A missing file is created (0600), with the "
+            "stored key or else with a new one.",
         ),
     ],
     user: UserOption = None,
@@ -52,15 +52,15 @@ def ensure(
     ] = False,
     new: Annotated[
         bool,
-        typer.Option("--new", help="If FILE is missing, create a new key, whatever is stored."),
+        typer.Option("--new", help="If FILE is missing, always create a new key."),
     ] = False,
     yes: Yes = False,
 ) -> None:
     """Make sure that the key in a file works and is named NAME; for start-up scripts.
 
     The command can be run any number of times, and by several processes at once. If FILE is missing
-    and the user has exactly one working key named NAME, that key is written to it again; otherwise
-    it is created with a new key. A key that is expired, inactive, previously revoked (according to
+    and the user has exactly one working key named NAME, that key is written to FILE again;
+    otherwise FILE gets a new key. A key that is expired, inactive, previously revoked (according to
     the audit trail) or owned by another user is not restored (exit {conflict}). On a terminal the
     command asks before --replace revokes keys that work. Piped columns: those of list.
 

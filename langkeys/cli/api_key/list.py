@@ -61,7 +61,8 @@ def list_(
         typer.Option(metavar="SPAN", help="Only keys that expire within this time (14d)."),
     ] = None,
     expired: Annotated[
-        bool, typer.Option("--expired", help="Only keys that have expired, inactive ones too.")
+        bool,
+        typer.Option("--expired", help="Only keys that have expired, including inactive ones."),
     ] = False,
     sort: Sort = None,
     limit: Limit = None,
@@ -69,8 +70,8 @@ def list_(
 ) -> None:
     """List API keys, oldest first. Default: the acting user's keys.
 
-    Only keys that match every filter given are listed: what prune or rotate would do with the same
-    filters can be seen here first.
+    Only keys that match every filter are listed. To see first which keys prune or rotate would
+    change, use the same filters here.
 
     {columns} api_key is the masked key; it is empty if the key cannot be decrypted.
 

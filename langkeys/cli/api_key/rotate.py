@@ -106,13 +106,14 @@ def rotate(
 ) -> None:
     """Replace API keys with new ones of the same name, owner and lifetime.
 
-    The new key is stored, then delivered (to stdout, FILE or DIR). Only after that, the old key is
-    deleted in all of its rows, or with --grace set to expire after SPAN. After a crash in between,
+    The new key is stored, then delivered (to stdout, FILE or DIR). Only after that is the old key
+    deleted in all of its rows or, with --grace, set to expire after SPAN. After a crash in between,
     both keys work. A name means the working key of that name, if there is only one. Keys that have
     already been replaced and are in their grace period are skipped by --all, --older-than and a
-    name, so the command can run every night; if no key is left to rotate, exit {done}. An existing
-    FILE is replaced. On a terminal the command asks before it replaces several keys without a grace
-    period. The key that langkeys itself authenticates with is only replaced with --yes.
+    name, so the command can run every night. If no key needs to be rotated, exit {done}. An
+    existing FILE is replaced. On a terminal the command asks before it replaces several keys
+    without a grace period. The key that langkeys itself authenticates with is only replaced with
+    --yes.
 
     \b
     Examples:

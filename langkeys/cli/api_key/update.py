@@ -35,7 +35,7 @@ def update(
 ) -> None:
     """Change an API key's name or expiry. The key itself stays the same.
 
-    On a terminal the command asks before a key that works gets an earlier expiry. Piped columns:
+    On a terminal the command asks before it gives a working key an earlier expiry. Piped columns:
     those of list.
 
     \b

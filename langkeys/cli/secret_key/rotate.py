@@ -44,8 +44,7 @@ def rotate(
         list[str] | None,
         typer.Option(
             metavar="ROLE",
-            help="On PostgreSQL: go on beside sessions of ROLE, a monitor's for example;"
-            " repeatable.",
+            help="On PostgreSQL: allow open sessions of ROLE, such as a monitor's; repeatable.",
         ),
     ] = None,
     yes: Yes = False,
@@ -55,10 +54,10 @@ def rotate(
 
     Either all values are re-encrypted or none. Every value is read back with the new key before the
     commit; then the new key replaces the old one in the secret_key file, the .env file, or both.
-    Before that, the database and its old key are copied to a backup next to it, on PostgreSQL to
-    the config folder. After a crash, the
-    next langkeys command that writes completes or undoes the rotation. Sessions end; API keys keep
-    working. If the key is set in the process environment, --new-key-file is required.
+    Before that, the database and the old key are backed up next to the database or, on PostgreSQL,
+    in the config folder. After a crash, the next langkeys command that writes completes or undoes
+    the rotation. Users must log in again; API keys keep working. If the key is set in the process
+    environment, --new-key-file is required.
 
     Piped columns: table, column, values re-encrypted.
 

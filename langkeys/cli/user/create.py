@@ -46,7 +46,7 @@ def create(
     creates the user's first project at their first login.
 
     With --if-missing, for start-up scripts, an existing user of that name is shown and not changed.
-    JSON then has changed: whether a user was created.
+    In JSON, changed then says whether a user was created.
 
     Piped columns: with --random only the password, otherwise those of list.
 

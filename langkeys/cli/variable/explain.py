@@ -41,7 +41,7 @@ def explain(
 
     Piped columns, one line: name, wins (tweak, stored, environment or none), what it hides
     (separated by commas), type, default_fields (separated by commas), opens, kept_at_restart,
-    falls_back (whether the server takes a name that is not stored from its environment). JSON:
+    falls_back (whether the server looks for a name that is not stored in its environment). JSON:
     name, user_id, username, wins, hides, stored (the object of list, with value null; null if not
     stored), rows (how many variables have that name), kept_at_restart, falls_back, environment
     (where it is set), reasons (the sentences).

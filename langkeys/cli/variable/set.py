@@ -162,5 +162,5 @@ def _value(
             f"no value given for {name}, and no terminal to ask for one",
             hint="use --value-file FILE, --value-file - for stdin, or --from-env",
         )
-    replaces = ", instead of the stored one" if is_stored() else ""
+    replaces = " (replaces the stored value)" if is_stored() else ""
     return prompts.hidden(f"Value of {name}{replaces}") or ""
