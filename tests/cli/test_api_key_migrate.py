@@ -76,8 +76,10 @@ def test_before_1_8_the_preferred_form_is_plaintext(
     site = site_of(release)
     owner = str(site.database.rows("SELECT id FROM user")[0][0])
     key = site.database.add_key(owner, at_rest="fernet")
-    site.call("api-key", "migrate").done()
+    migrated = site.call("api-key", "migrate").done()
+    assert [row[3] for row in migrated.rows] == ["decrypted"]
     assert site.database.rows("SELECT api_key FROM apikey") == [(key.plaintext,)]
+    assert site.call("api-key", "migrate").done().rows == []
 
 
 def test_values_of_the_old_derivation_of_a_short_secret_key_are_encrypted_anew(

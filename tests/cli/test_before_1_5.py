@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 import langkeys
+from langkeys.errors import UnsupportedError
+from langkeys.store.protocol import KeyFilter
+from langkeys.times import now
 
-from ..support import databases
-from ..support.databases import SHAPES, Database
+from ..support import databases, stores
+from ..support.databases import SHAPES, Database, Shape
 from ..support.samples import SECRET_KEY
 from ..support.sites import Site
 
@@ -103,6 +107,14 @@ def test_what_would_write_is_refused(old: Site, arguments: tuple[str, ...]) -> N
     assert not (old.folder / "key").exists()
 
 
+def test_a_manifest_with_a_new_user_leaves_no_password_behind(old: Site) -> None:
+    (old.folder / "m.yaml").write_text(
+        "version: 1\nusers: {alice: {password_to: {file: password}}}\n"
+    )
+    old.call("apply", "-f", "m.yaml", "--yes").failed(2, "where langkeys")
+    assert not (old.folder / "password").exists()
+
+
 def test_the_library_verifies_and_counts_and_revokes(
     old: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,3 +135,39 @@ def test_doctor_says_that_auto_login_opens_everything(old: Site, skip: str | Non
     said = " ".join(one["message"] for one in document["findings"] if one["section"] == "access")
     assert "requests without a key run flows" in said
     assert "LANGFLOW_SKIP_AUTH_AUTO_LOGIN lets" not in said
+
+
+@pytest.mark.every_engine
+def test_a_store_refuses_each_write_but_a_deletion(
+    make_database: Callable[[Shape], Database], engine_name: str
+) -> None:
+    database = make_database(replace(SHAPES["1.5"], release="1.4", revision=HEADS["1.4"]))
+    owner = database.add_user("langflow")
+    database.add_key(owner, "ci")
+    with stores.opened(database, writable=True) as store:
+        (key,) = store.api_keys(KeyFilter(now=now()))
+        new = key._replace(id="b" * 32, name="new", stored="sk-new")
+        for write in (
+            lambda: store.insert_api_keys([new]),
+            lambda: store.update_api_key(key._replace(name="renamed")),
+            lambda: store.replace_stored([(key, key._replace(stored="sk-other"))]),
+        ):
+            with pytest.raises(UnsupportedError, match=r"Langflow 1\.4"), store.transaction():
+                write()
+        with store.transaction():
+            assert store.delete_api_keys([key.id]) == 1
+    assert database.key_ids() == []
+
+
+@pytest.mark.every_engine
+@pytest.mark.parametrize("release", ["1.5", "1.7"])
+def test_a_store_without_expiries_updates_a_key(
+    make_database: Callable[[Shape], Database], engine_name: str, release: str
+) -> None:
+    database = make_database(SHAPES[release])
+    database.add_key(database.add_user("langflow"), "ci")
+    with stores.opened(database, writable=True) as store:
+        (key,) = store.api_keys(KeyFilter(now=now()))
+        with store.transaction():
+            assert store.update_api_key(key._replace(name="renamed"))
+        assert [key.name for key in store.api_keys(KeyFilter(now=now()))] == ["renamed"]

@@ -88,6 +88,53 @@ def test_names_that_no_manifest_can_hold_are_left_out_with_a_warning(declared: D
     assert secret not in result.stdout
 
 
+def test_a_new_generic_variable_with_an_encrypted_value_is_refused(declared: Declared) -> None:
+    declared.database.add_user("alice", is_superuser=False)
+    variable = "{type: Generic, value_from: {file: p}}"
+    declared.write(f"users: {{alice: {{variables: {{A: {variable}}}}}}}", p="gAAAAA-of-another")
+    declared.apply().failed(2, "users.alice.variables.A: looks like an encrypted value")
+
+
+def test_keys_that_are_revoked_are_not_told_as_not_listed_too(declared: Declared) -> None:
+    alice = declared.database.add_user("alice", is_superuser=False)
+    for name in ("one", "two"):
+        declared.database.add_key(alice, name)
+    declared.write("users: {alice: {revoke_keys: true, complete: [api_keys]}}")
+    found = declared.apply("--json").done().json()
+    assert [change["name"] for change in found["changes"]] == ["one", "two"]
+    assert found["not_listed"] == []
+    assert declared.database.key_ids() == []
+
+
+def test_a_key_that_is_changed_is_not_counted_as_kept(declared: Declared) -> None:
+    alice = declared.database.add_user("alice", is_superuser=False)
+    declared.database.add_key(alice, "app")
+    declared.write("users: {alice: {api_keys: {app: {is_active: false}}}}")
+    first = declared.apply("--json").done().json()["summary"]
+    again = declared.apply("--json").done().json()["summary"]
+    assert again["kept"] == first["kept"] + 1
+
+
+def test_what_another_run_has_applied_meanwhile_is_not_in_the_audit_log_twice(
+    declared: Declared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = declared.database.add_user("alice", is_superuser=False)
+    declared.database.add_key(alice, "app")
+    declared.write("users: {alice: {api_keys: {app: {is_active: false}}}}")
+    others = iter([lambda: declared.apply().done()])
+
+    def meanwhile(*arguments: object) -> None:
+        for other in others:
+            other()
+
+    monkeypatch.setattr("langkeys.manifest.apply.require_writable", meanwhile)
+    assert declared.apply().done().rows == []
+    entries = declared.site.call("audit", "--json").done().json()
+    assert [change["action"] for entry in entries for change in entry["changes"]] == [
+        "apply", "update"
+    ]  # fmt: skip
+
+
 def test_a_new_variable_with_a_value_in_its_name_is_refused(declared: Declared) -> None:
     declared.database.add_user("alice", is_superuser=False)
     declared.write("users: {alice: {variables: {A=B: {value_from: {file: p}}}}}", p=new_key())

@@ -27,6 +27,16 @@ def test_revoked_by_any_row_a_key_goes_with_all_of_them(
     assert database.key_ids() == []
 
 
+def test_a_row_that_cannot_be_read_is_revoked_by_its_name(
+    gateway: LangflowStore, database: Database, superuser: str
+) -> None:
+    good = database.add_key(superuser, "good")
+    database.add_key(superuser, "odd")
+    database.rows("UPDATE apikey SET created_at = 'no time' WHERE name = 'odd'")
+    assert gateway.api_keys.revoke("odd") == ()
+    assert database.key_ids() == [good.id]
+
+
 def test_rotated_a_key_ends_in_all_rows(
     gateway: LangflowStore, database: Database, superuser: str
 ) -> None:

@@ -57,6 +57,13 @@ def test_an_address_that_cannot_be_asked_is_a_usage_error_that_names_its_source(
     assert "secret-of-mine" not in f"{caught.value.message}{caught.value.hint}"
 
 
+@pytest.mark.parametrize("character", [" ", "\t", "\n", "\0", "\x1f", "\x7f"])
+def test_a_space_or_control_character_is_named_as_the_reason(character: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed_address(f"http://host/a{character}b", "LANGFLOW_URL")
+    assert caught.value.message == "LANGFLOW_URL has a space or control character in its URL"
+
+
 @pytest.mark.parametrize(
     ("host", "is_loopback"),
     [

@@ -64,6 +64,16 @@ def test_a_token_is_replaced_where_it_stands_and_not_a_byte_around_it(
     assert content in view
 
 
+@pytest.mark.parametrize(("starts", "is_found"), [(1, True), (7, True), (8, False), (20, False)])
+def test_a_token_is_found_behind_a_few_false_starts_in_one_run(starts: int, is_found: bool) -> None:
+    token = OLD.encrypt_content(b"content", at=1_700_000_000).rstrip(b"=")
+    text = b"gAAAAAx" * starts + token
+    reader = Reader([OLD], new=NEW)
+    new, _ = reader.read(cell(text))
+    assert (new != text) is is_found
+    assert reader.decrypted_by == [0] * is_found
+
+
 @given(st.text("gA_-=x1 ", max_size=300))
 def test_what_only_looks_like_a_token_stays(text: str) -> None:
     new, _ = Reader([OLD], new=NEW).read(cell(text.encode()))
