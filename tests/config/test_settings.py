@@ -48,6 +48,19 @@ def test_the_env_file_goes_before_the_default_and_is_the_source() -> None:
     assert source_of(settings, "LANGFLOW_SUPERUSER") == str(Path(".env").absolute())
 
 
+def test_another_spelling_of_the_database_url_is_ignored_with_a_warning() -> None:
+    name = "langflow_database_url"
+    settings = settings_of(
+        environ={name: "sqlite:///a.db", "LANGFLOW_DATABASE_URL": "sqlite:///b.db"}
+    )
+    assert settings.warnings == [
+        f"{name} is ignored: servers only read LANGFLOW_DATABASE_URL in that spelling"
+    ]
+    found = settings.find("LANGFLOW_DATABASE_URL")
+    assert found is not None
+    assert found.text == "sqlite:///b.db"
+
+
 def test_a_default_is_named_as_such() -> None:
     settings = settings_of()
     value = settings.find("LANGFLOW_SUPERUSER")

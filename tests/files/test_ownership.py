@@ -209,6 +209,19 @@ def test_a_pipe_into_which_nothing_comes_is_given_up(
         os.close(writing)
 
 
+def test_reading_leaves_no_file_open(folder: Path) -> None:
+    path = put(folder / "secret")
+    (folder / "large").write_bytes(b"x" * (MAX_BYTES + 1))
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208 - numbers, not paths
+    for _ in range(3):
+        assert read_secret(path, "a secret") == SECRET
+        with pytest.raises(FailedError):
+            read_bytes(folder / "large", "a secret")
+        with pytest.raises(FailedError):
+            read_bytes(folder, "a secret")
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+
+
 def test_a_large_file_is_not_taken_into_memory(folder: Path) -> None:
     with (folder / "large").open("wb") as large:
         large.truncate(1 << 40)
