@@ -89,7 +89,7 @@ def _generation(generation: Generation) -> dict[str, Any]:
 
 
 def _rows(report: Report) -> Iterator[findings.Row]:
-    yield from findings.rows(report.findings, _place(report))
+    yield from findings.rows(report.findings, _place(report), is_open=report.is_open)
     for setting in report.settings:
         if setting.value is not None:
             yield ("settings", "setting", f"{setting.name}={setting.value}", setting.source)
@@ -101,7 +101,9 @@ def _place(report: Report) -> str | None:
 
 
 def _show(out: Output, report: Report) -> None:
-    lines = list(findings.sentences(report.findings, _place(report), out.width))
+    lines = list(
+        findings.sentences(report.findings, _place(report), out.width, is_open=report.is_open)
+    )
     lines.append("")
     if report.generation is not None:
         lines += wrapped(_abilities(report.generation), out.width)

@@ -77,6 +77,8 @@ class Report:
     acting: Acting | None = None
     has_cause: bool = False
     """Whether the first finding explains the others, and so is shown before the settings."""
+    is_open: bool = False
+    """Whether a server logs in anybody who can reach it."""
 
     @property
     def is_sound(self) -> bool:
@@ -325,6 +327,7 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
             f"LANGFLOW_AUTO_LOGIN is false{whose}: a password or an API key is needed",
         )
     else:
+        report.is_open = True
         user = settings.superuser if generation.auto_login_is_named else DEFAULT_SUPERUSER
         report.add(
             section,

@@ -31,6 +31,7 @@ def at_terminal(site: Site, code: int, columns: int = 80) -> list[str]:
 def test_the_first_line_is_the_verdict(
     site: Site, database: Database, superuser: str, problems: int
 ) -> None:
+    site.settings |= {"LANGFLOW_AUTO_LOGIN": "false", "LANGFLOW_SUPERUSER_PASSWORD": PASSWORD}
     database.add_key(superuser, "fine")
     for number in range(problems):
         database.add_key(superuser, f"closed {number}", secret_key=OTHER_SECRET_KEY)
@@ -55,6 +56,28 @@ def test_one_note_is_one_thing_to_know_and_none_is_not_counted() -> None:
     note, fine = Finding("database", "note", "it is a copy"), Finding("acting", "ok", "by key")
     assert verdict([note, fine], "in x.db") == "no problem found in x.db, 1 thing to know"
     assert verdict([fine], None) == "no problem found"
+
+
+@pytest.mark.parametrize(
+    ("problems", "said"),
+    [
+        (0, "no problem found in {}, but anybody who can reach the server gets in without a key; "),
+        (1, "1 problem found in {}, and anybody who can reach the server gets in without a key; "),
+    ],
+)
+def test_the_verdict_says_that_anybody_gets_in(
+    site: Site, database: Database, superuser: str, problems: int, said: str
+) -> None:
+    site.settings["LANGFLOW_AUTO_LOGIN"] = "true"
+    database.add_key(superuser, "fine")
+    for _ in range(problems):
+        database.add_key(superuser, "closed", secret_key=OTHER_SECRET_KEY)
+    result = site.call("doctor")
+    known = sum(row[1] == "note" for row in result.rows)
+    verdict = f"{said.format(database.path)}{known} things to know"
+    assert result.code == (1 if problems else 0)
+    assert result.rows[0][2] == verdict
+    assert at_terminal(site, result.code)[0] == verdict
 
 
 def test_each_note_about_keys_and_settings_says_what_can_be_done(

@@ -34,16 +34,23 @@ class Finding(Protocol):
         """The next step."""
 
 
-def verdict(findings: Sequence[Finding], where: str | None) -> str:
+def verdict(findings: Sequence[Finding], where: str | None, *, is_open: bool = False) -> str:
     """Return the verdict, such as ``no problem found in /srv/langflow.db, 2 things to know``.
 
-    ``where`` is ``in DATABASE`` or ``at URL``.
+    ``where`` is ``in DATABASE`` or ``at URL``. With ``is_open``, anybody who can reach the server
+    gets in.
     """
     problems = sum(finding.level == "problem" for finding in findings)
     found = counted(problems, "problem") if problems else "no problem"
     notes = sum(finding.level == "note" for finding in findings)
-    known = f", {counted(notes, 'thing')} to know" if notes else ""
-    return f"{found} found{'' if where is None else f' {where}'}{known}"
+    known = f"{counted(notes, 'thing')} to know" if notes else ""
+    said = f"{found} found{'' if where is None else f' {where}'}"
+    if is_open:
+        said += (
+            f", {'and' if problems else 'but'} anybody who can reach the server gets in"
+            " without a key"
+        )
+    return f"{said}{'; ' if is_open else ', '}{known}" if known else said
 
 
 def ordered(findings: Sequence[Finding]) -> list[Finding]:
@@ -52,10 +59,10 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: levels.index(finding.level))
 
 
-def rows(findings: Sequence[Finding], where: str | None) -> Iterator[Row]:
+def rows(findings: Sequence[Finding], where: str | None, *, is_open: bool = False) -> Iterator[Row]:
     """Yield the lines for a pipe, starting with the verdict."""
     level = "problem" if any(finding.level == "problem" for finding in findings) else "ok"
-    yield ("verdict", level, verdict(findings, where), None)
+    yield ("verdict", level, verdict(findings, where, is_open=is_open), None)
     for finding in ordered(findings):
         yield (finding.section, finding.level, finding.message, finding.hint)
 
@@ -75,9 +82,11 @@ def count_text(name: str, number: int) -> str:
     return counted(number, name.removesuffix("s"))
 
 
-def sentences(findings: Sequence[Finding], where: str | None, width: int | None) -> Iterator[str]:
+def sentences(
+    findings: Sequence[Finding], where: str | None, width: int | None, *, is_open: bool = False
+) -> Iterator[str]:
     """Yield the lines for a terminal of this width; the verdict is the first line."""
-    yield visible(verdict(findings, where))
+    yield visible(verdict(findings, where, is_open=is_open))
     for finding in ordered(findings):
         said = f"{MARKS[finding.level]}  {finding.section}: {finding.message}"
         yield from wrapped(visible(said), width, _INDENT)
