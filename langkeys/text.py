@@ -134,3 +134,10 @@ def listed(names: Sequence[str]) -> str:
     """Join names: ``a, b``; behind the first ten ``and 5 more``."""
     more = len(names) - MAX_LISTED
     return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def shell_word(text: str) -> str:
+    """Quote a text for a command line in a hint if a shell would change it."""
+    import shlex  # only errors and notes need it
+
+    return shlex.quote(text)

@@ -9,7 +9,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import SecretKeyError
 from langkeys.models import EncryptedValue, dashed
 from langkeys.store.protocol import KeyFilter, Store
-from langkeys.text import agreeing, counted
+from langkeys.text import agreeing, counted, listed, shell_word
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -195,54 +195,62 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
             "problem",
             f"{counted(inactive, 'key', 'are')} marked inactive, but Langflow"
             f" {generation.release} accepts them",
-            "revoke them; to see them: langkeys api-key list --status inactive --all-users",
+            f"revoke {_them(inactive)}; to see {_them(inactive)}:"
+            " langkeys api-key list --status inactive --all-users",
         )
     _note_worth_knowing(report, settings, store)
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
 
 
 def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> None:
     """Note which keys have an inactive owner, never expire, are not used, or open everything."""
     moment = now()
-    superusers, inactive = set[str](), set[str]()
+    superusers, inactive = set[str](), dict[str, str]()
     for summary in store.users():
         user = summary.user
         if not user.is_active:
-            inactive.add(user.id)
+            inactive[user.id] = user.username
         elif user.is_superuser:
             superusers.add(user.id)
-    of_inactive = lasting = unused = powerful = 0
+    of_inactive, owners = 0, dict[str, None]()
+    lasting = unused = powerful = 0
     unused_since = moment - UNUSED_FOR
     for key in store.api_keys(KeyFilter(now=moment, status="active")):
         if key.user_id in inactive:
             of_inactive += 1
+            owners[inactive[key.user_id]] = None
             if store.generation.honours_owner_state:
                 continue  # no server accepts it
         lasting += key.expires_at is None
         unused += (key.last_used_at or key.created_at) <= unused_since
         powerful += key.user_id in superusers
-    listed = "to see them: langkeys api-key list --all-users --status active"
+    command = "langkeys api-key list --all-users --status active"
     section = "API keys"
     if of_inactive:
-        few = of_inactive == 1
+        named = listed([repr(name) for name in owners])
         meaning = (
-            f": servers refuse {'it' if few else 'them'}"
+            f": servers refuse {_them(of_inactive)}"
             if store.generation.honours_owner_state
-            else f", but Langflow {store.generation.release} still lets {'it' if few else 'them'}"
+            else f", but Langflow {store.generation.release} still lets {_them(of_inactive)}"
             " run flows"
         )
         report.add(
             section,
             "note",
-            f"{counted(of_inactive, 'key', 'belong')} to"
-            f" {'an inactive user' if few else 'inactive users'}{meaning}",
-            listed,
+            f"{counted(of_inactive, 'key', 'belong')} to the inactive"
+            f" {'user' if len(owners) == 1 else 'users'} {named}{meaning}",
+            f"to see {_them(of_inactive)}: langkeys api-key list --user"
+            f" {shell_word(next(iter(owners))) if len(owners) == 1 else 'USER'}",
         )
     if lasting and store.generation.has_key_expiry:
         report.add(
             section,
             "note",
             f"{counted(lasting, 'key')} never {agreeing('expire', lasting)}",
-            f"{listed} --sort -expires_at",
+            f"to see {_them(lasting)}, last in the list: {command} --sort expires_at",
         )
     if unused:
         days = UNUSED_FOR.days
@@ -258,7 +266,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
                 section,
                 "note",
                 f"{counted(unused, 'key', 'were')} not used for {days} days",
-                f"{listed} --unused-for {days}d",
+                f"to see {_them(unused)}: {command} --unused-for {days}d",
             )
         else:
             report.add(section, "note", "no use of any key was ever counted")

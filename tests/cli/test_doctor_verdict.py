@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,11 @@ Call = Callable[..., Result]
 def notes(site: Site, **settings: str) -> list[str]:
     found = site.call("doctor", "--json", **settings).done().json()["findings"]
     return [f["message"] for f in found if (f["section"], f["level"]) == ("API keys", "note")]
+
+
+def hints_of_inactive(site: Site) -> list[str]:
+    found = site.call("doctor", "--json").done().json()["findings"]
+    return [finding["hint"] for finding in found if "inactive user" in finding["message"]]
 
 
 def at_terminal(site: Site, code: int, columns: int = 80) -> list[str]:
@@ -142,6 +148,7 @@ def test_it_says_which_keys_never_expire_are_unused_or_open_everything(
         if f["section"] == "API keys" and "api-key list" in (f["hint"] or "")
     }
     listed = [[row[1] for row in site.call(*hint.split()).done().rows] for hint in sorted(hints)]
+    assert listed[0][-2:] == ["lasting", "older"]
     assert listed[1] == ["old", "older"]
 
 
@@ -160,12 +167,29 @@ def test_keys_of_inactive_users_are_counted(
     site.database.add_key(alice, expires_at=ahead(days=9) if release == "1.13" else None)
     if release == "1.13":
         site.database.add_key(alice, is_active=False)
-    assert notes(site)[0] == f"1 key belongs to an inactive user{meaning.format('it')}"
+    assert notes(site)[0] == f"1 key belongs to the inactive user 'alice'{meaning.format('it')}"
+    (hint,) = hints_of_inactive(site)
+    assert hint == "to see it: langkeys api-key list --user alice"
     site.database.add_key(alice, created_at=ago(days=100))
     said = notes(site)
-    assert said[0] == f"2 keys belong to inactive users{meaning.format('them')}"
+    assert said[0] == f"2 keys belong to the inactive user 'alice'{meaning.format('them')}"
     if release == "1.13":
         assert len(said) == 1
+
+
+def test_inactive_users_with_keys_are_named(site: Site, database: Database) -> None:
+    bob_ray = database.add_user("bob ray", is_superuser=False, is_active=False)
+    database.add_user("keyless", is_superuser=False, is_active=False)
+    database.add_key(bob_ray, "laptop")
+    (hint,) = hints_of_inactive(site)
+    assert hint == "to see it: langkeys api-key list --user 'bob ray'"
+    (row,) = site.call(*shlex.split(hint.partition("langkeys ")[2])).done().rows
+    assert row[1] == "laptop"
+    database.add_key(database.add_user("carol", is_superuser=False, is_active=False))
+    assert notes(site) == [
+        "2 keys belong to the inactive users 'bob ray', 'carol': servers refuse them"
+    ]
+    assert hints_of_inactive(site) == ["to see them: langkeys api-key list --user USER"]
 
 
 def test_keys_whose_use_nobody_counts_are_not_called_unused(site: Site, database: Database) -> None:
