@@ -16,6 +16,9 @@ from langkeys.cli.options import (
     write_page,
 )
 
+IMPLIED = "langkeys.implied"
+"""In ``meta`` of a context if its command was not named, but is the default of its group."""
+
 
 def context_of(parent: Any, command: Any, name: str) -> Any:
     """Return a context for a subcommand, without parsing anything."""
@@ -88,6 +91,7 @@ class Group(TyperGroup):
             if self.default is not None and args and starts_with_option(args):
                 args = [self.default, *args]
         elif self.default is not None and names_no_command(args):
+            ctx.meta[IMPLIED] = True
             args = [self.default, *args]
         elif not args:
             args = ["--help"]

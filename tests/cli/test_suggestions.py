@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from langkeys.cli.help import suggestions
+from langkeys.cli.help.topics import TOPICS
 
 from ..support.commands import command_named, paths
 from ..support.sites import Result
@@ -88,6 +89,22 @@ def hint(call: Call, *arguments: str) -> str:
 )
 def test_a_command_that_is_meant_is_suggested(call: Call, typed: str, meant: str) -> None:
     assert hint(call, *typed.split()).startswith(f"hint: did you mean {meant}? see langkeys ")
+
+
+@pytest.mark.parametrize("path", paths())
+def test_help_refuses_a_word_after_a_command(call: Call, path: str) -> None:
+    for more in ("now", path.split()[-1], "list"):
+        said = call("help", *path.split(), more).failed(2).stderr
+        assert said == (
+            f"error: no such command: langkeys {path} {more}\nhint: see langkeys {path} --help\n"
+        )
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_help_refuses_a_word_after_a_topic(call: Call, topic: str) -> None:
+    said = call("help", topic, "x").failed(2).stderr
+    assert f"error: the topic {topic} takes no further word" in said
+    assert f"hint: see langkeys help {topic}\n" in said
 
 
 @pytest.mark.parametrize("typed", ["nonsense", "api-key qqq", "help zzz", "user x-y-z"])
@@ -174,8 +191,28 @@ def test_every_option_for_an_argument_is_one_of_its_command() -> None:
 def test_an_option_of_another_command_names_that(call: Call) -> None:
     said = hint(call, "api-key", "--all-users", "list")
     assert "--all-users is an option of langkeys api-key list and goes after the command" in said
+    said = call("api-key", "--all-users", "list").failed(2).stderr
+    assert said.startswith("error: no such option: --all-users\n")
     error = call("--json", "whoami").failed(2).error
     assert "--json is an option of langkeys whoami, " in error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "option", "meant"),
+    [
+        ("api-key revoke", "--all", "did you mean langkeys api-key prune? "),
+        ("doctor", "--fields", ""),
+        ("api-key create", "--all-users", ""),
+    ],
+)
+def test_an_option_after_a_command_that_lacks_it_is_not_told_to_go_there(
+    call: Call, path: str, option: str, meant: str
+) -> None:
+    said = call(*path.split(), option, "x").failed(2).stderr
+    assert said == (
+        f"error: no such option of langkeys {path}: {option}\n"
+        f"hint: {meant}see langkeys {path} --help\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from langkeys.cli.help.markdown import plain_text
 from langkeys.cli.help.suggestions import commands_like, unknown_command
 from langkeys.cli.help.topics import TOPICS, source_of
 from langkeys.cli.options import Command, invocation, new_app
+from langkeys.errors import UsageError
 
 app = new_app()
 
@@ -54,11 +55,16 @@ def _context_of(root: Any, words: list[str]) -> Any:
     context = root
     for word in words:
         command = context.command
-        found = command.get_command(context, word) if isinstance(command, Group) else None
+        is_group = isinstance(command, Group)
+        found = command.get_command(context, word) if is_group else None
         if found is None:
+            if context is root and word in TOPICS:
+                raise UsageError(
+                    f"the topic {word} takes no further word", hint=f"see langkeys help {word}"
+                )
             also = tuple(TOPICS) if context is root else ()
             what = "command or topic" if context is root else "command"
-            like = commands_like(context, word, also=also)
+            like = commands_like(context, word, also=also) if is_group else []
             raise unknown_command(context, word, like, what=what)
         context = context_of(context, found, word)
     return context

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from langkeys.cli.groups import Group, context_of
+from langkeys.cli.groups import IMPLIED, Group, context_of
 from langkeys.cli.options import GlobalOption
 from langkeys.errors import UsageError
 from langkeys.text import counted
@@ -105,6 +105,11 @@ _INSTEAD: Mapping[str, str] = {
     "--trace": "set LANGKEYS_DEBUG=1 in the environment",
 }
 """What to use instead of other programs' options."""
+
+_COMMAND_FOR_OPTION: Mapping[tuple[str, str], str] = {
+    ("api-key revoke", "--all"): "langkeys api-key prune",
+}
+"""Which other command an option of a command was probably meant for."""
 
 _FOR_ARGUMENT: Mapping[str, Sequence[str]] = {
     "api-key create": ["--name NAME"],
@@ -267,10 +272,16 @@ def parse_error(error: Any) -> UsageError:
         if option in known:
             needs = "requires" in error.message
             return UsageError(f"{option} {'requires a' if needs else 'takes no'} value", hint=see)
-        return UsageError(f"no such option: {option}", hint=_option_hint(context, option, see))
+        of = f" of {path}" if _is_after_command(context) else ""
+        return UsageError(f"no such option{of}: {option}", hint=_option_hint(context, option, see))
     if parameter is not None:
         return UsageError(_parameter_message(parameter, error), hint=see)
     return UsageError(_lowered(error.format_message()), hint=see)
+
+
+def _is_after_command(context: Any) -> bool:
+    """Tell whether the options follow the name of a command, not only that of its group."""
+    return not isinstance(context.command, Group) and IMPLIED not in context.meta
 
 
 def _option_hint(context: Any, option: str, see: str) -> str:
@@ -286,6 +297,11 @@ def _option_hint(context: Any, option: str, see: str) -> str:
         return _hint(meant[:1], see)
     if folded in _INSTEAD:
         return _INSTEAD[folded]
+    path = context.command_path.partition(" ")[2]
+    if (path, folded) in _COMMAND_FOR_OPTION:
+        return _hint([_COMMAND_FOR_OPTION[path, folded]], see)
+    if _is_after_command(context):
+        return _hint(_close(folded, names, _OPTIONS, _CLOSE_OPTION), see)
     owners = _commands_with(context, folded)
     if owners:
         named = ", ".join(owners[:_MOST]) + (", ..." if len(owners) > _MOST else "")
