@@ -211,7 +211,7 @@ def keys(database: Database, superuser: str) -> list[SampleKey]:
     ]
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
+@pytest.mark.only_sqlite("its rows were not added in the order of their creation times")
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(
     ("options", "expected"),

@@ -52,7 +52,6 @@ def test_only_what_is_named_is_added(run: Call, stored: Database) -> None:
     run("run", "--only", "PLAIN", "--", "touch", "x").failed(3, "PLAIN")
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_what_is_left_out_is_named_in_a_warning(
     run: Call, stored: Database, superuser: str
 ) -> None:

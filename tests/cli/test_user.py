@@ -50,7 +50,6 @@ def test_piped_columns_are_in_their_documented_order(call: Call, alice: str) -> 
     assert call("user", "show", "alice").done().rows == rows[1:]
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_json_has_langflows_fields_in_order_and_then_the_counts(
     call: Call, alice: str, superuser: str, database: Database
 ) -> None:
@@ -65,7 +64,6 @@ def test_json_has_langflows_fields_in_order_and_then_the_counts(
     assert whoami == {name: listed[0][name] for name in whoami}
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_a_list_is_cut_and_continued(call: Call, database: Database) -> None:
     for number in range(4):
         database.add_user(f"user {number}")
@@ -75,7 +73,6 @@ def test_a_list_is_cut_and_continued(call: Call, database: Database) -> None:
     call("user", "list", "--limit", "-1").failed(2)
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_tab_newline_and_backslash_are_escaped_in_a_row(call: Call, database: Database) -> None:
     database.add_user("tab\there\nnew line\\backslash")
     assert call("user", "list").done().rows[1][1] == "tab\\there\\nnew line\\\\backslash"

@@ -144,7 +144,6 @@ def test_what_does_not_open_is_said(site_of: Callable[[str], Site]) -> None:
     assert "no value that a server could use" in said
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_rows_that_a_server_made_twice_are_no_error(
     call: Call, database: Database, superuser: str
 ) -> None:

@@ -123,7 +123,6 @@ def test_a_name_that_the_format_cannot_hold_leaves_stdout_and_the_file_empty(
     assert site.call(*EXPORT, "--format", "json").done().json()["MY KEY"] == "x"
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_what_a_server_made_without_a_value_is_left_out_and_its_first_row_counts(
     call: Call, database: Database, superuser: str
 ) -> None:

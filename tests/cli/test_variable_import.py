@@ -118,7 +118,6 @@ def test_a_dry_run_shows_the_plan_by_name_and_writes_nothing(site: Site) -> None
     assert site.database.digest() == digest
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_everybody_gets_what_they_lack(site: Site) -> None:
     alice = site.database.add_user("alice")
     variable_rows.add(site.database, alice, "OPENAI_API_KEY", "hers")

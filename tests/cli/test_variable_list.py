@@ -18,7 +18,7 @@ Call = Callable[..., Result]
 LIST = ("variable", "list")
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
+@pytest.mark.only_sqlite("its rows were not added in the order of their creation times")
 def test_json_has_langflows_fields_in_order_and_no_credentials_value(
     call: Call, database: Database, superuser: str
 ) -> None:
@@ -38,7 +38,7 @@ def test_json_has_langflows_fields_in_order_and_no_credentials_value(
     )
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
+@pytest.mark.only_sqlite("its rows were not added in the order of their creation times")
 def test_a_piped_list_is_a_line_a_row_in_fixed_columns(
     call: Call, database: Database, superuser: str
 ) -> None:
@@ -74,7 +74,6 @@ def test_a_list_at_a_terminal_is_a_table_that_hides_credentials(site: Site) -> N
     assert "no variables" in run_at_terminal(site, *LIST).text
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 def test_a_user_sees_their_own_and_all_users_all(call: Call, database: Database) -> None:
     for name in ("alice", "bob"):
         variable_rows.add(database, database.add_user(name), f"OF_{name}", "x")
@@ -86,7 +85,6 @@ def test_a_user_sees_their_own_and_all_users_all(call: Call, database: Database)
     call(*LIST, "--user", "nobody").failed(3)
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
 @pytest.mark.parametrize("release", SHAPES)
 def test_every_generation_is_listed_and_no_stored_text_shows(
     site_of: Callable[[str], Site], release: str

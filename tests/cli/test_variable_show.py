@@ -15,7 +15,7 @@ pytestmark = pytest.mark.every_engine
 Call = Callable[..., Result]
 
 
-@pytest.mark.only_sqlite("expects the order of the row numbers")
+@pytest.mark.only_sqlite("its rows were not added in the order of their creation times")
 def test_show_prints_a_variable_as_list_does(
     call: Call, database: Database, superuser: str
 ) -> None:

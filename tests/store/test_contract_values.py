@@ -88,7 +88,7 @@ def test_a_cell_whose_row_is_gone_has_no_text(writer: Store, reader: Store) -> N
     with writer.transaction():
         writer.delete_api_keys([key.id for key in writer.api_keys(ALL)])
     assert reader.find_text(cell) is None
-    with pytest.raises(StoreError, match="rows of apikey are gone"), writer.transaction():
+    with pytest.raises(StoreError, match="rows of apikey cannot be changed"), writer.transaction():
         writer.replace_cells([(cell, cell.text)])
 
 

@@ -39,7 +39,12 @@ def caught(code: str) -> psycopg2.Error:
         ("23505", "conflict", f"{SERVER}: a row like this is there already, or must", None),
         ("55P03", "store", f"the database {SERVER} is locked: another session has", "try again;"),
         ("57014", "store", f"the database {SERVER} took too long to answer", "try again in a"),
-        ("25006", "store", f"the database {SERVER} is read-only:", "use the URL of the primary"),
+        (
+            "25006",
+            "store",
+            f"the database {SERVER} is read-only; nothing",
+            "use the URL of the primary",
+        ),
         ("42501", "store", f"the user of the database {SERVER} lacks a right: why", "connect as"),
         ("42P01", "store", f"the tables of the database {SERVER} have just changed: why", "run"),
         ("42703", "store", f"the tables of the database {SERVER} have just changed: why", "run"),

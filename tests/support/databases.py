@@ -128,6 +128,10 @@ class Database:
         marks = ", ".join("?" * len(values))
         self.rows(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', tuple(values.values()))
 
+    def new_id(self) -> str:
+        """Return an id for a row that comes after all others, as 32 hex digits."""
+        return uuid.uuid4().hex
+
     def add_user(
         self,
         username: str,
@@ -139,7 +143,7 @@ class Database:
         optins: str | None = None,
     ) -> str:
         """Add a user, by default with the samples' PASSWORD, and return the id."""
-        user_id = uuid.uuid4().hex
+        user_id = self.new_id()
         self._insert(
             "user",
             id=user_id,
@@ -172,7 +176,7 @@ class Database:
     ) -> SampleKey:
         """Add an API key of the user with the id ``owner``, by default as this generation does."""
         plaintext = plaintext or new_api_key()
-        key_id = key_id or uuid.uuid4().hex
+        key_id = key_id or self.new_id()
         fernet = self.shape.encrypts_keys if at_rest is None else at_rest == "fernet"
         values: dict[str, Any] = {
             "id": key_id,
@@ -192,9 +196,7 @@ class Database:
         return SampleKey(key_id, plaintext, name)
 
     def add_variable(self, owner: str, name: str, value: str, kind: str = "Credential") -> None:
-        self._insert(
-            "variable", id=uuid.uuid4().hex, name=name, value=value, type=kind, user_id=owner
-        )
+        self._insert("variable", id=self.new_id(), name=name, value=value, type=kind, user_id=owner)
 
     def key_ids(self) -> list[str]:
         return [row[0] for row in self.rows("SELECT id FROM apikey ORDER BY rowid")]

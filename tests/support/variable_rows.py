@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,7 +62,7 @@ def add(
     """Add a variable as a server stores it, and return its id as 32 hex digits."""
     if is_encrypted is None:
         is_encrypted = kind == "Credential" or not database.shape.encrypts_keys
-    row_id = uuid.uuid4().hex
+    row_id = database.new_id()
     values: dict[str, Any] = {
         "id": row_id,
         "name": name,
