@@ -52,6 +52,12 @@ def test_the_table_of_generations_is_the_codes(generation: Generation) -> None:
     assert _row(generation) in page("langflow-versions")
 
 
+def test_the_readme_names_the_oldest_and_the_newest_generation() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    oldest, newest = GENERATIONS[0].release, GENERATIONS[-1].release
+    assert f"Langflow {oldest} to {newest}" in " ".join(readme.partition("\n## ")[0].split())
+
+
 @pytest.mark.parametrize("name", [*KNOWN, ENV_FILE])
 def test_every_setting_is_in_the_table_of_settings(name: str) -> None:
     assert f"\n| `{name}`" in page("settings")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from langkeys.config.known_settings import KNOWN
 from langkeys.errors import NotFoundError, SecretKeyError, UsageError
 from langkeys.store.protocol import Store
 from langkeys.variables.run_environment import (
@@ -107,6 +108,12 @@ def test_where_all_is_left_out_by_its_name_the_secret_key_is_not_to_blame(
 )  # fmt: skip
 def test_langkeys_own_secrets_are_not_handed_on(name: str) -> None:
     assert without_own_secrets({name: "x", "HOME": "/"}, []) == {"HOME": "/"}
+
+
+def test_no_setting_with_a_secret_is_handed_on_but_the_key_for_the_server() -> None:
+    secret = {name for name, setting in KNOWN.items() if setting.kind == "secret"}
+    assert "LANGFLOW_SECRET_KEY" in secret
+    assert [*without_own_secrets(dict.fromkeys(secret, "x"), [])] == ["LANGFLOW_API_KEY"]
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "SUPERUSER_PASSWORD", "secret_key"])
