@@ -30,6 +30,10 @@ def test_a_new_key_that_a_server_would_refuse_is_named_with_the_reason(
     assert "expired" in caught.value.message
 
 
+def test_before_a_key_has_ended_no_row_is_warned_of(store: Store) -> None:
+    assert Endings(store, KeyFinder(store, cipher), Judge()).unreadable_warning is None
+
+
 def test_where_a_server_still_accepts_an_ended_key_the_row_to_revoke_is_named(
     database: Database, superuser: str, store: Store
 ) -> None:

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from langkeys import LangflowStore
+from langkeys.crypto.cipher import Cipher
 from langkeys.errors import FailedError, SecretKeyError, UsageError
 
+from ..support import stores
 from ..support.answers import authenticated_username
 from ..support.databases import Database, ago, ahead
 from ..support.samples import OTHER_SECRET_KEY
@@ -25,6 +27,25 @@ def test_revoked_by_any_row_a_key_goes_with_all_of_them(
     assert [row.name for row in rows] == ["hers", "mine"]
     assert authenticated_username(database, key.plaintext) is None
     assert database.key_ids() == []
+
+
+def test_a_gateway_decrypts_no_more_rows_than_it_takes_to_find_a_key(
+    gateway: LangflowStore, database: Database, superuser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        database.add_key(superuser, hashed=False)
+    with stores.opened(database) as store:
+        token = next(token for page in store.key_tokens(unhashed_only=True) for token in page)
+    first, decrypted = str(stores.cipher().find_plaintext(token)), list[str]()
+    find_plaintext = Cipher.find_plaintext
+
+    def find(cipher: Cipher, token: str) -> str | None:
+        decrypted.append(token)
+        return find_plaintext(cipher, token)
+
+    monkeypatch.setattr(Cipher, "find_plaintext", find)
+    assert gateway.verify(first).user.username == "administrator"
+    assert decrypted == [token]
 
 
 def test_a_row_that_cannot_be_read_is_revoked_by_its_name(

@@ -247,6 +247,21 @@ def test_a_secret_loses_nothing_but_one_trailing_newline(tmp_path: Path) -> None
     assert secret not in repr(found)
 
 
+def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
+    secrets = {"K": new_api_key(), "V": "value of a variable", "P": "password of alice"}
+    found = read(
+        "version: 1\nusers: {alice: {password_from: {env: P},"
+        " api_keys: {k: {value_from: {env: K}}}, variables: {V: {value_from: {env: V}}}}}",
+        tmp_path,
+        environ=secrets,
+    )
+    alice = found.users["alice"]
+    assert alice.password == secrets["P"]
+    assert alice.api_keys["k"].value == secrets["K"]
+    assert alice.variables["V"].value == secrets["V"]
+    assert not [secret for secret in secrets.values() if secret in repr(found)]
+
+
 @pytest.mark.parametrize("content", [None, "", "\n"])
 def test_an_optional_secret_may_be_missing(content: str | None, tmp_path: Path) -> None:
     if content is not None:
