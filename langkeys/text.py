@@ -112,7 +112,7 @@ _SINGULAR = {"are": "is", "have": "has", "were": "was"}
 
 
 def agreeing(verb: str, number: int) -> str:
-    """Return a verb in the form for so many: ``is`` for 1, else ``are``."""
+    """Return the form of a verb that fits a number: ``is`` for 1, else ``are``."""
     return verb if number != 1 else _SINGULAR.get(verb, f"{verb}s")
 
 

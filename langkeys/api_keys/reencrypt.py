@@ -113,7 +113,7 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
 
 
 def _answer(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> str | None:
-    """Return the id of the user that a server authenticates by these rows; None if it refuses."""
+    """Return the id of the user whom these rows authenticate; None if a server refuses the key."""
     try:
         return verify_rows(store, hashed, rows).user.id
     except InvalidKeyError:

@@ -66,7 +66,7 @@ class Judge(NamedTuple):
         )
 
     def judge(self, store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
-        """Return the user that a server authenticates by this key; raise InvalidKeyError.
+        """Return the user whom this key authenticates to a server; raise InvalidKeyError.
 
         ``rows`` are all rows of the key in ``store``, in the order in which servers read them.
         """
@@ -87,7 +87,7 @@ NOTHING_SET = Judge()
 
 
 def verify_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified:
-    """Return the user that a server authenticates by a key with these rows; see ``Judge.judge``."""
+    """Return the user whom a key with these rows authenticates; see ``Judge.judge``."""
     generation = store.generation
     # Filter the rows before the lookup: servers from 1.10 on ignore inactive rows, and earlier ones
     # do not read is_active.

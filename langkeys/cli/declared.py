@@ -91,7 +91,7 @@ def context_of(session: Session, manifest: Manifest, files: Sequence[str]) -> Co
 def plan_id_key(session: Session) -> str:
     """Return the HMAC key for plan ids: the secret key, or the hash of the acting user's password.
 
-    An id depends on declared values, which could be guessed from it if the HMAC key were known.
+    An id depends on declared values: somebody who knew the HMAC key could guess the values from it.
     """
     with suppress(LangkeysError):
         found = locations.find_secret_key(session.settings)

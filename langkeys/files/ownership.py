@@ -82,7 +82,8 @@ def _steps(path: Path) -> Iterator[tuple[str, os.stat_result]]:
             continue
         yield step, found
         if step.startswith("/proc/") and ":[" in target:
-            # A pipe of this process, as from a shell's <(...): the link's target is not a path.
+            # This is a pipe of this process, such as a shell makes for <(...). The link's target is
+            # not a path.
             yield step, os.stat(step)  # noqa: PTH116 - as above
             return
         links += 1

@@ -144,7 +144,7 @@ class _Reader:
         known = schema.OBJECT_TYPES["manifest"].fields
         if node.kind != MAP or not any(key.text in known for key, _ in node.pairs):
             self._add(
-                node.position, "", f"not a manifest of langkeys, which has {', '.join(known)}"
+                node.position, "", f"not a manifest of langkeys: it has none of {', '.join(known)}"
             )
             return False
         return True
@@ -280,10 +280,10 @@ class _Reader:
             field_positions={field: found.position for field, found in fields.items()},
         )
         if key.expires and key.renew_before and key.renew_before >= key.expires:
-            what = "must be less than expires: the key would be renewed in every run"
+            what = "must be less than expires: otherwise every run would renew the key"
             self._add(fields["renew_before"].position, fields["renew_before"].path, what)
         if key.grace is not None and "value_from" not in fields and "write_to" not in fields:
-            what = "requires write_to or value_from: else no key is replaced"
+            what = "requires write_to or value_from: otherwise no key is replaced"
             self._add(fields["grace"].position, fields["grace"].path, what)
         return key
 

@@ -14,7 +14,7 @@ visible from outside.
 """
 
 VERSIONS = ("1.5 to 1.7", "1.8, 1.9", "1.10 to 1.12", "1.13")
-"""The columns of the table; newer servers belong to the last one."""
+"""The columns of the table; the last one also holds for newer servers."""
 
 _FIRST = ((1, 5), (1, 8), (1, 10), (1, 13))
 

@@ -1,4 +1,4 @@
-"""Create API keys over REST; a key that the server does not prove to work is revoked again.
+"""Create API keys over REST; a new key that does not work on the server is revoked again.
 
 There are no transactions: if an answer is lost, it is unknown what was done. Then langkeys does not
 guess what to delete, but lists the candidates.
@@ -110,7 +110,8 @@ def _prove(
 ) -> ApiKey:
     """Return the row of a new key if the server accepts the key; else raise FailedError."""
     named = f"the new API key {dashed(key_id)}"
-    # The new key authenticates these requests. They change nothing, so nothing is recorded.
+    # The new key authenticates these requests. They change nothing, so the audit log does not
+    # record them.
     by_it = Server(server.client.by(plaintext))
 
     def refusal() -> InvalidKeyError | None:
@@ -154,7 +155,7 @@ def _lost(
         )
     if not found:
         return FailedError(
-            f"{error.message}; so far there is no new API key {name!r}",
+            f"{error.message}; no new API key {name!r} has appeared so far",
             hint="run the command again",
         )
     ids = " ".join(dashed(key.id) for key in found)

@@ -64,7 +64,7 @@ class NoChanges(Record):
     @contextmanager
     def changing(self, change: ServerChange) -> Iterator[Complete]:
         """Refuse the change."""
-        raise AssertionError(f"a command that only looks does: {change.action} {change.kind}")
+        raise AssertionError(f"a read-only command tried to {change.action} {change.kind}")
         yield
 
 

@@ -56,7 +56,7 @@ class Entry:
 
 
 def cell_samples(samples: Sequence[tuple[Cell, bytes]]) -> tuple[CellSample, ...]:
-    """Return samples; each is made from a cell and the new text of that cell."""
+    """Return samples of cells, given each cell and its new text."""
     return tuple(
         CellSample(
             Cell(cell.table, cell.column, cell.row, None, cell.kind, cell.position, b""),

@@ -136,7 +136,7 @@ def test_others_of_that_name_and_user_are_listed_and_replace_revokes_them(
 ) -> None:
     other = database.add_key(superuser, "app")
     hers = database.add_key(database.add_user("alice"), "app")
-    # A missing file would get the stored key.
+    # Without --new, the missing file would get the stored key.
     made = ("api-key", "ensure", "app", "--value-file", "key", "--new", "--json")
     first = call(*made).done().json()
     assert first["others"] == [other.dashed]

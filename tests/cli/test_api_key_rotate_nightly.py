@@ -1,4 +1,4 @@
-"""api-key rotate with the same filter every night, and which keys it skips."""
+"""Run api-key rotate with the same filter every night; some keys are skipped."""
 
 from __future__ import annotations
 

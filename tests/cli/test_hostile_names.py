@@ -260,7 +260,7 @@ def test_the_audit_trail_is_tame_and_true(hostile: tuple[Site, Ids]) -> None:
     assert record["user"] == f"a{USER}"
     assert record["changes"][0]["name"] == NAME
     assert USER in record["system_user"]
-    # The form in which older versions of langkeys wrote it.
+    # Older versions of langkeys wrote the record in this form.
     log.write_text(json.dumps(record, ensure_ascii=False) + "\n")
     assert not raw_in(site.call("audit").done().stdout, "\n\t")
     result = site.call("audit", "--json").done()

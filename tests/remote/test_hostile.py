@@ -222,7 +222,7 @@ def test_a_variable_that_another_page_takes_is_not_sent(
     deployment.langflow.add_variable("THERE", "old")
     for name, method in (("THERE", "PATCH"), ("NEW", "POST")):
         if method == "POST" and isinstance(document, dict) and "id" in document:
-            continue  # a new row may have any id
+            continue  # a new variable may have any id, so this answer is valid
         answers_changed(deployment, method, variables.PATH, lambda _: document)
         with pytest.raises(FailedError, match="may have been set"):
             variables.set_variable(deployment.server(), variables.VariableUpdate(name, "new"))

@@ -1,4 +1,4 @@
-"""The user that a Langflow server authenticates by an API key: a short version of Langflow's code.
+"""The user whom an API key authenticates to a Langflow server: a short version of Langflow's code.
 
 It follows ``langflow.services.database.models.api_key.crud`` of langflow-base 0.5.1, 0.8.4, 0.9.6,
 0.10.3, 0.11.6 and 1.13.0, uses nothing of langkeys, and ignores LANGFLOW_API_KEY.
@@ -21,7 +21,7 @@ IGNORE_OWNER = (*IGNORE_STATE, "1.10.0", "1.10")
 
 
 def authenticated_username(database: Database, api_key: str) -> str | None:
-    """Return the name of the user that a server authenticates by the key; None if it refuses."""
+    """Return the name of the user whom the key authenticates; None if a server refuses the key."""
     release = database.shape.release
     row = _row(database, api_key, release)
     if row is None:

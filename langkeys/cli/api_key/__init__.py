@@ -45,7 +45,7 @@ def api_key() -> None:
       langkeys api-key rotate ci --grace 1h
       langkeys api-key revoke - < leaked.txt
 
-    Without a command, create is run. REF identifies a key: its id or a unique prefix of it, its
+    If no command is given, create runs. REF identifies a key: its id or a unique prefix of it, its
     exact name, the visible start of the key (sk-XXXXX), or - to read whole keys from stdin, one a
     line. Looking up a key by its visible start decrypts every key, so it is slower with many
     keys. On Langflow 1.8 and older, looking up a whole key does, too.

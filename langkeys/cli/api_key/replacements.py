@@ -25,7 +25,7 @@ def warn_of_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
         first = oldest.setdefault((key.user_id, key.name), key)
         if key.created_at < first.created_at:
             oldest[key.user_id, key.name] = key
-    # Report only once for each name and owner, which may have thousands of keys.
+    # Thousands of keys may have the same name and owner: report only once for all of them.
     for key in oldest.values():
         for other in rotation.leftovers(session.store, key):
             if other.id not in chosen:

@@ -134,7 +134,7 @@ API_KEYS: Listing[ApiKeyRow] = Listing(
     Column(
         "status",
         lambda row: row.key.status(row.moment),
-        "`inactive`, `expired` or `active`: the first that applies; a person sees"
+        "`inactive`, `expired` or `active`: the first that applies; tables show"
         " `owner inactive` instead of `active` if the owner is inactive",
         piped=5,
         head=Head("STATUS"),

@@ -25,7 +25,7 @@ def run_change(
     is_superuser: bool | None = None,
     yes: bool = False,
 ) -> None:
-    """Run a command that changes a user's state; ``done`` and ``state`` are words for its messages.
+    """Run a command that changes a user's state; its messages use the words ``done`` and ``state``.
 
     ``yes`` skips the question before a superuser is demoted.
     """

@@ -18,7 +18,7 @@ def take_alone(target: Target, *, patience: float, ignored: Collection[str]) -> 
     """See ``langkeys.store.engines.take_alone``."""
     if ignored:
         raise UnsupportedError(
-            f"{target.location} has no sessions of roles to ignore: it is a file",
+            f"{target.location} is a file: it has no sessions that could be ignored",
             hint="leave --ignore-sessions-of out",
         )
     return SqliteStore(_file(target), writable=True, alone=True, busy_timeout=patience)

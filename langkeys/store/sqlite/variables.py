@@ -44,7 +44,8 @@ class VariableTable(Database):
         self, names: Collection[str], user_id: str | None = None
     ) -> Sequence[Variable]:
         # Langflow selects one row without ORDER BY. SQLite returns the one with the lowest rowid,
-        # because no index covers name or owner. For the same reason, one scan finds all names.
+        # because no index covers name or owner. Without an index each query scans the table, so
+        # one query finds all names.
         owned, parameters = ("", []) if user_id is None else (" AND v.user_id = ?", [user_id])
         rows = self._rows(
             f"{self._variable_select} WHERE v.name IN (SELECT value FROM json_each(?)){owned}"
