@@ -286,7 +286,7 @@ def _append(path: Path, lines: Iterable[str]) -> str | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         if size and not _is_ours(os.pread(descriptor, MAX_LINE_BYTES, 0)):
-            raise OSError(0, "it is not an audit log of langkeys, by its first line")
+            raise OSError(0, "its first line is not an entry of langkeys' audit log")
         is_cut_off = size and os.pread(descriptor, 1, size - 1) != b"\n"
         try:
             for line in lines:

@@ -152,7 +152,7 @@ def _read_query(query: str, parameters: dict[str, str], refusals: list[str]) -> 
     if "host" in several and "port" not in parameters:
         _split_ports(parameters)
     if "options" in several:
-        refusals.append("it has the parameter options, which a server's connections drop")
+        refusals.append("it has the parameter options, which the server's connection pool ignores")
 
 
 def _split_ports(parameters: dict[str, str]) -> None:

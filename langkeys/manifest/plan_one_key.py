@@ -160,7 +160,7 @@ class OneKeyPlanner:
                 f" {iso(row.expires_at)} only; with expires or expires_at it is kept",
             )
 
-    # Used for all of these
+    # Used by all of the above
 
     def _plan_new(self, action: str, value: str, old: Sequence[ApiKey]) -> None:
         owner = self.planned.user

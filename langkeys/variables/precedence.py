@@ -28,10 +28,10 @@ class Explanation:
     """The sources of a variable's value, and which of them wins.
 
     ``rows`` are the owner's stored variables with that name; a server uses the first. ``wins`` and
-    ``hides`` are from ``ORDER``. ``environment`` says where langkeys sees a value in its own
-    environment; a server elsewhere may have another. ``can_decrypt``, ``has_value`` and ``is_kept``
-    (at the server's next start and the user's next login) describe the first row; they are None if
-    there is none. ``is_imported``: servers copy this variable from their environment.
+    ``hides`` are from ``ORDER``. ``environment`` says where langkeys finds a value in its own
+    environment; a server elsewhere may have another value. ``can_decrypt``, ``has_value`` and
+    ``is_kept`` (at the server's next start and the user's next login) describe the first row; they
+    are None if there is none. ``is_imported``: servers copy this variable from their environment.
     ``no_fallback`` says why the server does not use its environment's value: ``setting``,
     ``generation`` or ``guarded``; None if it does.
     """

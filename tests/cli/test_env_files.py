@@ -350,7 +350,8 @@ def test_somebody_elses_url_gets_no_key_of_ours(bare: Site) -> None:
         )
     bare.call("whoami", "--remote", "--env-file", ".env", **mine).failed(1)
     bare.call("whoami", "--url", "http://127.0.0.1:9", **mine).failed(1)
-    # A key in the same file belongs to the file's owner; a key in this environment does not.
+    # A file of another user may say where its own key is sent, but not where a key in this
+    # environment is sent.
     _append(bare, f"LANGFLOW_API_KEY={new_api_key()}\n")
     bare.call("whoami", "--remote").failed(1)
     lines = (bare.folder / ".env").read_text().splitlines()

@@ -42,7 +42,7 @@ def interrupted(
             behave(handler, request)
             return
         if is_done:
-            with suppress(Refused):  # an error would not have arrived, either
+            with suppress(Refused):  # the client is killed before it could read a refusal
                 deployment.langflow.answer(request)
         processes[0].send_signal(kind)
         processes[0].wait(timeout=30)

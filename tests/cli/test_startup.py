@@ -27,7 +27,7 @@ NEEDLESS = (
     "langkeys.store.sqlite.creation",
 )
 
-# Runs langkeys, and prints the slow modules that were imported as the last line of stderr.
+# Runs langkeys. The last line of stderr then lists the slow modules that were imported.
 _PROGRAM = f"""
 import sys
 from pathlib import Path

@@ -113,7 +113,8 @@ def test_a_command_that_is_killed_has_done_all_or_nothing(
                 assert process.wait() == 0, process.stderr and process.stderr.read()
                 duration = time.monotonic() - start
                 continue
-            if number % 2:  # half of them near the commit, which comes after its audit line
+            # Half of the processes are killed near the commit, which comes after its audit line.
+            if number % 2:
                 while process.poll() is None and not log.exists():
                     time.sleep(0.0005)
                 time.sleep(chance.uniform(0, 0.02))

@@ -68,7 +68,7 @@ class FakeVariable:
 class Loss:
     """The server loses its answers to the next ``count`` requests with a method and a path prefix.
 
-    ``is_done`` says whether it processes these requests.
+    ``is_done`` says whether it processes these requests before it loses the answers.
     """
 
     method: str

@@ -210,7 +210,8 @@ def _require_template(
 ) -> None:
     with closing(cluster.connect()) as connection:
         cursor = connection.cursor()
-        cursor.execute("SELECT pg_advisory_lock(4711)")  # several processes of one run
+        # Several processes of one test run may get here at once.
+        cursor.execute("SELECT pg_advisory_lock(4711)")
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (template,))
         if cursor.fetchall():
             return

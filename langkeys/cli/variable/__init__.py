@@ -33,7 +33,7 @@ def variable() -> None:
       langkeys variable list
       langkeys variable import prod.env --dry-run
 
-    They are the Global Variables in Langflow's Settings. A variable belongs to a user. Its type is
-    Credential (the value is only shown with --reveal) or Generic. NAME is its name or, except in
-    set, its id.
+    Langflow's Settings call these variables Global Variables. A variable belongs to a user. Its
+    type is Credential (the value is only shown with --reveal) or Generic. NAME is its name or,
+    except in set, its id.
     """

@@ -86,7 +86,7 @@ class SqliteKeyBatch:
                     f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * KEY_CELLS)})", rows
                 )
             except BaseException:
-                store._connection.rollback()  # a full disk has already rolled back
+                store._connection.rollback()  # no effect if a full disk has rolled back
                 raise
             store._connection.execute("COMMIT")
         self._count += len(rows)
