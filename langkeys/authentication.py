@@ -177,7 +177,7 @@ def superuser_at_risk(settings: Settings, generation: Generation, owner: User) -
     else:
         # Measured on 1.13.0: if LANGFLOW_SUPERUSER names it, the server takes the account over and
         # resets its password.
-        what = f"{server} deactivates it, and its keys with it, where LANGFLOW_SUPERUSER names"
+        what = f"{server} deactivates it, and its keys with it, if LANGFLOW_SUPERUSER names"
         what += " another user, and otherwise resets its password"
     return (
         f"the owner {DEFAULT_SUPERUSER!r} has never logged in: with"

@@ -95,7 +95,7 @@ class InvalidKeyError(LangkeysError):
     """The API key presented is not valid.
 
     ``reason`` is one of ``unknown``, ``expired``, ``inactive``, ``owner inactive``, ``duplicate``
-    or ``refused by the server``; ``langkeys whoami`` also tells ``undecryptable`` from ``unknown``.
+    or ``refused by the server``; ``langkeys whoami`` also knows ``undecryptable``.
     """
 
     code = "invalid_key"

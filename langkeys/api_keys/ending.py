@@ -110,7 +110,7 @@ class Endings:
         return [(hashed, self.finder.find_all_hashed(hashed, None)) for hashed in hashes]
 
     def find_accepting_row(self, hashed: str, rest: Sequence[OwnedKey]) -> ApiKey | None:
-        """Return the row that would make a server accept a key with only these rows, or None."""
+        """Return the row by which a server would accept a key that has only these rows, or None."""
         try:
             return verify_rows(self._store, hashed, rest).api_key
         except InvalidKeyError:

@@ -137,7 +137,7 @@ def _api_keys(session: "Session", incomplete: str) -> Iterator[Completion]:
     if not incomplete:
         yield from _by_id(others, "")
     elif others:
-        # Several keys have this name. Some commands accept it, and the user has typed its start.
+        # Several keys have this name. Offer it: some commands accept it.
         several = {key.name for key in others if key.name and _is_plain(key.name)}
         yield from ((name, f"{names[name]} keys") for name in sorted(several))
 

@@ -30,13 +30,11 @@ def whoami(
     context: typer.Context,
     api_key: Annotated[
         str | None,
-        typer.Option("--api-key", metavar="-", help="Read the API key to look up from stdin."),
+        typer.Option("--api-key", metavar="-", help="Look up the API key on stdin."),
     ] = None,
     api_key_file: Annotated[
         Path | None,
-        typer.Option(
-            "--api-key-file", metavar="FILE", help="Read the API key to look up from FILE."
-        ),
+        typer.Option("--api-key-file", metavar="FILE", help="Look up the API key in FILE."),
     ] = None,
     require_superuser: Annotated[
         bool,

@@ -142,7 +142,7 @@ class StagedFile:
             raise self._failure(error) from None
 
     def seal(self) -> None:
-        """Close the complete staged file, because there may be thousands of them."""
+        """Close the complete staged file, because thousands of open files may be too many."""
         os.close(self._descriptor)
         self._descriptor = _SEALED
 

@@ -181,10 +181,10 @@ def set_password(server: Server, user: User, password: str) -> User:
 def change_state(
     server: Server, user: User, *, is_active: bool | None = None, is_superuser: bool | None = None
 ) -> User:
-    """Activate, deactivate, promote or demote a user, and check the result; None keeps a flag.
+    """Activate, deactivate, promote or demote a user, and check the result.
 
-    Raises ConflictError for the acting user, and for the last active superuser that the server
-    lists.
+    None leaves a flag unchanged. Raises ConflictError for the acting user, and for the last
+    active superuser that the server lists.
     """
     if is_active is False or is_superuser is False:
         check_dispensable(server, user, "deactivate" if is_active is False else "demote")

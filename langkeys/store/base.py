@@ -70,7 +70,7 @@ class BaseStore:
                 hint="restore the copy from before the upgrade, or let the server finish it",
             )
         for problem in self._schema_problems:
-            if problem != self._generation.note:  # the session shows the note
+            if problem != self._generation.note:  # the session itself reports the note
                 self._tell(f"{self.location}: {problem}", is_warning=True)
 
     def listen(self, *, note: Callable[[str], None], warn: Callable[[str], None]) -> None:

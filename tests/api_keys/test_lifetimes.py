@@ -100,7 +100,7 @@ def test_what_a_grace_has_cut_is_seen_to_be_replaced(
         key(MADE, None)._replace(user_id="b" * 32),
         key(MADE + timedelta(microseconds=1), None),
         key(MADE - 3 * DAY, None),  # older
-        key(MADE + 8 * DAY, None),  # created after the end
+        key(MADE + 8 * DAY, None),  # created after the old key expired
     ],
 )
 def test_the_same_name_alone_is_never_enough(newer: ApiKey) -> None:

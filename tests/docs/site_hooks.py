@@ -1,4 +1,4 @@
-"""Add the files to the site that pages link to outside docs/: examples, and root documents.
+"""Add files outside docs/ that pages link to: examples, and documents of the root folder.
 
 MkDocs calls these functions; see mkdocs.yml.
 """

@@ -123,7 +123,7 @@ def test_whoami_says_whether_the_server_uses_the_database(
     server: LangflowServer, langkeys: Langkeys, bob: str, tmp_path: Path
 ) -> None:
     arguments = ("whoami", "--api-key", "-", "--url", server.url)
-    assert "the same in the database" in langkeys(*arguments, stdin=bob).done().stderr
+    assert "the same user in the database" in langkeys(*arguments, stdin=bob).done().stderr
     other = Langkeys(tmp_path)
     other("init").done()
     run = other(*arguments, stdin=bob).done()

@@ -329,7 +329,7 @@ def test_filters_are_those_of_a_store(deployment: Deployment) -> None:
     langflow.add_key(owner, "used", created_at=ago(days=200), last_used_at=ago(days=1))
     langflow.add_key(owner, "ended", created_at=ago(days=10), expires_at=ago(days=1))
     langflow.add_key(owner, "soon", expires_at=moment + timedelta(days=3))
-    langflow.add_key(owner, "now", expires_at=moment)  # it is accepted for the last time
+    langflow.add_key(owner, "now", expires_at=moment)  # still accepted at this moment
     langflow.add_key(owner, "off", is_active=False)
     keys = api_keys.list_keys(deployment.server())
 

@@ -35,7 +35,7 @@ def caught(code: str) -> psycopg2.Error:
 @pytest.mark.parametrize(
     ("code", "kind", "message", "hint"),
     [
-        ("23503", "conflict", f"{SERVER}: what the row refers to is not there (", None),
+        ("23503", "conflict", f"{SERVER}: the row refers to a row that does not exist (", None),
         ("23505", "conflict", f"{SERVER}: a row like this is there already, or must", None),
         ("55P03", "store", f"the database {SERVER} is locked: another session has", "try again;"),
         ("57014", "store", f"the database {SERVER} took too long to answer", "try again in a"),

@@ -94,7 +94,7 @@ def test_the_superuser_that_a_setting_names_stays(
 def test_one_who_is_called_much_like_the_configured_superuser_may_go(
     site_of: Callable[[str], Site],
 ) -> None:
-    """Before 1.13, both names may exist."""
+    """Before 1.13, user names may differ only in case."""
     database = site_of("1.8").database
     database.add_user(SUPERUSER.upper())
     with opened(database, writable=True) as store:

@@ -258,7 +258,7 @@ def test_a_new_password_is_taken_back_to_the_old_one(writable: Store, database: 
         users.undo_undelivered(writable, new, old)
 
 
-# LANGFLOW_SUPERUSER_PASSWORD after a new password
+# The setting LANGFLOW_SUPERUSER_PASSWORD is stale after a password change
 
 
 def stale(store: Store, name: str, password: str = PASSWORD, **environ: str) -> str | None:

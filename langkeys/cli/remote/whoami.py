@@ -74,7 +74,9 @@ def whoami(
         return described, "as the server says"
     row = None if here.verified is None else here.verified.api_key
     named = "" if row is None else f": API key {dashed(row.id)} ({row.name or 'no name'})"
-    invocation(context).output.note(f"the same in the database {here.location}{named}")
+    invocation(context).output.note(
+        f"the key has the same user in the database {here.location}{named}"
+    )
     return described, f"as the server and {here.location} say"
 
 

@@ -34,9 +34,9 @@ def check(
 ) -> None:
     """Check that the secret key decrypts every encrypted value; exit {secret_key} if it does not.
 
-    Every value is tried: the columns where Langflow stores encrypted values, and Fernet tokens
-    anywhere else, which are reported but do not fail the check. With --old-key-file, the output
-    shows which key decrypts which value. Read-only; needs no password. Piped columns: table,
+    Tries every value in the columns where Langflow stores encrypted values, and every Fernet token
+    anywhere else. The latter are reported but do not fail the check. With --old-key-file, the
+    output shows which key decrypts which value. Read-only; needs no password. Piped columns: table,
     column, row, name, where (known or stray), the fingerprint of the key that decrypts it, or
     nothing.
 

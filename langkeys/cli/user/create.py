@@ -42,8 +42,8 @@ def create(
     """Create an active user.
 
     The password is prompted for twice, read from a file or stdin, or generated. A generated
-    password is printed once, in a pipe alone. User names are unique regardless of case. The server
-    creates the user's first project at their first login.
+    password is printed once; in a pipe, nothing else is printed. User names are unique
+    regardless of case. The server creates the user's first project at their first login.
 
     With --if-missing, for start-up scripts, an existing user of that name is shown and not changed.
     In JSON, changed then says whether a user was created.

@@ -29,7 +29,8 @@ def set_password(
     """Change a user's password.
 
     The password is prompted for twice, read from a file or stdin, or generated. A generated
-    password is printed once, in a pipe alone. The user's API keys and open sessions keep working.
+    password is printed once; in a pipe, nothing else is printed. The user's API keys and
+    open sessions keep working.
 
     Piped columns: with --random only the password, otherwise those of list.
 

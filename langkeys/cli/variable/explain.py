@@ -41,7 +41,7 @@ def explain(
 
     Piped columns, one line: name, wins (tweak, stored, environment or none), what it hides
     (separated by commas), type, default_fields (separated by commas), opens, kept_at_restart,
-    falls_back (whether the server looks for a name that is not stored in its environment). JSON:
+    falls_back (whether the server looks in its environment for a name that is not stored). JSON:
     name, user_id, username, wins, hides, stored (the object of list, with value null; null if not
     stored), rows (how many variables have that name), kept_at_restart, falls_back, environment
     (where it is set), reasons (the sentences).
@@ -167,7 +167,7 @@ def _fallback(found: Explanation) -> Iterator[str]:
         if found.environment
         else "is not set in the environment that langkeys sees"
     )
-    lead = "A server looks up a variable that is not stored in its environment"
+    lead = "If a variable is not stored, a server looks in its environment"
     if found.stored is not None:
         lead = "Without it, a server would use its environment"
     yield f"{lead}: {found.name} {where}."

@@ -121,7 +121,7 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
     diagnostics = getattr(error, "diag", None)
     name = getattr(diagnostics, "constraint_name", None) or "a constraint"
     if code == "23503":
-        return ConflictError(f"{location}: what the row refers to is not there ({name})")
+        return ConflictError(f"{location}: the row refers to a row that does not exist ({name})")
     if code == "23502" and (column := getattr(diagnostics, "column_name", None)):
         table = getattr(diagnostics, "table_name", None)
         return StoreError(
@@ -140,7 +140,8 @@ def store_error(psycopg2: Any, error: Exception, location: str, patience: float)
         )
     if code in ("40001", "40P01"):
         return LockedError(
-            f"the database {location} has undone the transaction in favour of another session's",
+            f"the database {location} has rolled back the transaction, which conflicted with"
+            " another session",
             hint="run the command again",
         )
     if code == "57014":
