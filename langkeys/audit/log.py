@@ -46,7 +46,7 @@ MAX_CHANGES = 1000
 """The maximum number of changes on one line; more changes take several lines."""
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
-"""Outcomes: the line before a commit; nothing was written; the write failed."""
+"""Outcomes: written before a commit; refused, so nothing was written; the write failed."""
 
 MAY_BE_DONE = "may_be_done"
 """A field for a failed write over REST whose answer was lost: it may have succeeded."""

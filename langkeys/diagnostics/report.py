@@ -370,7 +370,7 @@ def _access(report: Report, settings: Settings, generation: Generation) -> None:
         report.add(
             section,
             "note",
-            f"with it the MCP endpoints of Langflow {generation.release} (/api/v1/mcp)"
+            f"with auto-login, the MCP endpoints of Langflow {generation.release} (/api/v1/mcp)"
             " need no key, whatever LANGFLOW_SKIP_AUTH_AUTO_LOGIN is",
             "set LANGFLOW_AUTO_LOGIN=false, block them with a proxy, or upgrade",
         )

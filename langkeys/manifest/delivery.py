@@ -76,8 +76,8 @@ class Deliveries:
                 row = action.new or action.current
                 named = "" if row is None else f" {dashed(row.id)}"
                 error.hint = (
-                    f"API key{named} is stored, and its file is not written; the next run writes"
-                    " it, and only then ends what it replaces"
+                    f"API key{named} is stored, but its file was not written. The next run writes"
+                    " the file, and only then ends the key that it replaces"
                 )
                 raise
             self.warnings += staged.warnings

@@ -16,7 +16,7 @@ def declares_expiry(declared: DeclaredKey) -> bool:
 
 
 def declared_expiry(declared: DeclaredKey, created_at: datetime) -> datetime | None:
-    """Return the declared expiry of a key that is created then; None for never."""
+    """Return the declared expiry of a key created at ``created_at``; None for never."""
     if declared.expires is not None:
         return later(created_at, declared.expires)
     return None if declared.expires_at == "never" else declared.expires_at

@@ -99,7 +99,7 @@ ABILITIES = (
     ),
     _all("user list", YES, "no counts of keys and variables"),
     _all("user show", YES),
-    _all("user create", YES, "two requests: servers make users inactive"),
+    _all("user create", YES, "two requests: servers create inactive users"),
     _all("user activate", YES),
     _all(
         "user deactivate",

@@ -205,8 +205,8 @@ class Client:
     ) -> Answer:
         """Send one request and return its answer, whatever its status is.
 
-        ``path`` begins with a slash. It ends with one if the server's path does: otherwise many
-        servers redirect to http://. Raises UnreachableError or LostAnswerError.
+        ``path`` begins with a slash. It ends with a slash if the path on the server does:
+        otherwise many servers redirect to http://. Raises UnreachableError or LostAnswerError.
         """
         if not anonymous and self.api_key is not None:
             while self._unsaid:

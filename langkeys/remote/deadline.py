@@ -11,7 +11,7 @@ def within(seconds: float, work: Callable[[threading.Event], _Result]) -> _Resul
     """Return the result of ``work``, run in a thread, or raise TimeoutError after ``seconds``.
 
     A socket's timeout applies to each read, so a server that sends a byte now and then could block
-    for ever. It does not cover resolving the host either. ``work`` gets an event that is set when
+    for ever. Nor does the timeout cover resolving the host. ``work`` gets an event that is set when
     the time is over, so that it can stop.
     """
     over = threading.Event()

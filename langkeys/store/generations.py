@@ -28,7 +28,10 @@ class Generation(NamedTuple):
     honours_owner_state: bool
     """Every endpoint refuses the keys of an inactive owner, not only ``whoami``."""
     short_keys_by_prng: bool | None
-    """Short secret keys (under 32 characters) use the old derivation; None: in some releases."""
+    """Short secret keys (under 32 characters) use the old derivation.
+
+    None if that depends on the release.
+    """
     pads_always: bool
     """Servers append 1 to 4 = to a long secret key; a newline at its end then does no harm."""
     reads_old_short_keys: bool
@@ -164,7 +167,7 @@ _1_11 = _next(
     honours_owner_state=True,
     open_mcp=False,
     undecryptable_falls_back=True,
-    guards_environment=True,  # 1.10.3 too, but it has the columns of 1.10.2
+    guards_environment=True,  # So does 1.10.3, but its columns are those of 1.10.2.
 )
 _1_12_0 = _next(_1_11, "1.12.0", ("c6d8e0f2a4b7",))
 _1_12_1 = _next(

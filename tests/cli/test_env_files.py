@@ -216,7 +216,7 @@ def test_a_conflict_warns_before_a_write(bare: Site) -> None:
     settings = {"langflow_superuser": "administrator", "LANGFLOW_CONFIG_DIR": str(bare.folder)}
     result = bare.call(*write, **settings).done()
     assert "LANGFLOW_CONFIG_DIR has different values in the environment" in result.stderr
-    # Commands that only read do not warn, and neither does an implicit file.
+    # There is no warning for commands that only read, or without --env-file.
     assert bare.call("api-key", "list", "--env-file", ".env", **settings).done().stderr == ""
     assert "different values" not in bare.call("api-key", "create", **settings).done().stderr
 

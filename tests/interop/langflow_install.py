@@ -38,7 +38,7 @@ class Release:
     stops: bool = True
     """Whether its server exits on SIGTERM."""
     for_postgresql: tuple[str, ...] = ()
-    """Packages that it needs on PostgreSQL in another version than it installs."""
+    """Requirements that replace its own versions of packages on PostgreSQL."""
 
 
 RELEASES = {

@@ -141,8 +141,8 @@ class PostgresEngine:
 
 
 SERVERS = {
-    # The tables of 1.13, and those up to 1.8, whose times have no zone: they must not depend on the
-    # session's zone. The second role also has another zone and schema.
+    # The tables of 1.13, and those up to 1.8, whose times have no zone. Stored times must not
+    # depend on the session's zone, so the second role has another zone, and another schema.
     "postgresql": {"zoned": True, "user": "langflow"},
     "postgresql-naive": {"zoned": False, "user": "traveller"},
 }

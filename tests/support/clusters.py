@@ -159,7 +159,7 @@ def run(folder: Path, command: list[str | Path], **environment: str) -> None:
     log = folder / "log"
     log.touch()
     give(log)
-    with log.open("ab") as output:  # a server would keep a pipe open
+    with log.open("ab") as output:  # not a pipe, because a server would keep it open
         _run(folder, command, output, environment)
 
 

@@ -61,7 +61,7 @@ def read_by_python_dotenv(text: str) -> dict[str, str | None]:
 
 
 def read_by_sh(text: str, names: list[str]) -> dict[str, str]:
-    # A program that sh starts prints them, so they come from the environment.
+    # sh evaluates the text, and prints each variable with a NUL after it.
     printing = "".join(f'; printf "%s\\0" "${name}"' for name in names)
     done = subprocess.run(
         ["sh", "-c", f'eval "$(cat)"{printing}'],

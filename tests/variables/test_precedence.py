@@ -159,7 +159,7 @@ def test_an_encrypted_generic_value_is_used_as_it_is_from_1_8_on(
     assert here.explain(**{OTHER: "y"}).wins == "stored"
 
 
-# Whether servers keep it
+# Whether servers keep the stored value
 
 
 @pytest.mark.parametrize("release", SHAPES)

@@ -100,7 +100,7 @@ class Copying(Database):
         progress(total, total)
 
     def _own_parameters(self) -> dict[str, str]:
-        """Return the parameters of a connection to the same one of several hosts as ours."""
+        """Return connection parameters with the host in use, if the target has several hosts."""
         parameters = connection_parameters(self._target)
         used = self._connection.info
         if "," in used.dsn_parameters.get("host", "") + used.dsn_parameters.get("hostaddr", ""):

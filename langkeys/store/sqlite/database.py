@@ -176,8 +176,8 @@ class Database(BaseStore):
         if remaining is not None and self._has_removed:
             self._tell(
                 f"another process is reading {self.location}: deleted and replaced values remain in"
-                f" {remaining} or in the database file until the next langkeys command that writes,"
-                " or the last process that closes the database, cleans up",
+                f" {remaining} or in the database file. They are removed by the next langkeys"
+                " command that writes, or when the last process closes the database",
                 is_warning=False,
             )
 

@@ -1,4 +1,4 @@
-"""The encrypted values in known columns."""
+"""Read and count the encrypted values in known columns."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
