@@ -136,7 +136,7 @@ class UnreadableRowError(StoreError):
     ) -> None:
         named = "" if name is None else f" ({name})"
         super().__init__(
-            f"{location}: row {row}{named} of table {table} cannot be read: its"
+            f"row {row}{named} of table {table} in {location} cannot be read: its"
             f" {column} is malformed",
             hint="fix or delete the row; langkeys doctor lists every such row",
         )

@@ -32,7 +32,7 @@ def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
         for name in _spellings(user.id) | {text}:
             if (other := store.find_user_named(name)) is not None and other.id != user.id:
                 warn(
-                    f"user {dashed(other.id)} of {store.location} is named {name!r},"
+                    f"user {dashed(other.id)} in {store.location} is named {name!r},"
                     f" which is the id of user {user.username!r}; the user with the id"
                     " is used"
                 )
@@ -268,7 +268,7 @@ def check_dispensable(
         )
     if user.is_active and user.is_superuser and not store.has_other_superuser(user.id):
         raise ConflictError(
-            f"{name} is the last active superuser of {store.location} and cannot be {done}",
+            f"{name} is the last active superuser in {store.location} and cannot be {done}",
             hint="promote or activate another user first",
         )
     if user.id == acting.id:

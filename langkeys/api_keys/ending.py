@@ -69,7 +69,7 @@ class Endings:
         if not self.unreadable:
             return None
         return (
-            f"{counted(self.unreadable, 'API key')} of {self._store.location} cannot be decrypted"
+            f"{counted(self.unreadable, 'API key')} in {self._store.location} cannot be decrypted"
             " and may hold the same key"
         )
 

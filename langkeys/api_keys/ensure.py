@@ -189,7 +189,7 @@ def ensure(
         if is_new:
             endings.revoke([endings.single_row_key(row)])
         raise ConflictError(
-            f"a server would refuse API key {dashed(row.id)} of {store.location}: {refusal}",
+            f"a server would refuse API key {dashed(row.id)} in {store.location}: {refusal}",
             hint=(
                 "it has been removed again; remove the file, and run the command again to"
                 " create a new key"
@@ -217,7 +217,7 @@ def _get_accepted(store: Store, hashed: str, rows: Sequence[OwnedKey], owner: Us
         verify_rows(store, hashed, rows)
     except InvalidKeyError as error:
         refusal = error.message
-    named = f"the key in the file is API key {dashed(row.id)} of {store.location}"
+    named = f"the key in the file is API key {dashed(row.id)} in {store.location}"
     if row.user_id != owner.id:
         raise ConflictError(
             f"{named}, which belongs to {row.username or 'nobody'} and not to {owner.username}",

@@ -106,7 +106,7 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
         if _answer(store, hashed, before) != _answer(store, hashed, after):
             ids = " and ".join(dashed(row.key.id) for row in after)
             raise ConflictError(
-                f"{ids} of {store.location} hold the same key; nothing was done",
+                f"{ids} in {store.location} hold the same key; nothing was done",
                 hint="a server would treat the key differently once each row has its"
                 " hash: revoke the key, or delete all of its rows but one",
             )

@@ -103,7 +103,7 @@ def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: st
                 " --all-users, and use its id",
             )
         raise NotFoundError(
-            f"{what} is not an API key of {store.location}", hint=unknown_key_hint(api_key)
+            f"{what} is not an API key in {store.location}", hint=unknown_key_hint(api_key)
         )
     return representative(store, api_key_hash(api_key), rows)
 
@@ -182,8 +182,8 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
     elif left_out:
         more = len(left_out) - MAX_CANDIDATES
         note(
-            f"{len(left_out)} API keys named {name!r} are left out: they were already replaced and"
-            " are in their grace period:"
+            f"{len(left_out)} API keys named {name!r} are left out because they were already"
+            " replaced and are in their grace period:"
             f" {', '.join(dashed(key.id) for key, _ in left_out[:MAX_CANDIDATES])}"
             f"{f' and {more} more' if more > 0 else ''}"
         )

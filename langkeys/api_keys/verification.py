@@ -97,7 +97,7 @@ def verify_rows(store: Store, hashed: str, rows: Sequence[OwnedKey]) -> Verified
     by_hash = [row for row in counted if row.key.hash == hashed]
     if len(by_hash) > 1:
         raise InvalidKeyError(
-            f"{len(by_hash)} rows of {store.location} have this key's hash"
+            f"{len(by_hash)} rows in {store.location} have this key's hash"
             f" (API key {dashed(by_hash[0].key.id)} and others); a server refuses it",
             reason="duplicate",
             hint="to end all of its rows: langkeys api-key revoke - < FILE; then create another",
@@ -241,14 +241,14 @@ def verify(store: Store, cipher: Callable[[], "Cipher"], api_key: str) -> Verifi
 
 
 def _unknown(store: Store) -> InvalidKeyError:
-    return InvalidKeyError(f"unknown: no such API key in {store.location}", reason="unknown")
+    return InvalidKeyError(f"no such API key in {store.location}", reason="unknown")
 
 
 def _refuse_expired(store: Store, key: ApiKey) -> None:
     if key.expires_at is not None and key.expires_at < now():
         key_id = dashed(key.id)
         raise InvalidKeyError(
-            f"API key {key_id} of {store.location} expired at {person_iso(key.expires_at)}",
+            f"API key {key_id} in {store.location} expired at {person_iso(key.expires_at)}",
             reason="expired",
             hint=f"to replace it: langkeys api-key rotate {key_id}; to let it in again:"
             f" langkeys api-key update {key_id} --expires WHEN",

@@ -129,7 +129,7 @@ def audit(
         named = ", ".join(map(str, malformed[:MAX_NAMED]))
         more = "" if len(malformed) <= MAX_NAMED else ", ..."
         out.warn(
-            f"skipped {counted(len(malformed), 'line')} of {path} that langkeys did not write:"
+            f"skipped {counted(len(malformed), 'line')} in {path} that langkeys did not write:"
             f" {named}{more}"
         )
 
@@ -160,7 +160,7 @@ def _say_why_nothing(
     if location is not None and settings.env_file is None and is_default:
         out.note(
             f"there is no .env in {Path.cwd()}, and no other setting names a database: only"
-            f" entries of {location} are shown; use --env-file, --database or --all-databases"
+            f" entries for {location} are shown; use --env-file, --database or --all-databases"
         )
 
 
@@ -188,7 +188,7 @@ class _Users:
         """Return the note that no entry is by this user, with similar names."""
         like = get_close_matches(self._user, sorted(self._names), n=3)
         meant = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
-        return f"no entry of {path} is by a user {self._user!r}{meant}"
+        return f"no entry in {path} is by user {self._user!r}{meant}"
 
 
 class _OtherDatabases:
@@ -226,7 +226,7 @@ class _OtherDatabases:
         """Print how many entries were omitted."""
         if self._count:
             out.note(
-                f"{counted(self._count, 'entry', plural='entries')} of other databases or servers"
+                f"{counted(self._count, 'entry', plural='entries')} for other databases or servers"
                 " left out; use --all-databases to see them"
             )
 

@@ -89,5 +89,5 @@ def _fingerprint(session: Session) -> str | None:
         session.check_secret_key()
         return get_secret_key(session).fingerprint
     except LangkeysError as error:
-        session.warn(f"the copy is complete, but: {error.message}")
+        session.warn(f"the copy is complete, but {error.message}")
         return None

@@ -9,13 +9,20 @@ from langkeys.sessions.session import Session
 from langkeys.text import counted
 
 
-def warn_of_undecryptable(session: Session, what: str) -> None:
-    """Warn of values that cannot be decrypted; name the secret key, or say that it is missing."""
+def warn_of_undecryptable(session: Session, noun: str, count: int = 1, total: int = 1) -> None:
+    """Warn that ``count`` of the ``total`` objects shown cannot be decrypted.
+
+    Name the secret key, or say that it is missing or malformed.
+    """
+    if total == 1:
+        what = f"this {noun}"
+    else:
+        what = f"{count if count < total else 'any'} of these {counted(total, noun)}"
     cipher = session.reading_cipher
     if cipher.error is None:
         session.warn(f"the secret key from {cipher.source} cannot decrypt {what}")
     else:
-        session.warn(f"{cipher.error.message}: cannot decrypt {what}")
+        session.warn(f"{cipher.error.message}. So langkeys cannot decrypt {what}")
 
 
 def plural_keys(keys: Sized) -> str:

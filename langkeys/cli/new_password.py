@@ -48,7 +48,7 @@ def given_password(password_file: Path | None, random: bool) -> str | None:
 
 def asked_password(username: str) -> str:
     """Ask for a new password, twice."""
-    password = _checked(prompts.hidden(f"New password of {username}") or "")
+    password = _checked(prompts.hidden(f"New password for {username}") or "")
     if prompts.hidden("Repeat the password") != password:
         raise UsageError("the passwords do not match; nothing was done")
     return password
@@ -111,7 +111,7 @@ def _undo_on_failure(session: Session, new: User, old: User | None) -> Iterator[
         try:
             undo_undelivered(session.store, new, old)
         except LangkeysError as error:
-            said = f"the password of {new.username} was not delivered: {error.message}"
+            said = f"the password for {new.username} was not delivered: {error.message}"
             raise FailedError(said, hint=said) from None
         return f"the password could not be delivered, and {is_undone}; {TRY_AGAIN}"
 

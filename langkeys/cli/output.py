@@ -291,7 +291,7 @@ class Output:
         """Show a generated password once."""
         from langkeys.cli.tables import titled
 
-        self.data(titled(f"Password of {visible(username)}, shown only once", (password,)))
+        self.data(titled(f"Password for {visible(username)}, shown only once", (password,)))
 
 
 def tab_separated(row: Sequence[object]) -> str:

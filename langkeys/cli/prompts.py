@@ -43,7 +43,7 @@ def hidden(prompt: str) -> str | None:
 
 def superuser_password(username: str) -> str:
     """Ask for the superuser's password; raise UnauthenticatedError if nobody can be asked."""
-    password = hidden(f"Password of {username}") if can_ask() else None
+    password = hidden(f"Password for {username}") if can_ask() else None
     if not password:
         raise UnauthenticatedError(
             f"no password for the superuser {username!r}: LANGFLOW_SUPERUSER_PASSWORD is not set"
@@ -96,11 +96,12 @@ def confirm_at_terminal(question: str, *, yes: bool) -> None:
 
 def secret_lines(what: str) -> list[str]:
     """Read secrets from stdin, one on each line; on a terminal, read one at a hidden prompt."""
-    text = (hidden(what) or "") if is_interactive() else _stdin_text(what, most=MAX_KEY_BYTES)
+    is_asked = is_interactive()
+    text = (hidden(what) or "") if is_asked else _stdin_text(what, most=MAX_KEY_BYTES)
     # Keys are often pasted from logs, and no key has white space around it.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        raise UsageError(f"{what}: no input")
+        raise _no_input(what, is_asked)
     for number, line in enumerate(lines, 1):
         if holds_several_keys(line):
             raise UsageError(
@@ -113,19 +114,25 @@ def secret_lines(what: str) -> list[str]:
 
 def secret_from_stdin(what: str) -> str:
     """Read one secret from stdin, or ask for it; drop one trailing newline."""
-    if is_interactive():
-        text = hidden(_prompt_for(what)) or ""
-    else:
-        text = without_newline(_stdin_text(what))
+    is_asked = is_interactive()
+    text = hidden(_prompt_for(what)) if is_asked else without_newline(_stdin_text(what))
     if not text:
-        raise UsageError(f"{what}: no input")
+        raise _no_input(what, is_asked)
     return text
+
+
+def _no_input(what: str, is_asked: bool) -> UsageError:
+    return UsageError(f"no {_noun(what)} {'given' if is_asked else 'on stdin'}")
 
 
 def _prompt_for(what: str) -> str:
     """Return the prompt for ``the value of X`` or ``a password``: ``Value of X``, ``Password``."""
-    noun = what.removeprefix("the ").removeprefix("a ")
+    noun = _noun(what)
     return noun[:1].upper() + noun[1:]
+
+
+def _noun(what: str) -> str:
+    return what.removeprefix("the ").removeprefix("a ")
 
 
 def _stdin_text(what: str, *, most: int = MAX_BYTES) -> str:

@@ -73,8 +73,8 @@ class Cipher:
                     " quotes"
                 )
             raise SecretKeyError(
-                f"the secret key from {source} is not a valid Fernet key: a key of 32"
-                " or more characters must be the URL-safe base64 of 32 bytes, and"
+                f"the secret key from {source} is not a valid Fernet key: a secret key"
+                " of 32 or more characters must be 32 bytes in URL-safe base64, and"
                 f" this one has {len(secret_key)} characters",
                 hint=hint,
             ) from None

@@ -214,7 +214,7 @@ def _settings(report: Report, settings: Settings, sources: Sources) -> None:
         report.add(
             "settings",
             "note",
-            f"no .env here, and neither --env-file nor {ENV_FILE}",
+            f"no .env here, and neither --env-file nor {ENV_FILE} is set",
             "if the server has one: langkeys --env-file FILE doctor",
         )
 

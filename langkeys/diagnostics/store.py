@@ -269,7 +269,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
                 f"to see {_them(unused)}: {command} --unused-for {days}d",
             )
         else:
-            report.add(section, "note", "no use of any key was ever counted")
+            report.add(section, "note", "the server has counted no use of any key")
     if powerful:
         verb = (
             "belongs to a superuser and gives full access"

@@ -99,7 +99,7 @@ class LangflowStore:
             counter = self._counter or self._open_counter()
             if not counter.count_use(verified.api_key.id, now()):
                 raise InvalidKeyError(
-                    f"unknown: no such API key in {self.location} any more", reason="unknown"
+                    f"the API key is no longer in {self.location}", reason="unknown"
                 )
         return verified
 

@@ -65,8 +65,8 @@ class Variables:
             value = variables.find_value(variable, lambda: session.cipher)
             if value is None:
                 raise SecretKeyError(
-                    f"the secret key from {session.cipher.source} cannot decrypt {variable.name} of"
-                    f" {variable.username} in {session.store.location}",
+                    f"the secret key from {session.cipher.source} cannot decrypt {variable.name}"
+                    f" for {variable.username} in {session.store.location}",
                     hint="use the secret key of the server that wrote it",
                 )
             return value

@@ -184,7 +184,9 @@ class Walker:
         except LangkeysError:
             pass
         self.add(
-            node.position, path, "not a span: write a number and a unit: 45s, 30m, 12h, 90d, 2w"
+            node.position,
+            path,
+            "not a span: write a number and a unit, such as 45s, 30m, 12h, 90d or 2w",
         )
         return None
 

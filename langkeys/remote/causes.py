@@ -13,7 +13,7 @@ def plain_cause(error: BaseException, seconds: float) -> tuple[str, str | None]:
     """Return the cause of a network exception in words, and the next step if there is one."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"its TLS certificate is not valid: {error.verify_message}",
+            f"its TLS certificate is not valid ({error.verify_message})",
             "if the certificate is from your own authority, set SSL_CERT_FILE to that"
             " authority's certificate",
         )
@@ -21,7 +21,7 @@ def plain_cause(error: BaseException, seconds: float) -> tuple[str, str | None]:
         if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return "it does not speak TLS", "try http:// instead of https://"
         reason = (error.reason or "the handshake failed").replace("_", " ").lower()
-        return f"no TLS connection: {reason}", None
+        return f"no TLS connection ({reason})", None
     if isinstance(error, TimeoutError):
         return f"no complete answer within {seconds:g} seconds", None
     if isinstance(error, socket.gaierror):
@@ -29,7 +29,7 @@ def plain_cause(error: BaseException, seconds: float) -> tuple[str, str | None]:
     if isinstance(error, RemoteDisconnected | ConnectionResetError | BrokenPipeError):
         return _CLOSED, "if the server expects TLS, try https:// instead of http://"
     if isinstance(error, ConnectionRefusedError):
-        return "the connection is refused: nothing is listening there", None
+        return "connection refused, nothing is listening there", None
     if isinstance(error, IncompleteRead):
         return _BROKEN_OFF, None
     if isinstance(error, HTTPException):

@@ -128,7 +128,7 @@ def _prove(
     if refused is not None:
         raise FailedError(f"{named} is not accepted by the server: {refused.message}")
     if by_it.acting.id != user_id:
-        raise FailedError(f"{named} belongs to another user of {server.location}")
+        raise FailedError(f"{named} belongs to another user in {server.location}")
     row = poll(listed, lambda found: found is not None)
     if row is None:
         raise FailedError(f"{named} is not among those that {server.location} lists")

@@ -138,7 +138,7 @@ class Server:
         """Raise ForbiddenError unless the acting user is a superuser, who may change users."""
         if not self.acting.is_superuser:
             raise ForbiddenError(
-                f"{self.acting.username} is not a superuser of {self.location}",
+                f"{self.acting.username} is not a superuser in {self.location}",
                 hint="set LANGKEYS_API_KEY to an API key of a superuser",
             )
 

@@ -206,7 +206,7 @@ def check_dispensable(server: Server, user: User, what: str) -> None:
     others = [u for u in list_users(server) if u.is_active and u.is_superuser and u.id != user.id]
     if not others and user.is_active and user.is_superuser:
         raise ConflictError(
-            f"{user.username} is the last active superuser of {server.location}; nothing was done",
+            f"{user.username} is the last active superuser in {server.location}; nothing was done",
             hint="promote another user first",
         )
 
@@ -245,7 +245,7 @@ def _patch(server: Server, user: User, changes: dict[str, bool] | dict[str, str]
         raise NotFoundError(f"user {user.username!r} is no longer in {server.location}")
     if not is_changed(found):
         raise FailedError(
-            f"{user.username} of {server.location} was not stored as changed",
+            f"{user.username} in {server.location} was not stored as changed",
             hint="another user may have changed the user at the same time",
         )
     return found

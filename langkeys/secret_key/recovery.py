@@ -48,7 +48,7 @@ def recover(
             "it was not committed, and has been undone: the database still uses the old secret key"
         )
     journal.remove()
-    say(f"a rotation of the secret key of {store.location} was interrupted; {what}")
+    say(f"a rotation of the secret key for {store.location} was interrupted; {what}")
 
 
 def _require_named(entry: Entry, settings: Settings) -> None:
@@ -73,7 +73,7 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
     status = _transaction_status(entry, store)
     if status == "in progress":
         raise StoreError(
-            f"a rotation of the secret key of {store.location} was interrupted, and the server has"
+            f"a rotation of the secret key for {store.location} was interrupted, and the server has"
             " not ended its transaction yet",
             hint="run the command again in a moment",
         )
@@ -89,7 +89,7 @@ def is_committed(entry: Entry, store: Store, fingerprint: Callable[[str], str]) 
             for key in (key_file.find_secret_key_in(key_file.path) for key_file in entry.key_files)
         )
     raise SecretKeyError(
-        f"a rotation of the secret key of {store.location} was interrupted, and values"
+        f"a rotation of the secret key for {store.location} was interrupted, and values"
         " have changed since: langkeys cannot determine whether it was committed",
         hint="langkeys secret-key check --old-key-file"
         f" {_new_key_file(entry) or 'FILE'} shows which key decrypts what; the"
@@ -202,7 +202,7 @@ def _require_new_key(
     key = key_in_force()
     if key is None or fingerprint(key) != entry.new:
         raise SecretKeyError(
-            f"the rotation of the secret key of {location} was committed: it uses the"
+            f"the rotation of the secret key for {location} was committed. It uses the"
             f" key in {entry.new_key_file}, but {', '.join(entry.read_only)} still has"
             " another one",
             hint=f"set LANGFLOW_SECRET_KEY to the content of {entry.new_key_file}, for"

@@ -84,7 +84,7 @@ def _require_decrypted(store: Store, plan: RotationPlan, result: ScanResult) -> 
     if result.undecrypted_expected and not result.decrypted:
         raise SecretKeyError(
             f"none of the given keys can decrypt any of the {result.undecrypted_expected}"
-            f" values of {store.location}; nothing was written",
+            f" values in {store.location}; nothing was written",
             hint="use --old-key-file FILE with the secret key that encrypted them. If"
             " it is lost, there is nothing to rotate: set variables and create"
             " API keys again, with --accept-secret-key",
@@ -92,7 +92,7 @@ def _require_decrypted(store: Store, plan: RotationPlan, result: ScanResult) -> 
     if result.undecrypted_expected and not plan.skips_unreadable:
         named = result.named(is_expected=True)
         raise SecretKeyError(
-            f"{counted(result.undecrypted_expected, 'value')} of {store.location} cannot be"
+            f"{counted(result.undecrypted_expected, 'value')} in {store.location} cannot be"
             " decrypted with any of the given keys; nothing was written",
             hint="use --old-key-file with the key that encrypted them, delete them or"
             " set them again, or keep them as they are with --skip-unreadable",
@@ -169,7 +169,7 @@ class Rotation:
             read = scan(store, [plan.new_cipher], done)
         if read.digest != written.digest or read.decrypted != written.decrypted:
             raise FailedError(
-                f"the re-encrypted values of {store.location} differ from the original"
+                f"the re-encrypted values in {store.location} differ from the original"
                 " ones when read back; nothing was written"
             )
         return written

@@ -61,6 +61,6 @@ def given_up_warning(
     lost = sum(not cipher.can_decrypt(value.value) for value in store.encrypted_values())
     return (
         f"the secret key from {secret_key.source} (fingerprint {fingerprint}) is used from now on,"
-        f" and {counted(lost, 'encrypted value')} of {store.location} that it cannot decrypt"
+        f" and {counted(lost, 'encrypted value')} in {store.location} that it cannot decrypt"
         f" {agreeing('are', lost)} given up"
     )

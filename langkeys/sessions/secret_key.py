@@ -197,7 +197,7 @@ def _close_journal(rotation: Rotation) -> None:
 
 def _refuse_second(plan: RotationPlan) -> None:
     raise ConflictError(
-        f"another rotation of the secret key of {plan.database.location} is running; nothing was"
+        f"another rotation of the secret key for {plan.database.location} is running; nothing was"
         " done",
         hint="wait until it is done",
     ) from None

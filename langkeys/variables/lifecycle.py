@@ -124,7 +124,7 @@ def check_name(name: str) -> None:
     if "=" in name:
         # The message does not repeat the name, because the rest may be the value.
         raise UsageError(
-            "the variable's name has a =, as if it included the value",
+            "the variable's name contains '=', as if it included the value",
             hint="give the value at the prompt, or use --value-file or --from-env",
         )
     checked_name(name)

@@ -83,7 +83,7 @@ def run_environment(
             missing.pop(name, None)
         elif only:
             error = SecretKeyError if value is None else UsageError
-            raise error(f"{name} of {store.location}: {refusal}; nothing was run")
+            raise error(f"{name} in {store.location}: {refusal}; nothing was run")
         else:
             left_out.setdefault(str(refusal), []).append(name)
     if missing:

@@ -86,7 +86,7 @@ def test_several_in_their_grace_are_one_note(
         database.add_key(superuser, f"ci-{number}", created_at=ago(days=100))
     call(*NIGHTLY).done()
     (said,) = [line for line in call(*NIGHTLY).done().stderr.splitlines() if "left out" in line]
-    assert said.startswith(f"note: left out: {count} API keys that were already replaced")
+    assert said.startswith(f"note: left out {count} API keys that were already replaced")
     assert said.count("(ci-") == min(count, 10)
     assert ("and 2 more" in said) == (count == 12)
 

@@ -62,7 +62,7 @@ def test_this_databases_entries_are_shown_and_the_others_are_counted(
 ) -> None:
     every = [CREATE, CREATE, CREATE, USER, UPDATE, REVOKE, REVOKE]
     assert commands(call) == every
-    assert "note: 1 entry of other databases or servers left out" in call("audit").stderr
+    assert "note: 1 entry for other databases or servers left out" in call("audit").stderr
     assert commands(call, "--all-databases") == [*every, USER]
     assert "left out" not in call("audit", "--all-databases").stderr
     call("audit", LANGFLOW_DATABASE_URL="mysql://x/y").failed(2)
@@ -152,7 +152,7 @@ def test_a_command_that_exists_is_no_error_though_nobody_used_it(call: Call, nam
 @pytest.mark.usefixtures("week")
 def test_a_user_without_an_entry_is_noted_with_the_nearest_name(call: Call, log: Path) -> None:
     said = call("audit", "--user", "alcie").done().stderr
-    assert f"note: no entry of {log} is by a user 'alcie'; did you mean 'alice'?" in said
+    assert f"note: no entry in {log} is by user 'alcie'; did you mean 'alice'?" in said
     assert "no entry of" not in call("audit", "--user", "alice", "--command", "init").done().stderr
     assert "did you mean" not in call("audit", "--user", "zzz").done().stderr
 

@@ -195,7 +195,7 @@ def test_inactive_users_with_keys_are_named(site: Site, database: Database) -> N
 def test_keys_whose_use_nobody_counts_are_not_called_unused(site: Site, database: Database) -> None:
     alice = database.add_user("alice", is_superuser=False)
     database.add_key(alice, created_at=ago(days=200), expires_at=ahead(days=9))
-    assert notes(site) == ["no use of any key was ever counted"]
+    assert notes(site) == ["the server has counted no use of any key"]
     (said,) = notes(site, LANGFLOW_DISABLE_TRACK_APIKEY_USAGE="true")
     assert "not known" in said
 

@@ -242,7 +242,7 @@ def test_the_question_for_a_password_and_what_is_said_of_it(hostile: tuple[Site,
     site, _ = hostile
     site.settings["LANGFLOW_AUTO_LOGIN"] = "false"
     with Terminal(site, "user", "list") as terminal:
-        terminal.expect("Password of")
+        terminal.expect("Password for")
         terminal.send("wrong\n")
         terminal.finish(4)
         assert not raw_in(terminal.screen.replace("\r\n", "\n"), "\n")

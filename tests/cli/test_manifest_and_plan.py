@@ -138,4 +138,4 @@ def test_what_another_run_has_applied_meanwhile_is_not_in_the_audit_log_twice(
 def test_a_new_variable_with_a_value_in_its_name_is_refused(declared: Declared) -> None:
     declared.database.add_user("alice", is_superuser=False)
     declared.write("users: {alice: {variables: {A=B: {value_from: {file: p}}}}}", p=new_key())
-    declared.apply().failed(2, "the variable's name has a =")
+    declared.apply().failed(2, "the variable's name contains '='")

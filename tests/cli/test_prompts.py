@@ -14,7 +14,7 @@ from ..support.samples import PASSWORD, WRONG_PASSWORD
 from ..support.sites import LANGKEYS, Site
 from ..support.terminals import Terminal
 
-PROMPT = "Password of administrator"
+PROMPT = "Password for administrator"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ..support.samples import PASSWORD, encrypted, new_api_key
 from ..support.sites import Site
 from ..support.terminals import Terminal
 
-PROMPT = "Password of administrator"
+PROMPT = "Password for administrator"
 
 
 @pytest.fixture

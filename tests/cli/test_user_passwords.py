@@ -118,7 +118,7 @@ def test_at_a_terminal_it_is_asked_for_twice_whatever_stdout_is(
     site: Site, verb: tuple[str, ...]
 ) -> None:
     with Terminal(site, *verb, piped=True) as terminal:
-        terminal.expect("New password of alice: ")
+        terminal.expect("New password for alice: ")
         terminal.send(f"{PASSWORD}\n")
         terminal.expect("Repeat the password: ")
         terminal.send(f"{PASSWORD}\n")
@@ -143,7 +143,7 @@ def test_what_is_typed_wrong_changes_nothing(
     before = site.database.digest()
     with Terminal(site, *verb, piped=True) as terminal:
         for prompt, text in zip(
-            ("New password of alice: ", "Repeat the password: "), typed, strict=False
+            ("New password for alice: ", "Repeat the password: "), typed, strict=False
         ):
             terminal.expect(prompt)
             terminal.send(f"{text}\n")
@@ -196,7 +196,7 @@ def test_a_password_that_was_given_is_never_shown(site: Site, verb: tuple[str, .
 
 def test_at_a_terminal_a_panel_shows_it_once(site: Site, verb: tuple[str, ...]) -> None:
     terminal = run_at_terminal(site, *verb, "--random")
-    assert "Password of alice, shown only once" in terminal.text
+    assert "Password for alice, shown only once" in terminal.text
     (line,) = (
         line.strip()
         for line in terminal.text.splitlines()

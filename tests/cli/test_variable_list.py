@@ -58,7 +58,12 @@ def test_what_does_not_open_is_counted_in_a_warning(
     call: Call, database: Database, superuser: str
 ) -> None:
     add_one_of_each(database, superuser)
-    assert "cannot decrypt 1 of these" in call(*LIST).done().stderr
+    assert "cannot decrypt 1 of these 3 variables\n" in call(*LIST).done().stderr
+    malformed = {"LANGFLOW_SECRET_KEY": "x" * 40}
+    said = call(*LIST, **malformed).done().stderr
+    assert "has 40 characters. So langkeys cannot decrypt 2 of these 3 variables\n" in said
+    database.rows("DELETE FROM variable WHERE name = 'URL'")
+    assert "cannot decrypt any of these 2 variables\n" in call(*LIST, **malformed).done().stderr
     database.rows("DELETE FROM variable WHERE name = 'CLOSED'")
     assert call(*LIST).done().stderr == ""
 

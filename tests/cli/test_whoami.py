@@ -158,6 +158,7 @@ def test_a_key_that_is_not_valid_is_refused_with_the_reason(
     result = site.call("whoami", "--api-key", "-", "--json", stdin=presented).failed(4)
     assert (result.error["code"], result.error["reason"]) == ("invalid_key", reason)
     assert word in result.error["message"]
+    assert not result.error["message"].startswith(f"{reason}:")
     assert str(site.path) in result.error["message"]
     assert hint in result.error["hint"]
 
@@ -233,9 +234,17 @@ def test_the_key_of_the_servers_environment_tells_the_superuser(site: Site) -> N
     site.call("whoami", "--api-key", "-", stdin="key-of-the-server", **settings).failed(4)
 
 
-@pytest.mark.parametrize("stdin", ["", "\n\n", "sk-one\nsk-two\n"])
-def test_no_key_or_two_are_a_usage_error(site: Site, stdin: str) -> None:
-    site.call("whoami", "--api-key", "-", stdin=stdin).failed(2)
+@pytest.mark.parametrize(
+    ("stdin", "said"),
+    [
+        ("", "no API key on stdin\n"),
+        ("\n\n", "no API key on stdin\n"),
+        ("sk-one\nsk-two\n", "stdin has 2 lines"),
+    ],
+)
+def test_no_key_or_two_are_a_usage_error(site: Site, stdin: str, said: str) -> None:
+    result = site.call("whoami", "--api-key", "-", stdin=stdin).failed(2)
+    assert result.stderr.startswith(f"error: {said}")
 
 
 def test_a_key_comes_by_one_way_and_not_by_argument(site: Site) -> None:

@@ -77,7 +77,7 @@ def test_one_value_that_does_not_open_undoes_all_and_is_named(
     assert "(FOREIGN)" in said
     assert filled.decrypted_dump(SECRET_KEY) == before
     assert filled.leftovers() == []
-    filled.site.call("secret-key", "check").stderr.index("cannot decrypt 1 value of")
+    filled.site.call("secret-key", "check").stderr.index("cannot decrypt 1 value in")
 
 
 def test_the_key_that_opens_the_rest_heals_a_database_of_mixed_keys(

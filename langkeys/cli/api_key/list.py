@@ -116,18 +116,19 @@ def list_(
             lambda limit, offset: session.store.api_keys(wanted, limit=limit, offset=offset),
             lambda key: ApiKeyRow(key, None, moment),
         )
-        undecryptable = 0
+        undecryptable = total = 0
 
         def shown() -> Iterator[tuple[ApiKey, str | None]]:
-            nonlocal undecryptable
+            nonlocal undecryptable, total
             for key in found:
                 value = api_keys.masked_value(key, lambda: session.reading_cipher)
                 undecryptable += value is None
+                total += 1
                 yield key, value
 
         show_api_keys(call.output, shown(), moment, store=session.store)
         if undecryptable:
-            warn_of_undecryptable(session, f"{undecryptable} of these keys")
+            warn_of_undecryptable(session, "API key", undecryptable, total)
 
 
 def _before(moment: datetime, span: str | None, option: str) -> datetime | None:

@@ -98,7 +98,7 @@ def prune(
             batch.add_matching(wanted, spared=spared)
             left = session.endings.exclude_kept_alive(batch)
             if not batch:
-                out.note(f"no API key of {session.store.location} matches; nothing was done")
+                out.note(f"no API key in {session.store.location} matches; nothing was done")
             elif dry_run:
                 out.note(f"dry run: {plural_keys(batch)} would be revoked; nothing was done")
             else:

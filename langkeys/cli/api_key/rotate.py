@@ -266,7 +266,7 @@ def _report_left_out(session: Session, selection: Selection) -> None:
     if len(in_grace) > 1:
         more = len(in_grace) - MAX_CANDIDATES
         session.note(
-            f"left out: {plural_keys(in_grace)} that were already replaced and are in their grace"
+            f"left out {plural_keys(in_grace)} that were already replaced and are in their grace"
             f" period: {', '.join(map(row_named, in_grace[:MAX_CANDIDATES]))}"
             f"{f' and {more} more' if more > 0 else ''}"
         )
@@ -279,7 +279,7 @@ def _is_array(refs: list[str] | None, replacements: Sequence[Replacement]) -> bo
 def _say_nothing_done(session: Session, keys: Sequence[WholeKey], *, dry_run: bool) -> None:
     if not keys:
         session.note(
-            f"no API key of {session.store.location} needs to be rotated; nothing was done"
+            f"no API key in {session.store.location} needs to be rotated; nothing was done"
         )
     elif dry_run:
         session.note(f"dry run: {plural_keys(keys)} would be rotated; nothing was done")

@@ -44,5 +44,5 @@ def show(
         key, moment = resolved_key(session, ref), now()
         value = api_keys.masked_value(key, lambda: session.reading_cipher)
         if value is None:
-            warn_of_undecryptable(session, "this API key")
+            warn_of_undecryptable(session, "API key")
         show_api_key_card(call.output, key, value, moment, store=session.store)

@@ -98,8 +98,8 @@ def _report_leftovers(out: Output, chosen: Sequence[ChosenKey]) -> None:
     for key, old in rotation.leftovers(chosen):
         out.warn(
             f"API key {dashed(key.id)} ({key.name}) is newer than {dashed(old.key_id)} and was"
-            " never used. It may be left over from an interrupted rotation: revoke it if nobody"
-            f" has it: langkeys api-key revoke {dashed(key.id)} {old.server.option}"
+            " never used. It may be left over from an interrupted rotation. If nobody has it,"
+            f" revoke it: langkeys api-key revoke {dashed(key.id)} {old.server.option}"
         )
 
 

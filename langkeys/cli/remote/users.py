@@ -106,7 +106,7 @@ def set_password(context: typer.Context, user: str, *, password_file: Any, rando
     changed = users.set_password(server, chosen, password)
     _deliver(out, server, changed, password if random else None)
     out.note(
-        f"sent the password of {changed.username} to {server.location}; it was not"
+        f"sent the password for {changed.username} to {server.location}; it was not"
         " tested by a login"
     )
     warn_of_length(out, password)
@@ -236,7 +236,7 @@ def _deliver(
             out.data(f"{made_up}\n")
     except LangkeysError as error:
         error.hint = (
-            f"nobody has received the new password of {user.username}, and the old one"
+            f"nobody has received the new password for {user.username}, and the old one"
             " no longer works. Set it again: langkeys user set-password"
             f" {user.username} {server.option}"
         )

@@ -48,7 +48,7 @@ def set_(
     row = outcome.rows[0]
     many = "" if len(outcome.rows) == 1 else f", {len(outcome.rows)} rows of that name"
     out.note(
-        f"sent {row.type} {row.name} of {server.acting.username} to {server.location},"
+        f"sent {row.type} {row.name} for {server.acting.username} to {server.location},"
         f" {'created' if outcome.action == 'added' else 'updated'}{many}{_not_shown(row)}"
     )
     if out.as_json:

@@ -73,7 +73,7 @@ def check(
         undecryptable = tally.count(lambda is_expected, key: is_expected and key is None)
         out.warn(
             f"the secret key from {keys[0].source} (fingerprint {keys[0].fingerprint})"
-            f" cannot decrypt {counted(tally.not_by_first, 'value')} of {location}"
+            f" cannot decrypt {counted(tally.not_by_first, 'value')} in {location}"
             + (f"; no given key decrypts {undecryptable} of them" if len(keys) > 1 else "")
         )
         raise typer.Exit(SecretKeyError.exit_code)

@@ -82,7 +82,7 @@ def rotate(
             result = secret_key.scan(session, plan, out.progress)
             total = sum(result.decrypted.values())
             out.note(
-                f"dry run: {counted(total, 'value')} of {location} would be re-encrypted; nothing"
+                f"dry run: {counted(total, 'value')} in {location} would be re-encrypted; nothing"
                 " was done"
             )
         else:
@@ -91,7 +91,7 @@ def rotate(
             result = rotated.scan_result
             total = sum(result.decrypted.values())
             out.note(
-                f"re-encrypted {counted(total, 'value')} of {location} with a new secret key"
+                f"re-encrypted {counted(total, 'value')} in {location} with a new secret key"
                 f" (fingerprint {plan.new_fingerprint}, previously"
                 f" {plan.old_fingerprint}), and read all of them back"
             )

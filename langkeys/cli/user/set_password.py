@@ -60,7 +60,7 @@ def set_password(
             proves=lambda stored: session.verify_password(text, stored),
         )
         deliver(session, out, new, old, text if random else None)
-        out.note(f"set the password of {new.username} in {session.store.location}")
+        out.note(f"set the password for {new.username} in {session.store.location}")
         warn_of_length(out, text)
         warn_of_inactive(out, new)
         stale = users.stale_setting(session.settings, session.store, new, text)

@@ -122,7 +122,7 @@ def export(
             staged.publish()
         where = "" if staged is None else f" to {staged.path}"
         written = counted(values.written, "variable")
-        out.note(f"wrote {written} of {session.store.location}{where}")
+        out.note(f"wrote {written} from {session.store.location}{where}")
         warn_of_file(out, staged)
         values.warn(out)
 
@@ -166,7 +166,7 @@ class _Values:
             name = variable.name
             if value is None and self._only:
                 raise SecretKeyError(
-                    f"the secret key from {self._session.cipher.source} cannot decrypt {name} of"
+                    f"the secret key from {self._session.cipher.source} cannot decrypt {name} for"
                     f" {store.location}; nothing was written"
                 )
             if value is None:
@@ -194,7 +194,7 @@ class _Values:
         if self._closed and not self._opened:
             raise SecretKeyError(
                 f"the secret key from {self._session.cipher.source} decrypts none of the"
-                f" variables of {self._owner.username} in"
+                f" variables for {self._owner.username} in"
                 f" {self._session.store.location}",
                 hint="use the secret key of the server that wrote them",
             )

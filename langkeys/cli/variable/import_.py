@@ -26,6 +26,7 @@ from langkeys.files import ownership
 from langkeys.models import dashed
 from langkeys.paths import absolute_path
 from langkeys.sessions.session import Access
+from langkeys.text import agreeing, counted
 from langkeys.variables import lifecycle as variables
 from langkeys.variables.environment_names import imported_names
 from langkeys.variables.lifecycle import Outcome
@@ -96,7 +97,7 @@ def import_(
         done = over_rest.import_(context, server, chosen, policy.value, dry_run=dry_run)
         actions = [outcome.action for outcome in done]
         _say(out, actions, source, server.location, dry_run=dry_run, is_sent=True)
-        _say_left_out(out, len(values) - len(chosen), source, only)
+        _say_left_out(out, values, imported, source, only)
         over_rest.show_outcomes(out, server, done)
         return
     with variable_session(context, access=access) as session:
@@ -116,7 +117,7 @@ def import_(
             outcomes = variables.set_all(session.store, owners, updates, policy.value)
         actions = [outcome.action for outcome in outcomes]
         _say(out, actions, source, session.store.location, dry_run=dry_run)
-        _say_left_out(out, len(values) - len(chosen), source, only)
+        _say_left_out(out, values, imported, source, only)
         if not dry_run:
             warn_of_overwriting(session, list(chosen))
             warn_of_fate(session, owner)
@@ -170,18 +171,32 @@ def _say(
     is_sent: bool = False,
 ) -> None:
     counts = {action: actions.count(action) for action in ("added", "changed", "kept")}
-    would_be = "would be " if dry_run else ""
-    said = f"{counts['added']} {would_be}added, {counts['changed']} changed, {counts['kept']} kept"
+    added = counted(counts["added"], "variable")
     if dry_run:
-        out.note(f"dry run: importing {source} into {location}: {said}; nothing was done")
+        out.note(
+            f"dry run: importing {source} into {location} would add {added},"
+            f" change {counts['changed']} and keep {counts['kept']}; nothing was done"
+        )
     else:
         done = f"sent {source} to" if is_sent else f"imported {source} into"
-        out.note(f"{done} {location}: {said}")
+        out.note(
+            f"{done} {location}: {added} added, {counts['changed']} changed, {counts['kept']} kept"
+        )
 
 
-def _say_left_out(out: Output, count: int, source: str, only: list[str] | None) -> None:
-    if count and not only:
-        out.note(f"{count} other names of {source} were left out; use --only NAME to import one")
+def _say_left_out(
+    out: Output,
+    values: Mapping[str, str],
+    imported: Sequence[str],
+    source: str,
+    only: list[str] | None,
+) -> None:
+    count = 0 if only else sum(bool(values[name]) for name in values.keys() - {*imported})
+    if count:
+        out.note(
+            f"{counted(count, 'name')} in {source} that Langflow does not import by itself"
+            f" {agreeing('were', count)} left out; to import one, use --only NAME"
+        )
 
 
 def _show(out: Output, outcomes: Sequence[Outcome]) -> None:

@@ -62,10 +62,10 @@ def list_(
     call.output.require_stdout()
     with variable_session(context, access=Access.READ) as session:
         owner = session.owner(user)
-        closed = 0
+        closed = total = 0
 
         def shown() -> Iterator[tuple[Variable, str | None]]:
-            nonlocal closed
+            nonlocal closed, total
             found = paging.page(
                 lambda limit, offset: sliced(
                     session.store.variables(None if all_users else owner.id), limit, offset
@@ -74,8 +74,9 @@ def list_(
             )
             for variable, value in with_values(session, found):
                 closed += value is None
+                total += 1
                 yield variable, value
 
         show_variables(call.output, session, shown(), now())
         if closed:
-            warn_of_undecryptable(session, f"{closed} of these variables")
+            warn_of_undecryptable(session, "variable", closed, total)

@@ -124,7 +124,7 @@ def set_(
         row = outcome.rows[0]
         many = "" if len(outcome.rows) == 1 else f", {len(outcome.rows)} rows of that name"
         call.output.note(
-            f"{'created' if outcome.action == 'added' else 'updated'} {row.type} {row.name} of"
+            f"{'created' if outcome.action == 'added' else 'updated'} {row.type} {row.name} for"
             f" {owner.username} in {session.store.location}{many}"
         )
         warn_of_overwriting(session, [row.name])

@@ -42,12 +42,12 @@ def show(
         variable = variables.get_variable(session.store, owner, name)
         value = variables.find_value(variable, lambda: session.reading_cipher)
         if value is None and not reveal:
-            warn_of_undecryptable(session, "this variable")
+            warn_of_undecryptable(session, "variable")
         if reveal:
             if value is None:
                 raise SecretKeyError(
                     f"the secret key from {session.cipher.source} cannot decrypt variable"
-                    f" {variable.name} of {owner.username} in {session.store.location}",
+                    f" {variable.name} for {owner.username} in {session.store.location}",
                     hint="to see what else cannot be decrypted: langkeys doctor",
                 )
             if out.as_json:

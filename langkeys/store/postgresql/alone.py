@@ -109,7 +109,7 @@ class Alone(Transactions, Cells):
         named = ", ".join(f"{user} (pid {process})" for user, process in others[:_MOST_NAMED])
         more = len(others) - _MOST_NAMED
         return StoreError(
-            f"the database {self.location} is in use: other sessions are connected: {named}"
+            f"the database {self.location} is in use by other sessions: {named}"
             f"{f' and {more} more' if more > 0 else ''}; nothing was written",
             hint="stop the Langflow servers and all else that uses the database, then run the"
             " command again; for sessions that have nothing to do with Langflow, such as a"

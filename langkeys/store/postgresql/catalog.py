@@ -78,7 +78,7 @@ def require_all_rows(hidden: Collection[str], location: str) -> None:
     """
     if hidden:
         raise StoreError(
-            f"row-level security may hide rows of {location} from its user"
+            f"row-level security may hide rows in {location} from its user"
             f" ({', '.join(sorted(hidden))}); nothing was done",
             hint="connect as the owner of the tables, or ALTER ROLE ... BYPASSRLS",
         )

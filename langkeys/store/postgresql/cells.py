@@ -108,8 +108,8 @@ class Cells(Database):
         if not table.key:
             if self._rows(f"SELECT 1 FROM {quoted(table.name)} WHERE {found} LIMIT 1"):
                 raise StoreError(
-                    f"{self.location}: the rows of table {table.name} cannot be identified: it has"
-                    " no primary key, and encrypted values are in it"
+                    f"the rows of table {table.name} in {self.location} cannot be identified: it"
+                    " has no primary key, and encrypted values are in it"
                 )
             return
         # Qualify the columns with the table's name: a bare name would mean the selected text, which

@@ -135,7 +135,7 @@ class Copying(Database):
             )
         if "permission denied" in said or "lack SELECT privilege" in said:
             return FailedError(
-                f"{_DUMP} may not read all tables and sequences of {location}",
+                f"{_DUMP} may not read all tables and sequences in {location}",
                 hint="connect as the server's own user, who owns the tables",
             )
         if "canceling statement due to" in said:  # lock_timeout or statement_timeout

@@ -112,7 +112,7 @@ class Cells(Database):
                 pass
         if not key:
             raise StoreError(
-                f"{self.location}: the rows of table {name} cannot be identified: its"
+                f"the rows of table {name} in {self.location} cannot be identified: its"
                 " columns use all names of SQLite's row number"
             )
         # In an old generation, the table of this name may lack these columns.

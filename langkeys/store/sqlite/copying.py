@@ -143,7 +143,7 @@ class Copying(Database):
                 hint="check it with: sqlite3 FILE 'PRAGMA integrity_check'",
             )
         if schema != self._rows(_SCHEMA):
-            raise FailedError(f"the tables of {self.location} have just changed")
+            raise FailedError(f"the tables in {self.location} have just changed")
 
 
 _SCHEMA = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"

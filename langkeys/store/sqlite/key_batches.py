@@ -54,7 +54,7 @@ def _in_temporary_file(store: KeyBatches) -> Iterator[None]:
         if "unable to open" not in error.message and "full" not in error.message:
             raise
         raise StoreError(
-            f"cannot prepare so many API keys of {store.location}: there is no space"
+            f"cannot prepare so many API keys for {store.location}: there is no space"
             " for a temporary file; nothing was done",
             hint="set TMPDIR to a writable folder with free space",
         ) from None
