@@ -1,12 +1,15 @@
 """Messages on stderr that several commands use."""
 
 from collections.abc import Iterable, Sequence, Sized
+from typing import TYPE_CHECKING
 
-from langkeys.api_keys.ending import WholeKey
 from langkeys.authentication import superuser_at_risk
 from langkeys.models import ApiKey, User, dashed
 from langkeys.sessions.session import Session
 from langkeys.text import counted
+
+if TYPE_CHECKING:
+    from langkeys.api_keys.ending import WholeKey
 
 
 def warn_of_undecryptable(session: Session, noun: str, count: int = 1, total: int = 1) -> None:
@@ -41,7 +44,7 @@ def row_named(row: ApiKey) -> str:
 
 
 def say_other_rows(
-    session: Session, keys: Iterable[WholeKey], done: str, *, deleted: bool = True
+    session: Session, keys: Iterable["WholeKey"], done: str, *, deleted: bool = True
 ) -> None:
     """Name other rows of the same keys that were changed too; ``done`` says how.
 

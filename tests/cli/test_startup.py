@@ -23,6 +23,7 @@ NEEDLESS = (
     "getpass",
     "random",
     "tempfile",
+    "langkeys.api_keys.ending",
     "langkeys.cli.shell_scripts",
     "langkeys.store.sqlite.creation",
 )
