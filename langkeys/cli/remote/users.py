@@ -123,7 +123,7 @@ def change(
     is_superuser: bool | None = None,
     yes: bool = False,
 ) -> None:
-    """Activate, promote or demote a user; ``done`` and ``state`` are words for the messages."""
+    """Activate, promote or demote a user; the messages use the words ``done`` and ``state``."""
     out = invocation(context).output
     out.require_stdout()
     server = _server(context, context.command_path.partition(" ")[2])
