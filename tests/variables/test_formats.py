@@ -3,9 +3,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import dotenv
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langkeys.cli.variable.export import Format
+from langkeys.cli.variable.export import Format, export
 from langkeys.config import dotenv as dotenv_files
 from langkeys.errors import UsageError
 from langkeys.variables.formats import (
     DOTENV_HEAD,
+    FOR_ENVIRONMENTS,
     FORMATS,
     check_kubernetes_names,
     is_run_by_shells,
@@ -95,10 +97,6 @@ def test_dotenv_does_without_what_its_older_readers_misunderstand() -> None:
     assert read_by_python_dotenv(text) == {"A": "ends in \\", "B": "it's\\"}
 
 
-def test_every_awkward_value_reads_back_from_a_shell() -> None:
-    assert read_by_sh(written("shell", HARD), list(HARD)) == HARD
-
-
 # With a prefix, because names that sh itself uses could break the printing.
 SHELL_PAIRS = st.dictionaries(NAMES.map(lambda name: f"X_{name}"), VALUES, min_size=1, max_size=4)
 
@@ -133,8 +131,25 @@ def test_a_kubernetes_secret_reads_back_as_the_same_names_and_values(
     )
     # The name of the Secret must be a DNS label.
     assert manifest["metadata"] == {"name": "langflow-variables"}
-    data = manifest["data"]
-    assert {name: base64.b64decode(text).decode() for name, text in data.items()} == pairs
+    assert read_as_kubernetes_secret(written("k8s-secret", pairs)) == pairs
+
+
+def read_as_kubernetes_secret(text: str) -> dict[str, str]:
+    data = json.loads(text)["data"]
+    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+
+READERS: dict[str, Callable[[str], Mapping[str, str | None]]] = {
+    "dotenv": read_by_python_dotenv,
+    "json": json.loads,
+    "shell": lambda text: read_by_sh(text, list(HARD)),
+    "k8s-secret": read_as_kubernetes_secret,
+}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_awkward_value_reads_back_from_every_format(format_: str) -> None:
+    assert READERS[format_](written(format_, HARD)) == HARD
 
 
 REFUSED = {
@@ -171,6 +186,20 @@ def test_a_nul_is_no_part_of_a_shell_value() -> None:
 
 def test_the_command_offers_every_format_and_no_other() -> None:
     assert [format_.value for format_ in Format] == list(FORMATS)
+
+
+def test_help_and_page_explain_every_format() -> None:
+    path = Path(__file__).parents[2] / "docs" / "variables.md"
+    page = " ".join(path.read_text(encoding="utf-8").split())
+    help_ = " ".join(str(export.__doc__).split())
+    sentence = page.partition("`export` writes ")[2].partition("Every format")[0]
+    for format_ in FORMATS:
+        assert f"`{format_}`" in sentence
+        assert re.search(rf"[:;] {format_} is ", help_), format_
+    # Both name the formats that leave out names.
+    filtered = [format_ for format_ in FORMATS if format_ in FOR_ENVIRONMENTS]
+    assert f"in {' and '.join(filtered)} without" in help_
+    assert f"`export --format {'` and `'.join(filtered)}` leave out" in page
 
 
 @pytest.mark.parametrize("format_", FORMATS)
