@@ -205,7 +205,7 @@ class Command(TyperCommand):
         if rest and not ctx.resilient_parsing:
             from langkeys.cli.help.suggestions import too_many_arguments
 
-            raise too_many_arguments(ctx, len(rest))
+            raise too_many_arguments(ctx, rest)
         return rest
 
 

@@ -82,7 +82,7 @@ def test_a_wheel_carries_every_topic() -> None:
 
 def test_markdown_becomes_plain_text() -> None:
     source = (
-        "# One title\n\n<!-- a note -->\nA `code *word*` and **bold**, *so*, [here](other.md) and"
+        "# One title\n\n<!-- a note -->\nA `code *word*` and **bold**, *so*, [here](#two) and"
         " [there](https://example.com/x).\n\n- an item that is long enough to be wrapped\n"
         "  over lines\n- another\n\n## Two\n\n```sh\n$ a   b\n```\n\n| a | b |\n|---|---|\n"
         "| `x\\|y` | second |\n"
@@ -105,6 +105,11 @@ def test_markdown_becomes_plain_text() -> None:
         "a    b",
         "x|y  second",
     ]
+
+
+def test_a_link_names_the_page_that_a_terminal_cannot_open() -> None:
+    source = "see [Who may do what](security.md#who-is-acting) and [below](#fields)"
+    assert plain_text(source, 80) == "see Who may do what in docs/security.md and below"
 
 
 # Exit codes

@@ -65,6 +65,6 @@ def _context_of(root: Any, words: list[str]) -> Any:
             also = tuple(TOPICS) if context is root else ()
             what = "command or topic" if context is root else "command"
             like = commands_like(context, word, also=also) if is_group else []
-            raise unknown_command(context, word, like, what=what)
+            raise unknown_command(context, word, like, what=what, topics=also)
         context = context_of(context, found, word)
     return context

@@ -98,7 +98,11 @@ def _inline(text: str) -> str:
 
 
 def _link(text: str, target: str) -> str:
-    return f"{text} ({target})" if "://" in target else text
+    if "://" in target:
+        return f"{text} ({target})"
+    page = target.partition("#")[0]
+    # A terminal cannot follow a link, so name the page; "#part" alone is on the same page.
+    return f"{text} in docs/{page}" if page else text
 
 
 def _shown(text: str) -> str:

@@ -96,6 +96,7 @@ _OPTIONS: Mapping[str, str] = {
     "--version": "-V -v --ver",
     "--help": "-? --usage",
 }
+_OUTPUT_OPTIONS = frozenset({"--write-to", "-f", *_OPTIONS["--write-to"].split()})
 _INSTEAD: Mapping[str, str] = {
     "--no-color": "set NO_COLOR=1 in the environment",
     "--no-colour": "set NO_COLOR=1 in the environment",
@@ -135,29 +136,57 @@ _FOR_ARGUMENT: Mapping[str, Sequence[str]] = {
 }
 """What a superfluous argument was probably meant for, by command."""
 
+_DELETING = frozenset(_VERBS["delete"].split()) - {"revoke"} | {"delete"}
+"""Words that mean to revoke or to delete if the object is not named."""
+
+_NO_COMMAND: Mapping[str, str] = {
+    "restore": "a backup is restored by copying it in place while the server is stopped:"
+    " docs/backup.md explains how",
+}
+"""What to do instead of using commands of other programs."""
+
+_SHOWABLE = re.compile(r"(?!sk-|gAAAAA)[A-Za-z0-9._-]{1,19}")
+"""An argument that is neither a key nor a token nor a URL."""
+
 _OPTION_FOR: Mapping[str, str] = {"version": "--version", "completion": "--install-completion"}
 
 
 def unknown_command(
-    context: Any, word: str, like: Sequence[str], *, what: str = "command"
+    context: Any,
+    word: str,
+    like: Sequence[str],
+    *,
+    what: str = "command",
+    topics: Sequence[str] = (),
 ) -> UsageError:
-    """Return the error for an unknown command; ``like`` are similar commands."""
+    """Return the error for an unknown command; ``like`` are similar commands.
+
+    ``topics`` are valid, too, and are listed if nothing is similar.
+    """
     path = context.command_path
+    see = f"see {path} --help"
+    if topics and not like:
+        *others, last = topics
+        see = f"the topics are {', '.join(others)} and {last}; for the commands, {see}"
+    if context.parent is None:
+        see = _NO_COMMAND.get(word.lower(), see)
     shown = word if len(word) <= 40 else f"{word[:39]}…"
     return UsageError(
         f"no such {what}: {shown if what != 'command' else f'{path} {shown}'}",
-        hint=_hint([f"langkeys {command}" for command in like], f"see {path} --help"),
+        hint=_hint([f"langkeys {command}" for command in like], see),
     )
 
 
-def too_many_arguments(context: Any, count: int) -> UsageError:
-    """Return the error for superfluous arguments; it shows none, because one may be a secret."""
+def too_many_arguments(context: Any, arguments: Sequence[str]) -> UsageError:
+    """Return the error for superfluous arguments; it shows only what cannot be a secret."""
     path = context.command_path
     meant = _FOR_ARGUMENT.get(path.partition(" ")[2], ())
     takes_secret = any("-file" in option for option in meant)
     secret = "" if meant and not takes_secret else "; a secret is never given as an argument"
+    is_shown = not secret and all(map(_SHOWABLE.fullmatch, arguments))
+    shown = f": {', '.join(map(repr, arguments[:_MOST]))}" if is_shown else ""
     return UsageError(
-        f"{counted(count, 'argument')} too many for {path}",
+        f"{counted(len(arguments), 'argument')} too many for {path}{shown}",
         hint=_hint(meant, f"see {path} --help{secret}"),
     )
 
@@ -174,6 +203,10 @@ def commands_like(context: Any, word: str, *, also: Iterable[str] = ()) -> list[
     folded = word.lower().replace("_", "-")
     if not start and folded in _OPTION_FOR:
         return [_OPTION_FOR[folded]]
+    if not start and folded in _DELETING:
+        return ["api-key revoke", "variable delete"]
+    if not start and folded in _NO_COMMAND:
+        return []
     for find in (_same, _close):
         here = find(folded, names, _VERBS if start else _NOUNS)
         if here:
@@ -252,10 +285,17 @@ def _close(
     starting = [name for name in names if word and name.startswith(word)]
     if len(starting) == 1:
         return starting
-    close = get_close_matches(word, names, n=1, cutoff=cutoff)
+    # The first letter is rarely mistyped, and "restore" is not a mistyped "store".
+    alike = [name for name in names if name[:1] == word[:1]]
+    close = get_close_matches(word, alike, n=1, cutoff=cutoff)
     if close:
         return close
-    known = [other for name in names for other in synonyms.get(name, "").split() if len(other) > 3]
+    known = [
+        other
+        for name in names
+        for other in synonyms.get(name, "").split()
+        if len(other) > 3 and other[0] == word[:1]
+    ]
     meant = get_close_matches(word, known, n=1, cutoff=0.8)
     return [name for name in names if meant and meant[0] in synonyms.get(name, "").split()]
 
@@ -292,6 +332,8 @@ def _option_hint(context: Any, option: str, see: str) -> str:
     folded = option.replace("_", "-")
     if len(folded) > 2:
         folded = folded.lower()
+    if context.command.name == "manifest" and folded in _OUTPUT_OPTIONS:
+        return "the manifest goes to stdout: langkeys manifest > FILE"
     meant = _same(folded, names, _OPTIONS)
     if meant:
         return _hint(meant[:1], see)
