@@ -111,7 +111,7 @@ def test_the_nightly_rotation_replaces_each_old_key_once(
     assert database.rows(names) == [("gateway",), ("gateway",), ("laptop",)]
     for key in (old.plaintext, file.read_text(), new.plaintext):
         site.call("whoami", "--api-key", "-", stdin=key).done()
-    site.call("whoami", "--api-key", "-", stdin=over.plaintext).failed(4, "unknown")
+    site.call("whoami", "--api-key", "-", stdin=over.plaintext).failed(4, "no such API key")
 
 
 @pytest.mark.parametrize(("end", "code"), [("exit 7", 7), ("kill -TERM $PPID", 143)])
