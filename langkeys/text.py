@@ -4,7 +4,7 @@ Names come from users, and from databases that other programs write to.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from langkeys.errors import UsageError
@@ -141,3 +141,9 @@ def shell_word(text: str) -> str:
     import shlex  # only errors and notes need it
 
     return shlex.quote(text)
+
+
+def joined(names: Iterable[str], word: str = "and") -> str:
+    """Join all names for a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    *others, last = names
+    return f"{', '.join(others)} {word} {last}" if others else last

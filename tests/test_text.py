@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langkeys.cli.output import array_lines, json_text, tab_separated
-from langkeys.text import counted, json_visible, listed, unshowable_in, visible
+from langkeys.text import counted, joined, json_visible, listed, unshowable_in, visible
 
 EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
 HIDDEN = [c for c in EVERY if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
@@ -132,3 +132,8 @@ def test_of_many_names_the_first_ten_are_listed() -> None:
     assert listed(names[:1]) == "n0"
     assert listed(names[:10]) == ", ".join(names[:10])
     assert listed(names) == ", ".join(names[:10]) + " and 2 more"
+
+
+def test_all_names_are_joined_for_a_sentence() -> None:
+    assert [joined("abc"[:count]) for count in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert joined(iter("abc"), "or") == "a, b or c"

@@ -12,7 +12,7 @@ from langkeys.models import ApiKey, dashed
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, OwnedKey, Store
 from langkeys.store.read_back import require_stored
-from langkeys.text import counted
+from langkeys.text import counted, joined
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _check_answers(store: Store, pairs: Sequence[tuple[ApiKey, ApiKey]]) -> None
         before = hashed_rows + with_owners(store, (old for old, _ in changes))
         after = hashed_rows + with_owners(store, (new for _, new in changes))
         if _answer(store, hashed, before) != _answer(store, hashed, after):
-            ids = " and ".join(dashed(row.key.id) for row in after)
+            ids = joined(dashed(row.key.id) for row in after)
             raise ConflictError(
                 f"{ids} in {store.location} hold the same key; nothing was done",
                 hint="a server would treat the key differently once each row has its"

@@ -34,7 +34,7 @@ from langkeys.manifest.apply import apply as apply_manifest
 from langkeys.manifest.plans import Plan
 from langkeys.manifest.schema import json_schema
 from langkeys.sessions.session import Access, Session
-from langkeys.text import counted
+from langkeys.text import counted, joined
 from langkeys.times import parsed_span
 from langkeys.users import stale_setting
 
@@ -132,7 +132,7 @@ def _confirm(session: Session, plan: Plan, *, yes: bool) -> None:
         parts.append(f"{counted(plan.removals, 'thing')} deleted, deactivated or demoted")
     if ending := sum(action.ends_at_once for action in plan.actions):
         parts.append(f"{counted(ending, 'API key')} replaced without a grace")
-    prompts.confirm(f"Apply to {session.store.location}: {' and '.join(parts)}?", yes=yes)
+    prompts.confirm(f"Apply to {session.store.location}: {joined(parts)}?", yes=yes)
 
 
 def _warn_of_settings(session: Session, plan: Plan) -> None:

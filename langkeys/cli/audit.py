@@ -23,7 +23,7 @@ from langkeys.config import locations
 from langkeys.config.settings import Settings
 from langkeys.errors import UsageError
 from langkeys.models import parsed_id
-from langkeys.text import counted
+from langkeys.text import counted, joined
 from langkeys.times import now, parsed_when
 
 app = new_app()
@@ -187,7 +187,7 @@ class _Users:
     def unknown(self, path: Path) -> str:
         """Return the note that no entry is by this user, with similar names."""
         like = get_close_matches(self._user, sorted(self._names), n=3)
-        meant = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+        meant = f"; did you mean {joined(map(repr, like), 'or')}?" if like else ""
         return f"no entry in {path} is by user {self._user!r}{meant}"
 
 
@@ -267,7 +267,7 @@ def _command_words(context: typer.Context, command: str) -> list[str]:
         like = [f"--command '{path}'" for path in paths_like(context, own)]
         raise UsageError(
             f"--command: there is no command {shown!r}",
-            hint=f"did you mean {' or '.join(like)}?" if like else "see langkeys --help",
+            hint=f"did you mean {joined(like, 'or')}?" if like else "see langkeys --help",
         )
     return words
 

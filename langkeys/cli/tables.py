@@ -11,6 +11,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from langkeys.cli.output import Head
+from langkeys.text import joined
 
 GAP = "  "
 EMPTY = ("", "-")
@@ -32,9 +33,10 @@ def _rendered(renderable: RenderableType) -> str:
 class Layout:
     """The columns of one table; its rows are measured first, then fitted, then written.
 
-    A column with the same text in every row is omitted. If the others are too wide, texts that may
-    be cut are cut, the widest first. If that is not enough, whole columns are omitted by their
-    rank. Nothing is wrapped; on terminals below 60 columns, the terminal may wrap lines.
+    A column with the same text in every row is omitted; of a single row, only empty columns are,
+    and only if the row is too wide. If the others are too wide, texts that may be cut are cut, the
+    widest first. If that is not enough, whole columns are omitted by their rank. Nothing is
+    wrapped; on terminals below 60 columns, the terminal may wrap lines.
     """
 
     def __init__(self, heads: Sequence[Head]) -> None:
@@ -65,17 +67,13 @@ class Layout:
     def fit(self) -> None:
         """Choose the columns and their widths, after all rows have been measured."""
         everyone = range(len(self._heads))
-        self._constant = [
-            position
-            for position in everyone
-            if self.rows > 1
-            and self._same[position] is not None
-            and not self._heads[position].is_kept
-        ]
-        self._shown = [position for position in everyone if position not in self._constant]
+        terminal = _console().width
+        self._shown = list(everyone)
+        if self.rows > 1 or self._total(self._widths.__getitem__) > terminal:
+            self._constant = [position for position in everyone if self._is_omitted(position)]
+            self._shown = [position for position in everyone if position not in self._constant]
         if not self._shown:  # all rows are equal
             self._shown, self._constant = list(everyone), []
-        terminal = _console().width
         while self._total(self._least) > terminal:
             last = max(self._shown, key=lambda position: self._heads[position].rank)
             if self._heads[last].rank == 0:
@@ -83,6 +81,12 @@ class Layout:
             self._shown.remove(last)
             self._unfit.append(last)
         self._cut_to(terminal)
+
+    def _is_omitted(self, position: int) -> bool:
+        text = self._same[position]
+        if text is None or self._heads[position].is_kept:
+            return False
+        return self.rows > 1 or text in EMPTY
 
     def _least(self, position: int) -> int:
         head, width = self._heads[position], self._widths[position]
@@ -140,13 +144,13 @@ class Layout:
             more = f"; empty: {', '.join(empty)}" if empty else ""
             yield f"the same in every row: {', '.join(same)}{more}"
         elif empty:
-            yield f"empty in every row: {', '.join(empty)}"
+            yield f"empty{' in every row' if self.rows > 1 else ''}: {', '.join(empty)}"
         parts = []
         if self._unfit:
             parts.append(f"no room for {', '.join(self._titles(self._unfit))}")
         if self._cut:
             verb = "is" if len(self._cut) == 1 else "are"
-            parts.append(f"{' and '.join(self._titles(self._cut))} {verb} cut")
+            parts.append(f"{joined(self._titles(self._cut))} {verb} cut")
         if parts:
             yield "; ".join([*parts, *([] if whole is None else [whole])])
 

@@ -28,6 +28,7 @@ from langkeys.errors import ConfigError, LangkeysError, SecretKeyError
 from langkeys.files import ownership
 from langkeys.files.reading import is_file, is_there, read_text, without_newline
 from langkeys.paths import absolute_path
+from langkeys.text import joined
 
 _ENVIRONMENT = "environment"
 
@@ -305,7 +306,7 @@ class Settings:
         if definition.choices and value.text.lower() not in definition.choices:
             raise ConfigError(
                 f"{name}={value.shown} ({value.source}) is not a valid value",
-                hint=value.quotes_hint or f"use {' or '.join(definition.choices)}",
+                hint=value.quotes_hint or f"use {joined(definition.choices, 'or')}",
             )
         return value.text.lower() if definition.choices else value.text
 

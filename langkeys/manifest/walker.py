@@ -14,7 +14,7 @@ from langkeys.manifest import document, schema
 from langkeys.manifest.document import Node
 from langkeys.manifest.problems import Position, Problems, looks_secret, subpath
 from langkeys.manifest.schema import OBJECT_TYPES, Field, ObjectType
-from langkeys.text import MAX_NAME_LENGTH, is_utf8
+from langkeys.text import MAX_NAME_LENGTH, is_utf8, joined
 from langkeys.times import NEVER, parsed_iso, parsed_span
 
 _TRUE = ("true", "True", "TRUE")
@@ -95,14 +95,14 @@ class Walker:
         for fields in object_type.exclusive:
             if names.issuperset(fields):
                 position = found[fields[-1]].position if fields[-1] in found else node.position
-                self.add(position, path, f"{' and '.join(fields)} cannot be used together")
+                self.add(position, path, f"{joined(fields)} cannot be used together")
         for name, others in object_type.requires:
             missing = [other for other in others if other not in names]
             if name in names and missing:
                 position = found[name].position if name in found else node.position
-                self.add(position, subpath(path, name), f"requires {' and '.join(missing)}")
+                self.add(position, subpath(path, name), f"requires {joined(missing)}")
         if object_type.needed and not names.intersection(object_type.needed):
-            self.add(node.position, path, f"{' or '.join(object_type.needed)} is missing")
+            self.add(node.position, path, f"{joined(object_type.needed, 'or')} is missing")
 
     def _entries(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
         """Yield the names in a map, each once, with the nodes of the name and the value."""
@@ -211,7 +211,7 @@ class Walker:
         if text is None:
             return None
         if text not in field.choices:
-            what = f"expected {' or '.join(field.choices)}{did_you_mean(text, field.choices)}"
+            what = f"expected {joined(field.choices, 'or')}{did_you_mean(text, field.choices)}"
             self.add(node.position, path, what)
             return None
         return text

@@ -18,6 +18,7 @@ from langkeys.errors import ConfigError, FailedError
 from langkeys.files import ownership
 from langkeys.files.reading import find_private, read_text, without_newline
 from langkeys.paths import absolute_path
+from langkeys.text import joined
 
 NAME = "LANGFLOW_SECRET_KEY"
 SOUND_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
@@ -62,7 +63,7 @@ class SecretKeyFile:
     @property
     def title(self) -> str:
         """The file, and the names that it sets, for messages."""
-        return f"{' and '.join(self.names)} in {self.path}" if self.names else str(self.path)
+        return f"{joined(self.names)} in {self.path}" if self.names else str(self.path)
 
     def content(self, new: str, old: str) -> str:
         """Return the file's text with the new key; FailedError or ConfigError if that fails."""
@@ -190,7 +191,7 @@ def rewritten_env(text: str, path: Path, names: tuple[str, ...], old: str, new: 
     rewritten = "".join(parts)
     expected = {**_values(text), **dict.fromkeys(names, new)}
     if "".join(part for _, _, part in lines) != text or _values(rewritten) != expected:
-        raise ConfigError(f"cannot replace {' and '.join(names)} in {path}")
+        raise ConfigError(f"cannot replace {joined(names)} in {path}")
     return rewritten
 
 

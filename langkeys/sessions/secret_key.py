@@ -31,6 +31,7 @@ from langkeys.secret_key.reencryption import ScanResult
 from langkeys.secret_key.rotation import Rotation, RotationPlan, RotationResult, check_decryptable
 from langkeys.sessions.session import Session
 from langkeys.store.read_back import require_stored
+from langkeys.text import joined
 
 if TYPE_CHECKING:
     from langkeys.crypto.cipher import Cipher
@@ -95,7 +96,7 @@ def plan_rotation(
         new_key_file = absolute_path(new_key_file)
     if where.read_only and new_key_file is None:
         raise UsageError(
-            f"the secret key is set in {' and '.join(where.read_only)}, which langkeys"
+            f"the secret key is set in {joined(where.read_only)}, which langkeys"
             " cannot change: a server started with it would write the old key back",
             hint="use --new-key-file FILE: the new key is written to FILE, and you"
             " set LANGFLOW_SECRET_KEY to it before you start the server",

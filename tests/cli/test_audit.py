@@ -210,6 +210,20 @@ def test_a_narrow_terminal_keeps_the_error_and_says_what_is_missing(
     assert "--json shows everything" in said
 
 
+def test_of_one_entry_the_reason_is_shown_rather_than_an_empty_error(
+    site: Site, week: dict[str, str]
+) -> None:
+    site.call("api-key", "create", "--name", "last", "--reason", "contract ended").done()
+    text = run_at_terminal(site, "audit", "--key", "last", columns=80).text
+    titles = ["WHEN", "OUTCOME", "COMMAND", "USER", "BY", "REASON", "CHANGES"]
+    assert text.splitlines()[0].split() == titles
+    assert "contract ended" in text
+    assert "note: empty: error" in text
+    titles = run_at_terminal(site, "audit", "--key", "last", columns=60).text.split("\n")[0].split()
+    assert "USER" in titles
+    assert "ERROR" not in titles
+
+
 def test_fields_of_entries_are_picked(call: Call, week: dict[str, str], log: Path) -> None:
     rows = call("audit", "--fields", "system_user,changes", "--header").done().rows
     assert rows[0] == ["system_user", "changes"]

@@ -139,6 +139,48 @@ def test_one_row_has_all_of_its_columns(site: Site, database: Database, superuse
         assert word in text
 
 
+def one_row(width: int, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
+    """Return the titles and the remarks of a table of one row on a terminal of this width."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    heads = [Head("NAME", least=4), Head("ERROR"), Head("WHY", rank=1), Head("ID", is_kept=True)]
+    layout = Layout(heads)
+    rows = list(layout.measured([["a-name", "-", "ended", "-"]]))
+    layout.fit()
+    titles, _, row = layout.lines(rows)
+    assert cell_len(row) <= width
+    return titles.split(), list(layout.remarks())
+
+
+def test_of_one_row_empty_columns_go_before_others_and_before_texts_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert one_row(24, monkeypatch) == (["NAME", "ERROR", "WHY", "ID"], [])
+    for width in (17, 23):
+        assert one_row(width, monkeypatch) == (["NAME", "WHY", "ID"], ["empty: error"])
+    assert one_row(15, monkeypatch) == (["NAME", "WHY", "ID"], ["empty: error", "NAME is cut"])
+    assert one_row(14, monkeypatch) == (["NAME", "ID"], ["empty: error", "no room for WHY"])
+
+
+def test_a_single_key_and_a_single_user_keep_their_names(
+    site: Site, database: Database, superuser: str
+) -> None:
+    database.add_key(superuser, "continuous-integration", created_at=ago(days=100))
+    text = run_at_terminal(site, "api-key", "list", "--unused-for", "90d", columns=80).text
+    assert "administrator" in text
+    assert "note: empty: last used, expires" in text
+    text = run_at_terminal(site, "user", "promote", "administrator", columns=60).text
+    assert "LAST LOGIN" not in text
+    assert "CREATED" in text
+
+
+def test_all_columns_that_are_cut_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "16")
+    layout = Layout([Head(title, least=4, is_kept=True) for title in "ABC"])
+    list(layout.measured([["some text"] * 3]))
+    layout.fit()
+    assert list(layout.remarks()) == ["A, B and C are cut"]
+
+
 def test_columns_that_are_empty_in_every_row_are_named() -> None:
     layout = Layout([Head("A"), Head("LAST USED"), Head("EXPIRES")])
     rows = list(layout.measured([["1", "-", ""], ["2", "-", ""]]))

@@ -12,7 +12,7 @@ from typing import Any
 from langkeys.cli.groups import IMPLIED, Group, context_of
 from langkeys.cli.options import GlobalOption
 from langkeys.errors import UsageError
-from langkeys.text import counted
+from langkeys.text import counted, joined
 
 _MOST = 4
 """The maximum number of suggested commands."""
@@ -385,9 +385,7 @@ def _parameter_message(parameter: Any, error: Any) -> str:
 def _hint(like: Sequence[str], see: str) -> str:
     if not like:
         return see
-    *others, last = like
-    named = f"{', '.join(others)} or {last}" if others else last
-    return f"did you mean {named}? {see}"
+    return f"did you mean {joined(like, 'or')}? {see}"
 
 
 def _lowered(message: str) -> str:

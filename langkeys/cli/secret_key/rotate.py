@@ -14,7 +14,7 @@ from langkeys.secret_key.reencryption import ScanResult
 from langkeys.secret_key.rotation import RotationPlan, decrypted_counts
 from langkeys.sessions import secret_key
 from langkeys.sessions.session import Access
-from langkeys.text import counted
+from langkeys.text import counted, joined
 
 app = new_app()
 
@@ -145,7 +145,7 @@ def _say_what_to_set(out: Output, plan: RotationPlan) -> None:
     if plan.read_only:
         out.warn(
             "before you start the server, set LANGFLOW_SECRET_KEY to the content of"
-            f" {plan.new_key_file}: {' and '.join(plan.read_only)} still has the old key,"
+            f" {plan.new_key_file}: {joined(plan.read_only)} still has the old key,"
             " and a server started with it writes it back"
         )
     else:

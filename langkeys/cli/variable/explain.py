@@ -11,6 +11,7 @@ from langkeys.cli.options import JsonCommand, UserOption, invocation, new_app
 from langkeys.cli.present.variables import variable_object
 from langkeys.models import Variable, dashed
 from langkeys.sessions.session import Access
+from langkeys.text import joined
 from langkeys.variables import precedence
 from langkeys.variables.precedence import Explanation, is_raw
 
@@ -93,7 +94,7 @@ def _winner(found: Explanation, location: str) -> Iterator[str]:
                 ' "load_from_db": false}.'
             )
         if found.hides:
-            hidden = " and ".join(places[which] for which in found.hides)
+            hidden = joined(places[which] for which in found.hides)
             yield f"It hides {hidden}."
 
 
