@@ -6,6 +6,8 @@ describes an exception.
 
 import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from langkeys.cli.terminal import answers, can_ask, is_interactive
@@ -13,6 +15,7 @@ from langkeys.cli.wrapping import terminal_width, wrapped
 from langkeys.errors import (
     DeclinedError,
     FailedError,
+    InterruptedCommandError,
     UnauthenticatedError,
     UsageError,
 )
@@ -28,12 +31,22 @@ LOOKING_UP = 0.2
 """Seconds between checks for Ctrl-C during a question."""
 
 
+@contextmanager
+def _nothing_done() -> Iterator[None]:
+    """Say that Ctrl-C did nothing: every command asks before its first write."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedCommandError("interrupted; nothing was done") from None
+
+
 def hidden(prompt: str) -> str | None:
     """Ask for a secret without showing it; return None if the user ends the input instead."""
     import getpass
 
     try:
-        return getpass.getpass(f"{visible(prompt)}: ", stream=sys.stderr)
+        with _nothing_done():
+            return getpass.getpass(f"{visible(prompt)}: ", stream=sys.stderr)
     except EOFError:
         sys.stderr.write("\n")
         return None
@@ -72,7 +85,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def is_wanted(question: str) -> bool:
     """Ask a yes-or-no question at the terminal; any answer but yes means no."""
-    with answers() as stream:
+    with _nothing_done(), answers() as stream:
         lines = wrapped(f"{visible(question)} [y/N]", terminal_width(sys.stderr))
         sys.stderr.write("\n".join(lines) + " ")
         sys.stderr.flush()

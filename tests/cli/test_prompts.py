@@ -127,7 +127,7 @@ def test_ctrl_c_at_a_password_ends_with_130_and_the_terminal_restored(
         terminal.send("\x03")
         terminal.finish(130)
         assert terminal.is_restored
-    assert "error: interrupted" in terminal.text
+    assert "error: interrupted; nothing was done" in terminal.text
     assert terminal.stdout == ""
     assert database.digest() == before
 
@@ -138,7 +138,8 @@ def test_ctrl_c_in_json_is_one_error_object(asking: Site) -> None:
         terminal.send("\x03")
         terminal.finish(130)
     described = terminal.text[terminal.text.index("{") :]
-    assert json.loads(described)["error"]["code"] == "interrupted"
+    error = json.loads(described)["error"]
+    assert (error["code"], error["message"]) == ("interrupted", "interrupted; nothing was done")
 
 
 def test_ctrl_c_at_a_question_does_nothing(site: Site, database: Database, superuser: str) -> None:

@@ -291,7 +291,7 @@ def test_ctrl_c_ends_its_line(ending: Site, line: tuple[str, ...]) -> None:
         terminal.expect(PROMPT if settings else "[y/N]")
         terminal.send("\x03")
         terminal.finish(130)
-    assert terminal.text.endswith("\nerror: interrupted\n")
+    assert terminal.text.endswith("\nerror: interrupted; nothing was done\n")
     question, error = terminal.text.splitlines()[-2:]
     assert question.rstrip("^C ").endswith((":", "[y/N]"))
-    assert error == "error: interrupted"
+    assert error == "error: interrupted; nothing was done"
