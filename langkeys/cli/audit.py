@@ -106,8 +106,6 @@ def audit(
             f"the audit trail is turned off: {trail.SETTING} is {trail.OFF}",
             hint=f"set {trail.SETTING} to a file, or unset it to use the file in the config folder",
         )
-    if not path.exists():
-        out.note(f"{path} does not exist yet: nothing has been recorded")
     malformed: list[int] = []
     records: Iterable[Record] = (
         record
@@ -119,10 +117,16 @@ def audit(
     if limit is not None:
         records = deque(records, maxlen=limit)
     shown = _Counted(records)
-    AUDIT.show(out, shown, now())
+
+    def nothing() -> str:
+        if not path.exists():
+            return f"{path} does not exist yet: nothing has been recorded"
+        if users is not None and not users.is_found:
+            return users.unknown(path)
+        return "no entries"
+
+    AUDIT.show(out, shown, now(), nothing=nothing)
     elsewhere.say(out)
-    if users is not None and not users.is_found and path.exists():
-        out.note(users.unknown(path))
     if not shown.count and limit != 0:
         _say_why_nothing(out, settings, key, elsewhere.location)
     if malformed:

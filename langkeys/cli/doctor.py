@@ -104,11 +104,13 @@ def _show(out: Output, report: Report) -> None:
     lines = list(
         findings.sentences(report.findings, _place(report), out.width, is_open=report.is_open)
     )
-    lines.append("")
+    about: list[str] = []
     if report.generation is not None:
-        lines += wrapped(_abilities(report.generation), out.width)
+        about += wrapped(_abilities(report.generation), out.width)
     if report.counts:
-        lines += wrapped(findings.counts_text(report.counts), out.width)
+        about += wrapped(findings.counts_text(report.counts), out.width)
+    if about:
+        lines += ["", *about]
     out.lines([*lines, "", *_settings_lines(out, report)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -75,7 +76,9 @@ def test_nothing_that_matches_is_no_error(call: Run, database: Database, superus
     database.add_key(superuser)
     result = call("api-key", "prune", "--expired", "--yes").done()
     assert result.stdout == ""
-    assert "no API key" in result.stderr
+    assert re.fullmatch(r"note: no API key in \S+ matches; nothing was done\n", result.stderr)
+    dry_run = call("api-key", "prune", "--expired", "--dry-run").done()
+    assert dry_run.stderr == result.stderr
 
 
 @pytest.mark.parametrize("disabled", [True, False])

@@ -151,7 +151,7 @@ def test_fields_that_are_none_are_refused_before_anything_else(
     for noun in ("api-key", "user", "variable"):
         result = call(noun, "list", "--fields", fields, LANGFLOW_DATABASE_URL="sqlite:////none")
         result.failed(2, said)
-        assert "username" in result.stderr
+        assert "username, " in result.stderr
 
 
 def test_the_same_fields_look_the_same_in_every_card(filled: Place, database: Database) -> None:

@@ -23,6 +23,19 @@ def notes(site: Site, **settings: str) -> list[str]:
     return [f["message"] for f in found if (f["section"], f["level"]) == ("API keys", "note")]
 
 
+@pytest.mark.parametrize("has_database", [True, False])
+def test_one_empty_line_is_between_the_parts(
+    site: Site, database: Database, superuser: str, has_database: bool
+) -> None:
+    if not has_database:
+        database.path.unlink()
+    lines = at_terminal(site, 0 if has_database else 1)
+    assert lines.count("") == (2 if has_database else 1)
+    title = next(number for number, line in enumerate(lines) if line.startswith("SETTING"))
+    assert lines[title - 1] == ""
+    assert lines[title - 2]
+
+
 def hints_of_inactive(site: Site) -> list[str]:
     found = site.call("doctor", "--json").done().json()["findings"]
     return [finding["hint"] for finding in found if "inactive user" in finding["message"]]

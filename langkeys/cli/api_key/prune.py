@@ -97,11 +97,9 @@ def prune(
         with session.store.key_batch() as batch:
             batch.add_matching(wanted, spared=spared)
             left = session.endings.exclude_kept_alive(batch)
-            if not batch:
-                out.note(f"no API key in {session.store.location} matches; nothing was done")
-            elif dry_run:
+            if batch and dry_run:
                 out.note(f"dry run: {plural_keys(batch)} would be revoked; nothing was done")
-            else:
+            elif batch:
                 prompts.confirm(
                     f"Revoke {plural_keys(batch)} in {session.store.location}?", yes=yes
                 )
@@ -115,7 +113,14 @@ def prune(
                     f" {row_named(key.meant)} holds the same key, does not match and"
                     " keeps it working"
                 )
-            show_masked_keys(session, out, batch, moment, are_gone=not dry_run)
+            show_masked_keys(
+                session,
+                out,
+                batch,
+                moment,
+                are_gone=not dry_run,
+                nothing=lambda: f"no API key in {session.store.location} matches; nothing was done",
+            )
 
 
 def _require_counted_use(session: Session) -> None:

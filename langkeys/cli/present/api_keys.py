@@ -175,16 +175,18 @@ def show_api_keys(
     store: Store | None = None,
     as_array: bool = True,
     are_gone: bool = False,
+    nothing: Callable[[], str] | None = None,
 ) -> None:
     """Show pairs of a key and its masked form, in the format that all commands use.
 
     A table looks up in ``store`` whether the owners are active. ``are_gone`` says that the keys
-    were revoked, so that a table does not call them active.
+    were revoked, so that a table does not call them active. ``nothing`` is that of
+    ``Listing.show``.
     """
     is_inactive = _inactive_users(store)
     rows = (ApiKeyRow(key, value, moment, is_inactive) for key, value in keys)
     untitled = ("status",) if are_gone else ()
-    API_KEYS.show(out, rows, moment, as_array=as_array, untitled=untitled)
+    API_KEYS.show(out, rows, moment, as_array=as_array, untitled=untitled, nothing=nothing)
 
 
 def show_api_key_card(
@@ -213,6 +215,7 @@ def show_masked_keys(
     *,
     as_array: bool = True,
     are_gone: bool = False,
+    nothing: Callable[[], str] | None = None,
 ) -> None:
     """Show keys with their masked form; see ``show_api_keys``."""
     show_api_keys(
@@ -222,4 +225,5 @@ def show_masked_keys(
         store=session.store,
         as_array=as_array,
         are_gone=are_gone,
+        nothing=nothing,
     )

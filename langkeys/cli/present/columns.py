@@ -149,7 +149,7 @@ class Listing(Generic[Item]):
     def fields(self, text: str) -> tuple[str, ...]:
         """Parse the text of ``--fields``; raise UsageError for an unknown or repeated name."""
         names = tuple(name.strip() for name in text.split(","))
-        hint = f"the fields are {','.join(self.by_name)}"
+        hint = f"the fields are {', '.join(self.by_name)}"
         for name in names:
             if name not in self.by_name:
                 raise UsageError(f"--fields has no field {name!r}", hint=hint)
@@ -178,11 +178,13 @@ class Listing(Generic[Item]):
         *,
         as_array: bool = True,
         untitled: Collection[str] = (),
+        nothing: Callable[[], str] | None = None,
     ) -> None:
         """Show items in the format that the user has chosen.
 
         If ``as_array`` is false, JSON is the object of the only item instead of an array.
-        ``untitled`` are columns that tables on a terminal omit.
+        ``untitled`` are columns that tables on a terminal omit. ``nothing`` returns a more precise
+        note if there are no items.
         """
         fields = out.fields
         if out.as_json:
@@ -199,7 +201,7 @@ class Listing(Generic[Item]):
         else:
             is_shown = self._write_lines(out, columns, items)
         if not is_shown:
-            out.note(self._nothing)
+            out.note(self._nothing if nothing is None else nothing())
 
     def _show_table(
         self, out: Output, columns: Sequence[Column[Item]], items: Iterable[Item], moment: datetime

@@ -153,16 +153,20 @@ def prune(
     require_self(server, user, "api-key list --all-users")
     found = api_keys.matching_keys(api_keys.list_keys(server), moment, **conditions)
     chosen = [item for item in chosen_from(server, found) if item.whole is None]
-    if not chosen:
-        out.note(f"no API key of {server.acting.username} matches; nothing was done")
-    elif dry_run:
+    if chosen and dry_run:
         out.note(f"dry run: {plural_keys(chosen)} would be revoked; nothing was done")
-    else:
+    elif chosen:
         prompts.confirm(f"Revoke {plural_keys(chosen)} in {server.location}?", yes=yes)
         with out.progress("revoking API keys", len(chosen)) as done:
             rotation.revoke(chosen, done)
         out.note(f"revoked {plural_keys(chosen)} in {server.location}")
-    show_api_keys(out, [item.listed for item in chosen], moment, are_gone=not dry_run)
+    show_api_keys(
+        out,
+        [item.listed for item in chosen],
+        moment,
+        are_gone=not dry_run,
+        nothing=lambda: f"no API key of {server.acting.username} matches; nothing was done",
+    )
 
 
 def chosen_keys(
