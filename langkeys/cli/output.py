@@ -225,6 +225,20 @@ class Output:
         with progress_bar(what, total) as advance:
             yield advance
 
+    def ask_about(self, heads: Sequence[Head], rows: Iterable[Sequence[str]], more: int) -> None:
+        """Show rows on stderr, above a question about them; ``more`` rows are only counted."""
+        from langkeys.cli.tables import Layout
+
+        layout = Layout(heads, sys.stderr)
+        lines = list(layout.measured([visible(cell) for cell in row] for row in rows))
+        layout.fit()
+        for line in layout.lines(lines):
+            _to_stderr(line)
+        if more > 0:
+            _to_stderr(f"and {more} more")
+        for text in layout.remarks():
+            self.note(text)
+
     # Tables for terminals
 
     def table(

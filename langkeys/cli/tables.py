@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -18,9 +19,9 @@ EMPTY = ("", "-")
 CUT = "…"
 
 
-def _console() -> Console:
+def _console(stream: TextIO | None = None) -> Console:
     # Rich itself handles NO_COLOR and TERM=dumb.
-    return Console(file=sys.stdout, highlight=False)
+    return Console(file=sys.stdout if stream is None else stream, highlight=False)
 
 
 def _rendered(renderable: RenderableType) -> str:
@@ -37,10 +38,13 @@ class Layout:
     and only if the row is too wide. If the others are too wide, texts that may be cut are cut, the
     widest first. If that is not enough, whole columns are omitted by their rank. Nothing is
     wrapped; on terminals below 60 columns, the terminal may wrap lines.
+
+    ``stream`` is where the table is written to, by default stdout.
     """
 
-    def __init__(self, heads: Sequence[Head]) -> None:
+    def __init__(self, heads: Sequence[Head], stream: TextIO | None = None) -> None:
         self._heads = heads
+        self._stream = stream
         self._widths = [cell_len(head.title) for head in heads]
         self._same: list[str | None] = []
         self._shown: list[int] = []
@@ -67,7 +71,7 @@ class Layout:
     def fit(self) -> None:
         """Choose the columns and their widths, after all rows have been measured."""
         everyone = range(len(self._heads))
-        terminal = _console().width
+        terminal = _console(self._stream).width
         self._shown = list(everyone)
         if self.rows > 1 or self._total(self._widths.__getitem__) > terminal:
             self._constant = [position for position in everyone if self._is_omitted(position)]
@@ -117,7 +121,7 @@ class Layout:
     def lines(self, rows: Iterable[str]) -> Iterator[str]:
         """Yield the table's lines: titles, a rule, and the rows."""
         titles = [head.title for head in self._heads]
-        console = _console()
+        console = _console(self._stream)
         with console.capture() as capture:
             console.print(Text(self._line(titles), style="bold"), soft_wrap=True)
         yield capture.get().rstrip("\n")

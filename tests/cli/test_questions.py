@@ -295,3 +295,35 @@ def test_ctrl_c_ends_its_line(ending: Site, line: tuple[str, ...]) -> None:
     question, error = terminal.text.splitlines()[-2:]
     assert question.rstrip("^C ").endswith((":", "[y/N]"))
     assert error == "error: interrupted; nothing was done"
+
+
+# Questions about several keys
+
+
+@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize(
+    ("line", "verb"),
+    [(("prune", "--user", "alice"), "Revoke"), (("rotate", "--user", "alice", "--all"), "Rotate")],
+)
+def test_a_question_about_several_keys_is_below_a_table_of_them(
+    ending: Site, database: Database, line: tuple[str, ...], verb: str, piped: bool
+) -> None:
+    (owner,) = database.rows("SELECT id FROM user WHERE username = 'alice'")[0]
+    added = [database.add_key(owner, f"key-{number}").id for number in range(11)]
+    before = database.content()
+    with Terminal(ending, "api-key", *line, piped=piped, columns=100) as terminal:
+        terminal.expect("[y/N]")
+        terminal.send("n\n")
+        terminal.finish(1)
+    assert terminal.stdout == ""
+    table, _, question = terminal.text.partition("and 2 more\n")
+    assert f"{verb} 12 API keys in {database.path}?" in " ".join(question.split())
+    shown = [row.split()[:2] for row in table.splitlines()[2:]]
+    names = [[key_id[:8], f"key-{number}"] for number, key_id in enumerate(added[:9])]
+    assert shown[1:] == names
+    assert shown[0][1] == "hers"
+    assert "note: the same in every row: user alice" in question
+    assert database.content() == before
+    with Terminal(ending, "api-key", *line, "--yes", piped=piped) as terminal:
+        terminal.finish()
+    assert "more\n" not in terminal.text

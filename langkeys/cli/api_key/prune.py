@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from langkeys.api_keys import lifecycle as api_keys
-from langkeys.cli import prompts
 from langkeys.cli.invocation import session_of
 from langkeys.cli.messages import plural_keys, row_named, warn_of_unreadable
 from langkeys.cli.options import (
@@ -17,7 +16,7 @@ from langkeys.cli.options import (
     is_remote,
     new_app,
 )
-from langkeys.cli.present.api_keys import show_masked_keys
+from langkeys.cli.present.api_keys import confirm_for_keys, masked_keys, show_masked_keys
 from langkeys.errors import UsageError
 from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter
@@ -100,8 +99,13 @@ def prune(
             if batch and dry_run:
                 out.note(f"dry run: {plural_keys(batch)} would be revoked; nothing was done")
             elif batch:
-                prompts.confirm(
-                    f"Revoke {plural_keys(batch)} in {session.store.location}?", yes=yes
+                confirm_for_keys(
+                    out,
+                    masked_keys(session, batch),
+                    len(batch),
+                    f"Revoke {plural_keys(batch)} in {session.store.location}?",
+                    yes=yes,
+                    store=session.store,
                 )
                 with session.progress("revoking API keys", len(batch)) as done:
                     left += session.endings.revoke_batch(batch, wanted, done=done)

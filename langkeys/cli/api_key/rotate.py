@@ -41,7 +41,7 @@ from langkeys.cli.options import (
     new_app,
 )
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import show_masked_keys
+from langkeys.cli.present.api_keys import confirm_for_keys, masked_keys, show_masked_keys
 from langkeys.errors import MAX_CANDIDATES, LangkeysError, UsageError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
@@ -186,7 +186,7 @@ def rotate(
             _say_nothing_done(session, keys, dry_run=dry_run)
             _show_rows(session, out, keys)
             return
-        _confirm(session, keys, yes=yes or span is not None)
+        _confirm(session, out, keys, yes=yes or span is not None)
         warn_of_leftovers(session, [key.meant for key in keys])
         replacements = rotation.new_replacements(
             session.store,
@@ -291,12 +291,16 @@ def _show_rows(session: Session, out: Output, keys: Sequence[WholeKey]) -> None:
         show_masked_keys(session, out, [key.meant for key in keys])
 
 
-def _confirm(session: Session, keys: Sequence[WholeKey], *, yes: bool) -> None:
+def _confirm(session: Session, out: Output, keys: Sequence[WholeKey], *, yes: bool) -> None:
     if len(keys) > 1 and prompts.can_ask():
-        prompts.confirm(
+        confirm_for_keys(
+            out,
+            masked_keys(session, (key.meant for key in keys)),
+            len(keys),
             f"Rotate {plural_keys(keys)} in {session.store.location}? The old keys"
             " stop working immediately.",
             yes=yes,
+            store=session.store,
         )
 
 

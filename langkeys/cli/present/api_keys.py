@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from langkeys.api_keys.lifecycle import masked_value
+from langkeys.cli import prompts
 from langkeys.cli.output import Head, Output
 from langkeys.cli.present.columns import Column, Kind, Listing
 from langkeys.errors import UnreadableRowError
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Session
 from langkeys.store.protocol import Store
+from langkeys.text import MAX_LISTED
 from langkeys.times import now
 
 MAX_OWNERS = 1000
@@ -187,6 +190,27 @@ def show_api_keys(
     rows = (ApiKeyRow(key, value, moment, is_inactive) for key, value in keys)
     untitled = ("status",) if are_gone else ()
     API_KEYS.show(out, rows, moment, as_array=as_array, untitled=untitled, nothing=nothing)
+
+
+def confirm_for_keys(
+    out: Output,
+    keys: Iterable[tuple[ApiKey, str | None]],
+    count: int,
+    question: str,
+    *,
+    yes: bool,
+    store: Store | None = None,
+) -> None:
+    """Ask about keys, with a table of the first ones above the question; see ``prompts.confirm``.
+
+    ``keys`` and ``store`` are as in ``show_api_keys``; ``count`` is the number of keys.
+    """
+    if not yes and prompts.can_ask():
+        moment, is_inactive = now(), _inactive_users(store)
+        first = islice(keys, MAX_LISTED)
+        rows = [ApiKeyRow(key, value, moment, is_inactive) for key, value in first]
+        API_KEYS.ask_about(out, rows, count, moment)
+    prompts.confirm(question, yes=yes)
 
 
 def show_api_key_card(

@@ -203,6 +203,13 @@ class Listing(Generic[Item]):
         if not is_shown:
             out.note(self._nothing if nothing is None else nothing())
 
+    def ask_about(self, out: Output, items: Sequence[Item], count: int, moment: datetime) -> None:
+        """Show the first items on stderr, above a question; ``count`` is how many there are."""
+        columns = [column for column in self.piped if column.head is not None]
+        heads = [column.head for column in columns if column.head is not None]
+        rows = ([column.cell(item, moment) for column in columns] for item in items)
+        out.ask_about(heads, rows, count - len(items))
+
     def _show_table(
         self, out: Output, columns: Sequence[Column[Item]], items: Iterable[Item], moment: datetime
     ) -> bool:

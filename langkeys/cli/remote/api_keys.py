@@ -12,7 +12,12 @@ from langkeys.cli import prompts
 from langkeys.cli.key_files import Form, is_file, one_file
 from langkeys.cli.messages import key_or_count, plural_keys
 from langkeys.cli.options import invocation
-from langkeys.cli.present.api_keys import ApiKeyRow, show_api_key_card, show_api_keys
+from langkeys.cli.present.api_keys import (
+    ApiKeyRow,
+    confirm_for_keys,
+    show_api_key_card,
+    show_api_keys,
+)
 from langkeys.cli.present.paging import Paging, sliced
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
@@ -156,7 +161,13 @@ def prune(
     if chosen and dry_run:
         out.note(f"dry run: {plural_keys(chosen)} would be revoked; nothing was done")
     elif chosen:
-        prompts.confirm(f"Revoke {plural_keys(chosen)} in {server.location}?", yes=yes)
+        confirm_for_keys(
+            out,
+            [item.listed for item in chosen],
+            len(chosen),
+            f"Revoke {plural_keys(chosen)} in {server.location}?",
+            yes=yes,
+        )
         with out.progress("revoking API keys", len(chosen)) as done:
             rotation.revoke(chosen, done)
         out.note(f"revoked {plural_keys(chosen)} in {server.location}")

@@ -22,7 +22,7 @@ from langkeys.cli.key_files import (
 from langkeys.cli.messages import plural_keys
 from langkeys.cli.options import invocation
 from langkeys.cli.output import Output
-from langkeys.cli.present.api_keys import rotation_heads, show_api_keys
+from langkeys.cli.present.api_keys import confirm_for_keys, rotation_heads, show_api_keys
 from langkeys.cli.remote.api_keys import chosen_keys, require_yes_for_acting
 from langkeys.cli.remote.connection import require_self, server_of
 from langkeys.cli.remote.delivery import Delivery
@@ -72,7 +72,7 @@ def rotate(
             show_api_keys(out, [item.listed for item in chosen], now())
         return
     _report_leftovers(out, chosen)
-    _confirm(chosen, yes=yes or keep_old)
+    _confirm(out, chosen, yes=yes or keep_old)
     with ExitStack() as stack:
         destination = None
         if write_to is not None and is_file(write_to):
@@ -103,9 +103,12 @@ def _report_leftovers(out: Output, chosen: Sequence[ChosenKey]) -> None:
         )
 
 
-def _confirm(chosen: Sequence[ChosenKey], *, yes: bool) -> None:
+def _confirm(out: Output, chosen: Sequence[ChosenKey], *, yes: bool) -> None:
     if len(chosen) > 1 and prompts.can_ask():
-        prompts.confirm(
+        confirm_for_keys(
+            out,
+            [item.listed for item in chosen],
+            len(chosen),
             f"Rotate {plural_keys(chosen)} in {chosen[0].server.location}? The old keys"
             " stop working immediately.",
             yes=yes,
