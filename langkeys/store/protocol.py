@@ -250,6 +250,10 @@ class Store(Protocol):
         """Count all API keys."""
         ...
 
+    def count_of_others(self, user_id: str, most: int) -> int:
+        """Count the API keys that do not belong to this user, up to ``most`` or a few more."""
+        ...
+
     def version(self) -> int:
         """Return a number that changes whenever another connection commits.
 

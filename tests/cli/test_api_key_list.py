@@ -299,3 +299,33 @@ def test_nothing_is_written(call: Call, database: Database, superuser: str) -> N
 
 def test_an_empty_list_at_a_terminal_says_so(site: Site) -> None:
     assert "no API keys" in run_at_terminal(site, "api-key", "list").text
+
+
+def test_a_person_is_told_that_other_users_have_keys(
+    site: Site, database: Database, superuser: str
+) -> None:
+    database.add_key(superuser, "mine")
+    others = [database.add_user(name, is_superuser=False) for name in ("alice", "bob")]
+    assert "other users" not in run_at_terminal(site, "api-key", "list").text
+    database.add_key(others[0])
+    said = "note: 1 API key of other users is not shown; to see it: --all-users"
+    assert said in run_at_terminal(site, "api-key", "list").text
+    database.add_key(others[1])
+    said = "note: 2 API keys of other users are not shown; to see them: --all-users"
+    assert said in run_at_terminal(site, "api-key", "list", "--limit", "1").text
+    for options in (
+        ("-q",), ("--all-users",), ("--user", "administrator"), ("--expired",), ("--json",),
+        ("--status", "active"), ("--older-than", "1s"),
+    ):  # fmt: skip
+        assert "other users" not in run_at_terminal(site, "api-key", "list", *options).text
+    assert "other users" not in site.call("api-key", "list").done().stderr
+    more = (
+        f"('{number:032x}', 'x', '{others[0]}', 'sk-{number}', TRUE, 0, '2026-01-01 00:00:00')"
+        for number in range(1000)
+    )
+    database.rows(
+        "INSERT INTO apikey (id, name, user_id, api_key, is_active, total_uses, created_at)"
+        f" VALUES {', '.join(more)}"
+    )
+    said = "note: more than 1000 API keys of other users are not shown; to see them: --all-users"
+    assert said in run_at_terminal(site, "api-key", "list").text

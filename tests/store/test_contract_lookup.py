@@ -66,6 +66,18 @@ def test_encrypted_and_plaintext_keys_are_distinguished(writer: Store, reader: S
     assert reader.api_key_count() == 3
 
 
+def test_the_keys_of_others_are_counted_up_to_a_limit(writer: Store, reader: Store) -> None:
+    middle, first, last = "a" * 32, "1" * 32, "f" * 32
+    with writer.transaction():
+        writer.insert_user(user("first", first))
+        writer.insert_user(user("last", last))
+    add_keys(writer, *(api_key(user_id=owner) for owner in (first, last, last, last, middle)))
+    assert [reader.count_of_others(owner, 9) for owner in (first, middle, last)] == [4, 4, 2]
+    assert reader.count_of_others(middle, 1) == 2
+    assert reader.count_of_others(first, 1) == 1
+    assert reader.count_of_others("0" * 32, 9) == 5
+
+
 @pytest.mark.parametrize("unhashed_only", [False, True])
 def test_more_encrypted_keys_than_a_page_are_all_found_once(
     writer: Store, reader: Store, unhashed_only: bool

@@ -24,12 +24,16 @@ from langkeys.cli.present.api_keys import API_KEYS, ApiKeyRow, show_api_keys
 from langkeys.cli.present.columns import shows
 from langkeys.cli.present.paging import Paging
 from langkeys.errors import UsageError
-from langkeys.models import ApiKey
-from langkeys.sessions.session import Access
+from langkeys.models import ApiKey, User
+from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter
+from langkeys.text import agreeing, counted
 from langkeys.times import now, parsed_span
 
 app = new_app()
+
+MAX_COUNTED = 1000
+"""The maximum number of other users' keys that are counted."""
 
 
 class Status(str, Enum):
@@ -129,6 +133,24 @@ def list_(
         show_api_keys(call.output, shown(), moment, store=session.store)
         if undecryptable:
             warn_of_undecryptable(session, "API key", undecryptable, total)
+        is_default = user is None and not all_users and not any(conditions.values())
+        if is_default and call.output.is_sentences and not call.output.quiet:
+            _note_others(session, owner)
+
+
+def _note_others(session: Session, owner: User) -> None:
+    """Say that other users have keys, too, which are not listed."""
+    count = session.store.count_of_others(owner.id, MAX_COUNTED + 1)
+    if count > MAX_COUNTED:
+        session.note(
+            f"more than {MAX_COUNTED} API keys of other users are not shown; to see them:"
+            " --all-users"
+        )
+    elif count:
+        session.note(
+            f"{counted(count, 'API key')} of other users {agreeing('are', count)} not shown; to see"
+            f" {'it' if count == 1 else 'them'}: --all-users"
+        )
 
 
 def _before(moment: datetime, span: str | None, option: str) -> datetime | None:

@@ -131,6 +131,16 @@ class ApiKeyTable(Database):
     def api_key_count(self) -> int:
         return int(self._rows("SELECT count(*) FROM apikey")[0][0])
 
+    def count_of_others(self, user_id: str, most: int) -> int:
+        # Both ranges use the index on user_id, so that own keys are not passed.
+        return sum(
+            self._rows(
+                f"SELECT count(*) FROM (SELECT 1 FROM apikey WHERE user_id {side} ? LIMIT ?)",
+                (user_id, most),
+            )[0][0]
+            for side in "<>"
+        )
+
     def plaintext_api_keys(self) -> Iterator[ApiKey]:
         last_row = FIRST_ROW
         while True:
