@@ -19,7 +19,7 @@ _START_LENGTHS = range(5, 21)
 
 # Tables mark a cut key with one of these.
 _START = re.compile(r"(sk-([A-Za-z0-9_-]*))(?:…|\.\.\.|\*+)?")
-_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+_ID_START = re.compile(r"[0-9a-f][0-9a-f-]{0,35}")
 
 
 def find_visible_start(ref: str) -> str | None:

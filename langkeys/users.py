@@ -37,9 +37,10 @@ def get_user(store: Store, text: str, *, warn: Callable[[str], None]) -> User:
                     " is used"
                 )
     if user is None:
-        alike = "".join(f"; there is {name!r}" for name in store.usernames_like(text)[:3])
+        alike = "".join(f"there is {name!r}; " for name in store.usernames_like(text)[:3])
         raise NotFoundError(
-            f"no user {text!r} in {store.location}", hint=f"use a user name or an id{alike}"
+            f"no user {text!r} in {store.location}",
+            hint=f"{alike}to see names and ids: langkeys user list",
         )
     return user
 

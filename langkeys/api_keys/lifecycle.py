@@ -21,7 +21,7 @@ from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import KeyBatch, Store
 from langkeys.store.read_back import require_deleted, require_stored
-from langkeys.text import agreeing
+from langkeys.text import agreeing, shell_word
 from langkeys.times import now
 from langkeys.undo import TRY_AGAIN, undo_on_failure
 
@@ -60,7 +60,7 @@ def require_working_owner(generation: Generation, owner: User) -> None:
     if not owner.is_active and generation.honours_owner_state:
         raise ConflictError(
             f"the owner {owner.username!r} is inactive: a server would refuse a new key",
-            hint="activate the user first: langkeys user activate",
+            hint=f"activate the user first: langkeys user activate {shell_word(owner.username)}",
         )
 
 

@@ -79,9 +79,10 @@ def get_api_key(
         if len(digits) >= least:
             matches = store.api_keys_by_id_start(digits, MAX_CANDIDATES + 1)
         else:
-            hint = f"use at least {least} digits of the id; {hint}"
+            hint = f"the start of an id needs at least {least} digits; {hint}"
     if not matches:
-        raise NotFoundError(f"no API key matches {ref!r} in {store.location}", hint=hint)
+        alike = "".join(f"there is {name!r}; " for name in _names_in_other_case(store, ref))
+        raise NotFoundError(f"no API key matches {ref!r} in {store.location}", hint=alike + hint)
     return _get_only(matches, f"{ref!r}", store, cipher)
 
 
@@ -106,6 +107,14 @@ def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: st
             f"{what} is not an API key in {store.location}", hint=unknown_key_hint(api_key)
         )
     return representative(store, api_key_hash(api_key), rows)
+
+
+def _names_in_other_case(store: Store, name: str) -> list[str]:
+    """Return names of keys that differ only in case, of the usual spellings: each has an index."""
+    spellings = dict.fromkeys((name.lower(), name.upper(), name.capitalize(), name.title()))
+    return [
+        spelling for spelling in spellings if spelling != name and store.api_keys_named(spelling, 1)
+    ]
 
 
 def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:

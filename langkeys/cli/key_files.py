@@ -56,7 +56,9 @@ SecretNameOption = Annotated[
 SecretKeyOption = Annotated[
     str | None,
     typer.Option(
-        metavar="KEY", help=f"The Secret's data key for the API key. Default: {SECRET_KEY}."
+        metavar="KEY",
+        help="The name of the API key's entry in the Secret's data, not LANGFLOW_SECRET_KEY."
+        f" Default: {SECRET_KEY}.",
     ),
 ]
 NamespaceOption = Annotated[str | None, typer.Option(metavar="NS", help="The Secret's namespace.")]

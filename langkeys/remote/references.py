@@ -80,8 +80,11 @@ def choose(
     least = MIN_ID_DIGITS_TO_DESTROY if destroys else MIN_ID_DIGITS
     if digits is not None and len(digits) < least:
         started = []
-        hint = f"use at least {least} digits of the id; {hint}"
+        hint = f"the start of an id needs at least {least} digits; {hint}"
     if not started:
+        names = dict.fromkeys(item.key.name for item in keys if item.key.name)
+        alike = [name for name in names if name.lower() == ref.lower()][:MAX_CANDIDATES]
+        hint = "".join(f"there is {name!r}; " for name in alike) + hint
         raise NotFoundError(
             f"no API key of {server.acting.username} matches {ref!r} in {server.location}",
             hint=hint,

@@ -111,7 +111,8 @@ def get_user(server: Server, text: str) -> User:
         alike = next((u.username for u in users if u.username.lower() == text.lower()), None)
         raise NotFoundError(
             f"no user {text!r} in {server.location}",
-            hint="use a user name or an id" + ("" if alike is None else f"; there is {alike!r}"),
+            hint=("" if alike is None else f"there is {alike!r}; ")
+            + f"to see names and ids: langkeys user list {server.option}",
         )
     return found
 

@@ -124,8 +124,27 @@ def test_a_start_of_the_id_has_4_digits_or_more(
 ) -> None:
     database.add_key(superuser, key_id=ID)
     for ref in ("3", "3f2", "3f-2"):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(NotFoundError) as caught:
             found_by(store, ref)
+        assert "the start of an id needs at least 4 digits" in str(caught.value.hint)
+    with pytest.raises(NotFoundError) as caught:
+        found_by(store, "3fx")
+    assert "digits" not in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("ref", "alike"),
+    [("CI", ["ci"]), ("Ci", ["ci"]), ("deploy bot", ["Deploy Bot"]), ("laptop", []), ("ic", [])],
+)
+def test_a_name_that_differs_in_case_is_named(
+    database: Database, superuser: str, store: Store, ref: str, alike: list[str]
+) -> None:
+    for name in ("ci", "ci", "Deploy Bot", "gateway"):
+        database.add_key(superuser, name)
+    with pytest.raises(NotFoundError) as caught:
+        found_by(store, ref)
+    start = "".join(f"there is {name!r}; " for name in alike)
+    assert caught.value.hint == f"{start}to see ids and names: langkeys api-key list --all-users"
 
 
 def test_a_start_of_the_id_has_8_digits_or_more_for_what_destroys(

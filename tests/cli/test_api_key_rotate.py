@@ -255,3 +255,21 @@ def test_a_rotation_waits_for_a_writer_and_holds_no_lock_while_it_delivers(
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM apikey").fetchall()
         site.call("api-key", "rotate", "ci").done()
+
+
+def test_all_keys_need_a_user(site: Site) -> None:
+    stderr = site.call("api-key", "rotate", "--all").failed(2).stderr
+    assert stderr.startswith("error: --all requires --user USER\n")
+
+
+def test_the_hint_activates_the_inactive_owner(site: Site, database: Database) -> None:
+    alice = database.add_user("alice b", is_superuser=False, is_active=False)
+    database.add_key(alice, "laptop")
+    stderr = site.call("api-key", "rotate", "laptop").failed(5).stderr
+    assert "hint: activate the user first: langkeys user activate 'alice b'\n" in stderr
+
+
+def test_the_entry_of_the_secret_is_not_the_secret_key(site: Site) -> None:
+    for verb in ("rotate", "create"):
+        said = " ".join(site.call("api-key", verb, "--help").done().stdout.split())
+        assert "entry in the Secret's data, not LANGFLOW_SECRET_KEY" in said

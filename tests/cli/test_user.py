@@ -104,7 +104,11 @@ def test_a_user_whom_nobody_knows_is_not_found(call: Call, alice: str) -> None:
     for verb in ("show", "activate", "deactivate", "promote", "demote"):
         result = call("user", verb, "Alice", "--json").failed(3)
         assert result.error["code"] == "not_found"
-        assert "'alice'" in result.error["hint"]
+        hint = "there is 'alice'; to see names and ids: langkeys user list"
+        assert result.error["hint"] == hint
+    for line in (("user", "show"), ("api-key", "list", "--user"), ("api-key", "--user")):
+        stderr = call(*line, "nobody").failed(3).stderr
+        assert stderr.endswith("hint: to see names and ids: langkeys user list\n")
 
 
 def test_only_an_active_superuser_may(call: Call, database: Database, alice: str) -> None:

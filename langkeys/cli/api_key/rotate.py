@@ -229,6 +229,8 @@ def _check_selection(
     hint = "use REF..., --user USER --all, or --older-than SPAN"
     if refs and (user is not None or all_keys or age is not None):
         raise UsageError("REF cannot be used with --user, --all or --older-than", hint=hint)
+    if all_keys and not is_own and user is None and age is None:
+        raise UsageError("--all requires --user USER", hint=hint)
     if not refs and age is None and not ((user is not None or is_own) and all_keys):
         raise UsageError("no keys selected", hint=hint)
 
