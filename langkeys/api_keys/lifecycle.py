@@ -19,7 +19,7 @@ from langkeys.errors import (
 )
 from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.store.generations import Generation
-from langkeys.store.protocol import KeyBatch, Store
+from langkeys.store.protocol import KeyBatch, KeyFilter, Store
 from langkeys.store.read_back import require_deleted, require_stored
 from langkeys.text import agreeing, shell_word
 from langkeys.times import now
@@ -62,6 +62,12 @@ def require_working_owner(generation: Generation, owner: User) -> None:
             f"the owner {owner.username!r} is inactive: a server would refuse a new key",
             hint=f"activate the user first: langkeys user activate {shell_word(owner.username)}",
         )
+
+
+def is_name_taken(store: Store, owner: User, name: str) -> bool:
+    """Tell whether a working key of this owner has the name already; that is no error."""
+    wanted = KeyFilter(now=now(), user_id=owner.id, name=name, status="active")
+    return any(True for _ in store.api_keys(wanted, limit=1))
 
 
 def new_api_keys(

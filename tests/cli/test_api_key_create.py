@@ -205,6 +205,22 @@ def test_a_key_that_does_not_read_back_as_written_is_taken_back(site: Site) -> N
     assert site.database.key_ids() == []
 
 
+def test_a_second_working_key_of_a_name_is_noted(site: Site, superuser: str) -> None:
+    said = (
+        "note: another working API key of administrator is named 'gateway': commands that use the"
+        " name will need an id\n"
+    )
+    line = ("api-key", "create", "--name", "gateway")
+    site.database.add_key(site.database.add_user("alice", is_superuser=False), "gateway")
+    site.database.add_key(superuser, "gateway", expires_at=ago(days=1))
+    assert "another" not in site.call(*line).done().stderr
+    assert site.call(*line).done().stderr.endswith(said)
+    assert site.call(*line, "-q").done().stderr == ""
+    site.call("api-key", "show", "gateway").failed(3)
+    for _ in range(2):  # CLI, the default, is no name that anybody chose
+        assert "another" not in site.call("api-key").done().stderr
+
+
 # On a terminal
 
 

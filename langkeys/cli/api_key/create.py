@@ -86,6 +86,8 @@ def create(
     if not is_file(write_to) or out.as_json:
         out.require_stdout()
     checked_name(name)
+    source = context.get_parameter_source("name")
+    is_name_given = source is not None and source.name == "COMMANDLINE"
     expires_at = None if expires is None else parsed_expiry(expires, "--expires")
     form = form_of(
         format_,
@@ -121,6 +123,7 @@ def create(
             api_keys.require_expiry(session.generation)
         api_keys.require_working_owner(session.generation, owner)
         session.check_secret_key(encrypts=session.generation.encrypts_keys)
+        has_name_twice = is_name_given and api_keys.is_name_taken(session.store, owner, name)
         made = _made(session, owner, name, expires_at, count or 1)
         first, stored = store_and_deliver(
             session,
@@ -131,6 +134,11 @@ def create(
             form=form,
         )
         _say_made(session, out, first, stored, destination)
+        if has_name_twice:
+            out.note(
+                f"another working API key of {owner.username} is named {name!r}: commands that use"
+                " the name will need an id"
+            )
         if destination is not None:
             destination.warn(out)
         warn_of_owner(session, owner)
