@@ -298,7 +298,12 @@ class Output:
         from langkeys.config.urls import shown_url
 
         address = shown_url(url or "http://localhost:7860")
-        lines = (api_key, "", f"langkeys whoami --api-key - --url {address}")
+        lines = (
+            api_key,
+            "",
+            "To try it against the running server:",
+            f"langkeys whoami --api-key - --url {address}",
+        )
         return titled(f"API key {visible(name)}, shown only once", lines)
 
     def new_password_panel(self, password: str, username: str) -> None:

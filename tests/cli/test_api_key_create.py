@@ -231,7 +231,8 @@ def test_at_a_terminal_a_panel_shows_the_key_once_with_a_line_to_try_it(site: Si
     # Neither the key nor the command is wrapped, so that both can be copied.
     lines = [line.strip() for line in terminal.text.splitlines()]
     assert found[0] in lines
-    assert "langkeys whoami --api-key - --url http://localhost:7860" in lines
+    command = lines.index("langkeys whoami --api-key - --url http://localhost:7860")
+    assert lines[command - 1] == "To try it against the running server:"
     assert len(found) == 1  # the key is not in the command: it would be in the shell's history
     assert "once" in terminal.text
     assert site.database.rows("SELECT api_key_hash FROM apikey") == [(hash_of(found[0]),)]
