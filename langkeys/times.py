@@ -151,6 +151,12 @@ def relative(moment: datetime, reference: datetime) -> str:
     return f"in {words}" if is_future else f"{words} ago"
 
 
+def ago(moment: datetime) -> str:
+    """Return how long ago a time was, in words: ``just now``, ``3 days ago``."""
+    said = relative(moment, now())
+    return "just now" if said == "now" else said
+
+
 def short_relative(moment: datetime, reference: datetime) -> str:
     """Return a relative time in a short form for tables: ``3d ago``, ``in 2h``."""
     count, unit, is_future = _distance(moment, reference)

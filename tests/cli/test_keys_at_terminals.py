@@ -6,12 +6,21 @@ import re
 
 import pytest
 
-from ..support.databases import Database, ago
+from langkeys.models import dashed
+from langkeys.times import parsed_iso, person_iso
+
+from ..support.databases import Database, ago, ahead
 from ..support.samples import OTHER_SECRET_KEY
 from ..support.sites import Site
 from ..support.terminals import run_at_terminal
 
 OLD = ("api-key", "rotate", "--older-than", "90d", "--grace", "7d")
+
+
+def expiries(database: Database) -> dict[str, str]:
+    """Return when each old key ends, by name."""
+    sql = "SELECT name, expires_at FROM apikey WHERE expires_at IS NOT NULL"
+    return dict(database.rows(f"{sql} ORDER BY created_at DESC"))
 
 
 @pytest.fixture
@@ -28,6 +37,7 @@ def aged(site: Site, database: Database, superuser: str) -> Site:
 def test_what_is_to_be_redeployed_is_one_table(aged: Site, database: Database, width: int) -> None:
     olds = dict(database.rows("SELECT name, id FROM apikey"))
     text = run_at_terminal(aged, *OLD, "--write-to-dir", "secrets", columns=width).text
+    ends = {name: parsed_iso(time) for name, time in expiries(database).items()}
     table, notes = text.split("note: ", 1)
     titles, _, *rows = table.splitlines()
     assert titles.split() == ["NAME", "USER", "FILE", "REPLACES", "UNTIL"]
@@ -37,6 +47,47 @@ def test_what_is_to_be_redeployed_is_one_table(aged: Site, database: Database, w
     ]
     assert notes.startswith("rotated 2 API keys in")
     assert "replaces" not in notes
+    until = min(ends["gateway"], ends["laptop"])
+    assert f"note: the old keys work until {person_iso(until)}" in " ".join(notes.split())
+
+
+@pytest.mark.parametrize("target", [(), ("--write-to-dir", "secrets")])
+def test_ends_that_differ_are_shown_as_times(
+    aged: Site, database: Database, superuser: str, target: tuple[str, ...]
+) -> None:
+    soon = ahead(days=1).replace(microsecond=0)
+    database.add_key(superuser, "soon", created_at=ago(days=99), expires_at=soon)
+    text = run_at_terminal(aged, *OLD, *target, columns=200).text
+    rows = {row.split()[0]: row.split()[-1] for row in text.splitlines()}
+    ends = expiries(database)
+    last = person_iso(max(parsed_iso(ends["gateway"]), parsed_iso(ends["laptop"])))
+    first = person_iso(parsed_iso(ends["soon"]))
+    assert first < last
+    assert rows["soon"] == first
+    assert rows["gateway"] == person_iso(parsed_iso(ends["gateway"]))
+    assert f"the first of the old keys works until {first}, the last until {last}" in text
+
+
+def test_without_a_grace_no_time_is_named(aged: Site) -> None:
+    line = ("api-key", "rotate", "--older-than", "90d", "--yes")
+    text = run_at_terminal(aged, *line, columns=200).text
+    assert "rotated 2 API keys" in text
+    assert "until" not in text
+
+
+@pytest.mark.parametrize("age", [0, 3])
+def test_a_newer_key_of_the_name_is_not_called_useless(
+    aged: Site, database: Database, superuser: str, age: int
+) -> None:
+    old = dashed(dict(database.rows("SELECT name, id FROM apikey"))["gateway"])
+    database.add_key(superuser, "gateway", created_at=ago(hours=age))
+    said = aged.call("api-key", "rotate", old).done().stderr
+    when = "3 hours ago" if age else r"(just now|\d+ seconds? ago)"
+    assert re.search(
+        rf"newer than {old}, was created {when} and never used\. It may be left over from an"
+        r" interrupted rotation\. Revoke it only if nobody uses it\n",
+        said,
+    )
 
 
 def test_quietly_nothing_is_said_of_files(aged: Site) -> None:

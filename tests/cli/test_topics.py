@@ -186,3 +186,8 @@ def test_a_page_names_exit_codes_that_there_are(path: Path) -> None:
         assert int(number) in EXIT_CODE_MEANINGS, number
     for number, code in re.findall(r"\bexit (\d+),? \(?`(\w+)`", text, re.I):
         assert EXIT_CODES[code] == int(number), (number, code)
+
+
+def test_formats_says_which_rotation_asks_nothing(call: Call) -> None:
+    said = " ".join(call("help", "formats").done().stdout.split())
+    assert "api-key rotate of one key, or with --grace, asks nothing" in said

@@ -1,6 +1,7 @@
 """Deliver the new keys of a rotation, and say what becomes of the old ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any
 
@@ -14,7 +15,7 @@ from langkeys.cli.output import Output
 from langkeys.cli.present.api_keys import rotation_heads
 from langkeys.models import ApiKey, dashed
 from langkeys.sessions.session import Session
-from langkeys.times import iso_or_none, now, person_iso, short_relative
+from langkeys.times import ago, iso_or_none, now, person_iso, short_relative
 
 
 def warn_of_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
@@ -30,10 +31,23 @@ def warn_of_leftovers(session: Session, keys: Sequence[ApiKey]) -> None:
         for other in rotation.leftovers(session.store, key):
             if other.id not in chosen:
                 session.warn(
-                    f"API key {dashed(other.id)} ({other.name}) is newer than"
-                    f" {dashed(key.id)} and was never used. It may be left over from"
-                    " an interrupted rotation: revoke it if nobody has it"
+                    f"API key {dashed(other.id)} ({other.name}), newer than {dashed(key.id)}, was"
+                    f" created {ago(other.created_at)} and never used. It may be left over from an"
+                    " interrupted rotation. Revoke it only if nobody uses it"
                 )
+
+
+_SAME_END = timedelta(minutes=1)
+"""The ends of grace periods that begin within this time are shown as one: the first of them."""
+
+
+def _grace_ends(replacements: Sequence[Replacement]) -> list[datetime]:
+    return sorted(item.old_expires_at for item in replacements if item.old_expires_at is not None)
+
+
+def _have_one_end(replacements: Sequence[Replacement]) -> bool:
+    ends = _grace_ends(replacements)
+    return not ends or ends[-1] - ends[0] < _SAME_END
 
 
 def deliver_replacements(
@@ -56,7 +70,7 @@ def deliver_replacements(
         }
 
     def table(keys: Iterable[NewApiKey]) -> Iterator[str]:
-        moment = now()
+        moment = now() if _have_one_end(replacements) else None
         yield from out.table_lines(
             rotation_heads(),
             (_person_row(by_new[key.row.id], key.plaintext, moment) for key in keys),
@@ -74,14 +88,19 @@ def deliver_replacements(
     )
 
 
-def _person_row(item: Replacement, delivered: str, moment: Any) -> list[str]:
+def _person_row(item: Replacement, delivered: str, moment: datetime | None) -> list[str]:
+    """Return a row for a terminal; without ``moment``, the end of the old key is a whole time."""
     ends = item.old_expires_at
+    if ends is None:
+        until = "deleted"
+    else:
+        until = person_iso(ends) if moment is None else short_relative(ends, moment)
     return [
         item.old.name or "",
         item.old.username or "",
         delivered,
         item.old.id[:8],
-        "deleted" if ends is None else short_relative(ends, moment),
+        until,
     ]
 
 
@@ -95,7 +114,8 @@ def say_rotated(
     location = session.store.location
     has_table = len(replacements) > 1 and out.is_sentences
     if has_table and destination is not None and not out.quiet:
-        paths, moment = map(destination.shown_path_of, range(len(replacements))), now()
+        paths = map(destination.shown_path_of, range(len(replacements)))
+        moment = now() if _have_one_end(replacements) else None
         rows = map(_person_row, replacements, paths, repeat(moment))
         out.table(rotation_heads("FILE"), rows)
     for number, item in enumerate(() if has_table else replacements):
@@ -108,6 +128,14 @@ def say_rotated(
         )
     if len(replacements) > 1:
         session.note(f"rotated {plural_keys(replacements)} in {location}")
+    if has_table and (ends_at := _grace_ends(replacements)):
+        first = person_iso(ends_at[0])
+        session.note(
+            f"the old keys work until {first}"
+            if _have_one_end(replacements)
+            else f"the first of the old keys works until {first}, the last until"
+            f" {person_iso(ends_at[-1])}"
+        )
     keys = [item.key for item in replacements if item.key is not None]
     is_deleted = replacements[0].old_expires_at is None
     say_other_rows(session, keys, "ended", deleted=is_deleted)

@@ -31,7 +31,7 @@ from langkeys.remote import api_keys, rotation
 from langkeys.remote.creation import NewKey
 from langkeys.remote.references import ChosenKey, chosen_from
 from langkeys.remote.rotation import Expires, Replacement
-from langkeys.times import iso, now, short_relative
+from langkeys.times import ago, iso, now, short_relative
 
 
 def rotate(
@@ -97,9 +97,10 @@ def rotate(
 def _report_leftovers(out: Output, chosen: Sequence[ChosenKey]) -> None:
     for key, old in rotation.leftovers(chosen):
         out.warn(
-            f"API key {dashed(key.id)} ({key.name}) is newer than {dashed(old.key_id)} and was"
-            " never used. It may be left over from an interrupted rotation. If nobody has it,"
-            f" revoke it: langkeys api-key revoke {dashed(key.id)} {old.server.option}"
+            f"API key {dashed(key.id)} ({key.name}), newer than {dashed(old.key_id)}, was created"
+            f" {ago(key.created_at)} and never used. It may be left over from an interrupted"
+            " rotation. Revoke it only if nobody uses it: langkeys api-key revoke"
+            f" {dashed(key.id)} {old.server.option}"
         )
 
 
