@@ -14,6 +14,7 @@ from langkeys.errors import (
     LangkeysError,
     NotFoundError,
     SecretKeyError,
+    UnreadableRowError,
 )
 from langkeys.models import ApiKey, dashed, parsed_id
 from langkeys.progress import Progress, unseen
@@ -112,9 +113,14 @@ def get_api_key_by_value(store: Store, finder: KeyFinder, api_key: str, what: st
 def _names_in_other_case(store: Store, name: str) -> list[str]:
     """Return names of keys that differ only in case, of the usual spellings: each has an index."""
     spellings = dict.fromkeys((name.lower(), name.upper(), name.capitalize(), name.title()))
-    return [
-        spelling for spelling in spellings if spelling != name and store.api_keys_named(spelling, 1)
-    ]
+    return [spelling for spelling in spellings if spelling != name and _has_name(store, spelling)]
+
+
+def _has_name(store: Store, name: str) -> bool:
+    try:
+        return bool(store.api_keys_named(name, 1))
+    except UnreadableRowError:
+        return True
 
 
 def find_stubs(store: Store, ref: str) -> Sequence[RowStub]:

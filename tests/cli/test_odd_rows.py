@@ -119,6 +119,13 @@ def test_a_row_that_cannot_be_read_is_revoked_by_an_id_like_a_short_start(
     assert database.key_ids() == []
 
 
+def test_a_name_in_another_case_is_unknown_where_its_row_cannot_be_read(
+    call: Call, good: str
+) -> None:
+    stderr = call("api-key", "show", "ODD").failed(3).stderr
+    assert "hint: there is 'odd'; to see ids and names: " in stderr
+
+
 def test_a_row_of_a_key_that_cannot_be_read_goes_with_the_others(
     call: Call, database: Database, superuser: str
 ) -> None:

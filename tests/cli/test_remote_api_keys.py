@@ -235,6 +235,29 @@ def test_several_are_rotated_at_once(deployment: Deployment) -> None:
     assert len(deployment.names()) == 3
 
 
+def test_a_newer_key_that_was_never_used_may_be_in_use(deployment: Deployment) -> None:
+    old = deployment.add("ci", created_at=ago(days=9))
+    newer = deployment.add("ci", created_at=ago(days=2))
+    result = deployment.call("api-key", "rotate", old.id).done()
+    assert (
+        f"was created 2 days ago and never used. It may be left over from an interrupted rotation."
+        f" Revoke it only if nobody uses it: langkeys api-key revoke {newer.id} --url"
+    ) in result.stderr
+
+
+def test_who_or_what_is_unknown_has_a_next_step(deployment: Deployment) -> None:
+    url = deployment.server.url
+    stderr = deployment.call("api-key", "show", "ACTING").failed(3).stderr
+    assert (
+        f"hint: there is 'acting'; to see ids and names: langkeys api-key list --url {url}"
+        in stderr
+    )
+    stderr = deployment.call("api-key", "show", "e5c").failed(3).stderr
+    assert "hint: the start of an id needs at least 4 digits; to see ids and names: " in stderr
+    stderr = deployment.call("user", "show", "nobody").failed(3).stderr
+    assert f"hint: to see names and ids: langkeys user list --url {url}" in stderr
+
+
 def test_a_name_that_is_another_keys_start_is_shown_with_a_warning(deployment: Deployment) -> None:
     other = deployment.langflow.add_key(deployment.langflow.superuser, "deploy")
     deployment.langflow.add_key(deployment.langflow.superuser, other.id[:8])
