@@ -138,7 +138,7 @@ def test_rows_that_cannot_be_read_are_logged_and_a_key_among_them_is_no_unknown_
         gateway.api_keys.revoke(lost.plaintext)
     with caplog.at_level(logging.WARNING, logger="langkeys"):
         gateway.api_keys.revoke(key.plaintext)
-    assert "1 API key of" in caplog.text
+    assert "1 API key in" in caplog.text
     assert database.key_ids() == [lost.id]
 
 
