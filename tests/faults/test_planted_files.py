@@ -241,7 +241,7 @@ def test_only_a_log_of_ours_is_appended_to(site: Site, content: str) -> None:
     log.write_text(content)
     before = site.database.content()
     result = site.call("api-key", "create", LANGKEYS_AUDIT_LOG=str(log)).failed(1, str(log))
-    assert "not an audit log" in result.stderr
+    assert "not an entry of langkeys' audit log" in result.stderr
     assert log.read_text() == content
     assert site.database.content() == before
 

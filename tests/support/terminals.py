@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -51,6 +52,8 @@ class Terminal:
         self._master, self.device = pty.openpty()
         fcntl.ioctl(self.device, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self._before = termios.tcgetattr(self.device)
+        # A character may be read in two parts.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.screen = ""
         """Everything that was shown, with escape sequences."""
         self.stdout = ""
@@ -88,7 +91,7 @@ class Terminal:
         readable, _, _ = select.select([self._master], [], [], wait)
         if readable:
             data = os.read(self._master, 65_536)
-            self.screen += data.decode("utf-8", "replace").replace("\r\n", "\n")
+            self.screen = (self.screen + self._decoder.decode(data)).replace("\r\n", "\n")
         return bool(readable)
 
     def expect(self, text: str) -> None:
