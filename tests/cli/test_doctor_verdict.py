@@ -64,7 +64,7 @@ def test_the_first_line_is_the_verdict(
     assert rows.rows[0] == ["verdict", "problem" if problems else "ok", verdict, ""]
     levels = [row[1] for row in rows.rows[1:] if row[0] not in ("settings", "counts")]
     assert levels == sorted(levels, key=["problem", "note", "ok"].index)
-    lines = at_terminal(site, code)
+    lines = at_terminal(site, code, columns=500)
     assert lines[0] == verdict
     marks = [line.split()[0] for line in lines[1:] if line.startswith(("PROBLEM", "note", "ok"))]
     assert marks == sorted(marks, key=["PROBLEM", "note", "ok"].index)
@@ -96,7 +96,7 @@ def test_the_verdict_says_that_anybody_gets_in(
     verdict = f"{said.format(database.path)}{known} things to know"
     assert result.code == (1 if problems else 0)
     assert result.rows[0][2] == verdict
-    assert at_terminal(site, result.code)[0] == verdict
+    assert at_terminal(site, result.code, columns=500)[0] == verdict
 
 
 def test_each_note_about_keys_and_settings_says_what_can_be_done(

@@ -85,8 +85,8 @@ def count_text(name: str, number: int) -> str:
 def sentences(
     findings: Sequence[Finding], where: str | None, width: int | None, *, is_open: bool = False
 ) -> Iterator[str]:
-    """Yield the lines for a terminal of this width; the verdict is the first line."""
-    yield visible(verdict(findings, where, is_open=is_open))
+    """Yield the lines for a terminal of this width, the verdict first."""
+    yield from wrapped(visible(verdict(findings, where, is_open=is_open)), width)
     for finding in ordered(findings):
         said = f"{MARKS[finding.level]}  {finding.section}: {finding.message}"
         yield from wrapped(visible(said), width, _INDENT)
