@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from langkeys.cli.output import Head
-from langkeys.text import joined
+from langkeys.text import agreeing, joined
 
 GAP = "  "
 EMPTY = ("", "-")
@@ -153,7 +153,7 @@ class Layout:
         if self._unfit:
             parts.append(f"no room for {', '.join(self._titles(self._unfit))}")
         if self._cut:
-            verb = "is" if len(self._cut) == 1 else "are"
+            verb = agreeing("are", len(self._cut))
             parts.append(f"{joined(self._titles(self._cut))} {verb} cut")
         if parts:
             yield "; ".join([*parts, *([] if whole is None else [whole])])

@@ -31,15 +31,13 @@ def engine_name() -> str:
 
 
 @pytest.fixture
-def server(site: Site, superuser: str) -> Iterator[ServerDatabase]:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    found.add_key(superuser, "ci")
-    found.add_variable(superuser, "OLD", "x")
-    found.add_user("bob")
-    yield found
-    name = found.name
-    found.cluster.rows(f"ALTER DATABASE {name} CONNECTION LIMIT -1 ALLOW_CONNECTIONS true")
+def server(server: ServerDatabase, superuser: str) -> Iterator[ServerDatabase]:
+    server.add_key(superuser, "ci")
+    server.add_variable(superuser, "OLD", "x")
+    server.add_user("bob")
+    yield server
+    name = server.name
+    server.cluster.rows(f"ALTER DATABASE {name} CONNECTION LIMIT -1 ALLOW_CONNECTIONS true")
 
 
 def content(server: ServerDatabase) -> str:

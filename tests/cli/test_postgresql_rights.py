@@ -16,11 +16,9 @@ def engine_name() -> str:
 
 
 @pytest.fixture
-def server(site: Site, superuser: str) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    found.add_key(superuser, "ci")
-    return found
+def server(server: ServerDatabase, superuser: str) -> ServerDatabase:
+    server.add_key(superuser, "ci")
+    return server
 
 
 def url(server: ServerDatabase) -> str:

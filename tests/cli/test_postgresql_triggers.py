@@ -14,13 +14,11 @@ def engine_name() -> str:
 
 
 @pytest.fixture
-def server(site: Site, superuser: str) -> ServerDatabase:
-    found = site.database
-    assert isinstance(found, ServerDatabase)
-    found.add_key(superuser, "ci")
-    found.add_variable(superuser, "OLD", "x")
-    found.add_user("bob")
-    return found
+def server(server: ServerDatabase, superuser: str) -> ServerDatabase:
+    server.add_key(superuser, "ci")
+    server.add_variable(superuser, "OLD", "x")
+    server.add_user("bob")
+    return server
 
 
 def add_trigger(server: ServerDatabase, when: str, body: str, *tables: str) -> None:
