@@ -29,7 +29,7 @@ from langkeys.ref_forms import (
 from langkeys.store.owners import with_owners
 from langkeys.store.protocol import KeyFilter, RowStub, Store
 from langkeys.store.unreadable import choose_unreadable
-from langkeys.text import counted
+from langkeys.text import counted, listed
 from langkeys.times import now, person_iso
 
 if TYPE_CHECKING:
@@ -195,12 +195,10 @@ def _working(store: Store, name: str, note: Callable[[str], None]) -> list[ApiKe
             f" by {dashed(newer.id)} and is in its grace period"
         )
     elif left_out:
-        more = len(left_out) - MAX_CANDIDATES
         note(
             f"{len(left_out)} API keys named {name!r} are left out because they were already"
             " replaced and are in their grace period:"
-            f" {', '.join(dashed(key.id) for key, _ in left_out[:MAX_CANDIDATES])}"
-            f"{f' and {more} more' if more > 0 else ''}"
+            f" {listed([dashed(key.id) for key, _ in left_out])}"
         )
     return working
 

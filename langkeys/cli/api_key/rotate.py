@@ -42,9 +42,10 @@ from langkeys.cli.options import (
 )
 from langkeys.cli.output import Output
 from langkeys.cli.present.api_keys import confirm_for_keys, masked_keys, show_masked_keys
-from langkeys.errors import MAX_CANDIDATES, LangkeysError, UsageError
+from langkeys.errors import LangkeysError, UsageError
 from langkeys.models import dashed
 from langkeys.sessions.session import Access, Session
+from langkeys.text import listed
 from langkeys.times import now, parsed_expiry, parsed_span
 
 app = new_app()
@@ -266,11 +267,9 @@ def _report_left_out(session: Session, selection: Selection) -> None:
         elif len(in_grace) == 1:
             session.note(f"left out: API key {row_named(row)} {reason}")
     if len(in_grace) > 1:
-        more = len(in_grace) - MAX_CANDIDATES
         session.note(
             f"left out {plural_keys(in_grace)} that were already replaced and are in their grace"
-            f" period: {', '.join(map(row_named, in_grace[:MAX_CANDIDATES]))}"
-            f"{f' and {more} more' if more > 0 else ''}"
+            f" period: {listed([row_named(row) for row in in_grace])}"
         )
 
 

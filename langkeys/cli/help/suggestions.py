@@ -166,8 +166,7 @@ def unknown_command(
     path = context.command_path
     see = f"see {path} --help"
     if topics and not like:
-        *others, last = topics
-        see = f"the topics are {', '.join(others)} and {last}; for the commands, {see}"
+        see = f"the topics are {joined(topics)}; for the commands, {see}"
     if context.parent is None:
         see = _NO_COMMAND.get(word.lower(), see)
     shown = word if len(word) <= 40 else f"{word[:39]}…"
