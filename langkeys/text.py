@@ -116,6 +116,11 @@ def agreeing(verb: str, number: int) -> str:
     return verb if number != 1 else _SINGULAR.get(verb, f"{verb}s")
 
 
+def pronoun(number: int) -> str:
+    """Return the pronoun for a number of things: ``it`` for 1, else ``them``."""
+    return "it" if number == 1 else "them"
+
+
 def counted(number: int, noun: str, verb: str = "", *, plural: str | None = None) -> str:
     """Return a number with a noun: ``1 value``, ``2 values``; with ``are``: ``1 value is``.
 

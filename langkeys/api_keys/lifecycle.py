@@ -21,7 +21,7 @@ from langkeys.models import ApiKey, User, dashed, masked, new_id, shown_without
 from langkeys.store.generations import Generation
 from langkeys.store.protocol import KeyBatch, KeyFilter, Store
 from langkeys.store.read_back import require_deleted, require_stored
-from langkeys.text import agreeing, shell_word
+from langkeys.text import agreeing, pronoun, shell_word
 from langkeys.times import now
 from langkeys.undo import TRY_AGAIN, undo_on_failure
 
@@ -185,7 +185,7 @@ def revoke_on_failure(
                 f"{what} ({', '.join(ids)}) could not be delivered, and could not be removed"
                 f" again: {error.message}",
                 hint=f"{what} could not be delivered, and could not be removed again"
-                f" ({error.message}); to revoke {'it' if len(batch) == 1 else 'them'}:"
+                f" ({error.message}); to revoke {pronoun(len(batch))}:"
                 f" langkeys api-key revoke {' '.join(ids)}{where}",
             ) from None
         return f"{what} could not be delivered and {have} been removed again; {TRY_AGAIN}{where}"

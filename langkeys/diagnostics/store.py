@@ -9,7 +9,7 @@ from langkeys.config.settings import Settings
 from langkeys.errors import SecretKeyError
 from langkeys.models import EncryptedValue, dashed
 from langkeys.store.protocol import KeyFilter, Store
-from langkeys.text import agreeing, counted, listed, shell_word
+from langkeys.text import agreeing, counted, listed, pronoun, shell_word
 from langkeys.times import now
 
 if TYPE_CHECKING:
@@ -195,14 +195,10 @@ def check_keys(report: "Report", settings: Settings, store: Store) -> None:
             "problem",
             f"{counted(inactive, 'key', 'are')} marked inactive, but Langflow"
             f" {generation.release} accepts them",
-            f"revoke {_them(inactive)}; to see {_them(inactive)}:"
+            f"revoke {pronoun(inactive)}; to see {pronoun(inactive)}:"
             " langkeys api-key list --status inactive --all-users",
         )
     _note_worth_knowing(report, settings, store)
-
-
-def _them(count: int) -> str:
-    return "it" if count == 1 else "them"
 
 
 def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> None:
@@ -232,9 +228,9 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
     if of_inactive:
         named = listed([repr(name) for name in owners])
         meaning = (
-            f": servers refuse {_them(of_inactive)}"
+            f": servers refuse {pronoun(of_inactive)}"
             if store.generation.honours_owner_state
-            else f", but Langflow {store.generation.release} still lets {_them(of_inactive)}"
+            else f", but Langflow {store.generation.release} still lets {pronoun(of_inactive)}"
             " run flows"
         )
         report.add(
@@ -242,7 +238,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
             "note",
             f"{counted(of_inactive, 'key', 'belong')} to the inactive"
             f" {'user' if len(owners) == 1 else 'users'} {named}{meaning}",
-            f"to see {_them(of_inactive)}: langkeys api-key list --user"
+            f"to see {pronoun(of_inactive)}: langkeys api-key list --user"
             f" {shell_word(next(iter(owners))) if len(owners) == 1 else 'USER'}",
         )
     if lasting and store.generation.has_key_expiry:
@@ -250,7 +246,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
             section,
             "note",
             f"{counted(lasting, 'key')} never {agreeing('expire', lasting)}",
-            f"to see {_them(lasting)}, last in the list: {command} --sort expires_at",
+            f"to see {pronoun(lasting)}, last in the list: {command} --sort expires_at",
         )
     if unused:
         days = UNUSED_FOR.days
@@ -266,7 +262,7 @@ def _note_worth_knowing(report: "Report", settings: Settings, store: Store) -> N
                 section,
                 "note",
                 f"{counted(unused, 'key', 'were')} not used for {days} days",
-                f"to see {_them(unused)}: {command} --unused-for {days}d",
+                f"to see {pronoun(unused)}: {command} --unused-for {days}d",
             )
         else:
             report.add(section, "note", "the server has counted no use of any key")

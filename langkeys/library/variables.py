@@ -66,7 +66,7 @@ class Variables:
             if value is None:
                 raise SecretKeyError(
                     f"the secret key from {session.cipher.source} cannot decrypt {variable.name}"
-                    f" for {variable.username} in {session.store.location}",
+                    f" of {variable.username} in {session.store.location}",
                     hint="use the secret key of the server that wrote it",
                 )
             return value

@@ -21,7 +21,7 @@ from langkeys.models import User, dashed, masked
 from langkeys.paths import absolute_path
 from langkeys.sessions.session import Access, Session
 from langkeys.store.generations import require_writable
-from langkeys.text import checked_name
+from langkeys.text import checked_name, pronoun
 from langkeys.times import now, parsed_expiry
 
 app = new_app()
@@ -146,7 +146,7 @@ def _ask(
         return None
     prompts.confirm(
         f"Revoke {plural_keys(working)} of {owner.username} named {name} in {store.location}?"
-        f" Servers refuse {'it' if len(working) == 1 else 'them'} at once.",
+        f" Servers refuse {pronoun(len(working))} at once.",
         yes=False,
     )
     return {key.id for key in others}

@@ -27,7 +27,7 @@ from langkeys.errors import UsageError
 from langkeys.models import ApiKey, User
 from langkeys.sessions.session import Access, Session
 from langkeys.store.protocol import KeyFilter
-from langkeys.text import agreeing, counted
+from langkeys.text import agreeing, counted, pronoun
 from langkeys.times import now, parsed_span
 
 app = new_app()
@@ -149,7 +149,7 @@ def _note_others(session: Session, owner: User) -> None:
     elif count:
         session.note(
             f"{counted(count, 'API key')} of other users {agreeing('are', count)} not shown; to see"
-            f" {'it' if count == 1 else 'them'}: --all-users"
+            f" {pronoun(count)}: --all-users"
         )
 
 

@@ -29,7 +29,7 @@ from langkeys.remote.creation import MadeKey, NewKey, revoke_on_failure
 from langkeys.remote.creation import create as create_key
 from langkeys.remote.references import ChosenKey, choose, choose_acting, chosen_from
 from langkeys.remote.server import Server
-from langkeys.text import listed
+from langkeys.text import listed, pronoun
 from langkeys.times import iso, now
 
 
@@ -72,7 +72,7 @@ def create(
         where = "" if destination is None else f", written to {destination}"
         out.note(
             f"created {what} ({row.name}) for {server.acting.username}{until} in"
-            f" {server.location}, which accepts {'it' if len(made) == 1 else 'them'}{where}"
+            f" {server.location}, which accepts {pronoun(len(made))}{where}"
         )
         delivery.warn()
 
@@ -131,7 +131,7 @@ def revoke(context: typer.Context, refs: Sequence[str], *, yes: bool, dry_run: b
 def _proof(chosen: Sequence[ChosenKey]) -> str:
     if not all(item.whole for item in chosen):
         return ""
-    return f", which now refuses {'it' if len(chosen) == 1 else 'them'}"
+    return f", which now refuses {pronoun(len(chosen))}"
 
 
 def _confirm_revoking(chosen: Sequence[ChosenKey], *, yes: bool) -> None:

@@ -166,7 +166,7 @@ class _Values:
             name = variable.name
             if value is None and self._only:
                 raise SecretKeyError(
-                    f"the secret key from {self._session.cipher.source} cannot decrypt {name} for"
+                    f"the secret key from {self._session.cipher.source} cannot decrypt {name} in"
                     f" {store.location}; nothing was written"
                 )
             if value is None:
@@ -194,7 +194,7 @@ class _Values:
         if self._closed and not self._opened:
             raise SecretKeyError(
                 f"the secret key from {self._session.cipher.source} decrypts none of the"
-                f" variables for {self._owner.username} in"
+                f" variables of {self._owner.username} in"
                 f" {self._session.store.location}",
                 hint="use the secret key of the server that wrote them",
             )
